@@ -1,0 +1,217 @@
+//! The engine as WebAssembly: compiled, bound to JavaScript, and for a release squeezed and weighed.
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+use flate2::{Compression, write::GzEncoder};
+use sha2::{Digest, Sha256};
+
+use crate::paths::{root, tools_dir, wasm_out_dir, web_target_dir, which};
+use crate::run::{loud, quiet, stage, step};
+use crate::system;
+use crate::toolchain::{TARGET, WasmToolchain};
+
+/// What the page may weigh as a server sends it: both backends in 3 MB.
+const BUDGET_GZIP_BYTES: usize = 3_000_000;
+/// wasm-opt comes from npm: every system has the same build of it.
+const BINARYEN_VERSION: &str = "132.0.0";
+/// Exactly what the compiler may emit for our target; `--all-features` makes modules that browsers reject.
+const WASM_FEATURES: [&str; 9] = [
+    "--enable-simd",
+    "--enable-bulk-memory",
+    "--enable-bulk-memory-opt",
+    "--enable-nontrapping-float-to-int",
+    "--enable-sign-ext",
+    "--enable-mutable-globals",
+    "--enable-reference-types",
+    "--enable-multivalue",
+    "--enable-call-indirect-overlong",
+];
+
+/// Options of `cargo xtask wasm`.
+#[derive(Debug, Clone, Copy, Default, clap::Args)]
+pub(crate) struct Options {
+    /// Also run wasm-opt (minutes) and fail when the module is over its budget
+    #[arg(long)]
+    release: bool,
+}
+
+/// Builds `wasm-pkg/npm/wasm`, doing only what is out of date, and returns the toolchain it used.
+///
+/// # Errors
+/// When a tool is missing and cannot be installed, a program fails, or a release is over its budget.
+pub(crate) fn build(options: &Options) -> Result<WasmToolchain> {
+    let toolchain = step("wasm toolchain", WasmToolchain::find)?;
+    println!("  {}", toolchain.describe());
+    let bindgen = bindgen_tools()?;
+    if !web_target_dir().exists() {
+        println!("  the first build of all dependencies takes about a quarter of an hour");
+    }
+    stage("namelens-wasm", || {
+        let mut cargo = toolchain.cargo("build", &["-p", "namelens-wasm"]);
+        loud(&mut cargo, "the compiler's message above says where")
+    })?;
+    let compiled = web_target_dir().join(TARGET).join("web/namelens_wasm.wasm");
+    bind(&bindgen, &compiled, options.release)?;
+    weigh(
+        &wasm_out_dir().join("namelens_wasm_bg.wasm"),
+        options.release,
+    )?;
+    Ok(toolchain)
+}
+
+/// The directory of `wasm-bindgen` and `wasm-bindgen-test-runner` in the very version of `Cargo.lock`.
+///
+/// # Errors
+/// When the tools are not there and `cargo install` fails.
+pub(crate) fn bindgen_tools() -> Result<PathBuf> {
+    let mut pkgid = Command::new("cargo");
+    pkgid.current_dir(root()).args(["pkgid", "wasm-bindgen"]);
+    let id = quiet(&mut pkgid, "is Cargo.lock in order?")?;
+    let (_, version) = id
+        .rsplit_once('@')
+        .with_context(|| format!("no version in `{id}`"))?;
+
+    if let Some(dir) = which("wasm-bindgen").as_deref().and_then(Path::parent)
+        && has_bindgen(dir, version)
+    {
+        return Ok(dir.to_path_buf());
+    }
+    let home = tools_dir()?.join(format!("wasm-bindgen-{version}"));
+    let dir = home.join("bin");
+    if !has_bindgen(&dir, version) {
+        stage(
+            &format!("wasm-bindgen-cli {version} into {}", home.display()),
+            || {
+                let mut install = Command::new("cargo");
+                // Without --locked: the lock file that this version was published with no longer resolves.
+                install
+                    .args([
+                        "install",
+                        "wasm-bindgen-cli",
+                        "--version",
+                        version,
+                        "--root",
+                    ])
+                    .arg(&home);
+                install
+                    .current_dir(tools_dir()?)
+                    .arg("--target-dir")
+                    .arg(home.join("build"));
+                loud(&mut install, "cargo must reach its registry once")?;
+                fs::remove_dir_all(home.join("build"))
+                    .context("removing the tool's build directory")
+            },
+        )?;
+    }
+    Ok(dir)
+}
+
+fn has_bindgen(dir: &Path, version: &str) -> bool {
+    ["wasm-bindgen", "wasm-bindgen-test-runner"]
+        .iter()
+        .all(|tool| {
+            quiet(Command::new(dir.join(tool)).arg("--version"), "")
+                .is_ok_and(|said| said.split_whitespace().last() == Some(version))
+        })
+}
+
+/// Makes the JavaScript package's `wasm/` from the compiled module, unless it was made from this very module.
+fn bind(bindgen: &Path, compiled: &Path, release: bool) -> Result<()> {
+    let out = wasm_out_dir();
+    let stamp = out.join(".made-from");
+    let module = fs::read(compiled).with_context(|| format!("reading {}", compiled.display()))?;
+    let hash = format!("{:x}", Sha256::digest(&module));
+    let made = fs::read_to_string(&stamp).unwrap_or_default();
+    // A squeezed module serves a developer just as well.
+    if made == format!("{hash} release") || (!release && made == format!("{hash} dev")) {
+        println!("wasm-bindgen ... up to date");
+        return Ok(());
+    }
+    step("wasm-bindgen", || {
+        if out.exists() {
+            fs::remove_dir_all(&out).with_context(|| format!("emptying {}", out.display()))?;
+        }
+        let mut bind = Command::new(bindgen.join("wasm-bindgen"));
+        // The names of cubek's generics alone are 33 MB.
+        bind.args([
+            "--target",
+            "web",
+            "--remove-name-section",
+            "--remove-producers-section",
+            "--out-dir",
+        ])
+        .arg(&out)
+        .arg(compiled);
+        quiet(&mut bind, "is the module built by this very wasm-bindgen?").map(drop)
+    })?;
+    if release {
+        squeeze(&out.join("namelens_wasm_bg.wasm"))?;
+    }
+    let kind = if release { "release" } else { "dev" };
+    // Written last: a run that was interrupted is done again.
+    fs::write(&stamp, format!("{hash} {kind}"))
+        .with_context(|| format!("writing {}", stamp.display()))
+}
+
+/// Runs wasm-opt over a module in place.
+fn squeeze(module: &Path) -> Result<()> {
+    system::provide(&[&system::NODE])?;
+    let home = tools_dir()?.join(format!("binaryen-{BINARYEN_VERSION}"));
+    let wasm_opt = home.join("node_modules/.bin/wasm-opt");
+    if !wasm_opt.exists() {
+        step(
+            &format!("binaryen {BINARYEN_VERSION} into {}", home.display()),
+            || {
+                fs::create_dir_all(&home).context("making the tools directory")?;
+                let mut install = Command::new("npm");
+                install
+                    .args(["install", "--no-audit", "--no-fund", "--prefix"])
+                    .arg(&home);
+                install.arg(format!("binaryen@{BINARYEN_VERSION}"));
+                quiet(&mut install, "npm must reach its registry once").map(drop)
+            },
+        )?;
+    }
+    step("wasm-opt -O3 (some minutes)", || {
+        let smaller = module.with_extension("opt");
+        let mut opt = Command::new(&wasm_opt);
+        opt.arg("-O3")
+            .args(WASM_FEATURES)
+            .arg(module)
+            .arg("-o")
+            .arg(&smaller);
+        quiet(
+            &mut opt,
+            "a feature missing from WASM_FEATURES in xtask/src/wasm.rs shows like this",
+        )?;
+        fs::rename(&smaller, module).context("replacing the module by the smaller one")
+    })
+}
+
+/// Prints what the module weighs, raw and as a server would send it.
+fn weigh(module: &Path, release: bool) -> Result<()> {
+    let bytes = fs::read(module).with_context(|| format!("reading {}", module.display()))?;
+    let mut gzip = GzEncoder::new(Vec::new(), Compression::best());
+    gzip.write_all(&bytes).context("compressing the module")?;
+    let gzip_bytes = gzip.finish().context("compressing the module")?.len();
+    println!(
+        "  {}: {:.2} MB raw, {:.2} MB gzip, budget {:.2} MB gzip",
+        module.file_name().unwrap_or_default().to_string_lossy(),
+        megabytes(bytes.len()),
+        megabytes(gzip_bytes),
+        megabytes(BUDGET_GZIP_BYTES)
+    );
+    ensure!(
+        !release || gzip_bytes <= BUDGET_GZIP_BYTES,
+        "the module is over its budget; `cargo tree -p namelens-wasm --target {TARGET}` shows what came in"
+    );
+    Ok(())
+}
+
+fn megabytes(bytes: usize) -> f64 {
+    bytes as f64 / 1e6
+}
