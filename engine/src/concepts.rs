@@ -1,0 +1,22 @@
+//! The things a person named: records, library, bundles, retrieval.
+//!
+//! Plain data and plain functions: no tensors, no files, no clock. Times are passed in as
+//! milliseconds since 1970, embeddings and similarities come from the dual encoder.
+
+pub mod bundle;
+pub mod calibrate;
+pub mod import;
+pub mod index;
+pub mod library;
+pub mod rap;
+pub mod record;
+mod references;
+pub mod repic;
+pub mod retrieval;
+pub mod spelling;
+
+pub use import::{ImportReport, OnCollision};
+pub use index::FlatIndex;
+pub use library::Library;
+pub use record::{Concept, ConceptPatch, NewConcept, Reference};
+pub use retrieval::{Reason, Retrieved};

@@ -1,0 +1,311 @@
+//! One named thing and the limits every record keeps.
+
+use std::sync::Arc;
+
+use super::spelling;
+use crate::{Error, Result};
+
+/// Longest name or alias, in characters after trimming.
+pub const MAX_NAME: usize = 64;
+/// Most aliases of one concept.
+pub const MAX_ALIASES: usize = 32;
+/// Longest category, in characters.
+pub const MAX_CATEGORY: usize = 64;
+/// Longest information text, in characters; prompts show less (see `personalize::sanitize`).
+pub const MAX_INFO: usize = 4000;
+/// Longest id, in characters.
+pub const MAX_ID: usize = 128;
+/// Most reference photos of one concept.
+pub const MAX_REFERENCES: usize = 64;
+/// How far from 1 the squared length of an embedding may be: f16 storage moves it by about 1e-3.
+const NORM_TOLERANCE: f32 = 5e-3;
+
+/// A photo that shows the thing, with what the dual encoder made of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Reference {
+    /// The encoded image, byte for byte as given. Shared: a copy of the library copies no photos.
+    pub photo: Arc<[u8]>,
+    /// Unit-length embeddings, all of one size; empty until an encoder has seen the photo.
+    pub embeddings: Vec<Vec<f32>>,
+    /// Digest of the encoder that made the embeddings; empty while there are none.
+    pub encoder: String,
+}
+
+impl Reference {
+    /// A photo no encoder has seen yet.
+    pub fn new(photo: impl Into<Arc<[u8]>>) -> Self {
+        Self {
+            photo: photo.into(),
+            embeddings: Vec::new(),
+            encoder: String::new(),
+        }
+    }
+
+    /// Checks the embeddings: finite, of one size, unit length, with an encoder.
+    pub fn validate(&self) -> Result<(), String> {
+        check_embeddings(&self.encoder, &self.embeddings)
+    }
+}
+
+/// The problem with `embeddings`, if any.
+pub(super) fn check_embeddings(encoder: &str, embeddings: &[Vec<f32>]) -> Result<(), String> {
+    let Some(first) = embeddings.first() else {
+        return Ok(());
+    };
+    if encoder.is_empty() {
+        return Err("embeddings without the digest of their encoder".into());
+    }
+    if first.is_empty() || embeddings.iter().any(|e| e.len() != first.len()) {
+        return Err("embeddings of different sizes in one reference".into());
+    }
+    for e in embeddings {
+        let norm: f32 = e.iter().map(|x| x * x).sum();
+        // Asked this way round so that NaN fails.
+        let unit = (norm - 1.0).abs() <= NORM_TOLERANCE;
+        if !unit {
+            return Err(format!(
+                "an embedding has squared length {norm}; it must be 1"
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// A thing a person named.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Concept {
+    /// Identifier, unique in the library and never changed.
+    pub id: String,
+    /// What the person calls it: 1 to 64 characters.
+    pub name: String,
+    /// Other spellings. A database key such as `<anya>` is kept as one.
+    pub aliases: Vec<String>,
+    /// Free text such as `cat` or `plush toy`; may be empty.
+    pub category: String,
+    /// What cannot be seen ("loves jam"); may be empty.
+    pub info: String,
+    /// Photos of the thing.
+    pub references: Vec<Reference>,
+    /// When it was added, in milliseconds since 1970.
+    pub created_ms: u64,
+    /// When it was last changed, in milliseconds since 1970.
+    pub updated_ms: u64,
+}
+
+impl Concept {
+    /// The name, then the aliases.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(self.name.as_str()).chain(self.aliases.iter().map(String::as_str))
+    }
+
+    /// Trims the texts, drops repeated aliases and checks every limit.
+    ///
+    /// # Errors
+    /// [`Error::Concept`] that names the field and its limit.
+    pub fn normalise(&mut self) -> Result<()> {
+        self.check().map_err(|problem| Error::Concept {
+            concept: shown(&self.name, &self.id),
+            problem,
+        })
+    }
+
+    fn check(&mut self) -> Result<(), String> {
+        self.name = check_name("name", &self.name)?;
+        let mut aliases: Vec<String> = Vec::with_capacity(self.aliases.len().min(MAX_ALIASES));
+        for alias in &self.aliases {
+            let alias = check_name("alias", alias)?;
+            if alias != self.name && !aliases.contains(&alias) {
+                aliases.push(alias);
+            }
+            if aliases.len() > MAX_ALIASES {
+                return Err(format!("more than {MAX_ALIASES} aliases; remove some"));
+            }
+        }
+        self.aliases = aliases;
+        self.category = check_text("category", &self.category, MAX_CATEGORY)?;
+        self.info = check_text("info", &self.info, MAX_INFO)?;
+        if self.references.len() > MAX_REFERENCES {
+            return Err(format!("more than {MAX_REFERENCES} photos; remove some"));
+        }
+        for (i, reference) in self.references.iter().enumerate() {
+            reference
+                .validate()
+                .map_err(|p| format!("photo {}: {p}", i + 1))?;
+        }
+        Ok(())
+    }
+}
+
+/// What is needed to add a concept; the library gives the rest.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct NewConcept {
+    /// The id to use, or `None` for one made from the name.
+    pub id: Option<String>,
+    /// See [`Concept::name`].
+    pub name: String,
+    /// See [`Concept::aliases`].
+    pub aliases: Vec<String>,
+    /// See [`Concept::category`].
+    pub category: String,
+    /// See [`Concept::info`].
+    pub info: String,
+    /// See [`Concept::references`].
+    pub references: Vec<Reference>,
+}
+
+/// A change of a concept: fields that are `None` stay.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ConceptPatch {
+    /// New name.
+    pub name: Option<String>,
+    /// New aliases, replacing all.
+    pub aliases: Option<Vec<String>>,
+    /// New category.
+    pub category: Option<String>,
+    /// New information text.
+    pub info: Option<String>,
+}
+
+/// Checks an id given by a caller.
+pub(super) fn check_id(id: &str) -> Result<()> {
+    let problem = if id.is_empty() || id.trim() != id {
+        "an id must not be empty nor start or end with a space".to_owned()
+    } else if id.chars().count() > MAX_ID {
+        format!("an id has at most {MAX_ID} characters")
+    } else if id.chars().any(char::is_control) {
+        "an id must not hold control characters".to_owned()
+    } else {
+        return Ok(());
+    };
+    Err(Error::Concept {
+        concept: shown(id, id),
+        problem,
+    })
+}
+
+/// An id made from a name: its letters and digits in lower case, joined by `-`.
+pub(super) fn slug(name: &str) -> String {
+    let mut slug = String::new();
+    for c in spelling::key(name).chars() {
+        if c.is_alphanumeric() {
+            slug.push(c);
+        } else if !(slug.is_empty() || slug.ends_with('-')) {
+            slug.push('-');
+        }
+    }
+    // Leaves room for the counter that tells two equal slugs apart.
+    let slug: String = slug.trim_end_matches('-').chars().take(MAX_NAME).collect();
+    if slug.is_empty() {
+        "concept".to_owned()
+    } else {
+        slug
+    }
+}
+
+fn check_name(field: &str, text: &str) -> Result<String, String> {
+    let text = text.trim();
+    if spelling::key(text).is_empty() {
+        return Err(format!(
+            "the {field} is empty; give 1 to {MAX_NAME} visible characters"
+        ));
+    }
+    if text.chars().any(char::is_control) {
+        return Err(format!(
+            "the {field} holds a control character or line break; remove it"
+        ));
+    }
+    let length = spelling::bare(text).chars().count();
+    if length > MAX_NAME {
+        return Err(format!(
+            "the {field} has {length} characters; at most {MAX_NAME} are possible"
+        ));
+    }
+    Ok(text.to_owned())
+}
+
+fn check_text(field: &str, text: &str, limit: usize) -> Result<String, String> {
+    let text = text.trim();
+    let length = text.chars().count();
+    if length > limit {
+        return Err(format!(
+            "the {field} has {length} characters; at most {limit} are possible"
+        ));
+    }
+    Ok(text.to_owned())
+}
+
+/// How an error calls a concept: its name cut to a readable length, or its id.
+pub(super) fn shown(name: &str, id: &str) -> String {
+    let text = spelling::neutral(if name.trim().is_empty() { id } else { name });
+    text.chars().take(MAX_NAME).collect()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    fn concept(name: &str) -> Concept {
+        Concept {
+            id: "x".into(),
+            name: name.into(),
+            aliases: vec![],
+            category: String::new(),
+            info: String::new(),
+            references: vec![],
+            created_ms: 0,
+            updated_ms: 0,
+        }
+    }
+
+    #[test]
+    fn names_are_trimmed_and_limited() {
+        let mut ok = concept("  Captain Biscuit 🐈 ");
+        ok.aliases = vec!["Cap".into(), " Cap ".into(), "Captain Biscuit 🐈".into()];
+        ok.normalise().unwrap();
+        assert_eq!(
+            (ok.name.as_str(), ok.aliases.as_slice()),
+            ("Captain Biscuit 🐈", &["Cap".to_owned()][..])
+        );
+        concept(&"é".repeat(64)).normalise().unwrap();
+        for bad in [
+            "",
+            "   ",
+            "<>",
+            "\u{202e}",
+            "a\nb",
+            "a\u{0}b",
+            &"é".repeat(65),
+        ] {
+            let error = concept(bad).normalise().unwrap_err();
+            assert_eq!(error.code(), "concept", "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn embeddings_must_be_unit_length_and_say_their_encoder() {
+        let mut reference = Reference::new([1u8, 2]);
+        reference.validate().unwrap();
+        reference.embeddings = vec![vec![0.6, 0.8]];
+        assert!(reference.validate().unwrap_err().contains("encoder"));
+        reference.encoder = "e1".into();
+        reference.validate().unwrap();
+        for bad in [vec![0.6, 0.9], vec![f32::NAN, 0.0], vec![1.0], vec![]] {
+            reference.embeddings = vec![vec![0.6, 0.8], bad];
+            assert!(reference.validate().is_err());
+        }
+    }
+
+    #[test]
+    fn slugs_keep_every_script() {
+        for (name, want) in [
+            ("Mr. Otto!", "mr-otto"),
+            ("小白", "小白"),
+            ("🐈", "concept"),
+            ("<Anya>", "anya"),
+            ("C3-PO", "c3-po"),
+        ] {
+            assert_eq!(slug(name), want);
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! The one decode loop: prefill, sample, stream, stop.
+
+pub mod constraint;
+pub mod decode;
+pub mod sampler;
+pub mod session;
+
+pub use constraint::NameConstraint;
+pub use decode::{Finish, GenerateOptions, Generated, generate};
+pub use sampler::{Sampler, SamplingOptions};
+pub use session::Session;

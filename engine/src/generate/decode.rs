@@ -1,0 +1,215 @@
+//! The decode loop: choose, constrain, stream whole characters, stop.
+
+use super::constraint::NameConstraint;
+use super::sampler::{Sampler, SamplingOptions};
+use super::session::Session;
+use crate::Result;
+use crate::host::Host;
+use crate::text::{TokenStream, Tokenizer};
+
+/// When and how an answer ends, and how its tokens are chosen.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GenerateOptions {
+    /// How tokens are chosen.
+    pub sampling: SamplingOptions,
+    /// Longest answer, tokens.
+    pub max_tokens: usize,
+    /// The answer ends before any of these texts.
+    pub stop: Vec<String>,
+    /// Token that ends an answer.
+    pub end: u32,
+}
+
+/// Why an answer ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Finish {
+    /// The model ended it, or a stop text came.
+    Stop,
+    /// It reached its longest length.
+    Length,
+}
+
+/// A finished answer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Generated {
+    /// Its text, without what stopped it.
+    pub text: String,
+    /// Its tokens, without the end token.
+    pub tokens: Vec<u32>,
+    /// Probability the model gave each token.
+    pub probabilities: Vec<f32>,
+    /// Why it ended.
+    pub finish: Finish,
+}
+
+impl Generated {
+    /// Geometric mean of the token probabilities: how sure the model was of the answer as a whole.
+    pub fn confidence(&self) -> f32 {
+        if self.probabilities.is_empty() {
+            return 0.0;
+        }
+        let sum: f32 = self.probabilities.iter().map(|p| p.max(1e-9).ln()).sum();
+        (sum / self.probabilities.len() as f32).exp()
+    }
+}
+
+/// Continues the prompt `session` has just read, whose last logits are `logits`.
+///
+/// `on_text` hears the answer piece by piece; no piece splits a character, and nothing that might
+/// become a stop text is shown before it is certain that it does not.
+///
+/// # Errors
+/// [`crate::Error::Cancelled`], or when the device or the tokenizer fails.
+pub async fn generate(
+    session: &mut Session<'_>,
+    mut logits: Vec<f32>,
+    options: &GenerateOptions,
+    mut constraint: Option<NameConstraint>,
+    tokenizer: &Tokenizer,
+    host: &dyn Host,
+    on_text: &mut dyn FnMut(&str),
+) -> Result<Generated> {
+    let mut sampler = Sampler::new(options.sampling.clone())?;
+    let mut stream = TokenStream::new(tokenizer, true);
+    let mut shown = StopFilter::new(&options.stop);
+    let mut tokens = Vec::new();
+    let mut probabilities = Vec::new();
+    let mut finish = Finish::Length;
+    while tokens.len() < options.max_tokens {
+        let allowed = constraint.as_ref().and_then(NameConstraint::allowed);
+        let choice = sampler.choose(&logits, &tokens, allowed.as_deref());
+        if choice.token == options.end {
+            finish = Finish::Stop;
+            break;
+        }
+        if let Some(constraint) = &mut constraint {
+            constraint.advance(choice.token);
+        }
+        tokens.push(choice.token);
+        probabilities.push(choice.probability);
+        if let Some(piece) = stream.push(choice.token)? {
+            let ready = shown.push(&piece);
+            if !ready.is_empty() {
+                on_text(&ready);
+            }
+            if shown.stopped {
+                finish = Finish::Stop;
+                break;
+            }
+        }
+        if tokens.len() < options.max_tokens {
+            logits = session.step(choice.token, host).await?;
+        }
+    }
+    if !shown.stopped {
+        let rest = stream.finish()?.unwrap_or_default();
+        let mut ready = shown.push(&rest);
+        ready.push_str(&shown.finish());
+        if !ready.is_empty() {
+            on_text(&ready);
+        }
+    }
+    Ok(Generated {
+        text: shown.text,
+        tokens,
+        probabilities,
+        finish,
+    })
+}
+
+/// Holds back text that may be the beginning of a stop text.
+struct StopFilter<'a> {
+    stops: &'a [String],
+    held: String,
+    text: String,
+    stopped: bool,
+}
+
+impl<'a> StopFilter<'a> {
+    fn new(stops: &'a [String]) -> Self {
+        Self {
+            stops,
+            held: String::new(),
+            text: String::new(),
+            stopped: false,
+        }
+    }
+
+    /// Takes a piece and returns what can be shown.
+    fn push(&mut self, piece: &str) -> String {
+        if self.stopped {
+            return String::new();
+        }
+        self.held.push_str(piece);
+        let found = self
+            .stops
+            .iter()
+            .filter(|stop| !stop.is_empty())
+            .filter_map(|stop| self.held.find(stop.as_str()))
+            .min();
+        let ready = match found {
+            Some(at) => {
+                self.stopped = true;
+                self.held.truncate(at);
+                self.held.len()
+            }
+            None => self.held.len() - self.possible_beginning(),
+        };
+        let rest = self.held.split_off(ready);
+        let ready = std::mem::replace(&mut self.held, rest);
+        self.text.push_str(&ready);
+        ready
+    }
+
+    /// Bytes at the end of `held` that could begin a stop text.
+    fn possible_beginning(&self) -> usize {
+        self.held
+            .char_indices()
+            .map(|(at, _)| &self.held[at..])
+            .find(|tail| self.stops.iter().any(|stop| stop.starts_with(*tail)))
+            .map_or(0, str::len)
+    }
+
+    /// The answer is over: what was held back was no stop text.
+    fn finish(&mut self) -> String {
+        let rest = std::mem::take(&mut self.held);
+        self.text.push_str(&rest);
+        rest
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(stops: &[&str], pieces: &[&str]) -> (Vec<String>, String) {
+        let stops: Vec<String> = stops.iter().map(|s| (*s).to_owned()).collect();
+        let mut filter = StopFilter::new(&stops);
+        let mut out: Vec<String> = pieces.iter().map(|piece| filter.push(piece)).collect();
+        if !filter.stopped {
+            out.push(filter.finish());
+        }
+        (out, filter.text)
+    }
+
+    #[test]
+    fn holds_back_what_may_become_a_stop_text() {
+        let (pieces, text) = shown(&["\nUser:"], &["Hi", " there\nUs", "er: x", "more"]);
+        assert_eq!(pieces, ["Hi", " there", "", ""]);
+        assert_eq!(text, "Hi there");
+    }
+
+    #[test]
+    fn shows_what_turned_out_harmless() {
+        let (pieces, text) = shown(&["END"], &["an E", "N", "T"]);
+        assert_eq!(pieces, ["an ", "", "ENT", ""]);
+        assert_eq!(text, "an ENT");
+        assert_eq!(shown(&["END"], &["日本E"]).1, "日本E");
+    }
+
+    #[test]
+    fn the_earliest_stop_wins() {
+        assert_eq!(shown(&["b", "a"], &["xxab"]).1, "xx");
+    }
+}

@@ -1,0 +1,138 @@
+//! One sequence in the decoder: what it has read, and its cache; a new prompt pays only for what differs.
+
+use burn::tensor::Tensor;
+
+use crate::host::{Host, breathe};
+use crate::model::kv_cache::KvCache;
+use crate::model::vlm::Vlm;
+use crate::{Error, Result};
+
+/// A sequence and its cache.
+#[derive(Debug)]
+pub struct Session<'a> {
+    vlm: &'a Vlm,
+    ids: Vec<u32>,
+    cache: KvCache,
+    limit: usize,
+    image_token: u32,
+}
+
+impl<'a> Session<'a> {
+    /// An empty sequence of at most `limit` tokens.
+    pub fn new(vlm: &'a Vlm, limit: usize, image_token: u32) -> Self {
+        Self {
+            vlm,
+            ids: Vec::new(),
+            cache: vlm.new_cache(limit),
+            limit,
+            image_token,
+        }
+    }
+
+    /// Tokens read so far.
+    pub fn ids(&self) -> &[u32] {
+        &self.ids
+    }
+
+    /// Reads a prompt and returns the logits `[vocab]` of its last token. What the prompt has in
+    /// common with what was read before is not read again.
+    ///
+    /// `visual` `[V, hidden]` are the visual tokens of the prompt's photos, which must be the same
+    /// photos for every prompt of a session. `progress` hears of layers done.
+    ///
+    /// # Errors
+    /// [`Error::ContextFull`], [`Error::Cancelled`], or when photos and prompt disagree.
+    pub async fn prefill(
+        &mut self,
+        ids: &[u32],
+        visual: Option<&Tensor<2>>,
+        host: &dyn Host,
+        progress: &mut dyn FnMut(usize, usize),
+    ) -> Result<Vec<f32>> {
+        if ids.len() >= self.limit {
+            return Err(Error::ContextFull {
+                needed: ids.len() + 1,
+                limit: self.limit,
+            });
+        }
+        let common = ids
+            .iter()
+            .zip(&self.ids)
+            .take_while(|(a, b)| a == b)
+            .count();
+        // The last token is read again even if it is known: its logits are wanted.
+        let keep = common.min(ids.len().saturating_sub(1));
+        self.ids.truncate(keep);
+        self.cache.truncate(keep);
+        let rest = &ids[keep..];
+        let places = |ids: &[u32]| ids.iter().filter(|&&id| id == self.image_token).count();
+        let (seen, new) = (places(&ids[..keep]), places(rest));
+        let visual = match visual {
+            Some(visual) if new > 0 && visual.dims()[0] >= seen + new => {
+                Some(visual.clone().narrow(0, seen, new))
+            }
+            _ => None,
+        };
+        let x = self.vlm.embed(&[rest.to_vec()], visual)?;
+        let hidden = self.forward(x, host, progress).await?;
+        self.ids.extend_from_slice(rest);
+        let [_, tokens, _] = hidden.dims();
+        self.logits(hidden.narrow(1, tokens - 1, 1)).await
+    }
+
+    /// Reads one token and returns the logits `[vocab]` after it.
+    ///
+    /// # Errors
+    /// [`Error::ContextFull`] or [`Error::Cancelled`].
+    pub async fn step(&mut self, id: u32, host: &dyn Host) -> Result<Vec<f32>> {
+        if self.cache.remaining() == 0 {
+            return Err(Error::ContextFull {
+                needed: self.limit + 1,
+                limit: self.limit,
+            });
+        }
+        breathe(host).await?;
+        let x = self.vlm.embed(&[vec![id]], None)?;
+        let hidden = self.vlm.decoder.forward(x, Some(&mut self.cache));
+        self.ids.push(id);
+        self.logits(hidden).await
+    }
+
+    async fn forward(
+        &mut self,
+        mut x: Tensor<3>,
+        host: &dyn Host,
+        progress: &mut dyn FnMut(usize, usize),
+    ) -> Result<Tensor<3>> {
+        let tokens = x.dims()[1];
+        let depth = self.vlm.decoder.depth();
+        for layer in 0..depth {
+            breathe(host).await?;
+            x = self.vlm.decoder.layer(layer, x, Some(&mut self.cache));
+            progress(layer + 1, depth);
+        }
+        self.cache.advance(tokens);
+        Ok(self.vlm.decoder.finish(x))
+    }
+
+    /// Hidden state `[1, 1, hidden]` to host logits: the one read-back of a token.
+    async fn logits(&self, hidden: Tensor<3>) -> Result<Vec<f32>> {
+        let [_, _, width] = hidden.dims();
+        read(self.vlm.decoder.logits(hidden.reshape([1, width]))).await
+    }
+}
+
+/// Reads a tensor back without blocking the thread.
+///
+/// # Errors
+/// [`Error::Device`] when the device failed.
+pub async fn read<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>> {
+    let failed = |problem: String| Error::Device { problem };
+    let data = tensor
+        .into_data_async()
+        .await
+        .map_err(|error| failed(format!("reading a result failed: {error}")))?;
+    data.convert::<f32>()
+        .try_to_vec::<f32>()
+        .map_err(|error| failed(format!("a result has an unexpected type: {error:?}")))
+}

@@ -1,0 +1,180 @@
+//! The table of WGSL kernels: what each is assembled from and what its launch must provide.
+//!
+//! A kernel is a text in `shaders/`, a module of the same stem here (parameters, dispatch plan,
+//! launch) and a plain-burn body in [`crate::ops::reference`]. Conventions all of them keep:
+//!
+//! - Tensors are contiguous, row-major f32 or 32-bit integers; none is larger than 2^32 elements.
+//! - Every tensor is bound `read_write`: the device hands out slices of shared buffers, and one
+//!   buffer may not be bound both read-only and writable in a dispatch.
+//! - The last binding is the uniform `params`, uploaded as 32-bit words in declaration order.
+//! - Every binding is used in the text: the bind group layout is derived from it.
+//! - Nothing of a shape is baked in; one text is compiled once a device.
+#![cfg(feature = "cube")]
+
+pub mod attention_decode;
+pub mod cosine_scores;
+mod launch;
+pub mod nms;
+pub mod pairwise_iou;
+pub mod quant_matvec;
+pub mod top_k;
+
+pub use launch::available;
+pub(crate) use launch::{from_cube, into_cube};
+
+/// One kernel: its text and what a launch has to agree on with it.
+#[derive(Debug)]
+pub struct Kernel {
+    /// Name, unique in [`KERNELS`].
+    pub name: &'static str,
+    /// Texts that are concatenated, helpers first.
+    pub sources: &'static [&'static str],
+    /// Invocations a workgroup; the text declares the same number.
+    pub workgroup: u32,
+    /// Storage buffers, bound from 0 on; the uniform `params` follows.
+    pub buffers: usize,
+    /// 32-bit words of the text's `Params` structure.
+    pub params_words: usize,
+    /// Hash of the assembled text: pipelines are cached by it.
+    pub hash: u64,
+}
+
+impl Kernel {
+    const fn new(
+        name: &'static str,
+        sources: &'static [&'static str],
+        workgroup: u32,
+        buffers: usize,
+        params_words: usize,
+    ) -> Self {
+        let hash = fnv1a(sources);
+        Self {
+            name,
+            sources,
+            workgroup,
+            buffers,
+            params_words,
+            hash,
+        }
+    }
+
+    /// The text the device compiles.
+    pub fn source(&self) -> String {
+        self.sources.concat()
+    }
+}
+
+/// Every kernel of the engine.
+pub static KERNELS: [&Kernel; 7] = [
+    &attention_decode::KERNEL,
+    &cosine_scores::KERNEL,
+    &nms::KERNEL,
+    &pairwise_iou::KERNEL,
+    &quant_matvec::Q4_0,
+    &quant_matvec::Q8_0,
+    &top_k::KERNEL,
+];
+
+/// Workgroups a dispatch starts, as x, y and z.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Grid(pub [u32; 3]);
+
+/// WebGPU's guaranteed number of workgroups along a dimension.
+pub const MAX_GROUPS: usize = 65_535;
+
+impl Grid {
+    /// `groups` flat workgroups for each of `slices` slices along z.
+    ///
+    /// More than [`MAX_GROUPS`] are folded over x and y (`common/grid.wgsl` undoes it); the folded
+    /// grid has a tail of fewer than y workgroups that the kernel must ignore.
+    ///
+    /// # Panics
+    /// When even the folded grid exceeds the limits: such tensors do not fit a WebGPU buffer.
+    pub fn folded(groups: usize, slices: usize) -> Self {
+        let y = groups.div_ceil(MAX_GROUPS).max(1);
+        let x = groups.div_ceil(y);
+        assert!(
+            y <= MAX_GROUPS && slices <= MAX_GROUPS,
+            "{groups} workgroups times {slices} slices exceed the {MAX_GROUPS} a grid dimension holds"
+        );
+        Self([x as u32, y as u32, slices as u32])
+    }
+}
+
+/// A count as the 32 bits a kernel's parameters hold.
+///
+/// # Panics
+/// Above 2^32: no WebGPU buffer holds as many elements.
+fn word(count: usize) -> u32 {
+    assert!(
+        u32::try_from(count).is_ok(),
+        "{count} does not fit a kernel parameter of 32 bits"
+    );
+    count as u32
+}
+
+/// 64-bit FNV-1a over all texts; `const`, so the table costs nothing at run time.
+const fn fnv1a(texts: &[&str]) -> u64 {
+    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+    let mut text = 0;
+    while text < texts.len() {
+        let bytes = texts[text].as_bytes();
+        let mut i = 0;
+        while i < bytes.len() {
+            hash = (hash ^ bytes[i] as u64).wrapping_mul(0x0000_0100_0000_01b3);
+            i += 1;
+        }
+        text += 1;
+    }
+    hash
+}
+
+/// Texts of `shaders/common`.
+mod common {
+    pub(super) const BOXES: &str = include_str!("../../shaders/common/boxes.wgsl");
+    pub(super) const GGML: &str = include_str!("../../shaders/common/ggml.wgsl");
+    pub(super) const GRID: &str = include_str!("../../shaders/common/grid.wgsl");
+    pub(super) const LANE_MAX: &str = include_str!("../../shaders/common/lane_max.wgsl");
+    pub(super) const Q4_0: &str = include_str!("../../shaders/common/q4_0.wgsl");
+    pub(super) const Q8_0: &str = include_str!("../../shaders/common/q8_0.wgsl");
+    pub(super) const REDUCE: &str = include_str!("../../shaders/common/reduce.wgsl");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_grid_folds_at_the_limit_and_covers_every_group() {
+        assert_eq!(Grid::folded(1, 3), Grid([1, 1, 3]));
+        assert_eq!(Grid::folded(MAX_GROUPS, 1), Grid([65_535, 1, 1]));
+        for groups in [MAX_GROUPS + 1, 3 * MAX_GROUPS - 1, 10_000_019] {
+            let Grid([x, y, _]) = Grid::folded(groups, 1);
+            let covered = x as usize * y as usize;
+            assert!(x as usize <= MAX_GROUPS, "x is {x}");
+            assert!(
+                covered >= groups && covered - groups < y as usize,
+                "{groups} became {x} x {y}"
+            );
+        }
+    }
+
+    #[test]
+    fn names_and_hashes_are_unique() {
+        for (i, a) in KERNELS.iter().enumerate() {
+            for b in &KERNELS[i + 1..] {
+                assert!(
+                    a.name != b.name && a.hash != b.hash,
+                    "{} and {}",
+                    a.name,
+                    b.name
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn the_hash_is_fnv1a_of_the_assembled_text() {
+        assert_eq!(fnv1a(&["foo", "bar"]), 0x8594_4171_f739_67e8);
+    }
+}

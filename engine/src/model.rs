@@ -1,0 +1,16 @@
+//! The vision-language model and the dual encoder, built from Hugging Face configurations.
+
+pub mod attention;
+pub mod checkpoint;
+pub mod config;
+pub mod connector;
+pub mod decoder;
+pub mod dual;
+pub mod kv_cache;
+pub mod linear;
+pub mod mlp;
+pub mod norm;
+pub mod params;
+pub mod rope;
+pub mod vision;
+pub mod vlm;

@@ -1,0 +1,182 @@
+//! The one attention: vision towers, decoder prefill and decode, text tower, pooling heads, training.
+
+use burn::module::Module;
+use burn::tensor::module::attention;
+use burn::tensor::ops::AttentionModuleOptions;
+use burn::tensor::{Bool, Tensor};
+
+use super::kv_cache::KvCache;
+use super::linear::Linear;
+use super::params::ParamBuilder;
+use super::rope::Rope;
+use crate::Result;
+use crate::ops;
+
+/// Who may look at whom.
+#[derive(Debug, Clone)]
+pub enum Sight {
+    /// Everyone at everyone.
+    Full,
+    /// Each token at itself and what came before.
+    Causal,
+    /// As the mask `[B or 1, 1, T_q, T_k]` says: `true` hides.
+    Masked(Tensor<4, Bool>),
+}
+
+/// Shape of an attention layer.
+#[derive(Debug, Clone, Copy)]
+pub struct AttentionShape {
+    /// Width of the residual stream.
+    pub hidden: usize,
+    /// Query heads.
+    pub heads: usize,
+    /// Key and value heads.
+    pub kv_heads: usize,
+    /// Width of one head.
+    pub head_dim: usize,
+    /// Whether the projections have biases (towers do, the decoder does not).
+    pub bias: bool,
+    /// Key of the output projection: `out_proj` in towers, `o_proj` in decoders.
+    pub output: &'static str,
+}
+
+/// Multi-head attention with grouped keys and values.
+#[derive(Module, Debug)]
+pub struct Attention {
+    q_proj: Linear,
+    k_proj: Linear,
+    v_proj: Linear,
+    o_proj: Linear,
+    heads: usize,
+    kv_heads: usize,
+    head_dim: usize,
+}
+
+/// Where a decoder layer stands: rotary tables, first position, and the cache of the sequence.
+#[derive(Debug)]
+pub struct Place<'a> {
+    /// Rotary tables.
+    pub rope: &'a Rope,
+    /// Cache to read and extend; `None` when the whole sequence is at hand.
+    pub cache: Option<&'a mut KvCache>,
+    /// Index of this layer in the cache.
+    pub layer: usize,
+}
+
+impl Attention {
+    /// Builds the four projections below `name`.
+    ///
+    /// # Errors
+    /// [`crate::Error::Weights`] when the source lacks a tensor.
+    pub fn new(p: &mut ParamBuilder<'_>, name: &str, shape: AttentionShape) -> Result<Self> {
+        let AttentionShape {
+            hidden,
+            heads,
+            kv_heads,
+            head_dim,
+            bias,
+            output,
+        } = shape;
+        let (wide, narrow) = (heads * head_dim, kv_heads * head_dim);
+        Ok(Self {
+            q_proj: Linear::new(p, &format!("{name}.q_proj"), hidden, wide, bias)?,
+            k_proj: Linear::new(p, &format!("{name}.k_proj"), hidden, narrow, bias)?,
+            v_proj: Linear::new(p, &format!("{name}.v_proj"), hidden, narrow, bias)?,
+            o_proj: Linear::new(p, &format!("{name}.{output}"), wide, hidden, bias)?,
+            heads,
+            kv_heads,
+            head_dim,
+        })
+    }
+
+    /// Tower attention: no positions, no cache.
+    ///
+    /// # Shapes
+    /// - x, output: `[B, T, hidden]`
+    pub fn forward(&self, x: Tensor<3>, sight: Sight) -> Tensor<3> {
+        let q = split_heads(self.q_proj.forward(x.clone()), self.heads);
+        let k = split_heads(self.k_proj.forward(x.clone()), self.kv_heads);
+        let v = split_heads(self.v_proj.forward(x), self.kv_heads);
+        self.finish(attend(q, k, v, sight))
+    }
+
+    /// Decoder attention: rotary positions, causal, and the cache if there is one.
+    ///
+    /// # Shapes
+    /// - x, output: `[B, T, hidden]`; with a cache B is 1
+    pub fn forward_at(&self, x: Tensor<3>, place: &mut Place<'_>) -> Tensor<3> {
+        let tokens = x.dims()[1];
+        let start = place.cache.as_ref().map_or(0, |cache| cache.len());
+        let q = split_heads(self.q_proj.forward(x.clone()), self.heads);
+        let k = split_heads(self.k_proj.forward(x.clone()), self.kv_heads);
+        let v = split_heads(self.v_proj.forward(x), self.kv_heads);
+        let q = place.rope.rotate(q, start);
+        let k = place.rope.rotate(k, start);
+        let Some(cache) = place.cache.as_deref_mut() else {
+            return self.finish(attend(q, k, v, Sight::Causal));
+        };
+        let (keys, values) = cache.write(place.layer, k, v);
+        let len = start + tokens;
+        if tokens == 1 {
+            return self.finish(ops::attention_decode(q, keys, values, len));
+        }
+        let keys = keys.narrow(2, 0, len);
+        let values = values.narrow(2, 0, len);
+        let sight = if start == 0 {
+            Sight::Causal
+        } else {
+            // Row i (position start + i) must not see columns beyond start + i.
+            let hidden = Tensor::<2, Bool>::tril_mask([tokens, len], start as i64, &q.device());
+            Sight::Masked(hidden.unsqueeze::<4>())
+        };
+        self.finish(attend(q, keys, values, sight))
+    }
+
+    /// `[B, H, T, D] -> [B, T, hidden]` through the output projection.
+    fn finish(&self, heads: Tensor<4>) -> Tensor<3> {
+        let [batch, _, tokens, _] = heads.dims();
+        let joined = heads
+            .swap_dims(1, 2)
+            .reshape([batch, tokens, self.heads * self.head_dim]);
+        self.o_proj.forward(joined)
+    }
+}
+
+/// `[B, T, heads * D] -> [B, heads, T, D]`.
+pub(crate) fn split_heads(x: Tensor<3>, heads: usize) -> Tensor<4> {
+    let [batch, tokens, width] = x.dims();
+    x.reshape([batch, tokens, heads, width / heads])
+        .swap_dims(1, 2)
+}
+
+/// Scaled dot-product attention; keys and values are repeated for grouped queries.
+///
+/// # Shapes
+/// - q: `[B, H, T_q, D]`, k and v: `[B, H_kv, T_k, D]`, output: `[B, H, T_q, D]`
+pub(crate) fn attend(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, sight: Sight) -> Tensor<4> {
+    let groups = q.dims()[1] / k.dims()[1];
+    let (k, v) = (repeat_heads(k, groups), repeat_heads(v, groups));
+    let (mask, is_causal) = match sight {
+        Sight::Full => (None, false),
+        Sight::Causal => (None, true),
+        Sight::Masked(mask) => (Some(mask), false),
+    };
+    let options = AttentionModuleOptions {
+        is_causal,
+        ..Default::default()
+    };
+    attention(q, k, v, mask, None, options)
+}
+
+fn repeat_heads(x: Tensor<4>, groups: usize) -> Tensor<4> {
+    if groups == 1 {
+        return x;
+    }
+    let [batch, kv_heads, tokens, head_dim] = x.dims();
+    x.unsqueeze_dim::<5>(2).repeat_dim(2, groups).reshape([
+        batch,
+        kv_heads * groups,
+        tokens,
+        head_dim,
+    ])
+}

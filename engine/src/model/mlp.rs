@@ -1,0 +1,86 @@
+//! The two feed-forward layers: plain (towers) and gated (decoder).
+
+use burn::module::Module;
+use burn::tensor::{Tensor, activation};
+
+use super::config::Activation;
+use super::linear::Linear;
+use super::params::ParamBuilder;
+use crate::Result;
+
+/// `fc2(act(fc1(x)))`.
+#[derive(Module, Debug)]
+pub struct Mlp {
+    fc1: Linear,
+    fc2: Linear,
+    #[module(skip)]
+    act: Activation,
+}
+
+impl Mlp {
+    /// Builds `{name}.fc1` and `{name}.fc2`, with biases.
+    ///
+    /// # Errors
+    /// [`crate::Error::Weights`] when the source lacks a tensor.
+    pub fn new(
+        p: &mut ParamBuilder<'_>,
+        name: &str,
+        hidden: usize,
+        intermediate: usize,
+        act: Activation,
+    ) -> Result<Self> {
+        Ok(Self {
+            fc1: Linear::new(p, &format!("{name}.fc1"), hidden, intermediate, true)?,
+            fc2: Linear::new(p, &format!("{name}.fc2"), intermediate, hidden, true)?,
+            act,
+        })
+    }
+
+    /// # Shapes
+    /// - x, output: `[.., hidden]`
+    pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
+        self.fc2.forward(activate(self.fc1.forward(x), self.act))
+    }
+}
+
+/// `down(silu(gate(x)) * up(x))` (Shazeer, arXiv 2002.05202).
+#[derive(Module, Debug)]
+pub struct GatedMlp {
+    gate_proj: Linear,
+    up_proj: Linear,
+    down_proj: Linear,
+}
+
+impl GatedMlp {
+    /// Builds the three projections below `name`, without biases.
+    ///
+    /// # Errors
+    /// [`crate::Error::Weights`] when the source lacks a tensor.
+    pub fn new(
+        p: &mut ParamBuilder<'_>,
+        name: &str,
+        hidden: usize,
+        intermediate: usize,
+    ) -> Result<Self> {
+        Ok(Self {
+            gate_proj: Linear::new(p, &format!("{name}.gate_proj"), hidden, intermediate, false)?,
+            up_proj: Linear::new(p, &format!("{name}.up_proj"), hidden, intermediate, false)?,
+            down_proj: Linear::new(p, &format!("{name}.down_proj"), intermediate, hidden, false)?,
+        })
+    }
+
+    /// # Shapes
+    /// - x, output: `[.., hidden]`
+    pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
+        let gate = activate(self.gate_proj.forward(x.clone()), Activation::Silu);
+        self.down_proj.forward(gate * self.up_proj.forward(x))
+    }
+}
+
+fn activate<const D: usize>(x: Tensor<D>, act: Activation) -> Tensor<D> {
+    match act {
+        Activation::Gelu => activation::gelu(x),
+        Activation::GeluPytorchTanh => activation::gelu_approximate(x),
+        Activation::Silu => activation::silu(x),
+    }
+}

@@ -1,0 +1,66 @@
+//! Layer norm (vision, dual text tower) and RMS norm (decoder).
+
+use burn::module::{Module, Param};
+use burn::tensor::Tensor;
+
+use super::params::{Init, ParamBuilder};
+use crate::Result;
+
+/// `(x - mean) / sqrt(var + eps) * weight + bias` over the last dimension.
+#[derive(Module, Debug)]
+pub struct LayerNorm {
+    weight: Param<Tensor<1>>,
+    bias: Param<Tensor<1>>,
+    eps: f64,
+}
+
+impl LayerNorm {
+    /// Builds `{name}.weight` and `{name}.bias`, both `[width]`.
+    ///
+    /// # Errors
+    /// [`crate::Error::Weights`] when the source lacks a tensor.
+    pub fn new(p: &mut ParamBuilder<'_>, name: &str, width: usize, eps: f64) -> Result<Self> {
+        Ok(Self {
+            weight: p.param(&format!("{name}.weight"), [width], Init::Constant(1.0))?,
+            bias: p.param(&format!("{name}.bias"), [width], Init::Constant(0.0))?,
+            eps,
+        })
+    }
+
+    /// # Shapes
+    /// - x, output: `[.., width]`
+    pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
+        let mean = x.clone().mean_dim(D - 1);
+        let centred = x - mean;
+        let var = centred.clone().square().mean_dim(D - 1);
+        centred / (var + self.eps).sqrt() * self.weight.val().unsqueeze()
+            + self.bias.val().unsqueeze()
+    }
+}
+
+/// `x / sqrt(mean(x²) + eps) * weight` over the last dimension.
+#[derive(Module, Debug)]
+pub struct RmsNorm {
+    weight: Param<Tensor<1>>,
+    eps: f64,
+}
+
+impl RmsNorm {
+    /// Builds `{name}.weight` `[width]`.
+    ///
+    /// # Errors
+    /// [`crate::Error::Weights`] when the source lacks it.
+    pub fn new(p: &mut ParamBuilder<'_>, name: &str, width: usize, eps: f64) -> Result<Self> {
+        Ok(Self {
+            weight: p.param(&format!("{name}.weight"), [width], Init::Constant(1.0))?,
+            eps,
+        })
+    }
+
+    /// # Shapes
+    /// - x, output: `[.., width]`
+    pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
+        let rms = (x.clone().square().mean_dim(D - 1) + self.eps).sqrt();
+        x / rms * self.weight.val().unsqueeze()
+    }
+}

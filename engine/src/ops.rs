@@ -1,0 +1,229 @@
+//! Every operation that has a fast kernel, with its plain-burn body.
+//!
+//! | operation | wgpu with WGSL | flex (CPU) | anything else |
+//! |---|---|---|---|
+//! | [`attention_decode`] | kernel | plain | plain |
+//! | [`quant_matvec`], [`quant_linear`] | kernel | loops over the blocks | plain |
+//! | [`cosine_top_k`] | kernels | loops over the index | plain |
+//! | [`pairwise_iou`], [`nms`] | kernel | plain | plain |
+//!
+//! The plain bodies ([`mod@reference`]) are what the fast paths are tested against. All of these run
+//! without gradients: tensors of an autodiff device are taken off their graph, and so are results.
+
+pub mod reference;
+
+#[cfg(feature = "cpu")]
+mod flex;
+mod quant;
+
+pub use quant::{BLOCK, QuantKind, QuantMatrix};
+
+#[cfg(feature = "cube")]
+use crate::kernels;
+#[cfg(feature = "cpu")]
+use burn::backend::DispatchDevice;
+use burn::tensor::{DType, Device, Int, Tensor};
+
+/// Rows of activations up to which reading the blocks beats unpacking the matrix once.
+const MAX_MATVEC_ROWS: usize = 8;
+
+/// Attention of one query position over the key/value cache.
+///
+/// # Shapes
+/// q `[B, H, 1, D]`, k and v `[B, Hkv, T, D]` -> `[B, H, 1, D]`. Query head h reads key/value head
+/// `h / (H / Hkv)`; scores are scaled by `1 / sqrt(D)`. Only the first `len` of the T positions
+/// take part, and what the others hold (even NaN) has no influence.
+///
+/// # Panics
+/// When shapes disagree or `len` is not in 1..=T.
+pub fn attention_decode(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, len: usize) -> Tensor<4> {
+    let [batch, heads, one, width] = q.dims();
+    let [_, kv_heads, capacity, _] = k.dims();
+    assert_eq!(one, 1, "attention_decode takes one query position");
+    assert_eq!(
+        k.dims(),
+        [batch, kv_heads, capacity, width],
+        "attention_decode: keys for q {:?}",
+        q.dims()
+    );
+    assert_eq!(v.dims(), k.dims(), "attention_decode: values and keys");
+    assert!(
+        heads.is_multiple_of(kv_heads),
+        "attention_decode: {heads} heads over {kv_heads}"
+    );
+    assert!(
+        (1..=capacity).contains(&len),
+        "attention_decode: {len} of {capacity} positions"
+    );
+    let (q, k, v) = (q.inner(), k.inner(), v.inner());
+    #[cfg(feature = "cube")]
+    {
+        let sizes = kernels::attention_decode::Sizes {
+            batch,
+            heads,
+            kv_heads,
+            capacity,
+            len,
+            width,
+        };
+        if on_kernels(&q.device(), &[q.dtype(), k.dtype(), v.dtype()]) && sizes.supported() {
+            let [q, k, v] = [q, k, v].map(kernels::into_cube);
+            return kernels::from_cube(kernels::attention_decode::run(&q, &k, &v, sizes));
+        }
+    }
+    reference::attention_decode(q, k, v, len)
+}
+
+/// Product of a few rows of activations with a quantised matrix.
+///
+/// # Shapes
+/// x `[M, K]`, `w` of N rows and K columns -> `[M, N]`. More than a few rows are multiplied with
+/// the unpacked matrix instead, which needs memory for `[N, K]` f32.
+///
+/// # Panics
+/// When x is not `[M, K]`.
+pub fn quant_matvec(x: Tensor<2>, w: &QuantMatrix) -> Tensor<2> {
+    let [m, k] = x.dims();
+    assert_eq!(
+        k, w.cols,
+        "quant_matvec: activations [{m}, {k}] for {} columns",
+        w.cols
+    );
+    let x = x.inner();
+    if m > MAX_MATVEC_ROWS {
+        return x.matmul(w.dequantize().transpose());
+    }
+    #[cfg(feature = "cube")]
+    if on_kernels(&x.device(), &[x.dtype()]) {
+        let (x, blocks) = (
+            kernels::into_cube(x),
+            kernels::into_cube(w.blocks.clone().inner()),
+        );
+        return kernels::from_cube(kernels::quant_matvec::run(&x, &blocks, w.kind));
+    }
+    #[cfg(feature = "cpu")]
+    if on_flex(&x.device(), x.dtype()) {
+        return flex::quant_matvec(x, w);
+    }
+    reference::quant_matvec(x, w)
+}
+
+/// [`quant_matvec`] over the last axis of x: the product of a quantised `Linear`.
+///
+/// # Shapes
+/// x `[.., K]`, `w` of N rows and K columns -> `[.., N]`.
+///
+/// # Panics
+/// When the last axis of x is not K.
+pub fn quant_linear<const D: usize>(x: Tensor<D>, w: &QuantMatrix) -> Tensor<D> {
+    let mut shape = x.dims();
+    let rows = shape[..D - 1].iter().product();
+    let y = quant_matvec(x.reshape([rows, w.cols]), w);
+    shape[D - 1] = w.rows;
+    y.reshape(shape)
+}
+
+/// The k rows of the index that are most similar to each query, best first.
+///
+/// # Shapes
+/// queries `[Q, D]`, index `[N, D]` -> scores `[Q, k]` and row numbers `[Q, k]`. The score is the
+/// cosine whatever the lengths of the vectors: 0 where one of them is zero, and -2 (so it comes
+/// last) where one holds a NaN. Of equal scores the lower row number comes first.
+///
+/// # Panics
+/// When the widths disagree or k is not in 1..=N.
+pub fn cosine_top_k(queries: Tensor<2>, index: Tensor<2>, k: usize) -> (Tensor<2>, Tensor<2, Int>) {
+    let ([_, width], [rows, index_width]) = (queries.dims(), index.dims());
+    assert_eq!(
+        width, index_width,
+        "cosine_top_k: width of the queries and of the index"
+    );
+    assert!((1..=rows).contains(&k), "cosine_top_k: {k} of {rows} rows");
+    let (queries, index) = (queries.inner(), index.inner());
+    #[cfg(feature = "cube")]
+    if k <= kernels::top_k::MAX_K
+        && on_kernels(&queries.device(), &[queries.dtype(), index.dtype()])
+    {
+        return cosine_top_k_on_kernels(queries, index, k);
+    }
+    #[cfg(feature = "cpu")]
+    if on_flex(&queries.device(), queries.dtype()) && index.dtype() == DType::F32 {
+        return flex::cosine_top_k(queries, index, k);
+    }
+    reference::cosine_top_k(queries, index, k)
+}
+
+#[cfg(feature = "cube")]
+fn cosine_top_k_on_kernels(
+    queries: Tensor<2>,
+    index: Tensor<2>,
+    k: usize,
+) -> (Tensor<2>, Tensor<2, Int>) {
+    let (queries, index) = (kernels::into_cube(queries), kernels::into_cube(index));
+    let scores = kernels::cosine_scores::run(&queries, &index);
+    let (mut scores, columns) = kernels::top_k::run(&scores, k);
+    let mut ids: Tensor<2, Int> = kernels::from_cube(columns);
+    while scores.meta.shape()[1] > k {
+        let (best, columns) = kernels::top_k::run(&scores, k);
+        ids = ids.gather(1, kernels::from_cube(columns));
+        scores = best;
+    }
+    (kernels::from_cube(scores), ids)
+}
+
+/// Intersection over union of every pair of boxes.
+///
+/// # Shapes
+/// a `[N, 4]`, b `[M, 4]`, both as x0 y0 x1 y1 in any one unit -> `[N, M]` in 0..=1. A degenerate
+/// box (no area, or a NaN in it) overlaps nothing.
+///
+/// # Panics
+/// When a row is not a box.
+pub fn pairwise_iou(a: Tensor<2>, b: Tensor<2>) -> Tensor<2> {
+    assert_eq!(
+        [a.dims()[1], b.dims()[1]],
+        [4, 4],
+        "pairwise_iou: a box has 4 sides"
+    );
+    let (a, b) = (a.inner(), b.inner());
+    #[cfg(feature = "cube")]
+    if on_kernels(&a.device(), &[a.dtype(), b.dtype()]) {
+        let [a, b] = [a, b].map(kernels::into_cube);
+        return kernels::from_cube(kernels::pairwise_iou::run(&a, &b));
+    }
+    reference::pairwise_iou(a, b)
+}
+
+/// Greedy non-maximum suppression: the best box strikes out those that overlap it by more than
+/// `iou_threshold`, then the next best that still stands does, and so on.
+///
+/// # Shapes
+/// boxes `[N, 4]` as x0 y0 x1 y1, scores `[N]` -> mask `[N]`, 1 for a box that is kept. Of equal
+/// scores the lower number goes first. A box whose score is NaN or minus infinity is not kept and
+/// strikes out nothing.
+///
+/// # Panics
+/// When the shapes disagree.
+pub fn nms(boxes: Tensor<2>, scores: Tensor<1>, iou_threshold: f32) -> Tensor<1, Int> {
+    let [count] = scores.dims();
+    assert_eq!(boxes.dims(), [count, 4], "nms: boxes for {count} scores");
+    let (boxes, scores) = (boxes.inner(), scores.inner());
+    #[cfg(feature = "cube")]
+    if on_kernels(&boxes.device(), &[boxes.dtype(), scores.dtype()]) {
+        let (boxes, scores) = (kernels::into_cube(boxes), kernels::into_cube(scores));
+        return kernels::from_cube(kernels::nms::run(&boxes, &scores, iou_threshold));
+    }
+    reference::nms(boxes, scores, iou_threshold)
+}
+
+/// Whether the WGSL kernels take it: they run on this device and all is f32.
+#[cfg(feature = "cube")]
+fn on_kernels(device: &Device, dtypes: &[DType]) -> bool {
+    dtypes.iter().all(|&dtype| dtype == DType::F32) && kernels::available(device)
+}
+
+/// Whether the direct CPU loops take it.
+#[cfg(feature = "cpu")]
+fn on_flex(device: &Device, dtype: DType) -> bool {
+    dtype == DType::F32 && matches!(device.as_dispatch(), DispatchDevice::Flex(_))
+}

@@ -1,0 +1,175 @@
+//! The plain-burn bodies of [`crate::ops`]: they say what is meant and run on every device.
+//!
+//! Shapes are those of the functions of the same name in [`crate::ops`], which check them.
+
+use super::{BLOCK, QuantKind, QuantMatrix};
+use burn::tensor::activation::softmax;
+use burn::tensor::{DType, Int, Tensor};
+
+/// Score of a row that has no cosine (a NaN in it): below every cosine.
+const NOT_COMPARABLE: f32 = -2.0;
+
+/// Plain body of [`crate::ops::attention_decode`].
+pub fn attention_decode(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, len: usize) -> Tensor<4> {
+    let [batch, heads, _, width] = q.dims();
+    let kv_heads = k.dims()[1];
+    // The query heads that share a key/value head become the rows of one product.
+    let q = q.reshape([batch, kv_heads, heads / kv_heads, width]) / (width as f64).sqrt();
+    let k = k.narrow(2, 0, len);
+    let v = v.narrow(2, 0, len);
+    let weights = softmax(q.matmul(k.transpose()), 3); // [B, Hkv, H / Hkv, len]
+    weights.matmul(v).reshape([batch, heads, 1, width])
+}
+
+/// Plain body of [`crate::ops::quant_matvec`].
+pub fn quant_matvec(x: Tensor<2>, w: &QuantMatrix) -> Tensor<2> {
+    let blocks = w.blocks.clone().inner();
+    x.matmul(dequantize(blocks, w.kind, w.cols).transpose())
+}
+
+/// Blocks `[N, words]` of `kind` as weights `[N, cols]` f32: plain body of [`QuantMatrix::dequantize`].
+pub fn dequantize(blocks: Tensor<2, Int>, kind: QuantKind, cols: usize) -> Tensor<2> {
+    let [rows, words] = blocks.dims();
+    let count = cols / BLOCK;
+    let bytes = [0, 8, 16, 24].map(|shift| {
+        // The mask also removes the sign that the shift drags in.
+        blocks
+            .clone()
+            .bitwise_right_shift_scalar(shift)
+            .bitwise_and_scalar(255)
+            .reshape([rows, words, 1])
+    });
+    let bytes = Tensor::cat(bytes.to_vec(), 2)
+        .reshape([rows, words * 4])
+        .narrow(1, 0, count * kind.block_bytes())
+        .reshape([rows, count, kind.block_bytes()]);
+    let scale = f32_from_half(bytes.clone().narrow(2, 0, 1), bytes.clone().narrow(2, 1, 1));
+    let quants = bytes.narrow(2, 2, kind.block_bytes() - 2);
+    let quants = match kind {
+        QuantKind::Q4_0 => {
+            let low = quants.clone().bitwise_and_scalar(15);
+            Tensor::cat(vec![low, quants.bitwise_right_shift_scalar(4)], 2) - 8
+        }
+        QuantKind::Q8_0 => {
+            let negative = quants.clone().greater_elem(127).int().cast(DType::I32);
+            quants - negative * 256
+        }
+    };
+    (quants.float().cast(DType::F32) * scale).reshape([rows, cols])
+}
+
+/// The finite halves whose low and high bytes are given, as f32.
+fn f32_from_half(low: Tensor<3, Int>, high: Tensor<3, Int>) -> Tensor<3> {
+    let float = |t: Tensor<3, Int>| t.float().cast(DType::F32);
+    let exponent = high
+        .clone()
+        .bitwise_right_shift_scalar(2)
+        .bitwise_and_scalar(31);
+    let mantissa = low + high.clone().bitwise_and_scalar(3) * 256;
+    let sign = float(high.bitwise_right_shift_scalar(7)) * -2.0 + 1.0;
+    // Halves below exponent 1 have no implicit bit and the step of exponent 1.
+    let normal = exponent.clone().greater_elem(0).int().cast(DType::I32);
+    let mantissa = float(mantissa + normal * 1024);
+    // A table, because a device's pow need not be exact.
+    let steps: Vec<f32> = (0..32)
+        .map(|e: i32| f32::exp2((e.max(1) - 25) as f32))
+        .collect();
+    let steps = Tensor::<1>::from_data(steps.as_slice(), (&mantissa.device(), DType::F32));
+    let shape = exponent.dims();
+    let count = shape.iter().product::<usize>();
+    sign * mantissa * steps.select(0, exponent.reshape([count])).reshape(shape)
+}
+
+/// Plain body of [`crate::ops::cosine_top_k`].
+pub fn cosine_top_k(queries: Tensor<2>, index: Tensor<2>, k: usize) -> (Tensor<2>, Tensor<2, Int>) {
+    let ([count, _], [rows, _]) = (queries.dims(), index.dims());
+    let norm = |t: &Tensor<2>| t.clone().powi_scalar(2).sum_dim(1).sqrt(); // [n, 1]
+    let norms = norm(&queries).matmul(norm(&index).transpose()); // [Q, N]
+    let zero = norms.clone().equal_elem(0.0);
+    let cosine = (queries.matmul(index.transpose()) / norms).mask_fill(zero, 0.0);
+    let is_cosine = cosine.clone().abs().lower_equal_elem(1.5);
+    let mut scores = cosine.mask_fill(is_cosine.bool_not(), NOT_COMPARABLE);
+
+    let ids = Tensor::<1, Int>::arange(0..rows as i64, &scores.device())
+        .reshape([1, rows])
+        .repeat_dim(0, count);
+    let (mut best_scores, mut best_ids) = (Vec::new(), Vec::new());
+    for _ in 0..k {
+        let best = scores.clone().max_dim(1); // [Q, 1]
+        let others = scores.clone().lower(best.clone().repeat_dim(1, rows));
+        // Not argmax: which of equal entries it returns differs between devices.
+        let id = ids.clone().mask_fill(others, rows as i64).min_dim(1);
+        scores = scores.mask_fill(ids.clone().equal(id.clone().repeat_dim(1, rows)), f32::MIN);
+        best_scores.push(best);
+        best_ids.push(id);
+    }
+    (Tensor::cat(best_scores, 1), Tensor::cat(best_ids, 1))
+}
+
+/// Plain body of [`crate::ops::pairwise_iou`].
+pub fn pairwise_iou(a: Tensor<2>, b: Tensor<2>) -> Tensor<2> {
+    let ([n, _], [m, _]) = (a.dims(), b.dims());
+    let side = |t: &Tensor<2>, side| t.clone().narrow(1, side, 1);
+    // Columns [N, 1] of a and rows [1, M] of b, both as [N, M].
+    let of_a = |s| side(&a, s).repeat_dim(1, m);
+    let of_b = |s| side(&b, s).transpose().repeat_dim(0, n);
+    let area_a = area(of_a(2) - of_a(0), of_a(3) - of_a(1));
+    let area_b = area(of_b(2) - of_b(0), of_b(3) - of_b(1));
+    let intersection = area(
+        of_a(2).min_pair(of_b(2)) - of_a(0).max_pair(of_b(0)),
+        of_a(3).min_pair(of_b(3)) - of_a(1).max_pair(of_b(1)),
+    );
+    let both = area_a.clone() + area_b.clone() - intersection.clone();
+    // Positive guards: a NaN fails them.
+    let real = area_a
+        .greater_elem(0.0)
+        .bool_and(area_b.greater_elem(0.0))
+        .bool_and(both.clone().greater_elem(0.0));
+    (intersection / both).mask_fill(real.bool_not(), 0.0)
+}
+
+/// width * height; 0 where one is not positive.
+fn area(width: Tensor<2>, height: Tensor<2>) -> Tensor<2> {
+    let real = width
+        .clone()
+        .greater_elem(0.0)
+        .bool_and(height.clone().greater_elem(0.0));
+    (width * height).mask_fill(real.bool_not(), 0.0)
+}
+
+/// Plain body of [`crate::ops::nms`]: one row of the overlap matrix a step, in order of rank.
+pub fn nms(boxes: Tensor<2>, scores: Tensor<1>, iou_threshold: f32) -> Tensor<1, Int> {
+    let [count] = scores.dims();
+    let valid = scores.clone().greater_equal_elem(f32::MIN);
+    let keys: Tensor<2> = scores
+        .mask_fill(valid.clone().bool_not(), f32::MIN)
+        .unsqueeze();
+    let ids: Tensor<2, Int> =
+        Tensor::<1, Int>::arange(0..count as i64, &boxes.device()).unsqueeze();
+    // Rank = how many come before: row j against column i.
+    let square = |row: Tensor<2>| row.repeat_dim(0, count);
+    let (key, other) = (square(keys.clone()), square(keys).transpose());
+    let (id, other_id) = (
+        ids.clone().repeat_dim(0, count),
+        ids.repeat_dim(0, count).transpose(),
+    );
+    let before = other
+        .clone()
+        .greater(key.clone())
+        .bool_or(other.equal(key).bool_and(other_id.lower(id)));
+    let rank: Tensor<1, Int> = before.int().sum_dim(0).reshape([count]);
+    let order = rank.clone().argsort(0);
+
+    let boxes = boxes.select(0, order.clone());
+    let overlaps = pairwise_iou(boxes.clone(), boxes)
+        .greater_elem(iou_threshold)
+        .int();
+    let later = Tensor::<2, Int>::ones([count, count], &rank.device()).triu(1);
+    let strikes = overlaps * later; // [N, N] by rank
+    let mut kept = valid.int().select(0, order);
+    for r in 0..count {
+        let stands = kept.clone().narrow(0, r, 1).repeat_dim(0, count);
+        kept = kept * (stands * strikes.clone().narrow(0, r, 1).reshape([count]) * -1 + 1);
+    }
+    kept.select(0, rank)
+}

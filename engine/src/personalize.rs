@@ -1,0 +1,15 @@
+//! Caption, ask, recognise, locate: prompts in, structured results out.
+
+pub mod answer;
+pub mod lens;
+mod look;
+pub mod mentions;
+pub mod prompt;
+pub mod refusal;
+pub mod retriever;
+mod run;
+pub mod sanitize;
+pub mod types;
+
+pub use lens::{Lens, ModelFiles};
+pub use types::{Event, Kind, Outcome, Request, Retrieval};

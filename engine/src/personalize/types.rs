@@ -1,0 +1,249 @@
+//! What a caller asks for and what it gets back; serialised as JavaScript spells it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::concepts::{Reason, Retrieved, retrieval};
+use crate::generate::{Finish, SamplingOptions};
+
+/// What to do with a photo.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// A caption that uses the names.
+    Caption,
+    /// An answer to a question.
+    Ask,
+    /// Whether one concept is in the photo.
+    Recognize,
+    /// Where one concept is.
+    Locate,
+}
+
+/// Which concepts may take part.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Retrieval {
+    /// Those named in the question or seen in the photo.
+    #[default]
+    Auto,
+    /// All of them.
+    All,
+    /// None.
+    Off,
+    /// These ids.
+    Ids(Vec<String>),
+}
+
+impl From<&Retrieval> for retrieval::Mode {
+    fn from(value: &Retrieval) -> Self {
+        match value {
+            Retrieval::Auto => Self::Auto,
+            Retrieval::All => Self::All,
+            Retrieval::Off => Self::Off,
+            Retrieval::Ids(ids) => Self::Explicit(ids.clone()),
+        }
+    }
+}
+
+/// One request.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Request {
+    /// What to do.
+    pub kind: Kind,
+    /// The question of [`Kind::Ask`]; for a caption, how to ask for it.
+    #[serde(default)]
+    pub question: Option<String>,
+    /// Id, name or alias, for [`Kind::Recognize`] and [`Kind::Locate`].
+    #[serde(default)]
+    pub concept: Option<String>,
+    /// Which concepts may take part.
+    #[serde(default)]
+    pub retrieval: Retrieval,
+    /// How tokens are chosen.
+    #[serde(default)]
+    pub sampling: SamplingOptions,
+    /// Longest answer, tokens.
+    #[serde(default)]
+    pub max_tokens: Option<usize>,
+    /// Texts that end the answer.
+    #[serde(default)]
+    pub stop: Vec<String>,
+}
+
+impl Request {
+    /// A request with every option at its default.
+    pub fn new(kind: Kind) -> Self {
+        Self {
+            kind,
+            question: None,
+            concept: None,
+            retrieval: Retrieval::default(),
+            sampling: SamplingOptions::default(),
+            max_tokens: None,
+            stop: Vec::new(),
+        }
+    }
+}
+
+/// A part of the work, for progress.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Stage {
+    /// Bytes to pixels.
+    Decode,
+    /// Looking for known things.
+    Retrieve,
+    /// Photos to visual tokens.
+    Vision,
+    /// Reading the prompt.
+    Prefill,
+    /// Writing the answer.
+    Generate,
+    /// Finding the boxes of what was mentioned.
+    Locate,
+}
+
+/// A retrieved concept as callers see it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RetrievedView {
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// Similarity, -1 to 1.
+    pub score: f32,
+    /// What the similarity was compared with.
+    pub threshold: f32,
+    /// `named`, `similar`, `listed` or `all`.
+    pub reason: &'static str,
+    /// The region it resembles, fractions of the photo.
+    #[serde(rename = "box")]
+    pub box_: Option<[f32; 4]>,
+}
+
+impl From<&Retrieved> for RetrievedView {
+    fn from(found: &Retrieved) -> Self {
+        let reason = match found.reason {
+            Reason::Named => "named",
+            Reason::Similar => "similar",
+            Reason::Listed => "listed",
+            Reason::All => "all",
+        };
+        Self {
+            id: found.id.clone(),
+            name: found.name.clone(),
+            score: found.score,
+            threshold: found.threshold,
+            reason,
+            box_: found.box_,
+        }
+    }
+}
+
+/// A place of the answer that names a concept.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MentionView {
+    /// Id of the concept.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// First UTF-16 code unit of the span.
+    pub start: usize,
+    /// End of the span, UTF-16 code units.
+    pub end: usize,
+    /// First character of the span.
+    pub start_char: usize,
+    /// End of the span, characters.
+    pub end_char: usize,
+    /// Where the thing is, fractions of the photo, once known.
+    #[serde(rename = "box")]
+    pub box_: Option<[f32; 4]>,
+    /// How sure the model was of the box, 0 to 1; the similarity when the box is a retrieved region.
+    pub confidence: f32,
+}
+
+/// What a caller hears while it waits.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(tag = "type", rename_all = "lowercase")]
+pub enum Event {
+    /// Progress of a stage.
+    Stage {
+        /// Which.
+        stage: Stage,
+        /// Steps done.
+        done: usize,
+        /// Steps in all.
+        total: usize,
+    },
+    /// What was retrieved.
+    Retrieved {
+        /// The concepts that go into the prompt.
+        concepts: Vec<RetrievedView>,
+    },
+    /// More of the answer.
+    Text {
+        /// The new piece.
+        delta: String,
+        /// The answer so far.
+        text: String,
+        /// Names in it so far.
+        mentions: Vec<MentionView>,
+    },
+}
+
+/// How long each part took, milliseconds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[allow(missing_docs, reason = "one field a stage, named like it")]
+pub struct Timings {
+    pub decode_ms: f64,
+    pub retrieve_ms: f64,
+    pub vision_ms: f64,
+    pub prefill_ms: f64,
+    pub generate_ms: f64,
+    pub locate_ms: f64,
+    pub total_ms: f64,
+    /// Tokens of the answer a second of writing it.
+    pub tokens_per_second: f64,
+}
+
+/// How many tokens were read and written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+pub struct TokenCounts {
+    /// Of the prompt, visual tokens included.
+    pub prompt: usize,
+    /// Of the answer.
+    pub generated: usize,
+}
+
+/// The answer to a request.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Outcome {
+    /// The answer, names without brackets.
+    pub text: String,
+    /// The answer as the model wrote it.
+    pub raw: String,
+    /// Names in the answer.
+    pub mentions: Vec<MentionView>,
+    /// The concepts the model was told of.
+    pub retrieved: Vec<RetrievedView>,
+    /// Yes or no, for [`Kind::Recognize`].
+    pub answer: Option<bool>,
+    /// The box, for [`Kind::Locate`].
+    #[serde(rename = "box")]
+    pub box_: Option<[f32; 4]>,
+    /// How sure the model was of its words, 0 to 1.
+    pub confidence: f32,
+    /// `absent` or `unknown` when the model refused.
+    pub refused: Option<&'static str>,
+    /// Why the answer ended.
+    pub finish: Finish,
+    /// Times.
+    pub timings: Timings,
+    /// Token counts.
+    pub tokens: TokenCounts,
+}

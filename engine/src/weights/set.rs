@@ -1,0 +1,132 @@
+//! The weights of one model, gathered from one or several files (shards, text plus vision projector).
+
+use std::collections::HashSet;
+
+use super::{Dtype, TensorInfo, WeightFile};
+use crate::{Error, Result};
+
+/// Several weight files as one namespace of tensors, which remembers what was taken.
+#[derive(Debug, Default)]
+pub struct Weights {
+    files: Vec<WeightFile>,
+    taken: HashSet<String>,
+}
+
+impl Weights {
+    /// An empty set.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a file.
+    ///
+    /// # Errors
+    /// When one of its tensors has the name of a tensor already here; the set is then unchanged.
+    pub fn push(&mut self, file: WeightFile) -> Result<()> {
+        for tensor in file.tensors() {
+            if let Some((other, _)) = self.find(&tensor.name) {
+                return Err(Error::Weights {
+                    file: file.file().into(),
+                    place: tensor.name.clone(),
+                    problem: format!(
+                        "`{}` holds a tensor of this name too; load only one of them",
+                        other.file()
+                    ),
+                });
+            }
+        }
+        self.files.push(file);
+        Ok(())
+    }
+
+    /// The files, in the order they were added; the first one's metadata usually describes the model.
+    pub fn files(&self) -> &[WeightFile] {
+        &self.files
+    }
+
+    /// Where a tensor is.
+    pub fn find(&self, name: &str) -> Option<(&WeightFile, &TensorInfo)> {
+        self.files
+            .iter()
+            .find_map(|file| Some((file, file.get(name)?)))
+    }
+
+    /// Whether a tensor of this name exists.
+    pub fn contains(&self, name: &str) -> bool {
+        self.find(name).is_some()
+    }
+
+    /// The elements of a tensor in row-major order, and marks it taken.
+    ///
+    /// # Errors
+    /// When it is missing, of a type we cannot read, or not of the expected shape.
+    pub fn take_f32(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
+        let (file, tensor) = self.expect(name, shape)?;
+        let values = file.read_f32(tensor)?;
+        self.taken.insert(name.into());
+        Ok(values)
+    }
+
+    /// The stored bytes of a tensor and how they are encoded (for weights that stay quantised), and marks it taken.
+    ///
+    /// # Errors
+    /// As [`Self::take_f32`].
+    pub fn take_raw(&mut self, name: &str, shape: &[usize]) -> Result<(Dtype, Vec<u8>)> {
+        let (file, tensor) = self.expect(name, shape)?;
+        let found = (tensor.dtype, file.read_raw(tensor)?);
+        self.taken.insert(name.into());
+        Ok(found)
+    }
+
+    /// Tensors nobody took: a loader reports them, since they mean another model or a forgotten part.
+    pub fn unused(&self) -> Vec<&str> {
+        let tensors = self.files.iter().flat_map(WeightFile::tensors);
+        tensors
+            .map(|t| t.name.as_str())
+            .filter(|name| !self.taken.contains(*name))
+            .collect()
+    }
+
+    fn expect(&self, name: &str, shape: &[usize]) -> Result<(&WeightFile, &TensorInfo)> {
+        let Some((file, tensor)) = self.find(name) else {
+            return Err(self.missing(name, shape));
+        };
+        if tensor.shape != shape {
+            return Err(Error::Weights {
+                file: file.file().into(),
+                place: name.into(),
+                problem: format!(
+                    "expected shape {shape:?}, found {:?}; the configuration and the weights are of different models",
+                    tensor.shape
+                ),
+            });
+        }
+        Ok((file, tensor))
+    }
+
+    fn missing(&self, name: &str, shape: &[usize]) -> Error {
+        for file in &self.files {
+            if let Some((_, dtype)) = file.unreadable().iter().find(|(n, _)| n == name) {
+                return Error::Weights {
+                    file: file.file().into(),
+                    place: name.into(),
+                    problem: format!(
+                        "stored as {dtype}; convert it to F32, F16, BF16, Q8_0 or Q4_0"
+                    ),
+                };
+            }
+        }
+        let files: Vec<_> = self.files.iter().map(WeightFile::file).collect();
+        Error::Weights {
+            file: if files.is_empty() {
+                "no weight file".into()
+            } else {
+                files.join(", ")
+            },
+            place: name.into(),
+            problem: format!(
+                "no such tensor (expected shape {shape:?}); is a shard missing, or is this another model?"
+            ),
+        }
+    }
+}
