@@ -1,0 +1,58 @@
+//! The command line: one file a command below `cli/`.
+
+mod ask;
+mod eval;
+mod export;
+mod train;
+mod world;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+/// Train, evaluate, quantise and run NameLens models.
+#[derive(Debug, Parser)]
+#[command(
+    version,
+    about,
+    after_help = "Start with `namelens world sheet --out sheet.png` to see the world, and `namelens train --help` to train on it."
+)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Render the Playroom: contact sheets, datasets, the page's album.
+    World(world::WorldArgs),
+    /// Train a model from scratch on the Playroom.
+    Train(train::TrainArgs),
+    /// Turn a run into a model bundle.
+    Export(export::ExportArgs),
+    /// Measure a model on held-out things and names.
+    Eval(eval::EvalArgs),
+    /// Caption a photo with the names you gave things.
+    #[command(after_help = "\
+Example:
+  namelens caption photo.png --model models/playroom --concept Mochi=mochi.png --concept 'Bo=bo.png:loves jam'")]
+    Caption(ask::PhotoArgs),
+    /// Ask a question about a photo.
+    Ask(ask::AskArgs),
+}
+
+impl Cli {
+    /// Runs the command.
+    ///
+    /// # Errors
+    /// Whatever went wrong, in words.
+    pub(crate) fn run(self) -> Result<()> {
+        match self.command {
+            Command::World(args) => args.run(),
+            Command::Train(args) => args.run(),
+            Command::Eval(args) => args.run(),
+            Command::Export(args) => args.run(),
+            Command::Caption(args) => args.run(),
+            Command::Ask(args) => args.run(),
+        }
+    }
+}

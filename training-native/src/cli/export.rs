@@ -1,0 +1,72 @@
+//! `namelens export`: a run directory to a model bundle, with calibrated thresholds.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::{Args, ValueEnum};
+use namelens::device::DeviceChoice;
+use namelens::export;
+use namelens::stages::calibrate;
+use namelens_engine::host::Still;
+use namelens_engine::personalize::Lens;
+use namelens_engine::weights::Dtype;
+
+/// Element types of the written weights.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Precision {
+    /// Single precision.
+    F32,
+    /// Half precision.
+    F16,
+}
+
+/// Options of `namelens export`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  namelens export --run runs/tiny --out models/playroom")]
+pub(super) struct ExportArgs {
+    /// Run directory of `namelens train`.
+    #[arg(long)]
+    run: PathBuf,
+    /// Folder of the bundle; files of the same names are replaced.
+    #[arg(long)]
+    out: PathBuf,
+    /// Element type of the weights.
+    #[arg(long, value_enum, default_value = "f16")]
+    precision: Precision,
+    /// Validation photos the thresholds are chosen on.
+    #[arg(long, default_value_t = 150)]
+    calibration_photos: u64,
+    /// Where to compute.
+    #[arg(long, value_enum, default_value = "auto")]
+    device: DeviceChoice,
+}
+
+impl ExportArgs {
+    /// Writes the bundle.
+    ///
+    /// # Errors
+    /// When a checkpoint is missing or a file cannot be written.
+    pub(super) fn run(&self) -> Result<()> {
+        let dtype = match self.precision {
+            Precision::F32 => Dtype::F32,
+            Precision::F16 => Dtype::F16,
+        };
+        export::write_bundle(&self.run, &self.out, dtype)?;
+        // The thresholds are measured on the very weights that are shipped.
+        export::write_thresholds(&self.out, 0.5, 0.5)?;
+        let files = export::open_bundle(&self.out)?;
+        let device = self.device.open()?;
+        let lens = pollster::block_on(Lens::load(files, &device, &Still, &mut |_, _| ()))?;
+        let found = calibrate::thresholds(&lens, self.calibration_photos, 7)?;
+        export::write_thresholds(&self.out, found.window.threshold, found.whole.threshold)?;
+        export::write_manifest(&self.out)?;
+        println!(
+            "windows: {:?}\nwhole photos: {:?}",
+            found.window, found.whole
+        );
+        println!("wrote {}", self.out.display());
+        Ok(())
+    }
+}

@@ -1,0 +1,246 @@
+//! `namelens train`: tokenizer, contrastive stage, supervised stage.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::{Context, Result, bail};
+use burn::tensor::Device;
+use clap::{Args, ValueEnum};
+use namelens::device::DeviceChoice;
+use namelens::train::checkpoint;
+use namelens::train::schedule::Schedule;
+use namelens::train::{FitOptions, fit};
+use namelens::{bundle, presets, stages, tokenizer};
+use namelens_engine::model::checkpoint::{CheckpointSource, Overlay};
+use namelens_engine::model::dual::DualEncoder;
+use namelens_engine::model::params::{ParamBuilder, ParamNames, RandomSource};
+use namelens_engine::model::vlm::Vlm;
+use namelens_engine::text::Tokenizer;
+
+/// What to train.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Stage {
+    /// The tokenizer both models share.
+    Tokenizer,
+    /// The dual encoder that retrieval uses.
+    Contrastive,
+    /// The captioner; starts from the dual encoder's vision tower.
+    Supervised,
+}
+
+/// Options of `namelens train`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  namelens train tokenizer   --run runs/tiny
+  namelens train contrastive --run runs/tiny --steps 6000
+  namelens train supervised  --run runs/tiny --steps 8000
+
+Ctrl-C stops after the step and writes a checkpoint; the same command resumes it exactly.")]
+pub(super) struct TrainArgs {
+    /// What to train; in this order for a new model.
+    stage: Stage,
+    /// Directory of the run: tokenizer, checkpoints and logs.
+    #[arg(long)]
+    run: PathBuf,
+    /// Where to compute.
+    #[arg(long, value_enum, default_value = "auto")]
+    device: DeviceChoice,
+    /// Updates in all, also when resuming.
+    #[arg(long, default_value_t = 4000)]
+    steps: u64,
+    /// Highest learning rate.
+    #[arg(long, default_value_t = 1.5e-3)]
+    lr: f64,
+    /// Updates of linear warm-up.
+    #[arg(long, default_value_t = 200)]
+    warmup: u64,
+    /// Threads computing gradients side by side (CPU) or 1 (GPU).
+    #[arg(long, default_value_t = 2)]
+    shards: usize,
+    /// Rounds of gradients summed before an update.
+    #[arg(long, default_value_t = 1)]
+    accumulate: usize,
+    /// Chats (supervised) or pairs of photos (contrastive) a thread and round.
+    #[arg(long, default_value_t = 8)]
+    batch: usize,
+    /// Questions about one photo (supervised).
+    #[arg(long, default_value_t = 6)]
+    turns: usize,
+    /// Step from which the vision tower learns too (supervised).
+    #[arg(long, default_value_t = 0)]
+    thaw_vision_at: u64,
+    /// Steps over which scenes grow from easy to hard (supervised).
+    #[arg(long, default_value_t = 2000)]
+    curriculum: u64,
+    /// Seed of weights and data.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Steps between log lines.
+    #[arg(long, default_value_t = 20)]
+    log_every: u64,
+    /// Steps between checkpoints.
+    #[arg(long, default_value_t = 250)]
+    save_every: u64,
+}
+
+impl TrainArgs {
+    /// Trains the stage.
+    ///
+    /// # Errors
+    /// When files, data or the device fail.
+    pub(super) fn run(&self) -> Result<()> {
+        std::fs::create_dir_all(&self.run)
+            .with_context(|| format!("cannot create {}", self.run.display()))?;
+        match self.stage {
+            Stage::Tokenizer => self.tokenizer(),
+            Stage::Contrastive => self.contrastive(),
+            Stage::Supervised => self.supervised(),
+        }
+    }
+
+    fn tokenizer(&self) -> Result<()> {
+        let json = tokenizer::train(stages::corpus(self.seed, 12_000), presets::VOCAB)?;
+        let path = self.run.join("tokenizer.json");
+        std::fs::write(&path, &json)?;
+        let tokenizer = Tokenizer::from_json(json.as_bytes())?;
+        println!("{}: {} tokens", path.display(), tokenizer.vocab_size());
+        Ok(())
+    }
+
+    fn contrastive(&self) -> Result<()> {
+        let device = self.device.open()?.autodiff();
+        let dir = self.run.join("contrastive");
+        let config = presets::dual();
+        let chat = bundle::chat(&self.run, 1)?;
+        let objective = stages::contrastive::Contrastive {
+            processor: bundle::processor()?,
+            pad: chat.pad(),
+            tokenizer: chat.tokenizer().clone(),
+            pairs: self.batch,
+            grid: config.vision_config.patches_per_side(),
+            device: device.clone(),
+        };
+        let (model, names) = match self.resumed(&dir)? {
+            Some(mut source) => build(&mut source, &device, |p| DualEncoder::new(p, &config))?,
+            None => build(&mut self.random(&device), &device, |p| {
+                DualEncoder::new(p, &config)
+            })?,
+        };
+        fit(
+            model,
+            &names,
+            &objective,
+            &self.options(),
+            &dir,
+            &device,
+            &*stop_on_ctrl_c()?,
+        )?;
+        Ok(())
+    }
+
+    fn supervised(&self) -> Result<()> {
+        let device = self.device.open()?.autodiff();
+        let dir = self.run.join("supervised");
+        let image_token = tokenizer::SPECIALS.len() as u32 - 1;
+        let config = presets::captioner(image_token);
+        let objective = stages::supervised::Supervised {
+            processor: bundle::processor()?,
+            chat: bundle::chat(&self.run, config.tokens_per_image())?,
+            batch: self.batch,
+            turns: self.turns,
+            thaw_vision_at: self.thaw_vision_at,
+            curriculum: self.curriculum,
+            device: device.clone(),
+        };
+        let make = |p: &mut ParamBuilder<'_>| Vlm::new(p, &config);
+        let (model, names) = match self.resumed(&dir)? {
+            Some(mut source) => build(&mut source, &device, make)?,
+            None => {
+                let tower = checkpoint::latest(&self.run.join("contrastive"));
+                if !tower.exists() {
+                    bail!(
+                        "{} is missing; run `namelens train contrastive --run {}` first",
+                        tower.display(),
+                        self.run.display()
+                    );
+                }
+                let mut source = Overlay {
+                    first: CheckpointSource::new(bundle::open_weights(&tower)?),
+                    name_in_first: |name| {
+                        name.strip_prefix("model.")
+                            .filter(|n| n.starts_with("vision_model."))
+                            .map(str::to_owned)
+                    },
+                    rest: &mut self.random(&device),
+                };
+                build(&mut source, &device, make)?
+            }
+        };
+        fit(
+            model,
+            &names,
+            &objective,
+            &self.options(),
+            &dir,
+            &device,
+            &*stop_on_ctrl_c()?,
+        )?;
+        Ok(())
+    }
+
+    /// Seeds the device and draws initial weights on it.
+    fn random(&self, device: &Device) -> RandomSource {
+        device.seed(self.seed);
+        RandomSource
+    }
+
+    fn resumed(&self, dir: &std::path::Path) -> Result<Option<CheckpointSource>> {
+        let latest = checkpoint::latest(dir);
+        if !latest.exists() {
+            return Ok(None);
+        }
+        Ok(Some(CheckpointSource::new(bundle::open_weights(&latest)?)))
+    }
+
+    fn options(&self) -> FitOptions {
+        FitOptions {
+            seed: self.seed,
+            schedule: Schedule {
+                peak: self.lr,
+                warmup: self.warmup,
+                total: self.steps,
+                floor: 0.02,
+            },
+            weight_decay: 0.05,
+            clip: 1.0,
+            shards: self.shards,
+            accumulate: self.accumulate,
+            log_every: self.log_every,
+            save_every: self.save_every,
+        }
+    }
+}
+
+fn build<M>(
+    source: &mut dyn namelens_engine::model::params::ParamSource,
+    device: &Device,
+    make: impl FnOnce(&mut ParamBuilder<'_>) -> namelens_engine::Result<M>,
+) -> Result<(M, ParamNames)> {
+    let mut builder = ParamBuilder::new(source, device);
+    let model = make(&mut builder)?;
+    Ok((model, builder.into_names()))
+}
+
+fn stop_on_ctrl_c() -> Result<Arc<AtomicBool>> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&stop);
+    ctrlc::set_handler(move || {
+        if flag.swap(true, Ordering::Relaxed) {
+            std::process::exit(130);
+        }
+        eprintln!("\nstopping after this step; Ctrl-C again stops at once");
+    })?;
+    Ok(stop)
+}

@@ -1,0 +1,40 @@
+//! `--device cpu|wgpu|cuda|auto`: which burn device a command runs on.
+
+use anyhow::{Result, bail};
+use burn::tensor::Device;
+use clap::ValueEnum;
+
+/// Where tensors live.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum DeviceChoice {
+    /// CUDA if this build has it, else the CPU.
+    Auto,
+    /// The CPU, on all cores.
+    Cpu,
+    /// WebGPU's native twin: Vulkan, Metal or DirectX 12.
+    Wgpu,
+    /// An NVIDIA GPU (build with `--features cuda`).
+    Cuda,
+}
+
+impl DeviceChoice {
+    /// Opens the device.
+    ///
+    /// # Errors
+    /// When this build does not have the device.
+    pub fn open(self) -> Result<Device> {
+        match self {
+            Self::Cpu => Ok(Device::flex()),
+            #[cfg(feature = "cuda")]
+            Self::Auto | Self::Cuda => Ok(Device::cuda(0usize)),
+            #[cfg(not(feature = "cuda"))]
+            Self::Auto => Ok(Device::flex()),
+            #[cfg(not(feature = "cuda"))]
+            Self::Cuda => bail!("this build has no CUDA; rebuild with `--features cuda`"),
+            #[cfg(feature = "wgpu")]
+            Self::Wgpu => Ok(Device::wgpu(burn::tensor::DeviceKind::default())),
+            #[cfg(not(feature = "wgpu"))]
+            Self::Wgpu => bail!("this build has no wgpu; rebuild with `--features wgpu`"),
+        }
+    }
+}

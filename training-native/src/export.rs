@@ -1,0 +1,178 @@
+//! From checkpoints to a model bundle: half-precision weights, configurations, calibrated thresholds, manifest.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use namelens_engine::model::params::NamedValues;
+use namelens_engine::weights::{Dtype, TensorData, Weights, encode, write_safetensors};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use crate::presets;
+use crate::{bundle, tokenizer};
+
+/// Name of the embedded model.
+pub const MODEL_NAME: &str = "namelens-playroom";
+
+/// Writes the captioner and the dual encoder of run directory `run` into `out`.
+///
+/// Thresholds are written by [`write_thresholds`], the manifest by [`write_manifest`], in this order.
+///
+/// # Errors
+/// When a checkpoint is missing or a file cannot be written.
+pub fn write_bundle(run: &Path, out: &Path, dtype: Dtype) -> Result<()> {
+    let retriever = out.join("retriever");
+    fs::create_dir_all(&retriever)
+        .with_context(|| format!("cannot create {}", retriever.display()))?;
+    let image_token = tokenizer::SPECIALS.len() as u32 - 1;
+    let config = presets::captioner(image_token);
+    write_json(
+        &out.join("config.json"),
+        &with_architecture(&config, "Idefics3ForConditionalGeneration")?,
+    )?;
+    write_json(
+        &out.join("preprocessor_config.json"),
+        &bundle::processor_config(),
+    )?;
+    write_json(&out.join("tokenizer_config.json"), &tokenizer::config())?;
+    write_json(
+        &out.join("generation_config.json"),
+        &json!({ "do_sample": false, "eos_token_id": 2, "pad_token_id": 0 }),
+    )?;
+    write_json(
+        &out.join("model.json"),
+        &json!({
+            "name": MODEL_NAME,
+            "knows": "the Playroom: drawn toys, pets and things, not real photos",
+        }),
+    )?;
+    fs::write(out.join("chat_template.jinja"), tokenizer::CHAT_TEMPLATE)?;
+    fs::copy(run.join("tokenizer.json"), out.join("tokenizer.json"))
+        .with_context(|| format!("{} has no tokenizer.json", run.display()))?;
+    write_json(
+        &retriever.join("config.json"),
+        &with_architecture(&presets::dual(), "SiglipModel")?,
+    )?;
+    for (stage, folder) in [("supervised", out), ("contrastive", retriever.as_path())] {
+        let checkpoint = crate::train::checkpoint::latest(&run.join(stage));
+        let weights = bundle::open_weights(&checkpoint)?;
+        convert(&weights, &folder.join("model.safetensors"), dtype)?;
+    }
+    Ok(())
+}
+
+/// Stores the calibrated thresholds.
+///
+/// # Errors
+/// When the file cannot be written.
+pub fn write_thresholds(out: &Path, window: f32, whole: f32) -> Result<()> {
+    write_json(
+        &out.join("retriever/retrieval.json"),
+        &json!({ "window": window, "whole": whole }),
+    )
+}
+
+/// Lists every file of the bundle with size and SHA-256.
+///
+/// # Errors
+/// When a file cannot be read.
+pub fn write_manifest(out: &Path) -> Result<()> {
+    let mut files = Vec::new();
+    for name in NAMES {
+        let path = out.join(name);
+        let bytes = fs::read(&path).with_context(|| format!("{} is missing", path.display()))?;
+        let sha256: String = Sha256::digest(&bytes)
+            .iter()
+            .map(|b| format!("{b:02x}"))
+            .collect();
+        files.push(json!({ "name": name, "path": name, "bytes": bytes.len(), "sha256": sha256 }));
+    }
+    let version: String = files
+        .iter()
+        .filter_map(|file| file["sha256"].as_str())
+        .fold(Sha256::new(), |hash, sha| hash.chain_update(sha))
+        .finalize()[..4]
+        .iter()
+        .map(|b| format!("{b:02x}"))
+        .collect();
+    write_json(
+        &out.join("manifest.json"),
+        &json!({ "name": MODEL_NAME, "version": version, "files": files }),
+    )
+}
+
+/// The files a page downloads.
+const NAMES: [&str; 10] = [
+    "config.json",
+    "preprocessor_config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "chat_template.jinja",
+    "model.json",
+    "model.safetensors",
+    "retriever/config.json",
+    "retriever/retrieval.json",
+    "retriever/model.safetensors",
+];
+
+/// All files of a bundle folder, for [`namelens_engine::personalize::Lens::load`].
+///
+/// # Errors
+/// When one is missing.
+pub fn open_bundle(dir: &Path) -> Result<namelens_engine::personalize::ModelFiles> {
+    let mut files = namelens_engine::personalize::ModelFiles::default();
+    for name in NAMES {
+        let path: PathBuf = dir.join(name);
+        let optional =
+            name.starts_with("retriever/") || name == "model.json" || name == "chat_template.jinja";
+        if path.exists() || !optional {
+            files.insert(name, Box::new(bundle::FileSource::open(&path)?));
+        }
+    }
+    Ok(files)
+}
+
+fn with_architecture(config: &impl serde::Serialize, architecture: &str) -> Result<Value> {
+    let mut value = serde_json::to_value(config)?;
+    value["architectures"] = json!([architecture]);
+    Ok(value)
+}
+
+fn write_json(path: &Path, value: &Value) -> Result<()> {
+    let text = serde_json::to_string_pretty(value)? + "\n";
+    fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// Rewrites weights in another element type.
+fn convert(weights: &Weights, path: &Path, dtype: Dtype) -> Result<()> {
+    let mut params = Vec::new();
+    for file in weights.files() {
+        for tensor in file.tensors() {
+            let values = file.read_f32(tensor)?;
+            let shape = tensor.shape.clone();
+            params.push(NamedValues {
+                name: tensor.name.clone(),
+                shape,
+                values,
+            });
+        }
+    }
+    let encoded = params
+        .iter()
+        .map(|param| encode(dtype, &param.values))
+        .collect::<namelens_engine::Result<Vec<_>>>()?;
+    let tensors: Vec<TensorData<'_>> = params
+        .iter()
+        .zip(&encoded)
+        .map(|(param, bytes)| TensorData {
+            name: &param.name,
+            shape: &param.shape,
+            dtype,
+            bytes,
+        })
+        .collect();
+    let mut out = std::io::BufWriter::new(fs::File::create(path)?);
+    write_safetensors(&mut out, &[("format", "pt")], &tensors)?;
+    Ok(())
+}

@@ -1,0 +1,12 @@
+//! Training, evaluation and export of NameLens models: the library behind the binary `namelens`.
+
+pub mod bundle;
+pub mod device;
+pub mod evaluate;
+pub mod export;
+pub mod metrics;
+pub mod native_host;
+pub mod presets;
+pub mod stages;
+pub mod tokenizer;
+pub mod train;

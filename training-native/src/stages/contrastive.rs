@@ -1,0 +1,275 @@
+//! Contrastive stage: regions of photos against their descriptions and against each other.
+//!
+//! The loss is SigLIP's pairwise sigmoid (Zhai et al., arXiv 2303.15343), with two changes: an image
+//! side is a *region*, pooled by the same attention head that pools whole photos, and regions of
+//! other photos are contrasted too, because retrieval compares photos with reference photos.
+
+use anyhow::Result;
+use burn::tensor::{Device, Tensor, TensorData, activation};
+use namelens_engine::image::ImageProcessor;
+use namelens_engine::model::dual::DualEncoder;
+use namelens_engine::text::Tokenizer;
+use playroom::{Identity, RegionSample, Rng, Split};
+
+use super::batch::{indices, padded_ids, pixels, region_mask};
+use crate::presets::TEXT_LEN;
+use crate::train::Objective;
+use crate::train::fit::BatchKey;
+
+/// The contrastive objective.
+#[derive(Debug)]
+pub struct Contrastive {
+    /// Prepares photos.
+    pub processor: ImageProcessor,
+    /// Encodes descriptions.
+    pub tokenizer: Tokenizer,
+    /// Id texts are padded with.
+    pub pad: u32,
+    /// Pairs of photos a part; both photos of a pair show some of the same things.
+    pub pairs: usize,
+    /// Patches along a side.
+    pub grid: usize,
+    /// Where batches are placed.
+    pub device: Device,
+}
+
+/// One region: where, what it is (nothing: background), and the photo it is of.
+struct Region {
+    place: [f32; 4],
+    identity: Option<Identity>,
+    photo: usize,
+}
+
+impl Objective<DualEncoder> for Contrastive {
+    fn loss(
+        &self,
+        model: &DualEncoder,
+        batch: BatchKey,
+    ) -> Result<(Tensor<1>, Vec<(String, f64)>)> {
+        let mut photos = Vec::new();
+        let mut regions = Vec::new();
+        let mut texts: Vec<(Identity, String)> = Vec::new();
+        for index in 0..self.pairs {
+            let seed = batch.sample_seed(index as u64, self.pairs as u64);
+            let mut rng = Rng::new(seed, 0x7e61);
+            // Several sizes, so that the resampling of real uploads is nothing new.
+            let side = [96, 96, 128, 192][rng.below(4)];
+            let (a, b) = playroom::pair(seed, Split::Train, side);
+            for sample in [a, b] {
+                add_regions(&sample, photos.len(), &mut regions, &mut texts, &mut rng);
+                photos.push(sample.photo);
+            }
+        }
+        let seen: Vec<_> = photos.iter().collect();
+        let patches = model
+            .vision
+            .forward(pixels(&self.processor, &seen, &self.device)?);
+        let embedded = self.embed(model, patches, &regions, photos.len());
+        let rows = self.encode_texts(&texts)?;
+        let ids = padded_ids(&rows, Some(TEXT_LEN), self.pad, &self.device);
+        let text = model.embed_texts(ids);
+        let (with_text, text_accuracy) = self.text_loss(model, &embedded, text, &regions, &texts);
+        let (with_regions, region_accuracy) = self.region_loss(model, embedded, &regions);
+        let figures = vec![
+            ("loss_text".into(), scalar(&with_text)),
+            ("loss_region".into(), scalar(&with_regions)),
+            ("text_top1".into(), text_accuracy),
+            ("region_top1".into(), region_accuracy),
+        ];
+        Ok((with_text + with_regions, figures))
+    }
+}
+
+impl Contrastive {
+    /// Unit embeddings `[regions, D]`, in the order of `regions` (which is by photo).
+    fn embed(
+        &self,
+        model: &DualEncoder,
+        patches: Tensor<3>,
+        regions: &[Region],
+        photos: usize,
+    ) -> Tensor<2> {
+        let mut places = vec![Vec::new(); photos];
+        let mut slots = Vec::with_capacity(regions.len());
+        for region in regions {
+            slots.push((region.photo, places[region.photo].len()));
+            places[region.photo].push(region.place);
+        }
+        let most = places.iter().map(Vec::len).max().unwrap_or(1);
+        let mask = region_mask(&places, self.grid, &self.device);
+        let embedded = model.embed_regions(patches, Some(mask));
+        let [_, _, width] = embedded.dims();
+        let rows: Vec<usize> = slots
+            .iter()
+            .map(|(photo, slot)| photo * most + slot)
+            .collect();
+        embedded
+            .reshape([photos * most, width])
+            .select(0, indices(&rows, &self.device))
+    }
+
+    fn encode_texts(&self, texts: &[(Identity, String)]) -> Result<Vec<Vec<u32>>> {
+        texts
+            .iter()
+            .map(|(_, text)| Ok(self.tokenizer.encode(text, false)?))
+            .collect()
+    }
+
+    /// Every region against every text of the batch.
+    fn text_loss(
+        &self,
+        model: &DualEncoder,
+        regions: &Tensor<2>,
+        texts: Tensor<2>,
+        truth: &[Region],
+        known: &[(Identity, String)],
+    ) -> (Tensor<1>, f64) {
+        let logits = model.pair_logits(regions.clone(), texts);
+        let same = |r: usize, t: usize| truth[r].identity.as_ref() == Some(&known[t].0);
+        let accuracy = top1(
+            &logits,
+            truth.len(),
+            known.len(),
+            |r| truth[r].identity.is_some(),
+            same,
+        );
+        let labels = self.labels(truth.len(), known.len(), |r, t| {
+            if same(r, t) { 1.0 } else { -1.0 }
+        });
+        (pairwise(logits, labels, truth.len()), accuracy)
+    }
+
+    /// Every region against the regions of all other photos.
+    fn region_loss(
+        &self,
+        model: &DualEncoder,
+        regions: Tensor<2>,
+        truth: &[Region],
+    ) -> (Tensor<1>, f64) {
+        let n = truth.len();
+        let logits = model.pair_logits(regions.clone(), regions);
+        let same = |a: usize, b: usize| {
+            truth[a].photo != truth[b].photo
+                && truth[a].identity.is_some()
+                && truth[a].identity == truth[b].identity
+        };
+        let has_partner = |a: usize| (0..n).any(|b| same(a, b));
+        // A region must beat every region that is not itself.
+        let masked = logits.clone() - Tensor::<2>::eye(n, &self.device) * 1e4;
+        let accuracy = top1(&masked, n, n, has_partner, same);
+        let labels = self.labels(n, n, |a, b| match (a == b, same(a, b)) {
+            (true, _) => 0.0,
+            (_, true) => 1.0,
+            // Two backgrounds are neither the same thing nor different things.
+            _ if truth[a].identity.is_none() && truth[b].identity.is_none() => 0.0,
+            _ => -1.0,
+        });
+        (pairwise(logits, labels, n), accuracy)
+    }
+
+    fn labels(&self, rows: usize, cols: usize, label: impl Fn(usize, usize) -> f32) -> Tensor<2> {
+        let values: Vec<f32> = (0..rows * cols)
+            .map(|i| label(i / cols, i % cols))
+            .collect();
+        Tensor::from_data(TensorData::new(values, [rows, cols]), &self.device)
+    }
+}
+
+/// `-Σ log σ(label · logit) / rows` over labels ±1; label 0 leaves a pair out.
+fn pairwise(logits: Tensor<2>, labels: Tensor<2>, rows: usize) -> Tensor<1> {
+    let counted = labels.clone().abs();
+    let terms = activation::log_sigmoid(logits * labels) * counted;
+    -terms.sum() / rows as f32
+}
+
+/// Fraction of the counted rows whose largest logit is a right one.
+fn top1(
+    logits: &Tensor<2>,
+    rows: usize,
+    cols: usize,
+    counts: impl Fn(usize) -> bool,
+    right: impl Fn(usize, usize) -> bool,
+) -> f64 {
+    let values = logits
+        .clone()
+        .into_data()
+        .convert::<f32>()
+        .try_to_vec::<f32>()
+        .unwrap_or_default();
+    let (mut hits, mut total) = (0usize, 0usize);
+    for (r, row) in values.chunks_exact(cols).enumerate().take(rows) {
+        if !counts(r) {
+            continue;
+        }
+        let best = row.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1));
+        hits += usize::from(best.is_some_and(|(c, _)| right(r, c)));
+        total += 1;
+    }
+    hits as f64 / total.max(1) as f64
+}
+
+fn scalar(loss: &Tensor<1>) -> f64 {
+    f64::from(loss.clone().into_scalar::<f32>())
+}
+
+/// The things of a photo with shaken boxes, one stretch of background, and the texts not yet known.
+fn add_regions(
+    sample: &RegionSample,
+    photo: usize,
+    regions: &mut Vec<Region>,
+    texts: &mut Vec<(Identity, String)>,
+    rng: &mut Rng,
+) {
+    for (place, text, identity) in &sample.regions {
+        let place = if sample.regions.len() == 1 && rng.unit() < 0.5 {
+            [0.0, 0.0, 1.0, 1.0]
+        } else {
+            shake(*place, rng)
+        };
+        regions.push(Region {
+            place,
+            identity: Some(*identity),
+            photo,
+        });
+        if !texts.iter().any(|(known, _)| known == identity) {
+            texts.push((*identity, text.clone()));
+        }
+    }
+    for _ in 0..8 {
+        let side = 0.2 + 0.25 * rng.unit();
+        let (x, y) = (rng.unit() * (1.0 - side), rng.unit() * (1.0 - side));
+        let place = [x, y, x + side, y + side];
+        if sample
+            .regions
+            .iter()
+            .all(|(other, ..)| overlap(place, *other) < 0.1)
+        {
+            regions.push(Region {
+                place,
+                identity: None,
+                photo,
+            });
+            return;
+        }
+    }
+}
+
+/// Moves every edge by up to 12 % of the size, as a window of a search grid would miss it.
+fn shake([x0, y0, x1, y1]: [f32; 4], rng: &mut Rng) -> [f32; 4] {
+    let (w, h) = (x1 - x0, y1 - y0);
+    let mut jitter = |size: f32| (rng.unit() - 0.5) * 0.24 * size;
+    [
+        (x0 + jitter(w)).max(0.0),
+        (y0 + jitter(h)).max(0.0),
+        (x1 + jitter(w)).min(1.0),
+        (y1 + jitter(h)).min(1.0),
+    ]
+}
+
+/// Intersection as a fraction of the smaller box.
+fn overlap(a: [f32; 4], b: [f32; 4]) -> f32 {
+    let w = (a[2].min(b[2]) - a[0].max(b[0])).max(0.0);
+    let h = (a[3].min(b[3]) - a[1].max(b[1])).max(0.0);
+    let area = |r: [f32; 4]| (r[2] - r[0]) * (r[3] - r[1]);
+    w * h / area(a).min(area(b)).max(1e-6)
+}

@@ -1,0 +1,10 @@
+//! Training: one loop for every stage; a stage is an [`Objective`].
+
+pub mod checkpoint;
+pub mod fit;
+pub mod gradients;
+pub mod log;
+pub mod schedule;
+pub mod tensorboard;
+
+pub use fit::{FitOptions, Objective, fit};
