@@ -1,0 +1,126 @@
+// The shelf of named things: add, read, change, delete, carry elsewhere.
+
+import type { Caller } from "./channel.js";
+import { NameLensError } from "./errors.js";
+import { photoBytes } from "./photo.js";
+import type { Concept, PhotoSource } from "./types.js";
+
+/** A thing to be known from now on. */
+export interface AddConcept {
+  readonly name: string;
+  /** One photo is enough; more views help. */
+  readonly photo: PhotoSource | readonly PhotoSource[];
+  readonly aliases?: readonly string[];
+  /** What kind of thing it is, such as "cat". */
+  readonly category?: string;
+  /** What cannot be seen: "loves jam", "was bought in Lisbon". */
+  readonly info?: string;
+  readonly signal?: AbortSignal;
+}
+
+/** What to change; the rest stays. */
+export interface EditConcept {
+  readonly name?: string;
+  readonly aliases?: readonly string[];
+  readonly category?: string;
+  readonly info?: string;
+  readonly addPhoto?: PhotoSource | readonly PhotoSource[];
+  readonly signal?: AbortSignal;
+}
+
+/** The concepts of one {@link NameLens}. Every change is kept, and seen by the very next run. */
+export class Concepts {
+  readonly #caller: Caller;
+  readonly #listeners = new Set<() => void>();
+
+  /** @internal */
+  constructor(caller: Caller) {
+    this.#caller = caller;
+  }
+
+  /** Adds a concept. Rejects with `concept` when the name is taken or unusable, `image` for a bad photo. */
+  async add({ photo, signal, ...rest }: AddConcept): Promise<Concept> {
+    const photos = await allBytes(photo, signal);
+    return this.#changed(this.#caller.call("addConcept", { ...rest, photos }, { signal }));
+  }
+
+  /** All concepts, oldest first. */
+  async list(): Promise<Concept[]> {
+    return this.#caller.call("listConcepts", undefined);
+  }
+
+  /** One concept by its id, or else by its name; `null` when there is none. */
+  async get(idOrName: string): Promise<Concept | null> {
+    const all = await this.list();
+    return all.find(({ id }) => id === idOrName) ?? all.find(({ name }) => name === idOrName) ?? null;
+  }
+
+  /** The reference photos of a concept, as they were given. */
+  async photos(id: string): Promise<Blob[]> {
+    const photos = await this.#caller.call("conceptPhotos", { id });
+    return photos.map((bytes) => new Blob([bytes.slice()]));
+  }
+
+  /** Changes a concept. */
+  async update(id: string, { addPhoto, signal, ...rest }: EditConcept): Promise<Concept> {
+    const addPhotos = addPhoto === undefined ? undefined : await allBytes(addPhoto, signal);
+    const patch = addPhotos ? { ...rest, addPhotos } : rest;
+    return this.#changed(this.#caller.call("updateConcept", { id, patch }, { signal }));
+  }
+
+  /** Gives a concept another name. */
+  async rename(id: string, name: string): Promise<Concept> {
+    return this.update(id, { name });
+  }
+
+  /** Forgets a concept and its photos. */
+  async remove(id: string): Promise<void> {
+    return this.#changed(this.#caller.call("removeConcept", { id }));
+  }
+
+  /**
+   * Adds the concepts of a file: one that {@link export} wrote, or a RAP/RePIC `database.json` together with its
+   * `photos` by the paths it names. All of them or, with code `bundle`, none.
+   */
+  async import(file: Blob, photos: ReadonlyMap<string, Blob> = new Map()): Promise<Concept[]> {
+    const bytes = new Uint8Array(
+      await file.arrayBuffer().catch((cause: unknown) => {
+        throw new NameLensError("bundle", "the file cannot be read", { cause });
+      }),
+    );
+    const encoded = new Map<string, Uint8Array>();
+    for (const [path, photo] of photos) encoded.set(path, await photoBytes(photo));
+    return this.#changed(this.#caller.call("importConcepts", { bytes, photos: encoded }));
+  }
+
+  /** All concepts, or those with the given ids, as one file. */
+  async export(ids?: readonly string[]): Promise<Blob> {
+    const bytes = await this.#caller.call("exportConcepts", ids ? { ids } : {});
+    return new Blob([bytes.slice()], { type: "application/json" });
+  }
+
+  /** Calls `listener` after every change, also by another tab. Returns a function that stops it. */
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** @internal */
+  notify(): void {
+    for (const listener of this.#listeners) listener();
+  }
+
+  async #changed<T>(change: Promise<T>): Promise<T> {
+    const value = await change;
+    this.notify();
+    return value;
+  }
+}
+
+async function allBytes(
+  photo: PhotoSource | readonly PhotoSource[],
+  signal?: AbortSignal,
+): Promise<Uint8Array<ArrayBuffer>[]> {
+  const list = Array.isArray(photo) ? (photo as readonly PhotoSource[]) : [photo as PhotoSource];
+  return Promise.all(list.map((one) => photoBytes(one, signal)));
+}

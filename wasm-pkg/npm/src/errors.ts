@@ -1,0 +1,97 @@
+// The one error type: a stable code to act on, a message to log, a hint to show.
+
+/** What went wrong, in a word that stays the same between versions. */
+export type ErrorCode =
+  | "config"
+  | "weights"
+  | "image"
+  | "tokenizer"
+  | "template"
+  | "bundle"
+  | "concept"
+  | "option"
+  | "context-full"
+  | "cancelled"
+  | "no-adapter"
+  | "device"
+  | "memory"
+  | "network"
+  | "integrity"
+  | "storage"
+  | "unsupported"
+  | "worker"
+  | "disposed"
+  | "internal";
+
+const HINTS: Record<ErrorCode, string> = {
+  config: "Check that the model address points at a complete NameLens bundle.",
+  weights: "The model's weights cannot be used; export the bundle again or take another one.",
+  image: "Use a JPEG, PNG or WebP photo.",
+  tokenizer: "The model's tokenizer cannot be used; export the bundle again.",
+  template: "The model's chat template cannot be used; export the bundle again.",
+  bundle: "Choose a file that NameLens exported, or a RAP/RePIC database.json together with its photos.",
+  concept: "Choose another name, or check that the thing still exists.",
+  option: "Correct the option that the message names.",
+  "context-full": "Ask about fewer things at once, shorten the question, or lower maxTokens.",
+  cancelled: "Nothing to do: it was stopped on request.",
+  "no-adapter": "This browser offers no usable GPU; choose the CPU instead.",
+  device: "The GPU was lost or failed; create NameLens again, or choose the CPU.",
+  memory: "Close other tabs, use a smaller photo, or choose the CPU.",
+  network: "Check the connection and try again; once loaded, no connection is needed.",
+  integrity: "The downloaded file is not the published one; reload, or publish the bundle again.",
+  storage: "The browser refused to keep the data: free some space or leave private browsing.",
+  unsupported: "Use a current version of Chrome, Edge, Safari or Firefox.",
+  worker: "Check that the page's Content-Security-Policy has worker-src 'self', or pass { worker: false }.",
+  disposed: "Create a new NameLens; this one was disposed of.",
+  internal: "This is a bug in NameLens; please report it with the message.",
+};
+
+/** An error as plain data, as it crosses from the worker. */
+export interface ErrorInfo {
+  readonly code: ErrorCode;
+  readonly message: string;
+}
+
+/** Everything this package throws or rejects with. */
+export class NameLensError extends Error {
+  override readonly name = "NameLensError";
+  /** Stable; switch on this. */
+  readonly code: ErrorCode;
+  /** What to do next, in a sentence fit to be shown. */
+  readonly hint: string;
+
+  constructor(code: ErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+    this.hint = HINTS[code];
+  }
+}
+
+const isCode = (value: unknown): value is ErrorCode =>
+  typeof value === "string" && Object.hasOwn(HINTS, value);
+
+/** Any thrown thing as a {@link NameLensError}; `fallback` is the code of what carries none. */
+export function asError(thrown: unknown, fallback: ErrorCode = "internal"): NameLensError {
+  if (thrown instanceof NameLensError) return thrown;
+  if (typeof thrown === "object" && thrown !== null) {
+    const { code, message, name } = thrown as { code?: unknown; message?: unknown; name?: unknown };
+    const text = typeof message === "string" && message !== "" ? message : String(name ?? thrown);
+    if (isCode(code)) return new NameLensError(code, text, { cause: thrown });
+    if (name === "AbortError") return new NameLensError("cancelled", text, { cause: thrown });
+    // A WebAssembly allocation that fails is a RangeError or a trap, never a typed engine error.
+    if (name === "RangeError") return new NameLensError("memory", text, { cause: thrown });
+    return new NameLensError(fallback, text, { cause: thrown });
+  }
+  return new NameLensError(fallback, String(thrown), { cause: thrown });
+}
+
+/** The error of a run that was stopped through `signal`. */
+export function cancelled(signal?: AbortSignal): NameLensError {
+  return new NameLensError("cancelled", "stopped on request", { cause: signal?.reason });
+}
+
+/** An error as plain data. */
+export function asInfo(thrown: unknown): ErrorInfo {
+  const { code, message } = asError(thrown);
+  return { code, message };
+}

@@ -1,0 +1,171 @@
+// The front door: create an engine in a worker, give things names, caption photos with them.
+
+import { Caller, type Port } from "./channel.js";
+import { Concepts } from "./concepts.js";
+import { embedded } from "./embedded.js";
+import { asError, NameLensError } from "./errors.js";
+import { photoBytes } from "./photo.js";
+import type { ModelSource, Opened } from "./protocol.js";
+import { Run } from "./run.js";
+import type { Device, LoadProgress, Location, PhotoSource, Recognition, Request, RunOptions, RunResult } from "./types.js";
+
+/** Options of {@link NameLens.create}. */
+export interface CreateOptions {
+  /** Address of a model bundle: its `manifest.json`, or the folder with it. Left out: the model in this package. */
+  readonly model?: URL | string;
+  /** `auto` takes WebGPU on real graphics hardware, else the CPU. */
+  readonly device?: Device | "auto";
+  readonly onProgress?: (progress: LoadProgress) => void;
+  /** Ends loading; rejects with code `cancelled`. */
+  readonly signal?: AbortSignal;
+  /** `false` runs the engine in the page itself, where its work can be felt. */
+  readonly worker?: boolean;
+  /** Where concepts are kept between visits. `memory` keeps nothing. */
+  readonly storage?: "indexeddb" | "memory";
+}
+
+/** Captions photos with the names you gave things. Nothing leaves the page. */
+export class NameLens {
+  /** The named things. */
+  readonly concepts: Concepts;
+  /** What was loaded, and where it runs. */
+  readonly info: Opened;
+  readonly #caller: Caller;
+  readonly #close: () => void;
+
+  private constructor(caller: Caller, concepts: Concepts, info: Opened, close: () => void) {
+    this.#caller = caller;
+    this.concepts = concepts;
+    this.info = info;
+    this.#close = close;
+  }
+
+  /** Loads model and engine. Rejects with a {@link NameLensError}; nothing is left running then. */
+  static async create(options: CreateOptions = {}): Promise<NameLens> {
+    const { device = "auto", storage = "indexeddb", worker = true, signal, onProgress } = options;
+    const model = modelSource(options.model);
+    const { port, close, onFailure } = worker ? startWorker() : await startHere();
+    let notify = (): void => undefined;
+    const caller = new Caller(port, () => notify());
+    onFailure((error) => caller.break(error));
+    try {
+      const concepts = new Concepts(caller);
+      notify = () => concepts.notify();
+      const info = await caller.call("open", { model, device, storage }, { signal, onEvent: onProgress });
+      return new NameLens(caller, concepts, info, close);
+    } catch (thrown) {
+      close();
+      throw asError(thrown);
+    }
+  }
+
+  /** Describes the photo, with the names of the things it shows. */
+  caption(photo: PhotoSource, options: RunOptions = {}): Run<RunResult> {
+    return this.#run(photo, { kind: "caption" }, options);
+  }
+
+  /** Answers a question about the photo or about a named thing. */
+  ask(photo: PhotoSource, question: string, options: RunOptions = {}): Run<RunResult> {
+    return this.#run(photo, { kind: "ask", question }, options);
+  }
+
+  /** Says whether the concept (id or name) is in the photo. */
+  recognize(photo: PhotoSource, concept: string, options: RunOptions = {}): Run<Recognition> {
+    return this.#run(photo, { kind: "recognize", concept }, options) as Run<Recognition>;
+  }
+
+  /** Says where the concept (id or name) is in the photo. */
+  locate(photo: PhotoSource, concept: string, options: RunOptions = {}): Run<Location> {
+    return this.#run(photo, { kind: "locate", concept }, options) as Run<Location>;
+  }
+
+  /** Bytes of memory the engine holds now, on the CPU side. */
+  async memory(): Promise<number> {
+    return this.#caller.call("memory", undefined);
+  }
+
+  /** Stops everything and gives the memory back. Kept concepts stay kept. */
+  async dispose(): Promise<void> {
+    this.#caller.break(new NameLensError("disposed", "this NameLens was disposed of"));
+    this.#close();
+  }
+
+  #run(photo: PhotoSource, what: Request, options: RunOptions): Run<RunResult> {
+    const { signal, onEvent, onToken, ...how } = options;
+    return new Run<RunResult>(async (emit, stop) => {
+      const bytes = await photoBytes(photo, stop);
+      return this.#caller.call(
+        "run",
+        { request: { ...what, ...how }, photo: bytes },
+        {
+          signal: stop,
+          transfer: [bytes.buffer],
+          onEvent: (event) => {
+            emit(event);
+            onEvent?.(event);
+            if (event.type === "text") onToken?.(event.delta, event.text);
+          },
+        },
+      );
+    }, signal);
+  }
+}
+
+function modelSource(model: URL | string | undefined): ModelSource {
+  if (model === undefined) {
+    if (embedded) return embedded;
+    throw new NameLensError("config", "this build of the package carries no model; pass { model: address }");
+  }
+  let url: URL;
+  try {
+    url = new URL(model, document.baseURI);
+  } catch (cause) {
+    throw new NameLensError("option", `model: "${String(model)}" is not an address`, { cause });
+  }
+  if (!url.pathname.endsWith(".json")) {
+    url.pathname = url.pathname.replace(/\/?$/, "/manifest.json");
+  }
+  return { manifest: url.href };
+}
+
+interface Started {
+  port: Port;
+  close(): void;
+  onFailure(report: (error: NameLensError) => void): void;
+}
+
+function startWorker(): Started {
+  let worker: Worker;
+  try {
+    worker = new Worker(new URL("./worker.js", import.meta.url), { type: "module", name: "namelens" });
+  } catch (cause) {
+    throw new NameLensError("worker", "the page may not start a worker", { cause });
+  }
+  return {
+    port: worker,
+    close: () => worker.terminate(),
+    onFailure: (report) => {
+      worker.onerror = (event) => {
+        event.preventDefault();
+        report(new NameLensError("worker", event.message || "the worker could not be loaded"));
+      };
+    },
+  };
+}
+
+async function startHere(): Promise<Started> {
+  const { host } = await import("./host.js");
+  const { port1, port2 } = new MessageChannel();
+  host(port2);
+  port1.start();
+  port2.start();
+  return {
+    port: port1,
+    close: () => {
+      // The host is on the other end of the port, so it is asked to close rather than cut off.
+      port1.postMessage({ type: "call", id: 0, name: "close", input: undefined });
+      port1.addEventListener("message", () => port1.close());
+    },
+    onFailure: () => undefined,
+  };
+}

@@ -1,0 +1,100 @@
+// Whatever holds a photo, as the bytes of a JPEG, PNG or WebP file: the formats the engine decodes.
+
+import { asError, NameLensError } from "./errors.js";
+import type { PhotoSource } from "./types.js";
+
+/** More than any camera writes; a larger file is refused before it is copied about. */
+const MAX_BYTES = 128 * 2 ** 20;
+
+/**
+ * The photo as encoded bytes, in a buffer of its own (it may be transferred). Formats that only the browser can
+ * decode (AVIF, GIF, HEIC where it can) are turned into PNG. Rejects with code `image`, `network` or `option`.
+ */
+export async function photoBytes(source: PhotoSource, signal?: AbortSignal): Promise<Uint8Array<ArrayBuffer>> {
+  if (typeof source === "string" || source instanceof URL) return fromUrl(new URL(source, document.baseURI), signal);
+  if (source instanceof Blob) return fromBlob(source);
+  if (source instanceof ArrayBuffer) return fromBytes(new Uint8Array(source.slice(0)));
+  if (ArrayBuffer.isView(source)) {
+    return fromBytes(new Uint8Array(source.buffer, source.byteOffset, source.byteLength).slice());
+  }
+  if (is(source, "ImageBitmap")) return fromPicture(source, source.width, source.height);
+  if (is(source, "HTMLImageElement")) {
+    await source.decode().catch((cause: unknown) => fail("the image element has no picture in it", cause));
+    return fromPicture(source, source.naturalWidth, source.naturalHeight);
+  }
+  if (is(source, "HTMLCanvasElement") || is(source, "OffscreenCanvas")) {
+    return fromPicture(source, source.width, source.height);
+  }
+  throw new NameLensError("option", "photo: not a Blob, bytes, image, canvas or address");
+}
+
+/** `instanceof` for classes that not every realm has. */
+function is<Name extends "ImageBitmap" | "HTMLImageElement" | "HTMLCanvasElement" | "OffscreenCanvas">(
+  value: unknown,
+  name: Name,
+): value is InstanceType<(typeof globalThis)[Name]> {
+  const type = (globalThis as Record<string, unknown>)[name];
+  return typeof type === "function" && value instanceof type;
+}
+
+async function fromUrl(url: URL, signal?: AbortSignal): Promise<Uint8Array<ArrayBuffer>> {
+  const response = await fetch(url, signal ? { signal } : {}).catch((thrown: unknown) => {
+    throw asError(thrown, "network");
+  });
+  if (!response.ok) throw new NameLensError("network", `${url.href}: the server answered ${response.status}`);
+  return fromBlob(await response.blob());
+}
+
+async function fromBlob(blob: Blob): Promise<Uint8Array<ArrayBuffer>> {
+  checkSize(blob.size);
+  // A file on a removed disk or in a closed folder rejects here.
+  const bytes = await blob.arrayBuffer().catch((cause: unknown) => fail("the file cannot be read", cause));
+  return fromBytes(new Uint8Array(bytes));
+}
+
+async function fromBytes(bytes: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer>> {
+  checkSize(bytes.byteLength);
+  if (isEngineFormat(bytes)) return bytes;
+  // The browser may know the format; when it does not either, the engine says what is wrong with the bytes.
+  const picture = await createImageBitmap(new Blob([bytes])).catch(() => null);
+  if (!picture) return bytes;
+  try {
+    return await fromPicture(picture, picture.width, picture.height);
+  } finally {
+    picture.close();
+  }
+}
+
+/** Goes by the first bytes: names and MIME types are often wrong. */
+export function isEngineFormat(bytes: Uint8Array): boolean {
+  const starts = (offset: number, ...magic: number[]): boolean => magic.every((byte, i) => bytes[offset + i] === byte);
+  const jpeg = starts(0, 0xff, 0xd8, 0xff);
+  const png = starts(0, 0x89, 0x50, 0x4e, 0x47);
+  const webp = starts(0, 0x52, 0x49, 0x46, 0x46) && starts(8, 0x57, 0x45, 0x42, 0x50);
+  return jpeg || png || webp;
+}
+
+async function fromPicture(picture: CanvasImageSource, width: number, height: number): Promise<Uint8Array<ArrayBuffer>> {
+  if (width === 0 || height === 0) throw new NameLensError("image", "the picture is empty (0 pixels)");
+  try {
+    const canvas = document.createElement("canvas");
+    canvas.width = width;
+    canvas.height = height;
+    canvas.getContext("2d")?.drawImage(picture, 0, 0);
+    const blob = await new Promise<Blob | null>((resolve) => canvas.toBlob(resolve, "image/png"));
+    if (!blob) throw new NameLensError("image", `${width} x ${height} pixels are more than this browser can draw`);
+    return new Uint8Array(await blob.arrayBuffer());
+  } catch (thrown) {
+    // A picture from another origin without CORS taints the canvas.
+    throw asError(thrown, "image");
+  }
+}
+
+function checkSize(bytes: number): void {
+  if (bytes === 0) throw new NameLensError("image", "the file is empty");
+  if (bytes > MAX_BYTES) throw new NameLensError("image", `the file is larger than ${MAX_BYTES / 2 ** 20} MiB`);
+}
+
+function fail(message: string, cause: unknown): never {
+  throw new NameLensError("image", message, { cause });
+}

@@ -1,0 +1,194 @@
+// The public vocabulary: what goes into a run and what comes out of it.
+
+/** A rectangle `[x0, y0, x1, y1]` in fractions (0..1) of the photo as it is shown, EXIF turn applied. */
+export type Box = readonly [x0: number, y0: number, x1: number, y1: number];
+
+/** Anything that can be read as a photo. A string or `URL` must be on the page's own origin or allow CORS. */
+export type PhotoSource =
+  | Blob
+  | ArrayBuffer
+  | Uint8Array
+  | ImageBitmap
+  | HTMLImageElement
+  | HTMLCanvasElement
+  | OffscreenCanvas
+  | URL
+  | string;
+
+/** One place in the text where a concept is named. */
+export interface Mention {
+  /** The concept's id. */
+  readonly id: string;
+  /** The concept's name at the time of the run. */
+  readonly name: string;
+  /** First UTF-16 code unit of the name in the text. */
+  readonly start: number;
+  /** One past the last UTF-16 code unit. */
+  readonly end: number;
+  /** Where the thing is in the photo, if that is known. */
+  readonly box: Box | null;
+  /** 0..1. */
+  readonly confidence: number;
+}
+
+/** A concept that was put before the model for this photo, and why. */
+export interface Retrieved {
+  readonly id: string;
+  readonly name: string;
+  /** Similarity of the best region of the photo with the concept's photos. */
+  readonly score: number;
+  /** The score from which a region counts as the concept. */
+  readonly threshold: number;
+  /** `named`: the question names it; `similar`: a region looks like it; `listed` and `all`: you asked for it. */
+  readonly reason: "named" | "similar" | "listed" | "all";
+  readonly box: Box | null;
+}
+
+/** Where the milliseconds went. */
+export interface Timings {
+  readonly decodeMs: number;
+  readonly visionMs: number;
+  readonly retrieveMs: number;
+  readonly prefillMs: number;
+  readonly generateMs: number;
+  readonly totalMs: number;
+  readonly tokensPerSecond: number;
+}
+
+/** What a run ends with. */
+export interface RunResult {
+  readonly text: string;
+  readonly mentions: readonly Mention[];
+  readonly retrieved: readonly Retrieved[];
+  /** `recognize` only: is it in the photo? */
+  readonly answer?: boolean;
+  /** `locate` only: where it is, or `null` when it is not there. */
+  readonly box?: Box | null;
+  /** `recognize` and `locate`: 0..1. */
+  readonly confidence?: number;
+  /** The model declined: the thing is not in the photo (`absent`), or it knows no such name (`unknown`). */
+  readonly refused?: "absent" | "unknown" | null;
+  /** `length` means that `maxTokens` cut the text off. */
+  readonly finish: "stop" | "length";
+  readonly timings: Timings;
+  readonly tokens: { readonly prompt: number; readonly generated: number };
+}
+
+/** Result of {@link NameLens.recognize}. */
+export type Recognition = RunResult & { readonly answer: boolean };
+/** Result of {@link NameLens.locate}. */
+export type Location = RunResult & { readonly box: Box | null };
+
+/** What a run says while it works. */
+export type RunEvent =
+  | {
+      readonly type: "stage";
+      readonly stage: "decode" | "vision" | "retrieve" | "prefill" | "generate" | "locate";
+      readonly done: number;
+      readonly total: number;
+    }
+  | { readonly type: "retrieved"; readonly concepts: readonly Retrieved[] }
+  | {
+      readonly type: "text";
+      /** What was added. */
+      readonly delta: string;
+      /** All of the text so far. */
+      readonly text: string;
+      /** Spans in UTF-16 code units of `text`. */
+      readonly mentions: readonly Mention[];
+    };
+
+/** How the next token is drawn. Left out: greedy. */
+export interface Sampling {
+  readonly temperature?: number;
+  readonly topK?: number;
+  readonly topP?: number;
+  readonly minP?: number;
+  readonly repetitionPenalty?: number;
+  readonly seed?: number;
+}
+
+/** Which concepts are put before the model. */
+export type Retrieval = "auto" | "all" | "off" | { readonly ids: readonly string[] };
+
+/** What the engine is asked to do with a photo. */
+export interface Request {
+  readonly kind: "caption" | "ask" | "recognize" | "locate";
+  readonly question?: string;
+  /** Id or name, for `recognize` and `locate`. */
+  readonly concept?: string;
+  readonly retrieval?: Retrieval;
+  readonly sampling?: Sampling;
+  readonly maxTokens?: number;
+  readonly stop?: readonly string[];
+}
+
+/** Options of every run. */
+export interface RunOptions {
+  readonly retrieval?: Retrieval;
+  readonly sampling?: Sampling;
+  readonly maxTokens?: number;
+  readonly stop?: readonly string[];
+  /** Ends the run at any moment, also in the middle of encoding the photo. */
+  readonly signal?: AbortSignal;
+  readonly onEvent?: (event: RunEvent) => void;
+  /** Called with every piece of text as it arrives. */
+  readonly onToken?: (delta: string, text: string) => void;
+}
+
+/** A concept without its photos. */
+export interface Concept {
+  readonly id: string;
+  readonly name: string;
+  readonly aliases: readonly string[];
+  readonly category: string;
+  readonly info: string;
+  /** How many reference photos it has. */
+  readonly photos: number;
+  /** Milliseconds since 1970. */
+  readonly createdMs: number;
+  readonly updatedMs: number;
+}
+
+/** A concept as it is kept: with the encoded photos and their embeddings. */
+export interface StoredConcept {
+  readonly id: string;
+  readonly version: number;
+  readonly name: string;
+  readonly aliases: readonly string[];
+  readonly category: string;
+  readonly info: string;
+  readonly createdMs: number;
+  readonly updatedMs: number;
+  readonly photos: readonly {
+    readonly bytes: Uint8Array;
+    readonly embedding: Float32Array;
+    readonly encoder: string;
+  }[];
+}
+
+/** What loading is busy with. `total` is 0 while it is not known. */
+export interface LoadProgress {
+  /** `engine`: the WebAssembly; `download`: the model; the rest comes from the engine. */
+  readonly stage: string;
+  readonly done: number;
+  readonly total: number;
+}
+
+/** Where the model runs. */
+export type Device = "webgpu" | "cpu";
+
+/** What was loaded, and where it runs. */
+export interface ModelInfo {
+  readonly name: string;
+  readonly parameters: number;
+  readonly bytes: number;
+  /** Tokens. */
+  readonly contextLength: number;
+  /** Pixels of the square the vision tower sees. */
+  readonly imageSide: number;
+  /** The device in words. */
+  readonly device: string;
+  /** What the model was trained on and can be asked about. */
+  readonly knows: string;
+}

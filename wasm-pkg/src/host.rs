@@ -1,0 +1,106 @@
+//! The worker as the engine's host: its clock, its cancellations, its event loop.
+
+use std::cell::Cell;
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+
+use js_sys::Promise;
+use namelens_engine::host::Host;
+use wasm_bindgen::JsValue;
+use wasm_bindgen::prelude::wasm_bindgen;
+use wasm_bindgen_futures::JsFuture;
+use web_sys::MessageChannel;
+
+/// Longest stretch of work between two returns to the event loop, milliseconds.
+const MAX_STRETCH_MS: f64 = 8.0;
+
+#[wasm_bindgen]
+extern "C" {
+    #[wasm_bindgen(js_namespace = performance, js_name = now)]
+    fn performance_now() -> f64;
+}
+
+/// A flag that long calls look at whenever they yield.
+#[wasm_bindgen]
+#[derive(Debug, Clone, Default)]
+pub struct CancelFlag {
+    raised: Rc<Cell<bool>>,
+}
+
+#[wasm_bindgen]
+impl CancelFlag {
+    /// A flag that is down.
+    #[wasm_bindgen(constructor)]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Raises the flag; the call it was given to fails with code `cancelled`.
+    pub fn cancel(&self) {
+        self.raised.set(true);
+    }
+
+    /// Whether it is up.
+    #[wasm_bindgen(getter)]
+    pub fn cancelled(&self) -> bool {
+        self.raised.get()
+    }
+}
+
+/// The host of one call.
+pub(crate) struct Worker {
+    cancel: CancelFlag,
+    last_pause: Cell<f64>,
+    channel: Option<MessageChannel>,
+}
+
+impl Worker {
+    pub(crate) fn new(cancel: &CancelFlag) -> Self {
+        Self {
+            cancel: cancel.clone(),
+            last_pause: Cell::new(performance_now()),
+            channel: MessageChannel::new().ok(),
+        }
+    }
+}
+
+impl Host for Worker {
+    fn now_ms(&self) -> f64 {
+        performance_now()
+    }
+
+    fn cancelled(&self) -> bool {
+        self.cancel.cancelled()
+    }
+
+    fn pause(&self) -> Pin<Box<dyn Future<Output = ()> + '_>> {
+        let now = performance_now();
+        if now - self.last_pause.get() < MAX_STRETCH_MS {
+            return Box::pin(std::future::ready(()));
+        }
+        Box::pin(async {
+            // A message to oneself is a task of its own: it queues behind a waiting cancellation,
+            // and unlike a timer it is never delayed.
+            if let Some(channel) = &self.channel {
+                let turn = Promise::new(&mut |resolve, _| {
+                    channel.port1().set_onmessage(Some(&resolve));
+                    // Posting null cannot fail to be cloned.
+                    let _ = channel.port2().post_message(&JsValue::NULL);
+                });
+                let _ = JsFuture::from(turn).await;
+            }
+            self.last_pause.set(performance_now());
+        })
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        // An open port keeps the worker's loop alive.
+        if let Some(channel) = &self.channel {
+            channel.port1().close();
+            channel.port2().close();
+        }
+    }
+}

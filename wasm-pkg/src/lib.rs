@@ -1,0 +1,22 @@
+//! The JavaScript face of the engine: classes, plain objects and typed errors, nothing else.
+//!
+//! Everything here runs in one worker. Heavy calls are async and return to the worker's loop every
+//! few milliseconds ([`host`]), so that a cancellation is heard in the middle of them.
+#![cfg_attr(
+    not(target_family = "wasm"),
+    doc = "\n\nOn other targets this crate is empty."
+)]
+
+#[cfg(target_family = "wasm")]
+mod concepts;
+#[cfg(target_family = "wasm")]
+mod engine;
+#[cfg(target_family = "wasm")]
+mod error;
+#[cfg(target_family = "wasm")]
+mod host;
+
+#[cfg(target_family = "wasm")]
+pub use engine::NameLensEngine;
+#[cfg(target_family = "wasm")]
+pub use host::CancelFlag;
