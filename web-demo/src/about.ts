@@ -1,0 +1,34 @@
+// "What is this?": the truth about the model and about privacy, in a dialog.
+
+import { byId, h } from "./dom.js";
+import type { Session } from "./session.js";
+
+/** Wires the button to the dialog. */
+export function startAbout(session: Session): void {
+  const knows = h("p", { class: "fine" });
+  session.listen({ ready: (lens) => (knows.textContent = `The loaded model says: ${lens.info.model.knows}`) });
+  const close = h("button", { type: "button", class: "primary" }, "Close");
+  const paragraph = (title: string, text: string): HTMLElement => h("div", {}, h("h3", {}, title), h("p", {}, text));
+  const dialog = h(
+    "dialog",
+    { class: "about", "aria-labelledby": "about-title" },
+    h("h2", { id: "about-title" }, "What is this?"),
+    paragraph(
+      "A captioner that uses your names",
+      "Show it one photo of a thing and say what it is called. From then on it looks for that thing in every photo, points at it, and writes captions and answers with its name.",
+    ),
+    paragraph(
+      "What it can and cannot do",
+      "The built-in model was trained from scratch, for this page, on the Playroom: a small drawn world of toys. It describes those, often rightly, sometimes not. Photographs of the real world mean nothing to it. A larger model can be loaded in its place: put its folder beside this page and add ?model=folder/ to the address.",
+    ),
+    paragraph(
+      "Private by construction",
+      "There is no server behind this page. The model runs here, on your processor or graphics card; photos and names stay in this browser until you delete them. After the first visit the page works without a connection.",
+    ),
+    knows,
+    close,
+  );
+  document.body.append(dialog);
+  close.addEventListener("click", () => dialog.close());
+  byId("about-open").addEventListener("click", () => dialog.showModal());
+}

@@ -1,0 +1,64 @@
+// The album that comes with the page: photos of things to name, and scenes to find them in.
+
+import { h } from "./dom.js";
+
+/** One photo of public/album/album.json. The first scene shows the first reference: the shortest path must work. */
+export interface AlbumPhoto {
+  readonly file: string;
+  readonly alt: string;
+  readonly role: "reference" | "scene";
+  readonly suggestedName?: string;
+  readonly category?: string;
+  readonly info?: string;
+}
+
+/** A photo somebody picked, wherever it came from. */
+export interface Picked {
+  readonly blob: Blob;
+  readonly alt: string;
+  readonly album?: AlbumPhoto;
+}
+
+const FOLDER = new URL("./album/", document.baseURI);
+
+/** The album's list; empty when it is not there, since every other way to bring a photo still works. */
+export async function readAlbum(): Promise<readonly AlbumPhoto[]> {
+  try {
+    const response = await fetch(new URL("album.json", FOLDER));
+    return response.ok ? ((await response.json()) as AlbumPhoto[]) : [];
+  } catch {
+    return [];
+  }
+}
+
+/** A row of photos to choose from. `onPick` gets the photo's bytes. */
+export function albumStrip(
+  photos: readonly AlbumPhoto[],
+  label: string,
+  verb: string,
+  onPick: (picked: Picked) => void,
+  onError: (error: unknown) => void,
+): HTMLElement {
+  const buttons = photos.map((photo) => {
+    const address = new URL(photo.file, FOLDER);
+    const image = h("img", { src: address.href, alt: "", width: "96", height: "96", loading: "lazy", decoding: "async" });
+    const button = h(
+      "button",
+      { type: "button", class: `thumb thumb-${photo.role}`, "aria-label": `${verb}: ${photo.alt}`, title: photo.alt },
+      image,
+    );
+    button.addEventListener("click", async () => {
+      for (const other of buttons) other.removeAttribute("aria-current");
+      button.setAttribute("aria-current", "true");
+      try {
+        const response = await fetch(address);
+        if (!response.ok) throw new Error(`${photo.file}: the server answered ${response.status}`);
+        onPick({ blob: await response.blob(), alt: photo.alt, album: photo });
+      } catch (error) {
+        onError(error);
+      }
+    });
+    return button;
+  });
+  return h("ul", { class: `strip strip-${photos[0]?.role ?? "scene"}`, "aria-label": label }, ...buttons.map((button) => h("li", {}, button)));
+}

@@ -1,0 +1,51 @@
+// How loading goes: a bar with words, or what failed and a way to try again.
+
+import { announce } from "./announce.js";
+import { byId, h } from "./dom.js";
+import type { Session } from "./session.js";
+import { wishedDevice } from "./status.js";
+import { explain, loadingWords, megabytes } from "./words.js";
+
+/** Shows the loading of the session under the headline. */
+export function showLoading(session: Session): void {
+  const place = byId("loading");
+  const words = h("span", { id: "loading-words" });
+  const bar = h("progress", { "aria-labelledby": "loading-words" });
+  let stage = "";
+  session.listen({
+    loading: (progress) => {
+      place.hidden = progress === null;
+      if (!progress) return;
+      if (progress.stage !== stage || !bar.isConnected) {
+        stage = progress.stage;
+        place.replaceChildren(words, bar);
+      }
+      const { done, total } = progress;
+      const inBytes = stage === "download" || stage === "engine";
+      const amount = inBytes && done > 0 ? ` · ${megabytes(done)}${total ? ` of ${megabytes(total)}` : ""}` : "";
+      words.textContent = loadingWords(stage) + amount;
+      if (total > 0) {
+        bar.max = total;
+        bar.value = done;
+      } else {
+        bar.removeAttribute("value");
+      }
+    },
+    ready: () => announce("The model is ready"),
+    failed: (error) => {
+      const { title, hint, detail } = explain(error);
+      const again = h("button", { type: "button", class: "primary" }, "Try again");
+      again.addEventListener("click", () => void session.start(wishedDevice()));
+      const cpu = h("button", { type: "button", class: "pill" }, "Use the processor instead");
+      cpu.addEventListener("click", () => void session.start("cpu"));
+      place.hidden = false;
+      place.replaceChildren(
+        h(
+          "div",
+          { class: "notice notice-error", role: "alert" },
+          h("div", {}, h("strong", {}, title), h("p", {}, hint), h("p", { class: "fine" }, detail), h("div", { class: "row" }, again, cpu)),
+        ),
+      );
+    },
+  });
+}

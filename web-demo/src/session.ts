@@ -1,0 +1,97 @@
+// The one NameLens of the page: loads it, tells who listens how that goes, and starts over on another device.
+
+import { NameLens, NameLensError, type Concept, type Device, type LoadProgress } from "namelens";
+import { assignColors } from "./colors.js";
+
+export type DeviceWish = Device | "auto";
+
+/** What the session tells the rest of the page. */
+export interface SessionListener {
+  /** Loading began or moved on; `null` when it is over. */
+  loading?(progress: LoadProgress | null): void;
+  /** Loading failed. */
+  failed?(error: unknown): void;
+  /** Loaded. */
+  ready?(lens: NameLens): void;
+  /** The things changed, here or in another tab. */
+  concepts?(concepts: readonly Concept[]): void;
+}
+
+/** The model that the address asks for (`?model=folder/`), if any; from this origin only, as the page promises. */
+function wishedModel(): URL | null {
+  const asked = new URLSearchParams(location.search).get("model");
+  if (!asked) return null;
+  const url = new URL(asked, document.baseURI);
+  if (url.origin !== location.origin) {
+    throw new NameLensError("option", `?model=${asked}: a model must lie beside this page, on ${location.origin}`);
+  }
+  return url;
+}
+
+/** Loading, the loaded engine, and the things it knows. */
+export class Session {
+  readonly #listeners: SessionListener[] = [];
+  #abort = new AbortController();
+  #lens: Promise<NameLens> | null = null;
+  #concepts: readonly Concept[] = [];
+
+  /** Adds a listener. */
+  listen(listener: SessionListener): void {
+    this.#listeners.push(listener);
+  }
+
+  /** The things as last heard of. */
+  get concepts(): readonly Concept[] {
+    return this.#concepts;
+  }
+
+  /** The engine; waits for loading. Rejects when loading failed. */
+  lens(): Promise<NameLens> {
+    return this.#lens ?? Promise.reject(new Error("loading has not begun"));
+  }
+
+  /** Loads the engine for a device, in place of the one before. Never rejects: failures go to the listeners. */
+  async start(device: DeviceWish): Promise<void> {
+    this.#abort.abort();
+    const abort = (this.#abort = new AbortController());
+    const before = this.#lens;
+    this.#tell("loading", { stage: "engine", done: 0, total: 0 });
+    this.#lens = (async () => {
+      // The old engine is given up first: a phone may not have the memory for two.
+      await before?.then((lens) => lens.dispose()).catch(() => undefined);
+      const model = wishedModel();
+      return NameLens.create({
+        device,
+        signal: abort.signal,
+        onProgress: (progress) => this.#tell("loading", progress),
+        ...(model ? { model } : {}),
+      });
+    })();
+    try {
+      const lens = await this.#lens;
+      lens.concepts.onChange(() => void this.#refresh(lens));
+      await this.#refresh(lens);
+      this.#tell("loading", null);
+      this.#tell("ready", lens);
+    } catch (error) {
+      if (abort.signal.aborted) return; // a newer start took over
+      this.#tell("loading", null);
+      this.#tell("failed", error);
+    }
+  }
+
+  async #refresh(lens: NameLens): Promise<void> {
+    this.#concepts = await lens.concepts.list();
+    assignColors(this.#concepts);
+    this.#tell("concepts", this.#concepts);
+  }
+
+  #tell<Name extends keyof SessionListener>(
+    name: Name,
+    ...values: Parameters<NonNullable<SessionListener[Name]>>
+  ): void {
+    for (const listener of this.#listeners) {
+      (listener[name] as ((...values: unknown[]) => void) | undefined)?.(...values);
+    }
+  }
+}

@@ -1,0 +1,209 @@
+// The shelf of named things: see, edit, delete, carry elsewhere.
+
+import { NameLensError, type Concept } from "namelens";
+import { announce } from "./announce.js";
+import { colorOf } from "./colors.js";
+import { byId, h } from "./dom.js";
+import { clearNotices, showError, showInfo } from "./notices.js";
+import type { Session } from "./session.js";
+
+/** Builds the section and keeps it in step with the session. */
+export function startShelf(session: Session): void {
+  const list = h("ul", { class: "tags" });
+  const empty = h("p", { class: "fine" }, "Nothing has a name yet. What you name stays in this browser only.");
+  byId("shelf").replaceChildren(h("h2", { id: "shelf-title" }, "Your things"), empty, list, carryButtons(session));
+  const pictures = new Pictures(session);
+  session.listen({
+    concepts: (concepts) => {
+      // A form that is open keeps what was typed into it.
+      const open = new Map([...list.children].map((item) => [(item as HTMLElement).dataset.id, item]));
+      list.replaceChildren(
+        ...concepts.map((concept) => {
+          const item = open.get(concept.id);
+          return item?.querySelector("form:not([data-saving])") ? item : tagItem(session, concept, pictures);
+        }),
+      );
+      empty.hidden = concepts.length > 0;
+      pictures.forgetAllBut(concepts);
+    },
+  });
+}
+
+function tagItem(session: Session, concept: Concept, pictures: Pictures): HTMLElement {
+  const item = h("li", { class: `tag-item ${colorOf(concept.id)}`, "data-id": concept.id });
+  const show = (...children: HTMLElement[]): void => item.replaceChildren(...children);
+  const rest = (focus = false): void => {
+    const edit = h("button", { type: "button", class: "quiet", "aria-label": `Edit ${concept.name}` }, "Edit");
+    const remove = h("button", { type: "button", class: "quiet", "aria-label": `Delete ${concept.name}` }, "Delete");
+    edit.addEventListener("click", () => show(editForm(session, concept, () => rest(true))));
+    remove.addEventListener("click", () => void deleteConcept(session, concept));
+    show(
+      pictures.of(concept),
+      h(
+        "div",
+        { class: "tag-text" },
+        h("span", { class: "tag", dir: "auto" }, concept.name),
+        h("span", { class: "fine", dir: "auto" }, about(concept)),
+      ),
+      h("div", { class: "tag-actions" }, edit, remove),
+    );
+    if (focus) edit.focus();
+  };
+  rest();
+  return item;
+}
+
+function about({ category, info, photos, aliases }: Concept): string {
+  const known = [category, info, aliases.length ? `also ${aliases.join(", ")}` : ""].filter(Boolean).join(" · ");
+  const views = photos > 1 ? `${photos} photos` : "";
+  return [known, views].filter(Boolean).join(" · ");
+}
+
+function editForm(session: Session, concept: Concept, close: () => void): HTMLElement {
+  const id = (field: string): string => `${field}-${concept.id}`;
+  const text = (field: string, value: string, max: number): HTMLInputElement =>
+    h("input", { type: "text", id: id(field), value, maxlength: max, autocomplete: "off" });
+  const name = text("name", concept.name, 64);
+  name.required = true;
+  const aliases = text("aliases", concept.aliases.join(", "), 240);
+  const category = text("category", concept.category, 40);
+  const info = text("info", concept.info, 240);
+  const photo = h("input", { type: "file", id: id("photo"), accept: "image/*" });
+  const cancel = h("button", { type: "button", class: "quiet" }, "Cancel");
+  const field = (input: HTMLInputElement, label: string): HTMLElement =>
+    h("div", { class: "field" }, h("label", { for: input.id }, label), input);
+  const form = h(
+    "form",
+    { class: "edit", "aria-label": `Edit ${concept.name}` },
+    field(name, "Name"),
+    field(aliases, "Other names, with commas"),
+    field(category, "Kind of thing"),
+    field(info, "What one cannot see"),
+    field(photo, "Another photo of it"),
+    h("div", { class: "row" }, h("button", { type: "submit", class: "primary" }, "Save"), cancel),
+  );
+  cancel.addEventListener("click", close);
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    clearNotices();
+    const file = photo.files?.[0];
+    form.dataset.saving = ""; // lets the list draw this tag anew when the change is told
+    try {
+      const lens = await session.lens();
+      await lens.concepts.update(concept.id, {
+        name: name.value.trim(),
+        aliases: aliases.value.split(",").map((alias) => alias.trim()).filter(Boolean),
+        category: category.value.trim(),
+        info: info.value.trim(),
+        ...(file ? { addPhoto: file } : {}),
+      });
+      await lens.concepts.list(); // answered after the redraw
+      announce(`${name.value.trim()} is saved`);
+      byId("shelf").querySelector<HTMLElement>(`[data-id="${CSS.escape(concept.id)}"] button`)?.focus();
+    } catch (error) {
+      delete form.dataset.saving;
+      showError(error);
+    }
+  });
+  queueMicrotask(() => name.focus());
+  return form;
+}
+
+async function deleteConcept(session: Session, concept: Concept): Promise<void> {
+  clearNotices();
+  try {
+    const lens = await session.lens();
+    // Kept for a moment, so that a slip of the finger can be taken back.
+    const backup = await lens.concepts.export([concept.id]);
+    await lens.concepts.remove(concept.id);
+    announce(`${concept.name} is deleted`);
+    const undo = h("button", { type: "button", class: "pill" }, `Bring ${concept.name} back`);
+    undo.addEventListener("click", () => {
+      undo.remove();
+      lens.concepts.import(backup).catch(showError);
+    });
+    byId("shelf").querySelector(".undo")?.replaceChildren(undo);
+    undo.focus();
+  } catch (error) {
+    showError(error);
+  }
+}
+
+function carryButtons(session: Session): HTMLElement {
+  const save = h("button", { type: "button", class: "pill" }, "Export");
+  save.addEventListener("click", async () => {
+    try {
+      const file = await (await session.lens()).concepts.export();
+      const address = URL.createObjectURL(file);
+      h("a", { href: address, download: "namelens-things.json" }).click();
+      setTimeout(() => URL.revokeObjectURL(address), 10_000);
+    } catch (error) {
+      showError(error);
+    }
+  });
+  const input = h("input", {
+    type: "file",
+    multiple: true,
+    accept: ".json,application/json,image/*",
+    class: "hidden-visually",
+    "aria-label": "Import things from a file",
+  });
+  input.addEventListener("change", () => {
+    void importFiles(session, [...(input.files ?? [])]);
+    input.value = "";
+  });
+  return h("div", {}, h("div", { class: "undo" }), h("div", { class: "own" }, save, h("label", { class: "pill" }, input, "Import")));
+}
+
+/** One JSON file, and with a RAP/RePIC database the photos it names. */
+async function importFiles(session: Session, files: File[]): Promise<void> {
+  clearNotices();
+  const bundle = files.find(({ name, type }) => name.endsWith(".json") || type === "application/json");
+  const photos = new Map(files.filter((file) => file !== bundle).map((file) => [file.webkitRelativePath || file.name, file]));
+  try {
+    if (!bundle) throw new NameLensError("bundle", "none of the chosen files is a .json file");
+    const added = await (await session.lens()).concepts.import(bundle, photos);
+    showInfo("Imported", added.map(({ name }) => name).join(", ") || "The file holds no things.");
+  } catch (error) {
+    showError(error);
+  }
+}
+
+/** The round pictures of the things, read once each. */
+class Pictures {
+  readonly #session: Session;
+  readonly #addresses = new Map<string, string>();
+
+  constructor(session: Session) {
+    this.#session = session;
+  }
+
+  of(concept: Concept): HTMLElement {
+    const image = h("img", { class: "lens", alt: "", width: "56", height: "56" });
+    const known = this.#addresses.get(concept.id);
+    if (known) image.src = known;
+    else void this.#load(concept.id, image);
+    return image;
+  }
+
+  forgetAllBut(concepts: readonly Concept[]): void {
+    const ids = new Set(concepts.map(({ id }) => id));
+    for (const [id, address] of this.#addresses) {
+      if (ids.has(id)) continue;
+      URL.revokeObjectURL(address);
+      this.#addresses.delete(id);
+    }
+  }
+
+  async #load(id: string, image: HTMLImageElement): Promise<void> {
+    try {
+      const [photo] = await (await this.#session.lens()).concepts.photos(id);
+      if (!photo) return;
+      const address = this.#addresses.get(id) ?? URL.createObjectURL(photo);
+      this.#addresses.set(id, address);
+      image.src = address;
+    } catch {
+      // The thing was deleted meanwhile; its tag goes too.
+    }
+  }
+}

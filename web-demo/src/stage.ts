@@ -1,0 +1,116 @@
+// The photo and what is drawn on it: one box and one label for every thing that was found.
+
+import type { Box, Mention, Retrieved } from "namelens";
+import type { Picked } from "./album.js";
+import { colorOf } from "./colors.js";
+import { h, svg } from "./dom.js";
+
+/** A box to draw; `sure` is false while it is only a candidate. */
+interface Marked {
+  readonly id: string;
+  readonly name: string;
+  readonly box: Box;
+  readonly sure: boolean;
+}
+
+/** The photo on show. Boxes come in fractions of the photo as it is shown, so they need no size. */
+export class Stage {
+  /** The element to put into the page. */
+  readonly element: HTMLElement;
+  readonly #image = h("img", { class: "stage-photo", alt: "" });
+  readonly #boxes = svg("svg", { class: "boxes", viewBox: "0 0 100 100", preserveAspectRatio: "none", "aria-hidden": "true" });
+  readonly #labels = h("div", { class: "labels", "aria-hidden": "true" });
+  readonly #frame = h("div", { class: "frame", hidden: true });
+  #address: string | null = null;
+  #marks = new Map<string, Marked>();
+
+  constructor() {
+    // Bytes that are no picture get no broken frame; what is wrong with them is said by the run.
+    this.#image.addEventListener("error", () => this.#showFrame(false));
+    this.#frame.append(this.#image, this.#boxes, this.#labels);
+    const empty = h(
+      "div",
+      { class: "stage-empty" },
+      h("div", { class: "big-lens", "aria-hidden": "true" }),
+      h("p", {}, "Pick a photo above, drop one here, or paste it."),
+    );
+    this.element = h("div", { class: "stage" }, empty, this.#frame);
+  }
+
+  /** Shows a photo without any boxes. */
+  show({ blob, alt }: Picked): void {
+    if (this.#address) URL.revokeObjectURL(this.#address);
+    this.#address = URL.createObjectURL(blob);
+    this.#image.src = this.#address;
+    this.#image.alt = alt;
+    this.#showFrame(true);
+    this.clear();
+  }
+
+  /** Takes the boxes away. */
+  clear(): void {
+    this.#marks.clear();
+    this.highlight(null);
+    this.#draw();
+  }
+
+  /** Draws where things might be, before the text says so. */
+  candidates(concepts: readonly Retrieved[]): void {
+    for (const { id, name, box } of concepts) if (box) this.#marks.set(id, { id, name, box, sure: false });
+    this.#draw();
+  }
+
+  /** Draws where the named things are. With `final`, they replace everything drawn before. */
+  mentions(mentions: readonly Mention[], final: boolean): void {
+    if (final) this.#marks.clear();
+    for (const { id, name, box } of mentions) {
+      if (box) this.#marks.set(id, { id, name, box, sure: true });
+    }
+    this.#draw();
+  }
+
+  /** Draws one box: the answer to "where is it?". */
+  located(id: string, name: string, box: Box): void {
+    this.#marks.set(id, { id, name, box, sure: true });
+    this.#draw();
+    this.highlight(id);
+  }
+
+  /** Brings one thing forward, or none. */
+  highlight(id: string | null): void {
+    this.element.classList.toggle("highlighting", id !== null);
+    for (const part of this.element.querySelectorAll<HTMLElement | SVGElement>("[data-id]")) {
+      part.classList.toggle("highlit", part.dataset.id === id);
+    }
+  }
+
+  #showFrame(shown: boolean): void {
+    this.element.classList.toggle("has-photo", shown);
+    this.#frame.hidden = !shown;
+  }
+
+  #draw(): void {
+    const marks = [...this.#marks.values()];
+    this.#boxes.replaceChildren(...marks.flatMap(boxOf));
+    this.#labels.replaceChildren(...marks.filter(({ sure }) => sure).map(labelOf));
+  }
+}
+
+function boxOf({ id, box: [x0, y0, x1, y1], sure }: Marked): SVGElement[] {
+  const at = { x: x0 * 100, y: y0 * 100, width: Math.max(x1 - x0, 0) * 100, height: Math.max(y1 - y0, 0) * 100 };
+  // A white line below the coloured one keeps the box visible on any picture.
+  return ["halo", "line"].map((kind) => {
+    const rect = svg("rect", { ...at, class: `box-${kind} ${colorOf(id)} ${sure ? "sure" : "maybe"}` });
+    rect.dataset.id = id;
+    return rect;
+  });
+}
+
+function labelOf({ id, name, box: [x0, y0] }: Marked): HTMLElement {
+  const label = h("span", { class: `tag tag-small ${colorOf(id)}`, "data-id": id, dir: "auto" }, name);
+  // Set through the object model: the policy forbids style attributes, not this.
+  label.style.left = `${Math.min(Math.max(x0, 0), 0.85) * 100}%`;
+  label.style.top = `${Math.max(y0, 0) * 100}%`;
+  label.classList.toggle("inside", y0 < 0.09);
+  return label;
+}

@@ -1,0 +1,65 @@
+// The service worker: keeps the page, its code and its pictures, and serves them without a connection.
+// The model is not here: the package keeps that itself, verified, in the private file system.
+
+// The library types know of workers in general; this one is a service worker.
+const scope = self as unknown as ServiceWorkerGlobalScope;
+
+// Both are filled in by offline-plugin.ts when the page is built.
+const FILES = JSON.parse('__PRECACHE__') as string[];
+const PREFIX = "namelens-page-";
+const CACHE = `${PREFIX}__VERSION__`;
+
+scope.addEventListener("install", (event) => {
+  event.waitUntil(
+    (async () => {
+      const cache = await caches.open(CACHE);
+      // Names with a content hash never change; the few others are asked for afresh.
+      await Promise.all(
+        FILES.map(async (file) => {
+          const hashed = file.startsWith("assets/");
+          await cache.add(new Request(file, { cache: hashed ? "default" : "no-cache" }));
+        }),
+      );
+      await scope.skipWaiting();
+    })(),
+  );
+});
+
+scope.addEventListener("activate", (event) => {
+  event.waitUntil(
+    (async () => {
+      for (const name of await caches.keys()) {
+        if (name.startsWith(PREFIX) && name !== CACHE) await caches.delete(name);
+      }
+      await scope.clients.claim();
+    })(),
+  );
+});
+
+scope.addEventListener("fetch", (event) => {
+  const { request } = event;
+  const url = new URL(request.url);
+  if (request.method !== "GET" || url.origin !== scope.location.origin) return;
+  if (request.mode === "navigate") event.respondWith(page(request));
+  else if (isKept(url)) event.respondWith(kept(request));
+});
+
+/** The page: the newest when there is a connection, else the kept one. */
+async function page(request: Request): Promise<Response> {
+  try {
+    return await fetch(request);
+  } catch {
+    const index = new URL("index.html", scope.registration.scope).href;
+    return (await caches.match(index, { cacheName: CACHE })) ?? Response.error();
+  }
+}
+
+/** Some servers say that their files vary by Origin; these files do not. */
+async function kept(request: Request): Promise<Response> {
+  return (await caches.match(request, { cacheName: CACHE, ignoreSearch: true, ignoreVary: true })) ?? fetch(request);
+}
+
+function isKept(url: URL): boolean {
+  const base = new URL(scope.registration.scope).pathname;
+  return url.pathname.startsWith(base) && FILES.includes(decodeURIComponent(url.pathname.slice(base.length)));
+}

@@ -1,0 +1,77 @@
+// What things are called on the page: stages, reasons and errors in plain words.
+
+import { NameLensError, type ErrorCode, type Retrieved, type RunEvent } from "namelens";
+
+type Stage = Extract<RunEvent, { type: "stage" }>["stage"];
+
+/** A stage of a run. */
+export const STAGES: Record<Stage, string> = {
+  decode: "Opening the photo",
+  vision: "Looking at the photo",
+  retrieve: "Comparing with your things",
+  prefill: "Thinking",
+  generate: "Writing",
+  locate: "Pointing",
+};
+
+/** Why a concept was put before the model. */
+export const REASONS: Record<Retrieved["reason"], string> = {
+  named: "You mentioned it",
+  similar: "Something here looks like it",
+  listed: "You chose it",
+  all: "Everything was compared",
+};
+
+const LOADING: Record<string, string> = {
+  engine: "Fetching the engine",
+  download: "Fetching the model",
+  device: "Waking up the device",
+  weights: "Unpacking the model",
+  concepts: "Remembering your things",
+};
+
+/** A stage of loading; the engine may have stages of its own. */
+export function loadingWords(stage: string): string {
+  return LOADING[stage] ?? "Getting ready";
+}
+
+const TITLES: Partial<Record<ErrorCode, string>> = {
+  image: "This photo cannot be opened",
+  concept: "That does not work with this name",
+  bundle: "This file cannot be imported",
+  network: "The model could not be fetched",
+  integrity: "The download is damaged",
+  option: "That cannot be done as asked",
+  config: "The model could not be opened",
+  weights: "The model could not be opened",
+  tokenizer: "The model could not be opened",
+  template: "The model could not be opened",
+  storage: "Your things could not be saved",
+  memory: "The device ran out of memory",
+  device: "The graphics card stopped working",
+  "no-adapter": "No graphics card can be used here",
+  "context-full": "That is too much at once",
+  unsupported: "This browser is too old for NameLens",
+  worker: "The engine could not be started",
+};
+
+/** An error as a visitor reads it. */
+export function explain(thrown: unknown): { title: string; detail: string; hint: string; code: string } {
+  if (thrown instanceof NameLensError) {
+    const title = TITLES[thrown.code] ?? "Something went wrong";
+    return { title, detail: thrown.message, hint: thrown.hint, code: thrown.code };
+  }
+  const detail = thrown instanceof Error ? thrown.message : String(thrown);
+  return { title: "Something went wrong", detail, hint: "Reload the page; your things are kept.", code: "internal" };
+}
+
+/** Bytes for people. */
+export function megabytes(bytes: number): string {
+  const value = bytes / 2 ** 20;
+  return `${value < 10 ? value.toFixed(1) : Math.round(value)} MB`;
+}
+
+/** Numbers such as 3,100,000 for people. */
+export function millions(count: number): string {
+  return count >= 1e6 ? `${(count / 1e6).toFixed(1)} million` : count.toLocaleString("en");
+}
