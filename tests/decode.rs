@@ -1,0 +1,155 @@
+//! The embedded model decodes the same with and without a cache, after any prefix, and on every device.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use std::path::PathBuf;
+
+use burn::tensor::{Device, Tensor};
+use namelens::export::open_bundle;
+use namelens_engine::concepts::{NewConcept, Reference};
+use namelens_engine::generate::Session;
+use namelens_engine::generate::session::read;
+use namelens_engine::host::Still;
+use namelens_engine::model::checkpoint::CheckpointSource;
+use namelens_engine::model::config::VlmConfig;
+use namelens_engine::model::params::ParamBuilder;
+use namelens_engine::model::vlm::Vlm;
+use namelens_engine::personalize::{Kind, Lens, Outcome, Request};
+use namelens_tests::{uniform, wgpu};
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+fn model() -> PathBuf {
+    root().join("models/playroom")
+}
+
+fn vlm(device: &Device) -> (Vlm, VlmConfig) {
+    let config = std::fs::read_to_string(model().join("config.json")).unwrap();
+    let config = VlmConfig::from_json(&config).unwrap();
+    let mut source = CheckpointSource::new(namelens::bundle::open_weights(&model()).unwrap());
+    let model = Vlm::new(&mut ParamBuilder::new(&mut source, device), &config).unwrap();
+    assert_eq!(source.unused(), Vec::<&str>::new());
+    (model, config)
+}
+
+/// A prompt with one photo of noise between plain tokens.
+fn prompt(vlm: &Vlm, config: &VlmConfig, device: &Device) -> (Vec<u32>, Tensor<2>) {
+    let side = config.vision_config.image_size;
+    let pixels = Tensor::<4>::from_data(uniform([1, 3, side, side], 3), device);
+    let visual = vlm.encode_images(pixels);
+    let mut ids: Vec<u32> = (0..9).map(|i| 40 + 13 * i).collect();
+    ids.extend(vec![config.image_token_id; config.tokens_per_image()]);
+    ids.extend((0..7).map(|i| 300 + 29 * i));
+    (ids, visual)
+}
+
+/// Logits of the last token without any cache.
+fn uncached(vlm: &Vlm, ids: &[u32], visual: &Tensor<2>) -> Vec<f32> {
+    let x = vlm.embed(&[ids.to_vec()], Some(visual.clone())).unwrap();
+    let hidden = vlm.decoder.forward(x, None);
+    let [_, tokens, width] = hidden.dims();
+    let last = hidden.narrow(1, tokens - 1, 1).reshape([1, width]);
+    pollster::block_on(read(vlm.decoder.logits(last))).unwrap()
+}
+
+fn argmax(logits: &[f32]) -> u32 {
+    let best = logits.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1));
+    best.unwrap().0 as u32
+}
+
+/// Two orders of summation of some hundred f32 terms of size 1 to 10, layer upon layer.
+const TOLERANCE: f32 = 2e-3;
+
+fn assert_near(what: &str, got: &[f32], want: &[f32]) {
+    for (i, (g, w)) in got.iter().zip(want).enumerate() {
+        assert!(
+            (g - w).abs() <= TOLERANCE,
+            "{what}: logit {i}: {g} is not {w}"
+        );
+    }
+}
+
+#[test]
+fn cached_decoding_equals_uncached() {
+    let device = Device::flex();
+    let (vlm, config) = vlm(&device);
+    let (mut ids, visual) = prompt(&vlm, &config, &device);
+    let mut session = Session::new(&vlm, 256, config.image_token_id);
+    let mut logits =
+        pollster::block_on(session.prefill(&ids, Some(&visual), &Still, &mut |_, _| ())).unwrap();
+    for step in 0..12 {
+        assert_near(
+            &format!("step {step}"),
+            &logits,
+            &uncached(&vlm, &ids, &visual),
+        );
+        let next = argmax(&logits);
+        ids.push(next);
+        logits = pollster::block_on(session.step(next, &Still)).unwrap();
+    }
+}
+
+#[test]
+fn a_second_prompt_reads_only_what_differs() {
+    let device = Device::flex();
+    let (vlm, config) = vlm(&device);
+    let (ids, visual) = prompt(&vlm, &config, &device);
+    let mut session = Session::new(&vlm, 256, config.image_token_id);
+    // Endings that share all, most, and little of the first prompt; one cuts the photo in half.
+    let cut = |at: usize, tail: &[u32]| [&ids[..at], tail].concat();
+    let prompts = [
+        ids.clone(),
+        cut(ids.len() - 3, &[77, 78, 79, 80]),
+        cut(ids.len() - 3, &[77, 78]),
+        ids.clone(),
+    ];
+    for (i, prompt) in prompts.iter().enumerate() {
+        let logits =
+            pollster::block_on(session.prefill(prompt, Some(&visual), &Still, &mut |_, _| ()))
+                .unwrap();
+        assert_near(
+            &format!("prompt {i}"),
+            &logits,
+            &uncached(&vlm, prompt, &visual),
+        );
+        assert_eq!(session.ids(), prompt);
+    }
+}
+
+#[test]
+fn a_prompt_that_does_not_fit_is_refused() {
+    let device = Device::flex();
+    let (vlm, config) = vlm(&device);
+    let mut session = Session::new(&vlm, 8, config.image_token_id);
+    let error =
+        pollster::block_on(session.prefill(&[50; 9], None, &Still, &mut |_, _| ())).unwrap_err();
+    assert_eq!(error.code(), "context-full");
+}
+
+fn caption(device: &Device) -> Outcome {
+    let album = root().join("web-demo/public/album");
+    let files = open_bundle(&model()).unwrap();
+    let mut lens = pollster::block_on(Lens::load(files, device, &Still, &mut |_, _| ())).unwrap();
+    let photo = std::fs::read(album.join("thing-0-0.png")).unwrap();
+    let new = NewConcept {
+        name: "Captain Mochi".into(),
+        references: vec![Reference::new(photo)],
+        ..Default::default()
+    };
+    lens.library.add(new, 0).unwrap();
+    pollster::block_on(lens.embed_references(&Still)).unwrap();
+    let scene = std::fs::read(album.join("scene-0.png")).unwrap();
+    pollster::block_on(lens.run(&Request::new(Kind::Caption), &scene, &Still, &mut |_| ())).unwrap()
+}
+
+#[test]
+fn cpu_and_vulkan_write_the_same_caption() {
+    let cpu = caption(&Device::flex());
+    assert!(cpu.raw.contains("<Captain Mochi>"), "{}", cpu.raw);
+    assert!(cpu.text.contains("Captain Mochi"), "{}", cpu.text);
+    assert!(cpu.mentions[0].box_.is_some());
+    let gpu = caption(&wgpu());
+    assert_eq!(cpu.raw, gpu.raw);
+    assert_eq!(cpu.mentions[0].box_, gpu.mentions[0].box_);
+}

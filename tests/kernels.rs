@@ -1,0 +1,427 @@
+//! Every fast path against the plain-burn body on the CPU, over a table of shapes.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use burn::tensor::{Device, Int, Tensor, TensorData};
+use namelens_engine::ops::{self, BLOCK, QuantKind, QuantMatrix, reference};
+use namelens_tests::{assert_close, bytes, fast_devices, floats, ints, uniform, wgpu};
+
+/// Sums of up to a few thousand terms near 1, each rounded to 2^-24, in two different orders.
+const SUMS: f32 = 2e-6;
+/// The same plus exp and division, which WebGPU allows a few units in the last place.
+const SOFTMAX: f32 = 1e-5;
+/// One division of a few exact products.
+const DIVISION: f32 = 1e-6;
+
+/// Attention by the definition, in f64 loops: shares no code with either body.
+fn attention_f64(q: &[f32], k: &[f32], v: &[f32], shape: [usize; 5], len: usize) -> Vec<f32> {
+    let [batch, heads, kv_heads, capacity, width] = shape;
+    let mut out = Vec::new();
+    for b in 0..batch {
+        for h in 0..heads {
+            let q = &q[(b * heads + h) * width..][..width];
+            let cache = (b * kv_heads + h / (heads / kv_heads)) * capacity * width;
+            let at = |t| cache + t * width;
+            let dot = |t| {
+                (0..width)
+                    .map(|i| f64::from(q[i]) * f64::from(k[at(t) + i]))
+                    .sum::<f64>()
+            };
+            let scores: Vec<f64> = (0..len)
+                .map(|t| (dot(t) / (width as f64).sqrt()).exp())
+                .collect();
+            let total: f64 = scores.iter().sum();
+            out.extend((0..width).map(|i| {
+                (0..len)
+                    .map(|t| scores[t] / total * f64::from(v[at(t) + i]))
+                    .sum::<f64>() as f32
+            }));
+        }
+    }
+    out
+}
+
+#[test]
+fn attention_decode_follows_the_definition_and_ignores_what_is_past_len() {
+    // [B, H, Hkv, T, D], len; ragged tiles, one position, full cache, widths the kernel leaves.
+    let table = [
+        ([1, 1, 1, 1, 4], 1),
+        ([1, 9, 3, 40, 64], 1),
+        ([2, 9, 3, 200, 64], 131),
+        ([1, 4, 4, 128, 80], 128),
+        ([3, 6, 2, 129, 20], 129),
+        ([1, 2, 1, 700, 256], 513),
+        ([1, 2, 2, 9, 7], 5),
+    ];
+    for device in fast_devices() {
+        for (shape, len) in table {
+            let [batch, heads, kv_heads, capacity, width] = shape;
+            let q = uniform([batch, heads, 1, width], 1);
+            let mut caches = [2, 3].map(|seed| uniform([batch, kv_heads, capacity, width], seed));
+            for cache in &mut caches {
+                let values = cache.as_mut_slice::<f32>().unwrap();
+                for past in values
+                    .chunks_mut(capacity * width)
+                    .flat_map(|head| &mut head[len * width..])
+                {
+                    *past = f32::NAN;
+                }
+            }
+            let [k, v] = caches;
+            let slice = |data: &TensorData| data.try_to_vec::<f32>().unwrap();
+            let expected = attention_f64(&slice(&q), &slice(&k), &slice(&v), shape, len);
+            let [q, k, v] = [q, k, v].map(|data| Tensor::<4>::from_data(data, &device));
+            let actual = floats(ops::attention_decode(q.clone(), k.clone(), v.clone(), len));
+            let what = format!("{device:?} {shape:?} len {len}");
+            assert_close(&actual, &expected, SOFTMAX, &what);
+            let plain = floats(reference::attention_decode(q, k, v, len));
+            assert_close(&plain, &expected, SOFTMAX, &format!("plain {what}"));
+        }
+    }
+}
+
+#[test]
+fn attention_decode_survives_scores_that_overflow_exp() {
+    for device in fast_devices() {
+        let key = |x: f32| [x, 0.0, 0.0, 0.0];
+        let q = Tensor::<4>::from_data([[[key(100.0)]]], &device);
+        let k = Tensor::from_data([[[key(-300.0), key(200.0), key(200.0)]]], &device);
+        let v = Tensor::from_data([[[key(7.0), key(1.0), key(2.0)]]], &device);
+        let actual = floats(ops::attention_decode(q, k, v, 3));
+        assert_close(
+            &actual,
+            &[1.5, 0.0, 0.0, 0.0],
+            SOFTMAX,
+            &format!("{device:?}"),
+        );
+    }
+}
+
+/// Random quants under scales near 2^-6, every seventh of them subnormal.
+fn quantised(kind: QuantKind, rows: usize, cols: usize, device: &Device) -> QuantMatrix {
+    let mut blocks = bytes(rows * cols / BLOCK * kind.block_bytes(), 5);
+    for (i, block) in blocks.chunks_exact_mut(kind.block_bytes()).enumerate() {
+        block[1] = if i % 7 == 0 {
+            0x02
+        } else {
+            0x24 | (block[1] & 0x80)
+        };
+    }
+    QuantMatrix::from_ggml(&blocks, kind, rows, cols, device).unwrap()
+}
+
+#[test]
+fn quant_matvec_matches_the_plain_body() {
+    // M, N, K: one of each, odd numbers of blocks (rows end in half a word), ragged rows, more
+    // activations than the matvec path takes, and more than 65535 workgroups.
+    let table = [
+        (1, 1, 32),
+        (1, 7, 96),
+        (2, 33, 576),
+        (5, 64, 1536),
+        (8, 3, 4064),
+        (11, 9, 64),
+        (1, 131_075, 32),
+    ];
+    for kind in [QuantKind::Q4_0, QuantKind::Q8_0] {
+        for (m, n, k) in table {
+            let x = uniform([m, k], 4);
+            let flex = quantised(kind, n, k, &Device::flex());
+            let expected = floats(reference::quant_matvec(
+                Tensor::from_data(x.clone(), &Device::flex()),
+                &flex,
+            ));
+            for device in fast_devices() {
+                let w = quantised(kind, n, k, &device);
+                let x = Tensor::<2>::from_data(x.clone(), &device);
+                let actual = floats(ops::quant_matvec(x, &w));
+                assert_close(
+                    &actual,
+                    &expected,
+                    SUMS,
+                    &format!("{device:?} {kind:?} [{m}, {n}, {k}]"),
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn quant_linear_keeps_the_leading_axes() {
+    let device = Device::flex();
+    let w = quantised(QuantKind::Q8_0, 5, 32, &device);
+    // 2 x 3 rows stay below the limit of the matvec path, 4 x 3 go over it.
+    for batch in [2, 4] {
+        let x = Tensor::<3>::from_data(uniform([batch, 3, 32], 18), &device);
+        let expected = floats(reference::quant_matvec(
+            x.clone().reshape([batch * 3, 32]),
+            &w,
+        ));
+        let actual = ops::quant_linear(x, &w);
+        assert_eq!(actual.dims(), [batch, 3, 5]);
+        assert_close(&floats(actual), &expected, SUMS, &format!("{batch} x 3"));
+    }
+}
+
+#[test]
+fn a_view_of_a_tensor_gives_what_its_copy_gives() {
+    for device in fast_devices() {
+        let w = quantised(QuantKind::Q4_0, 5, 64, &device);
+        let x = Tensor::<2>::from_data(uniform([64, 3], 6), &device).transpose();
+        let copy = Tensor::<2>::from_data(x.clone().into_data(), &device);
+        let expected = floats(ops::quant_matvec(copy, &w));
+        let actual = floats(ops::quant_matvec(x, &w));
+        assert_eq!(actual, expected, "{device:?}");
+    }
+}
+
+#[test]
+fn cosine_top_k_matches_the_plain_body() {
+    // Q, N, D, k: single, all rows, ragged widths, several chunks, more than 65535 workgroups, and a
+    // k that the kernel leaves.
+    let table = [
+        (1, 1, 1, 1),
+        (2, 10, 33, 10),
+        (3, 513, 64, 7),
+        (2, 9_001, 5, 11),
+        (1, 131_073, 3, 2),
+        (1, 520, 8, 513),
+    ];
+    for (count, rows, width, k) in table {
+        let data = [uniform([count, width], 7), uniform([rows, width], 8)];
+        let tensors = |device: &Device| {
+            data.clone()
+                .map(|data| Tensor::<2>::from_data(data, device))
+        };
+        let [queries, index] = tensors(&Device::flex());
+        let (expected, expected_ids) = reference::cosine_top_k(queries, index, k);
+        let (expected, expected_ids) = (floats(expected), ints(expected_ids));
+        for device in fast_devices() {
+            let [queries, index] = tensors(&device);
+            let (scores, ids) = ops::cosine_top_k(queries, index, k);
+            let what = format!("{device:?} [{count}, {rows}, {width}] k {k}");
+            assert_close(&floats(scores), &expected, SUMS, &what);
+            // Rows of near-equal scores may change places; this wide there are none.
+            if width > 3 {
+                assert_eq!(ints(ids), expected_ids, "{what}");
+            }
+        }
+    }
+}
+
+/// The best k rows for the query [2, 0], by `f`.
+fn top_k(device: &Device, rows: &[[f32; 2]], k: usize, f: TopK) -> (Vec<f32>, Vec<i64>) {
+    let index = TensorData::new(rows.concat(), [rows.len(), 2]);
+    let query = Tensor::from_data([[2.0, 0.0]], device);
+    let (scores, ids) = f(query, Tensor::from_data(index, device), k);
+    (floats(scores), ints(ids))
+}
+
+type TopK = fn(Tensor<2>, Tensor<2>, usize) -> (Tensor<2>, Tensor<2, Int>);
+
+#[test]
+fn cosine_top_k_takes_the_lower_row_of_a_tie() {
+    // 10,000 rows cross the chunks of the kernel; ties sit in different ones.
+    let mut rows = vec![[-1.0, 0.0]; 10_000];
+    for tie in [9_999, 4_096, 17, 4_095] {
+        rows[tie] = [3.0, 0.0];
+    }
+    rows[9_000] = [1.0, 1.0];
+    let ids = [17, 4_095, 4_096, 9_999, 9_000, 0, 1];
+    let scores = [1.0, 1.0, 1.0, 1.0, f32::sqrt(0.5), -1.0, -1.0];
+    for device in fast_devices() {
+        let best = top_k(&device, &rows, 7, ops::cosine_top_k);
+        assert_eq!(best.1, ids, "{device:?}");
+        assert_close(&best.0, &scores, DIVISION, &format!("{device:?}"));
+    }
+    assert_eq!(
+        top_k(&Device::flex(), &rows, 7, reference::cosine_top_k).1,
+        ids,
+        "plain"
+    );
+}
+
+#[test]
+fn cosine_top_k_ranks_zeros_above_opposites_and_nans_last() {
+    let rows = [[-5.0, 0.0], [f32::NAN, 1.0], [0.0, 0.0], [0.1, 0.0]];
+    let check = |best: (Vec<f32>, Vec<i64>), what: &str| {
+        assert_eq!(best.1, [3, 2, 0, 1], "{what}");
+        assert_close(&best.0, &[1.0, 0.0, -1.0, -2.0], DIVISION, what);
+    };
+    for device in fast_devices() {
+        check(
+            top_k(&device, &rows, 4, ops::cosine_top_k),
+            &format!("{device:?}"),
+        );
+        check(
+            top_k(&device, &rows, 4, reference::cosine_top_k),
+            &format!("plain {device:?}"),
+        );
+    }
+}
+
+/// Boxes of all sizes, some of them degenerate or NaN.
+fn boxes(count: usize, seed: u64) -> TensorData {
+    let mut data = uniform([count, 4], seed);
+    let sides = data.as_mut_slice::<f32>().unwrap();
+    for (i, side) in sides.chunks_exact_mut(4).enumerate() {
+        side[2] += side[0] + 0.9;
+        side[3] += side[1] + 0.9;
+        if i % 50 == 49 {
+            side[i % 4] = f32::NAN;
+        }
+    }
+    data
+}
+
+#[test]
+fn pairwise_iou_matches_the_plain_body() {
+    // One pair, ragged, and more than 65535 workgroups.
+    for (n, m) in [(1, 1), (3, 130), (257, 63), (2_050, 2_050)] {
+        let data = [boxes(n, 9), boxes(m, 10)];
+        let tensors = |device: &Device| {
+            data.clone()
+                .map(|data| Tensor::<2>::from_data(data, device))
+        };
+        let [a, b] = tensors(&Device::flex());
+        let expected = floats(reference::pairwise_iou(a, b));
+        let [a, b] = tensors(&wgpu());
+        let actual = floats(ops::pairwise_iou(a, b));
+        assert_close(&actual, &expected, DIVISION, &format!("[{n}, {m}]"));
+    }
+}
+
+#[test]
+fn pairwise_iou_of_known_boxes() {
+    let unit = [0.0, 0.0, 2.0, 2.0];
+    let others = [
+        unit,
+        [1.0, 1.0, 3.0, 3.0], // shares 1 of 4 + 4 - 1
+        [2.0, 0.0, 4.0, 2.0], // touches
+        [5.0, 5.0, 6.0, 6.0], // apart
+        [1.0, 1.0, 1.0, 2.0], // no width
+        [2.0, 2.0, 0.0, 0.0], // inside out
+        [f32::NAN, 0.0, 2.0, 2.0],
+        [0.5, 0.5, 1.5, 1.5], // inside
+    ];
+    for device in fast_devices() {
+        let a = Tensor::<2>::from_data([unit], &device);
+        let b = Tensor::<2>::from_data(others, &device);
+        let expected = [1.0, 1.0 / 7.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.25];
+        assert_close(
+            &floats(ops::pairwise_iou(a, b)),
+            &expected,
+            DIVISION,
+            &format!("{device:?}"),
+        );
+    }
+}
+
+/// Greedy suppression by the definition, on the host.
+fn nms_by_hand(boxes: &[f32], scores: &[f32], threshold: f32) -> Vec<i64> {
+    let iou = |a: &[f32], b: &[f32]| {
+        let area = |x0: f32, y0: f32, x1: f32, y1: f32| {
+            if x1 > x0 && y1 > y0 {
+                (x1 - x0) * (y1 - y0)
+            } else {
+                0.0
+            }
+        };
+        let own = [a, b].map(|s| area(s[0], s[1], s[2], s[3]));
+        let shared = area(
+            a[0].max(b[0]),
+            a[1].max(b[1]),
+            a[2].min(b[2]),
+            a[3].min(b[3]),
+        );
+        if own[0] > 0.0 && own[1] > 0.0 {
+            shared / (own[0] + own[1] - shared)
+        } else {
+            0.0
+        }
+    };
+    let side = |i: usize| &boxes[i * 4..][..4];
+    let mut order: Vec<usize> = (0..scores.len())
+        .filter(|&i| scores[i] > f32::NEG_INFINITY)
+        .collect();
+    order.sort_by(|&a, &b| scores[b].total_cmp(&scores[a]).then(a.cmp(&b)));
+    let mut kept = vec![0; scores.len()];
+    let mut winners: Vec<usize> = Vec::new();
+    for i in order {
+        if winners.iter().all(|&w| iou(side(w), side(i)) <= threshold) {
+            winners.push(i);
+            kept[i] = 1;
+        }
+    }
+    kept
+}
+
+#[test]
+fn nms_follows_the_definition() {
+    for (count, threshold) in [(1, 0.5), (2, 0.0), (255, 0.3), (300, 0.7)] {
+        let boxes = boxes(count, 11);
+        let mut scores = uniform([count], 12);
+        for (i, score) in scores.as_mut_slice::<f32>().unwrap().iter_mut().enumerate() {
+            // Coarse scores tie often.
+            *score = if i % 41 == 40 {
+                f32::NAN
+            } else {
+                (*score * 8.0).round()
+            };
+        }
+        let expected = nms_by_hand(
+            boxes.as_slice::<f32>().unwrap(),
+            scores.as_slice::<f32>().unwrap(),
+            threshold,
+        );
+        for device in fast_devices() {
+            let boxes = Tensor::<2>::from_data(boxes.clone(), &device);
+            let scores = Tensor::<1>::from_data(scores.clone(), &device);
+            let kept = ints(ops::nms(boxes, scores, threshold));
+            assert_eq!(kept, expected, "{device:?} {count} boxes at {threshold}");
+        }
+    }
+}
+
+#[test]
+fn plain_bodies_run_on_a_gpu_too() {
+    // CUDA takes them; the runtime below is the same, so a GPU without it stands in.
+    let (gpu, flex) = (wgpu(), Device::flex());
+    let both = [&gpu, &flex];
+
+    let [on_gpu, on_flex] = both.map(|device| {
+        let w = quantised(QuantKind::Q8_0, 3, 96, device);
+        floats(reference::quant_matvec(
+            Tensor::from_data(uniform([2, 96], 13), device),
+            &w,
+        ))
+    });
+    assert_close(&on_gpu, &on_flex, SUMS, "quant_matvec");
+
+    let [on_gpu, on_flex] = both.map(|device| {
+        let [queries, index] =
+            [[2, 8], [20, 8]].map(|shape| Tensor::from_data(uniform(shape, 14), device));
+        ints(reference::cosine_top_k(queries, index, 4).1)
+    });
+    assert_eq!(on_gpu, on_flex, "cosine_top_k");
+
+    let [on_gpu, on_flex] = both.map(|device| {
+        let scores = Tensor::from_data(uniform([60], 15), device);
+        ints(reference::nms(
+            Tensor::from_data(boxes(60, 16), device),
+            scores,
+            0.4,
+        ))
+    });
+    assert_eq!(on_gpu, on_flex, "nms");
+}
+
+#[test]
+fn tensors_of_an_autodiff_device_are_taken_off_their_graph() {
+    let device = Device::flex().autodiff();
+    let boxes = Tensor::<2>::from_data([[0.0, 0.0, 1.0, 1.0]], &device).require_grad();
+    let iou = ops::pairwise_iou(boxes.clone(), boxes);
+    assert!(!iou.is_autodiff());
+    let w = quantised(QuantKind::Q4_0, 3, 32, &device);
+    let x = Tensor::<2>::from_data(uniform([1, 32], 17), &device);
+    assert_eq!(ops::quant_matvec(x, &w).dims(), [1, 3]);
+}

@@ -1,0 +1,73 @@
+//! Shared helpers of the cross-crate tests: devices, seeded data, comparisons that say where.
+
+use burn::tensor::{Device, DeviceKind, Int, Shape, Tensor, TensorData};
+use namelens_engine::kernels;
+use rand::{RngCore, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+/// The wgpu device whose kernels are under test; a software adapter (Mesa's lavapipe) will do.
+///
+/// # Panics
+/// Without a Vulkan adapter, or when its shaders are not compiled from WGSL: a test that needs
+/// the GPU fails rather than passing unseen.
+pub fn wgpu() -> Device {
+    let device = Device::wgpu(DeviceKind::DefaultDevice);
+    assert!(
+        kernels::available(&device),
+        "no WGSL device for {device:?}: install a Vulkan driver (mesa-vulkan-drivers)"
+    );
+    device
+}
+
+/// The devices with a fast path: flex and wgpu.
+pub fn fast_devices() -> [Device; 2] {
+    [Device::flex(), wgpu()]
+}
+
+/// Numbers in -1..1, the same for the same seed on every machine.
+pub fn uniform(shape: impl Into<Shape>, seed: u64) -> TensorData {
+    let shape = shape.into();
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    // 24 bits fill a float's mantissa.
+    let number = |bits: u32| (bits >> 8) as f32 / (1 << 23) as f32 - 1.0;
+    let values: Vec<f32> = (0..shape.num_elements())
+        .map(|_| number(rng.next_u32()))
+        .collect();
+    TensorData::new(values, shape)
+}
+
+/// Seeded bytes.
+pub fn bytes(count: usize, seed: u64) -> Vec<u8> {
+    let mut bytes = vec![0; count];
+    ChaCha8Rng::seed_from_u64(seed).fill_bytes(&mut bytes);
+    bytes
+}
+
+/// The numbers of a float tensor, row-major.
+pub fn floats<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+    tensor.into_data().try_to_vec().expect("f32 tensor")
+}
+
+/// The numbers of an integer tensor, row-major, whatever integers its device holds.
+pub fn ints<const D: usize>(tensor: Tensor<D, Int>) -> Vec<i64> {
+    tensor.into_data().iter::<i64>().collect()
+}
+
+/// Asserts that every number is within `tolerance` times the largest expected magnitude (at
+/// least 1) of what is expected. NaN is never close.
+///
+/// # Panics
+/// With `what`, the place and both numbers where it is not.
+pub fn assert_close(actual: &[f32], expected: &[f32], tolerance: f32, what: &str) {
+    assert_eq!(actual.len(), expected.len(), "{what}: number of elements");
+    let scale = expected
+        .iter()
+        .fold(1.0_f32, |largest, x| largest.max(x.abs()));
+    for (i, (a, e)) in actual.iter().zip(expected).enumerate() {
+        let close = (a - e).abs() <= tolerance * scale;
+        assert!(
+            close,
+            "{what}: element {i} is {a}, not {e} (within {tolerance} x {scale})"
+        );
+    }
+}
