@@ -92,6 +92,20 @@ test("a bad or taken name, and a bad import, change nothing", async ({ page, dem
   }
 });
 
+test("another thing is picked: the form of the one before is gone at once, not when the photo has come", async ({ page, demo }) => {
+  await demo.open();
+  const thumbs = demo.things.locator(".thumb");
+  await thumbs.nth(0).click();
+  await page.getByLabel("What is it called?").fill("Half a na");
+  // Looked at in the same turn of the event loop: what is typed now must not land in the old form.
+  const forms = await thumbs.nth(1).evaluate((thumb: HTMLElement) => {
+    thumb.click();
+    return document.querySelectorAll("#new-name").length;
+  });
+  expect(forms).toBe(0);
+  await expect(page.getByLabel("What is it called?")).toHaveValue("");
+});
+
 test("markup and template syntax in names and info are only text", async ({ page, demo }) => {
   await demo.open();
   const name = "<b>{{Mo}}</b>";

@@ -31,13 +31,17 @@ export async function readAlbum(): Promise<readonly AlbumPhoto[]> {
   }
 }
 
-/** A row of photos to choose from. `onPick` gets the photo's bytes. */
+/**
+ * A row of photos to choose from. `onPick` gets the photo's bytes; `onOpen` is told at once that what was picked
+ * before is over, so that nobody types into a form that is about to be replaced.
+ */
 export function albumStrip(
   photos: readonly AlbumPhoto[],
   label: string,
   verb: string,
   onPick: (picked: Picked) => void,
   onError: (error: unknown) => void,
+  onOpen: () => void = () => undefined,
 ): HTMLElement {
   const buttons = photos.map((photo) => {
     const address = new URL(photo.file, FOLDER);
@@ -50,10 +54,13 @@ export function albumStrip(
     button.addEventListener("click", async () => {
       for (const other of buttons) other.removeAttribute("aria-current");
       button.setAttribute("aria-current", "true");
+      onOpen();
       try {
         const response = await fetch(address);
         if (!response.ok) throw new Error(`${photo.file}: the server answered ${response.status}`);
-        onPick({ blob: await response.blob(), alt: photo.alt, album: photo });
+        const blob = await response.blob();
+        // Another photo may have been picked while this one was on its way.
+        if (button.hasAttribute("aria-current")) onPick({ blob, alt: photo.alt, album: photo });
       } catch (error) {
         onError(error);
       }

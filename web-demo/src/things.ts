@@ -21,7 +21,7 @@ export function startThings(session: Session, album: readonly AlbumPhoto[]): (pi
   place.append(hint());
   byId("things").replaceChildren(
     stepTitle(1, "things-title", "Pick a thing"),
-    albumStrip(references, "Things in the album", "Name this thing", pick, showError),
+    albumStrip(references, "Things in the album", "Name this thing", pick, showError, () => place.replaceChildren(hint())),
     ownPhotoButtons("a thing to name", pick),
     stepTitle(2, "naming-title", "Name it"),
     place,
