@@ -6,6 +6,7 @@ pub mod config;
 pub mod connector;
 pub mod decoder;
 pub mod dual;
+pub mod gguf_layout;
 pub mod kv_cache;
 pub mod linear;
 pub mod mlp;

@@ -3,17 +3,22 @@
 //! | operation | wgpu with WGSL | flex (CPU) | anything else |
 //! |---|---|---|---|
 //! | [`attention_decode`] | kernel | plain | plain |
+//! | [`attention`] with gradients | plain | loops, forward and back | plain |
 //! | [`quant_matvec`], [`quant_linear`] | kernel | loops over the blocks | plain |
 //! | [`cosine_top_k`] | kernels | loops over the index | plain |
 //! | [`pairwise_iou`], [`nms`] | kernel | plain | plain |
 //!
-//! The plain bodies ([`mod@reference`]) are what the fast paths are tested against. All of these run
-//! without gradients: tensors of an autodiff device are taken off their graph, and so are results.
+//! The plain bodies ([`mod@reference`]) are what the fast paths are tested against. All but [`attention`]
+//! run without gradients: tensors of an autodiff device are taken off their graph, and so are results.
 
 pub mod reference;
 
+#[cfg(all(feature = "cpu", feature = "train"))]
+mod attention_grad;
 #[cfg(feature = "cpu")]
 mod flex;
+#[cfg(all(feature = "cpu", feature = "train"))]
+mod flex_attention;
 mod quant;
 
 pub use quant::{BLOCK, QuantKind, QuantMatrix};
@@ -22,10 +27,37 @@ pub use quant::{BLOCK, QuantKind, QuantMatrix};
 use crate::kernels;
 #[cfg(feature = "cpu")]
 use burn::backend::DispatchDevice;
-use burn::tensor::{DType, Device, Int, Tensor};
+use burn::tensor::ops::AttentionModuleOptions;
+use burn::tensor::{DType, Device, Int, Tensor, module};
 
 /// Rows of activations up to which reading the blocks beats unpacking the matrix once.
 const MAX_MATVEC_ROWS: usize = 8;
+
+/// Attention of as many queries as keys: every token sees all (`causal` false) or itself and those before.
+///
+/// # Shapes
+/// q, k, v, output: `[B, H, T, D]`; scores are scaled by `1 / sqrt(D)`.
+///
+/// # Panics
+/// When shapes disagree.
+pub fn attention(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, causal: bool) -> Tensor<4> {
+    assert_eq!(q.dims(), k.dims(), "attention: queries and keys");
+    assert_eq!(k.dims(), v.dims(), "attention: keys and values");
+    #[cfg(all(feature = "cpu", feature = "train"))]
+    {
+        let device = q.device();
+        // Without gradients burn's own is as good, and it spreads over the cores.
+        let trains = device.is_autodiff() && on_flex(&device.inner(), q.dtype());
+        if trains && attention_grad::supported(q.dims()[3]) {
+            return attention_grad::attention(q, k, v, causal);
+        }
+    }
+    let options = AttentionModuleOptions {
+        is_causal: causal,
+        ..Default::default()
+    };
+    module::attention(q, k, v, None, None, options)
+}
 
 /// Attention of one query position over the key/value cache.
 ///

@@ -125,6 +125,8 @@ impl Bench<'_> {
             split: self.split,
             present: present..=present,
             noise: noise..=noise,
+            alone: false,
+            strangers: 0,
             turns: 1,
             lookalike_rate: 0.3,
             side: self.options.side,

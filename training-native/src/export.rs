@@ -1,21 +1,27 @@
-//! From checkpoints to a model bundle: half-precision weights, configurations, calibrated thresholds, manifest.
+//! From checkpoints to a model bundle: weights, configurations, calibrated thresholds, manifest.
+
+mod weights;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use namelens_engine::model::params::NamedValues;
-use namelens_engine::weights::{Dtype, TensorData, Weights, encode, write_safetensors};
+use namelens_engine::weights::Dtype;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::presets;
 use crate::{bundle, tokenizer};
 
+pub use weights::WEIGHT_FILES;
+
 /// Name of the embedded model.
 pub const MODEL_NAME: &str = "namelens-playroom";
 
 /// Writes the captioner and the dual encoder of run directory `run` into `out`.
+///
+/// Quantised types go into GGUF files (the captioner; the dual encoder, whose similarities are calibrated, stays
+/// in half precision), the others into safetensors. Weight files of another type are removed from `out`.
 ///
 /// Thresholds are written by [`write_thresholds`], the manifest by [`write_manifest`], in this order.
 ///
@@ -54,12 +60,14 @@ pub fn write_bundle(run: &Path, out: &Path, dtype: Dtype) -> Result<()> {
         &retriever.join("config.json"),
         &with_architecture(&presets::dual(), "SiglipModel")?,
     )?;
-    for (stage, folder) in [("supervised", out), ("contrastive", retriever.as_path())] {
-        let checkpoint = crate::train::checkpoint::latest(&run.join(stage));
-        let weights = bundle::open_weights(&checkpoint)?;
-        convert(&weights, &folder.join("model.safetensors"), dtype)?;
-    }
-    Ok(())
+    let stage = |name| bundle::open_weights(&crate::train::checkpoint::latest(&run.join(name)));
+    weights::write_captioner(&stage("supervised")?, &config, out, dtype)?;
+    let encoder = match dtype {
+        Dtype::F32 => Dtype::F32,
+        _ => Dtype::F16,
+    };
+    let path = retriever.join("model.safetensors");
+    weights::write_dense(&stage("contrastive")?, &path, encoder)
 }
 
 /// Stores the calibrated thresholds.
@@ -81,6 +89,9 @@ pub fn write_manifest(out: &Path) -> Result<()> {
     let mut files = Vec::new();
     for name in NAMES {
         let path = out.join(name);
+        if WEIGHT_FILES.contains(&name) && !path.exists() {
+            continue;
+        }
         let bytes = fs::read(&path).with_context(|| format!("{} is missing", path.display()))?;
         let sha256: String = Sha256::digest(&bytes)
             .iter()
@@ -103,7 +114,7 @@ pub fn write_manifest(out: &Path) -> Result<()> {
 }
 
 /// The files a page downloads.
-const NAMES: [&str; 10] = [
+const NAMES: [&str; 12] = [
     "config.json",
     "preprocessor_config.json",
     "tokenizer.json",
@@ -111,6 +122,8 @@ const NAMES: [&str; 10] = [
     "chat_template.jinja",
     "model.json",
     "model.safetensors",
+    "model.gguf",
+    "mmproj.gguf",
     "retriever/config.json",
     "retriever/retrieval.json",
     "retriever/model.safetensors",
@@ -124,8 +137,10 @@ pub fn open_bundle(dir: &Path) -> Result<namelens_engine::personalize::ModelFile
     let mut files = namelens_engine::personalize::ModelFiles::default();
     for name in NAMES {
         let path: PathBuf = dir.join(name);
-        let optional =
-            name.starts_with("retriever/") || name == "model.json" || name == "chat_template.jinja";
+        let optional = name.starts_with("retriever/")
+            || WEIGHT_FILES.contains(&name)
+            || name == "model.json"
+            || name == "chat_template.jinja";
         if path.exists() || !optional {
             files.insert(name, Box::new(bundle::FileSource::open(&path)?));
         }
@@ -142,37 +157,4 @@ fn with_architecture(config: &impl serde::Serialize, architecture: &str) -> Resu
 fn write_json(path: &Path, value: &Value) -> Result<()> {
     let text = serde_json::to_string_pretty(value)? + "\n";
     fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
-}
-
-/// Rewrites weights in another element type.
-fn convert(weights: &Weights, path: &Path, dtype: Dtype) -> Result<()> {
-    let mut params = Vec::new();
-    for file in weights.files() {
-        for tensor in file.tensors() {
-            let values = file.read_f32(tensor)?;
-            let shape = tensor.shape.clone();
-            params.push(NamedValues {
-                name: tensor.name.clone(),
-                shape,
-                values,
-            });
-        }
-    }
-    let encoded = params
-        .iter()
-        .map(|param| encode(dtype, &param.values))
-        .collect::<namelens_engine::Result<Vec<_>>>()?;
-    let tensors: Vec<TensorData<'_>> = params
-        .iter()
-        .zip(&encoded)
-        .map(|(param, bytes)| TensorData {
-            name: &param.name,
-            shape: &param.shape,
-            dtype,
-            bytes,
-        })
-        .collect();
-    let mut out = std::io::BufWriter::new(fs::File::create(path)?);
-    write_safetensors(&mut out, &[("format", "pt")], &tensors)?;
-    Ok(())
 }

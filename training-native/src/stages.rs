@@ -2,6 +2,7 @@
 
 pub mod batch;
 pub mod calibrate;
+pub mod connector;
 pub mod contrastive;
 pub mod supervised;
 
@@ -14,6 +15,8 @@ pub fn corpus(seed: u64, samples: u64) -> impl Iterator<Item = String> + Send {
             split: Split::Train,
             present: 1..=4,
             noise: 0..=2,
+            alone: false,
+            strangers: 0,
             turns: 6,
             lookalike_rate: 0.2,
             side: 8,

@@ -156,16 +156,14 @@ pub(crate) fn split_heads(x: Tensor<3>, heads: usize) -> Tensor<4> {
 pub(crate) fn attend(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, sight: Sight) -> Tensor<4> {
     let groups = q.dims()[1] / k.dims()[1];
     let (k, v) = (repeat_heads(k, groups), repeat_heads(v, groups));
-    let (mask, is_causal) = match sight {
-        Sight::Full => (None, false),
-        Sight::Causal => (None, true),
-        Sight::Masked(mask) => (Some(mask), false),
-    };
-    let options = AttentionModuleOptions {
-        is_causal,
-        ..Default::default()
-    };
-    attention(q, k, v, mask, None, options)
+    match sight {
+        Sight::Causal => ops::attention(q, k, v, true),
+        Sight::Full if q.dims() == k.dims() => ops::attention(q, k, v, false),
+        Sight::Full => attention(q, k, v, None, None, AttentionModuleOptions::default()),
+        Sight::Masked(mask) => {
+            attention(q, k, v, Some(mask), None, AttentionModuleOptions::default())
+        }
+    }
 }
 
 fn repeat_heads(x: Tensor<4>, groups: usize) -> Tensor<4> {

@@ -1,20 +1,21 @@
 //! Parameters out of weight files: dense or quantised, under Hugging Face names or GGUF's.
 
-use super::params::{Init, ParamSource, Values};
-use crate::ops::QuantMatrix;
-use crate::weights::Weights;
-use crate::{Error, Result};
+use burn::tensor::Device;
 
-/// Translates a Hugging Face key into the name a file uses.
-pub type Rename = fn(&str) -> String;
+use super::gguf_layout::GgufLayout;
+use super::params::{Init, ParamSource, Values};
+use crate::ops::{QuantKind, QuantMatrix};
+use crate::weights::{Dtype, Weights};
+use crate::{Error, Result};
 
 /// A [`ParamSource`] over the weights of one model.
 #[derive(Debug)]
 pub struct CheckpointSource {
     weights: Weights,
-    rename: Rename,
+    /// How the files differ from Hugging Face's layout, if they do.
+    layout: Option<GgufLayout>,
     /// Where quantised matrices stay quantised; elsewhere they are expanded as they are read.
-    keep_blocks: Option<burn::tensor::Device>,
+    keep_blocks: Option<Device>,
 }
 
 impl CheckpointSource {
@@ -22,21 +23,21 @@ impl CheckpointSource {
     pub fn new(weights: Weights) -> Self {
         Self {
             weights,
-            rename: str::to_owned,
+            layout: None,
             keep_blocks: None,
         }
     }
 
-    /// Tensors under other names.
+    /// Tensors as GGUF files name and order them.
     #[must_use]
-    pub fn with_names(mut self, rename: Rename) -> Self {
-        self.rename = rename;
+    pub fn with_layout(mut self, layout: GgufLayout) -> Self {
+        self.layout = Some(layout);
         self
     }
 
     /// Keeps quantised matrices as blocks on `device`.
     #[must_use]
-    pub fn keep_blocks(mut self, device: &burn::tensor::Device) -> Self {
+    pub fn keep_blocks(mut self, device: &Device) -> Self {
         self.keep_blocks = Some(device.clone());
         self
     }
@@ -45,11 +46,31 @@ impl CheckpointSource {
     pub fn unused(&self) -> Vec<&str> {
         self.weights.unused()
     }
+
+    /// The name in the files.
+    fn stored(&self, key: &str) -> String {
+        self.layout
+            .map_or_else(|| key.to_owned(), |layout| layout.name(key))
+    }
+
+    /// Rows of `key` brought from the files' order into Hugging Face's.
+    fn in_order<T: Copy>(&self, key: &str, values: Vec<T>, rows: usize) -> Vec<T> {
+        let order = self.layout.and_then(|layout| layout.row_order(key, rows));
+        let Some(order) = order.filter(|order| order.len() == rows && rows > 0) else {
+            return values;
+        };
+        let row = values.len() / rows;
+        let mut sorted = values.clone();
+        for (stored, hf) in order.into_iter().enumerate() {
+            sorted[hf * row..][..row].copy_from_slice(&values[stored * row..][..row]);
+        }
+        sorted
+    }
 }
 
 impl ParamSource for CheckpointSource {
-    fn values(&mut self, name: &str, shape: &[usize], _init: Init) -> Result<Values> {
-        let name = (self.rename)(name);
+    fn values(&mut self, key: &str, shape: &[usize], _init: Init) -> Result<Values> {
+        let name = self.stored(key);
         let values = self.weights.take_f32(&name, shape)?;
         if let Some(at) = values.iter().position(|v| !v.is_finite()) {
             return Err(Error::Weights {
@@ -61,20 +82,39 @@ impl ParamSource for CheckpointSource {
                 problem: format!("element {at} is not a finite number; the file is damaged"),
             });
         }
-        Ok(Values::Host(values))
+        let rows = shape.first().copied().unwrap_or(1);
+        Ok(Values::Host(self.in_order(key, values, rows)))
     }
 
-    fn quantised(
-        &mut self,
-        _name: &str,
-        _rows: usize,
-        _cols: usize,
-    ) -> Result<Option<QuantMatrix>> {
-        Ok(None)
+    fn quantised(&mut self, key: &str, rows: usize, cols: usize) -> Result<Option<QuantMatrix>> {
+        let name = self.stored(key);
+        let Some(device) = &self.keep_blocks else {
+            return Ok(None);
+        };
+        let kind = match self.weights.find(&name).map(|(_, tensor)| tensor.dtype) {
+            Some(Dtype::Q8_0) => QuantKind::Q8_0,
+            Some(Dtype::Q4_0) => QuantKind::Q4_0,
+            // Missing or dense: `values` says which.
+            _ => return Ok(None),
+        };
+        let (_, bytes) = self.weights.take_raw(&name, &[rows, cols])?;
+        let bytes = self.in_order(key, bytes, rows);
+        let matrix = QuantMatrix::from_ggml(&bytes, kind, rows, cols, device);
+        matrix.map(Some).map_err(|error| match error {
+            Error::Weights { problem, .. } => Error::Weights {
+                file: self
+                    .weights
+                    .find(&name)
+                    .map_or_else(String::new, |(file, _)| file.file().to_owned()),
+                place: name,
+                problem,
+            },
+            other => other,
+        })
     }
 
-    fn contains(&self, name: &str) -> bool {
-        self.weights.contains(&(self.rename)(name))
+    fn contains(&self, key: &str) -> bool {
+        self.weights.contains(&self.stored(key))
     }
 }
 

@@ -43,15 +43,21 @@ impl Connector {
     /// - features: `[N, P, hidden]` of a square patch grid
     /// - output: `[N, P / scale², text_hidden]`
     pub fn forward(&self, features: Tensor<3>) -> Tensor<3> {
-        let [images, patches, hidden] = features.dims();
-        let side = patches.isqrt();
-        let scale = self.scale_factor;
-        let small = side / scale;
-        // Channel order of a folded square: row within, column within, feature (Idefics3).
-        let folded = features
-            .reshape([images, small, scale, small, scale, hidden])
-            .permute([0, 1, 3, 2, 4, 5])
-            .reshape([images, small * small, scale * scale * hidden]);
-        self.proj.forward(folded)
+        self.proj.forward(fold(features, self.scale_factor))
     }
+}
+
+/// Space to depth: `scale x scale` squares of a square patch grid become one row each.
+///
+/// # Shapes
+/// - features: `[N, P, hidden]`
+/// - output: `[N, P / scale², scale² * hidden]`
+pub fn fold(features: Tensor<3>, scale: usize) -> Tensor<3> {
+    let [images, patches, hidden] = features.dims();
+    let small = patches.isqrt() / scale;
+    // Channel order of a folded square: row within, column within, feature (Idefics3).
+    features
+        .reshape([images, small, scale, small, scale, hidden])
+        .permute([0, 1, 3, 2, 4, 5])
+        .reshape([images, small * small, scale * scale * hidden])
 }

@@ -118,7 +118,7 @@ fn better_first(a: &(f32, u32), b: &(f32, u32)) -> Ordering {
 }
 
 /// Runs `work` in the best instruction set of this processor.
-fn simd<W: WithSimd>(work: W) -> W::Output {
+pub(super) fn simd<W: WithSimd>(work: W) -> W::Output {
     AutoArch::new().dispatch(work)
 }
 

@@ -13,6 +13,7 @@ use crate::image::{ImageProcessor, decode};
 use crate::model::checkpoint::CheckpointSource;
 use crate::model::config::{DualConfig, VlmConfig};
 use crate::model::dual::DualEncoder;
+use crate::model::gguf_layout::GgufLayout;
 use crate::model::params::ParamBuilder;
 use crate::model::vlm::Vlm;
 use crate::text::{ChatEncoder, ChatTemplate, Specials, Tokenizer};
@@ -23,7 +24,9 @@ use crate::{Error, Result};
 ///
 /// `config.json`, `tokenizer.json`, `tokenizer_config.json`, `chat_template.jinja`,
 /// `preprocessor_config.json` and `model.safetensors` are the captioner; below `retriever/` the
-/// dual encoder has `config.json`, `model.safetensors` and `retrieval.json`.
+/// dual encoder has `config.json`, `model.safetensors` and `retrieval.json`. In place of the
+/// captioner's `model.safetensors` there may be `model.gguf` with `mmproj.gguf`; matrices that are
+/// quantised there stay so.
 #[derive(Default)]
 pub struct ModelFiles {
     files: HashMap<String, Box<dyn ByteSource>>,
@@ -67,16 +70,37 @@ impl ModelFiles {
         String::from_utf8(bytes).map_err(|_| refuse("is not UTF-8 text".into()))
     }
 
-    fn weights(&mut self, name: &str) -> Result<(Weights, String)> {
-        let source = self.files.remove(name).ok_or_else(|| Error::Weights {
-            file: name.into(),
-            place: "file".into(),
-            problem: "is missing from the model; take the folder whole".into(),
-        })?;
-        let digest = header_digest(source.as_ref())?;
+    /// The weights of some files, and a digest of the last one.
+    fn weights(&mut self, names: &[&str]) -> Result<(Weights, String)> {
         let mut weights = Weights::new();
-        weights.push(WeightFile::open(name, source)?)?;
+        let mut digest = String::new();
+        for &name in names {
+            let source = self.files.remove(name).ok_or_else(|| Error::Weights {
+                file: name.into(),
+                place: "file".into(),
+                problem: "is missing from the model; take the folder whole".into(),
+            })?;
+            digest = header_digest(source.as_ref())?;
+            weights.push(WeightFile::open(name, source)?)?;
+        }
         Ok((weights, digest))
+    }
+
+    /// Where the captioner's parameters come from.
+    fn captioner(&mut self, config: &VlmConfig, device: &Device) -> Result<CheckpointSource> {
+        if self.contains("model.safetensors") || !self.contains("model.gguf") {
+            return Ok(CheckpointSource::new(
+                self.weights(&["model.safetensors"])?.0,
+            ));
+        }
+        let layout = GgufLayout {
+            heads: config.text_config.num_attention_heads,
+            kv_heads: config.text_config.num_key_value_heads,
+        };
+        let (weights, _) = self.weights(&["model.gguf", "mmproj.gguf"])?;
+        Ok(CheckpointSource::new(weights)
+            .with_layout(layout)
+            .keep_blocks(device))
     }
 }
 
@@ -143,8 +167,7 @@ impl Lens {
         let chat = chat_encoder(&files, &config)?;
         progress(1, 3);
         breathe(host).await?;
-        let (weights, _) = files.weights("model.safetensors")?;
-        let mut source = CheckpointSource::new(weights);
+        let mut source = files.captioner(&config, device)?;
         let mut params = ParamBuilder::new(&mut source, device);
         let vlm = Vlm::new(&mut params, &config)?;
         progress(2, 3);
@@ -269,7 +292,7 @@ fn load_retriever(
             problem: "must be the side the photos are prepared for".into(),
         });
     }
-    let (weights, digest) = files.weights("retriever/model.safetensors")?;
+    let (weights, digest) = files.weights(&["retriever/model.safetensors"])?;
     let mut source = CheckpointSource::new(weights);
     let mut params = ParamBuilder::new(&mut source, device);
     let dual = DualEncoder::new(&mut params, &config)?;

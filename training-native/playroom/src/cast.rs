@@ -66,7 +66,7 @@ pub(crate) fn cast(rng: &mut Rng, options: &SampleOptions, wishes: &[Wish]) -> V
     roles
 }
 
-/// Adds things that are no concepts; at least one when the photo would be empty.
+/// Adds things that are no concepts: as many as asked for, and at least one when the photo would be empty.
 pub(crate) fn extras(
     rng: &mut Rng,
     options: &SampleOptions,
@@ -77,6 +77,7 @@ pub(crate) fn extras(
         .filter(|_| rng.chance(0.4 * options.difficulty))
         .count();
     let count = wanted
+        .max(options.strangers)
         .max(usize::from(members.is_empty()))
         .min(MAX_THINGS - members.len());
     let mut taken: Vec<Identity> = cast.iter().map(|role| role.identity).collect();

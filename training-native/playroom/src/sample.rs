@@ -128,6 +128,11 @@ pub struct SampleOptions {
     pub present: RangeInclusive<usize>,
     /// How many more concepts the prompt holds.
     pub noise: RangeInclusive<usize>,
+    /// One concept only, as when the page asks "Is it here?": in the photo or not, as likely as not. `present`
+    /// and `noise` do not count then, and questions that do not fit become ones that do.
+    pub alone: bool,
+    /// Least number of things in the photo that nobody named.
+    pub strangers: usize,
     /// Questions a sample.
     pub turns: usize,
     /// Share of absent concepts that differ from a present one in exactly one attribute.
@@ -144,6 +149,8 @@ impl Default for SampleOptions {
             split: Split::Train,
             present: 1..=4,
             noise: 0..=3,
+            alone: false,
+            strangers: 0,
             turns: 5,
             lookalike_rate: 0.3,
             side: 96,
@@ -165,10 +172,22 @@ pub fn sample(seed: u64, options: &SampleOptions) -> Sample {
 /// allow zero, so every task gets its question and yes/no answers stay balanced.
 pub fn sample_tasks(seed: u64, options: &SampleOptions, tasks: &[Task]) -> Sample {
     let mut rng = Rng::new(seed, 3);
-    let wishes: Vec<Wish> = tasks
+    let mut wishes: Vec<Wish> = tasks
         .iter()
         .map(|&task| Wish::new(&mut rng, task))
         .collect();
+    let mut options = options.clone();
+    if options.alone {
+        let here = rng.chance(0.5);
+        (options.present, options.noise) = match here {
+            true => (1..=1, 0..=0),
+            false => (0..=0, 1..=1),
+        };
+        for wish in &mut wishes {
+            *wish = wish.fitting(here);
+        }
+    }
+    let options = &options;
     let cast = cast(&mut rng, options, &wishes);
     let mut members: Vec<(Identity, Option<usize>)> = cast
         .iter()

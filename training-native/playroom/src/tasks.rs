@@ -36,6 +36,16 @@ impl Wish {
         }
     }
 
+    /// The nearest wish that can be granted when the only concept is `here` or is not.
+    pub(crate) fn fitting(self, here: bool) -> Self {
+        let task = match (self.task, here) {
+            (Task::RefuseAbsent, true) => Task::Recognize,
+            (Task::Locate | Task::VisualQa, false) => Task::RefuseAbsent,
+            (task, _) => task,
+        };
+        Self { task, yes: here }
+    }
+
     /// Whether it is about a concept that is in the photo.
     pub(crate) fn needs_present(self) -> bool {
         match self.task {

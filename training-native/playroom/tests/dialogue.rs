@@ -92,6 +92,35 @@ fn a_photo_without_concepts_gets_a_caption_without_names() {
 }
 
 #[test]
+fn a_lone_concept_is_there_as_often_as_not_and_asked_about_fittingly() {
+    let options = SampleOptions {
+        alone: true,
+        strangers: 2,
+        side: 32,
+        ..Default::default()
+    };
+    let tasks: Vec<Task> = Task::MIX.iter().map(|(task, _)| *task).collect();
+    let mut here = 0;
+    for seed in 0..400 {
+        let drawn = sample_tasks(seed, &options, &tasks);
+        assert_eq!(drawn.concepts.len(), 1);
+        let shown = drawn.things.iter().any(|thing| thing.concept.is_some());
+        let strangers = drawn.things.iter().filter(|t| t.concept.is_none());
+        assert!(strangers.count() >= 2, "seed {seed}");
+        here += usize::from(shown);
+        let out_of_place = |turn: &&playroom::Turn| match turn.task {
+            Task::Locate | Task::VisualQa => !shown,
+            Task::RefuseAbsent => shown,
+            Task::Recognize => turn.answer != if shown { "Yes." } else { "No." },
+            _ => false,
+        };
+        assert_eq!(drawn.turns.iter().find(out_of_place), None, "seed {seed}");
+    }
+    // 400 fair coins: 50 off the middle is five standard deviations.
+    assert!((150..=250).contains(&here), "{here} of 400 are there");
+}
+
+#[test]
 fn yes_and_no_are_balanced_and_true() {
     let mut yes = 0;
     for drawn in samples(600) {

@@ -18,13 +18,20 @@ enum Precision {
     F32,
     /// Half precision.
     F16,
+    /// Blocks of 32 signed bytes, as GGUF.
+    #[value(name = "q8_0")]
+    Q8_0,
+    /// Blocks of 32 half bytes, as GGUF.
+    #[value(name = "q4_0")]
+    Q4_0,
 }
 
 /// Options of `namelens export`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Example:
-  namelens export --run runs/tiny --out models/playroom")]
+Examples:
+  namelens export --run runs/tiny --out models/playroom
+  namelens export --run runs/tiny --out models/playroom-q8 --precision q8_0")]
 pub(super) struct ExportArgs {
     /// Run directory of `namelens train`.
     #[arg(long)]
@@ -52,6 +59,8 @@ impl ExportArgs {
         let dtype = match self.precision {
             Precision::F32 => Dtype::F32,
             Precision::F16 => Dtype::F16,
+            Precision::Q8_0 => Dtype::Q8_0,
+            Precision::Q4_0 => Dtype::Q4_0,
         };
         export::write_bundle(&self.run, &self.out, dtype)?;
         // The thresholds are measured on the very weights that are shipped.

@@ -1,5 +1,6 @@
 //! `namelens train`: tokenizer, contrastive stage, supervised stage.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,13 +9,19 @@ use anyhow::{Context, Result, bail};
 use burn::tensor::Device;
 use clap::{Args, ValueEnum};
 use namelens::device::DeviceChoice;
+use namelens::stages::connector::Computed;
 use namelens::train::checkpoint;
 use namelens::train::schedule::Schedule;
 use namelens::train::{FitOptions, fit};
 use namelens::{bundle, presets, stages, tokenizer};
+use namelens_engine::image::ImageProcessor;
 use namelens_engine::model::checkpoint::{CheckpointSource, Overlay};
+use namelens_engine::model::config::VlmConfig;
 use namelens_engine::model::dual::DualEncoder;
-use namelens_engine::model::params::{ParamBuilder, ParamNames, RandomSource};
+use namelens_engine::model::params::{
+    Init, ParamBuilder, ParamNames, ParamSource, RandomSource, Values,
+};
+use namelens_engine::model::vision::VisionTower;
 use namelens_engine::model::vlm::Vlm;
 use namelens_engine::text::Tokenizer;
 
@@ -166,7 +173,8 @@ impl TrainArgs {
                         self.run.display()
                     );
                 }
-                let mut source = Overlay {
+                let values = self.connector_start(&tower, &config, &objective.processor)?;
+                let mut rest = Overlay {
                     first: CheckpointSource::new(bundle::open_weights(&tower)?),
                     name_in_first: |name| {
                         name.strip_prefix("model.")
@@ -175,7 +183,8 @@ impl TrainArgs {
                     },
                     rest: &mut self.random(&device),
                 };
-                build(&mut source, &device, make)?
+                let rest = &mut rest;
+                build(&mut Computed { values, rest }, &device, make)?
             }
         };
         fit(
@@ -188,6 +197,29 @@ impl TrainArgs {
             &*stop_on_ctrl_c()?,
         )?;
         Ok(())
+    }
+
+    /// Where the connector starts behind the tower of the contrastive checkpoint `tower`.
+    fn connector_start(
+        &self,
+        tower: &std::path::Path,
+        config: &VlmConfig,
+        processor: &ImageProcessor,
+    ) -> Result<HashMap<String, Vec<f32>>> {
+        let device = self.device.open()?;
+        let mut source = CheckpointSource::new(bundle::open_weights(tower)?);
+        let width = config.vision_config.hidden_size;
+        let bias = Init::Constant(0.0);
+        let Values::Host(bias) =
+            source.values("vision_model.post_layernorm.bias", &[width], bias)?
+        else {
+            bail!("{} holds no values", tower.display());
+        };
+        let mut source = CheckpointSource::new(bundle::open_weights(tower)?);
+        let (tower, _) = build(&mut source, &device, |p| {
+            VisionTower::new(p, "vision_model", &config.vision_config)
+        })?;
+        stages::connector::whitened(&tower, &bias, config, processor, self.seed, &device)
     }
 
     /// Seeds the device and draws initial weights on it.

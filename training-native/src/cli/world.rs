@@ -123,6 +123,8 @@ fn album(out: &Path, side: u32, seed: u64) -> Result<()> {
             split: Split::Val,
             present: present..=present,
             noise: 0..=0,
+            alone: false,
+            strangers: 0,
             turns: 1,
             lookalike_rate: 0.0,
             side,

@@ -28,6 +28,8 @@ pub fn thresholds(lens: &Lens, photos: u64, seed: u64) -> Result<Calibrated> {
             split: Split::Val,
             present: 1..=4,
             noise: 2..=3,
+            alone: false,
+            strangers: 0,
             turns: 1,
             lookalike_rate: 0.15,
             side: 192,

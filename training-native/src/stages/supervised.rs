@@ -45,7 +45,7 @@ impl Objective<Vlm> for Supervised {
         let samples: Vec<Sample> = (0..self.batch as u64)
             .map(|index| {
                 let seed = batch.sample_seed(index, self.batch as u64);
-                playroom::sample(seed, &self.options(seed, batch.step))
+                playroom::sample(seed, &self.options(seed, batch))
             })
             .collect();
         let chats = samples
@@ -75,16 +75,23 @@ impl Objective<Vlm> for Supervised {
 }
 
 impl Supervised {
-    /// The world of one sample: one or two things in the beginning, up to four and the full mess at the end.
-    fn options(&self, seed: u64, step: u64) -> SampleOptions {
-        let grown = (step as f32 / self.curriculum.max(1) as f32).min(1.0);
-        let mut rng = Rng::new(seed, 0x51);
-        let most = 1 + ((rng.unit() * (1.0 + 3.0 * grown)) as usize).min(3);
-        let noise = (rng.unit() * (1.0 + 2.0 * grown)) as usize;
+    /// The world of one sample: one thing in the beginning, up to four and the full mess at the end.
+    ///
+    /// All chats of a step have as many things, so that little of a batch is padding and no shard waits.
+    fn options(&self, seed: u64, batch: BatchKey) -> SampleOptions {
+        let grown = (batch.step as f32 / self.curriculum.max(1) as f32).min(1.0);
+        let mut counts = Rng::new(batch.seed ^ batch.step.wrapping_mul(0x2545_f491), 0x51);
+        let most = 1 + ((counts.unit() * (1.0 + 3.0 * grown)) as usize).min(3);
+        let noise = (counts.unit() * (1.0 + 2.0 * grown)) as usize;
+        // A third of the steps are as the page asks about one thing among things it does not know.
+        let alone = counts.unit() < 0.35;
+        let mut rng = Rng::new(seed, 0x52);
         SampleOptions {
             split: Split::Train,
             present: most..=most,
             noise: noise..=noise,
+            alone,
+            strangers: if alone { most - 1 } else { 0 },
             turns: self.turns,
             lookalike_rate: 0.15 + 0.2 * grown,
             side: [96, 96, 96, 128, 192][rng.below(5)],

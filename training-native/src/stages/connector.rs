@@ -1,0 +1,177 @@
+//! Where the connector starts: visual tokens centred, uncorrelated, and of the size of word embeddings.
+//!
+//! Patch features of a contrastive tower all point one way: over Playroom photos half of their variance lies along a
+//! single direction, and the attributes of a thing along directions a hundred times weaker. A decoder that starts
+//! behind a random projection of such features learns to speak long before it learns to look. Whitening needs no new
+//! part: the mean goes into the bias of the tower's last norm, the rest into the projection.
+
+use std::collections::HashMap;
+
+use anyhow::Result;
+use burn::tensor::{Device, Distribution, Tensor};
+use namelens_engine::image::ImageProcessor;
+use namelens_engine::model::config::VlmConfig;
+use namelens_engine::model::connector::fold;
+use namelens_engine::model::params::{Init, ParamSource, Values};
+use namelens_engine::model::vision::VisionTower;
+use playroom::{Rgb, SampleOptions, Split};
+
+use super::batch::pixels;
+use super::supervised::photos_in_order;
+
+/// Chats whose photos are looked at.
+const SAMPLES: u64 = 64;
+/// Share of the mean variance below which a direction counts as noise.
+const NOISE_FLOOR: f32 = 0.01;
+/// Standard deviation of a visual token's elements: a few times that of a word's, as layers add to both.
+const VISUAL_STD: f32 = 0.2;
+/// Every round multiplies the smallest eigenvalue by up to 2.25; 5e4 to one is the worst the floor leaves.
+const NEWTON_SCHULZ_ROUNDS: usize = 24;
+
+/// Parameters by name, and another source for all that are not there.
+pub struct Computed<'a> {
+    /// Row-major values.
+    pub values: HashMap<String, Vec<f32>>,
+    /// Asked for everything else.
+    pub rest: &'a mut dyn ParamSource,
+}
+
+impl std::fmt::Debug for Computed<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Computed").finish_non_exhaustive()
+    }
+}
+
+impl ParamSource for Computed<'_> {
+    fn values(
+        &mut self,
+        name: &str,
+        shape: &[usize],
+        init: Init,
+    ) -> namelens_engine::Result<Values> {
+        match self.values.remove(name) {
+            Some(values) => Ok(Values::Host(values)),
+            None => self.rest.values(name, shape, init),
+        }
+    }
+
+    fn contains(&self, name: &str) -> bool {
+        self.values.contains_key(name) || self.rest.contains(name)
+    }
+}
+
+/// The projection of the connector and the bias of the last norm of `tower`, under the captioner's names.
+///
+/// # Errors
+/// When photos cannot be processed or read back.
+pub fn whitened(
+    tower: &VisionTower,
+    norm_bias: &[f32],
+    config: &VlmConfig,
+    processor: &ImageProcessor,
+    seed: u64,
+    device: &Device,
+) -> Result<HashMap<String, Vec<f32>>> {
+    let features = features(tower, processor, seed, device)?;
+    let width = config.vision_config.hidden_size;
+    let mean = features.clone().mean_dim(0).mean_dim(1);
+    let shift = values(mean.clone())?;
+    let bias = norm_bias.iter().zip(&shift).map(|(b, m)| b - m).collect();
+    let folded = fold(features - mean, config.scale_factor);
+    let wide = width * config.scale_factor * config.scale_factor;
+    let rows = folded.dims()[0] * folded.dims()[1];
+    let folded = folded.reshape([rows, wide]);
+    let covariance = folded.clone().transpose().matmul(folded.clone()) / rows as f32;
+    let whitening = inverse_root(covariance);
+    device.seed(seed);
+    let mixing = Tensor::<2>::random(
+        [config.text_config.hidden_size, wide],
+        Distribution::Normal(0.0, (1.0 / wide as f64).sqrt()),
+        device,
+    );
+    let projection = mixing.matmul(whitening);
+    let tokens = folded.matmul(projection.clone().transpose());
+    let size = tokens.square().mean().sqrt().into_scalar::<f32>();
+    Ok(HashMap::from([
+        (
+            "model.connector.modality_projection.proj.weight".to_owned(),
+            values(projection * (VISUAL_STD / size))?,
+        ),
+        ("model.vision_model.post_layernorm.bias".to_owned(), bias),
+    ]))
+}
+
+/// Patch features `[N, P, hidden]` of references and scenes of the training split.
+fn features(
+    tower: &VisionTower,
+    processor: &ImageProcessor,
+    seed: u64,
+    device: &Device,
+) -> Result<Tensor<3>> {
+    let options = SampleOptions {
+        split: Split::Train,
+        turns: 1,
+        ..SampleOptions::default()
+    };
+    let samples: Vec<_> = (0..SAMPLES)
+        .map(|index| playroom::sample(seed.wrapping_mul(0x51ab_3e8d) ^ index, &options))
+        .collect();
+    let photos: Vec<&Rgb> = samples.iter().flat_map(photos_in_order).collect();
+    Ok(tower.forward(pixels(processor, &photos, device)?))
+}
+
+/// `(C + floor)^(-1/2)` of a covariance by the coupled Newton-Schulz iteration (Higham, Functions of Matrices, 6.7).
+fn inverse_root(covariance: Tensor<2>) -> Tensor<2> {
+    let [size, _] = covariance.dims();
+    let eye = Tensor::<2>::eye(size, &covariance.device());
+    let mean_variance = (covariance.clone() * eye.clone())
+        .sum()
+        .div_scalar(size as f32);
+    let floor = mean_variance.reshape([1, 1]) * NOISE_FLOOR;
+    let raised = covariance + eye.clone() * floor;
+    let norm = raised.clone().square().sum().sqrt().reshape([1, 1]);
+    let (mut root, mut inverse) = (raised / norm.clone(), eye.clone());
+    for _ in 0..NEWTON_SCHULZ_ROUNDS {
+        let step = (eye.clone() * 3.0 - inverse.clone().matmul(root.clone())) * 0.5;
+        root = root.matmul(step.clone());
+        inverse = step.matmul(inverse);
+    }
+    inverse / norm.sqrt()
+}
+
+fn values<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>> {
+    Ok(tensor.into_data().convert::<f32>().try_to_vec::<f32>()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Two strong directions and many weak ones; the error is that of 24 rounds in f32.
+    #[test]
+    fn the_inverse_root_whitens() {
+        let device = Device::flex();
+        let size = 24;
+        let scales: Vec<f32> = (0..size)
+            .map(|i| if i < 2 { 30.0 } else { 0.5 + 0.1 * i as f32 })
+            .collect();
+        device.seed(5);
+        let basis = Tensor::<2>::random([size, size], Distribution::Normal(0.0, 1.0), &device);
+        let scaled =
+            basis * Tensor::<1>::from_floats(scales.as_slice(), &device).reshape([1, size]);
+        let covariance = scaled.clone().matmul(scaled.transpose());
+        let mean = values(covariance.clone())
+            .expect("read")
+            .iter()
+            .step_by(size + 1)
+            .sum::<f32>()
+            / size as f32;
+        let raised = covariance.clone() + Tensor::<2>::eye(size, &device) * (mean * NOISE_FLOOR);
+        let root = inverse_root(covariance);
+        let white = values(root.clone().matmul(raised).matmul(root)).expect("read");
+        for (i, value) in white.iter().enumerate() {
+            let wanted = if i % (size + 1) == 0 { 1.0 } else { 0.0 };
+            assert!((value - wanted).abs() < 2e-2, "element {i}: {value}");
+        }
+    }
+}
