@@ -1,6 +1,8 @@
 //! Caption, ask, recognise, locate: prompts in, structured results out.
 
 pub mod answer;
+mod boxes;
+pub mod inspect;
 pub mod lens;
 mod look;
 pub mod mentions;
@@ -9,6 +11,7 @@ pub mod refusal;
 pub mod retriever;
 mod run;
 pub mod sanitize;
+mod scene;
 pub mod types;
 
 pub use lens::{Lens, ModelFiles};

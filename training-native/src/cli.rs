@@ -3,6 +3,7 @@
 mod ask;
 mod eval;
 mod export;
+mod inspect;
 mod train;
 mod world;
 
@@ -38,6 +39,8 @@ Example:
     Caption(ask::PhotoArgs),
     /// Ask a question about a photo.
     Ask(ask::AskArgs),
+    /// Write every stage of a chat as tensors, to compare with another implementation.
+    Inspect(inspect::InspectArgs),
 }
 
 impl Cli {
@@ -53,6 +56,7 @@ impl Cli {
             Command::Export(args) => args.run(),
             Command::Caption(args) => args.run(),
             Command::Ask(args) => args.run(),
+            Command::Inspect(args) => args.run(),
         }
     }
 }

@@ -5,7 +5,8 @@ mod weights;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
+use namelens_engine::model::config::VlmConfig;
 use namelens_engine::weights::Dtype;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -68,6 +69,29 @@ pub fn write_bundle(run: &Path, out: &Path, dtype: Dtype) -> Result<()> {
     };
     let path = retriever.join("model.safetensors");
     weights::write_dense(&stage("contrastive")?, &path, encoder)
+}
+
+/// Writes a bundle again with the captioner's weights in another element type; all else is copied.
+///
+/// # Errors
+/// When the bundle is incomplete or already quantised, `out` is the same folder, or a file cannot be written.
+pub fn convert_bundle(from: &Path, out: &Path, dtype: Dtype) -> Result<()> {
+    let config = VlmConfig::from_json(&bundle::read_text(from, "config.json")?)?;
+    fs::create_dir_all(out.join("retriever"))
+        .with_context(|| format!("cannot create {}", out.display()))?;
+    if from.canonicalize()? == out.canonicalize()? {
+        bail!("{} would be overwritten while it is read", out.display());
+    }
+    let source = bundle::open_weights(from)
+        .context("only bundles with model.safetensors can be converted")?;
+    weights::write_captioner(&source, &config, out, dtype)?;
+    for name in NAMES.iter().chain(&["generation_config.json"]) {
+        if !WEIGHT_FILES.contains(name) && from.join(name).exists() {
+            fs::copy(from.join(name), out.join(name))
+                .with_context(|| format!("cannot copy {name} to {}", out.display()))?;
+        }
+    }
+    Ok(())
 }
 
 /// Stores the calibrated thresholds.

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
 use namelens::device::DeviceChoice;
 use namelens::export;
@@ -31,11 +31,14 @@ enum Precision {
 #[command(after_help = "\
 Examples:
   namelens export --run runs/tiny --out models/playroom
-  namelens export --run runs/tiny --out models/playroom-q8 --precision q8_0")]
+  namelens export --model models/playroom --out models/playroom-q8 --precision q8_0")]
 pub(super) struct ExportArgs {
     /// Run directory of `namelens train`.
+    #[arg(long, required_unless_present = "model", conflicts_with = "model")]
+    run: Option<PathBuf>,
+    /// A bundle to write again with other weights, in place of a run.
     #[arg(long)]
-    run: PathBuf,
+    model: Option<PathBuf>,
     /// Folder of the bundle; files of the same names are replaced.
     #[arg(long)]
     out: PathBuf,
@@ -62,7 +65,14 @@ impl ExportArgs {
             Precision::Q8_0 => Dtype::Q8_0,
             Precision::Q4_0 => Dtype::Q4_0,
         };
-        export::write_bundle(&self.run, &self.out, dtype)?;
+        if let Some(model) = &self.model {
+            export::convert_bundle(model, &self.out, dtype)?;
+            export::write_manifest(&self.out)?;
+            println!("wrote {}", self.out.display());
+            return Ok(());
+        }
+        let run = self.run.as_deref().context("--run or --model is needed")?;
+        export::write_bundle(run, &self.out, dtype)?;
         // The thresholds are measured on the very weights that are shipped.
         export::write_thresholds(&self.out, 0.5, 0.5)?;
         let files = export::open_bundle(&self.out)?;

@@ -1,0 +1,144 @@
+//! Where each mentioned thing is: the box the model writes, or the region retrieval found.
+
+use super::answer::parse_box;
+use super::lens::Lens;
+use super::sanitize;
+use super::scene::Scene;
+use super::types::{Event, MentionView, Stage};
+use crate::Result;
+use crate::generate::{GenerateOptions, SamplingOptions, generate};
+use crate::host::Host;
+
+/// Longest answer to "Where is it?", tokens.
+const MAX_BOX_TOKENS: usize = 24;
+
+impl Lens {
+    /// Asks the model where each mentioned concept is and weighs its box against the retrieved region.
+    pub(super) async fn find_boxes(
+        &self,
+        scene: &mut Scene<'_>,
+        mentions: &mut [MentionView],
+        host: &dyn Host,
+        on_event: &mut dyn FnMut(Event),
+    ) -> Result<()> {
+        let mut ids: Vec<String> = mentions.iter().map(|m| m.id.clone()).collect();
+        ids.sort();
+        ids.dedup();
+        let total = ids.len();
+        for (done, id) in ids.into_iter().enumerate() {
+            let found = self.locate(scene, &id, host).await?;
+            let retrieved = scene.retrieved.iter().find(|r| r.id == id);
+            let region = retrieved.and_then(|r| Some((r.box_?, r.score.max(0.0))));
+            if let Some((box_, confidence)) = surer(found, region) {
+                for mention in mentions.iter_mut().filter(|m| m.id == id) {
+                    (mention.box_, mention.confidence) = (Some(box_), confidence);
+                }
+            }
+            on_event(Event::Stage {
+                stage: Stage::Locate,
+                done: done + 1,
+                total,
+            });
+        }
+        Ok(())
+    }
+
+    async fn locate(
+        &self,
+        scene: &mut Scene<'_>,
+        id: &str,
+        host: &dyn Host,
+    ) -> Result<Option<([f32; 4], f32)>> {
+        let Some(concept) = scene.concepts.iter().find(|c| c.id == id) else {
+            return Ok(None);
+        };
+        let question = format!("Where is <{}>?", sanitize::name(&concept.name));
+        let ids = self.prompt_ids(scene, &question)?;
+        let visual = scene.visual.clone();
+        let logits = scene
+            .session
+            .prefill(&ids, Some(&visual), host, &mut |_, _| ())
+            .await?;
+        let options = GenerateOptions {
+            sampling: SamplingOptions::default(),
+            max_tokens: MAX_BOX_TOKENS.min(self.context_length().saturating_sub(ids.len())),
+            stop: Vec::new(),
+            end: self.chat.end_of_turn(),
+        };
+        let tokenizer = self.chat.tokenizer();
+        let answer = generate(
+            &mut scene.session,
+            logits,
+            &options,
+            None,
+            tokenizer,
+            host,
+            &mut |_| (),
+        )
+        .await?;
+        Ok(parse_box(&answer.text).map(|box_| (box_, answer.confidence())))
+    }
+}
+
+/// Probability a token of a box must have, on average, for the box to stand against a region elsewhere.
+const SURE: f32 = 0.5;
+/// Overlap from which a box and a region mean the same place.
+const SAME_PLACE: f32 = 0.2;
+
+/// The model's box where it is sure or where the region is in the same place, else the region.
+///
+/// Regions come from a grid of windows and are coarse, but what is in them was compared with the reference.
+fn surer(
+    written: Option<([f32; 4], f32)>,
+    region: Option<([f32; 4], f32)>,
+) -> Option<([f32; 4], f32)> {
+    let (Some((box_, confidence)), Some((window, _))) = (written, region) else {
+        return written.or(region);
+    };
+    if confidence >= SURE || overlap(box_, window) >= SAME_PLACE {
+        written
+    } else {
+        region
+    }
+}
+
+/// Intersection over union of two boxes `x0, y0, x1, y1`.
+fn overlap(a: [f32; 4], b: [f32; 4]) -> f32 {
+    let width = (a[2].min(b[2]) - a[0].max(b[0])).max(0.0);
+    let height = (a[3].min(b[3]) - a[1].max(b[1])).max(0.0);
+    let area = |r: [f32; 4]| (r[2] - r[0]).max(0.0) * (r[3] - r[1]).max(0.0);
+    let both = width * height;
+    both / (area(a) + area(b) - both).max(f32::EPSILON)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unsure_box_elsewhere_gives_way_to_the_region() {
+        let (left, right) = ([0.0, 0.0, 0.4, 0.4], [0.6, 0.6, 1.0, 1.0]);
+        let near = [0.05, 0.0, 0.45, 0.5];
+        assert_eq!(
+            surer(Some((left, 0.9)), Some((right, 0.8))),
+            Some((left, 0.9))
+        );
+        assert_eq!(
+            surer(Some((left, 0.3)), Some((right, 0.8))),
+            Some((right, 0.8))
+        );
+        assert_eq!(
+            surer(Some((left, 0.3)), Some((near, 0.8))),
+            Some((left, 0.3))
+        );
+        assert_eq!(surer(Some((left, 0.1)), None), Some((left, 0.1)));
+        assert_eq!(surer(None, Some((right, 0.8))), Some((right, 0.8)));
+        assert_eq!(surer(None, None), None);
+    }
+
+    #[test]
+    fn empty_and_backward_boxes_overlap_nothing() {
+        assert_eq!(overlap([0.5; 4], [0.5; 4]), 0.0);
+        assert_eq!(overlap([0.9, 0.9, 0.1, 0.1], [0.0, 0.0, 1.0, 1.0]), 0.0);
+    }
+}

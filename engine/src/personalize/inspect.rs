@@ -1,0 +1,116 @@
+//! Every stage of one chat in numbers, to be compared with another implementation of the same checkpoint.
+
+use burn::tensor::Tensor;
+
+use super::lens::Lens;
+use super::look::{features, frames};
+use crate::Result;
+use crate::generate::session::read;
+use crate::generate::{GenerateOptions, SamplingOptions, Session, generate};
+use crate::host::Host;
+use crate::image::decode;
+use crate::text::Message;
+
+/// A tensor on the host, row-major.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Values {
+    /// Sizes, outermost first.
+    pub shape: Vec<usize>,
+    /// Elements.
+    pub values: Vec<f32>,
+}
+
+/// What the stages gave.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Inspection {
+    /// The prompt as tokens, image places included.
+    pub input_ids: Vec<u32>,
+    /// Prepared frames `[F, 3, S, S]`; absent for a chat without photos.
+    pub pixel_values: Option<Values>,
+    /// Visual tokens `[F * tokens per frame, hidden]`.
+    pub image_features: Option<Values>,
+    /// Logits `[T, vocab]` after every token of the prompt, computed in one go.
+    pub logits: Values,
+    /// What the model answers greedily, computed token by token with the cache.
+    pub greedy_ids: Vec<u32>,
+}
+
+impl Lens {
+    /// Runs a chat stage by stage. `photos` are encoded pictures, in the order of the chat's image parts.
+    ///
+    /// # Errors
+    /// When a photo cannot be read, photos and chat disagree, the chat is too long, or on cancellation.
+    pub async fn inspect(
+        &self,
+        messages: &[Message],
+        photos: &[Vec<u8>],
+        max_new_tokens: usize,
+        host: &dyn Host,
+    ) -> Result<Inspection> {
+        let mut pixels = Vec::with_capacity(photos.len());
+        let mut layouts = Vec::with_capacity(photos.len());
+        for photo in photos {
+            let (prepared, layout) = frames(&self.processor, &decode(photo)?, &self.device)?;
+            pixels.push(prepared);
+            layouts.push(layout);
+        }
+        let input_ids = self.chat.encode(messages, &layouts, true)?;
+        let pixels = (!pixels.is_empty()).then(|| Tensor::cat(pixels, 0));
+        let visual = match &pixels {
+            Some(pixels) => {
+                let seen = features(&self.vlm.vision, pixels.clone(), host).await?;
+                Some(self.vlm.connect(seen))
+            }
+            None => None,
+        };
+        let x = self
+            .vlm
+            .embed(std::slice::from_ref(&input_ids), visual.clone())?;
+        let [_, tokens, hidden] = x.dims();
+        let states = self.vlm.decoder.forward(x, None);
+        let logits = self.vlm.decoder.logits(states.reshape([tokens, hidden]));
+
+        let limit = self.context_length();
+        let mut session = Session::new(&self.vlm, limit, self.config.image_token_id);
+        let last = session
+            .prefill(&input_ids, visual.as_ref(), host, &mut |_, _| ())
+            .await?;
+        let options = GenerateOptions {
+            sampling: SamplingOptions::default(),
+            max_tokens: max_new_tokens.min(limit.saturating_sub(input_ids.len())),
+            stop: Vec::new(),
+            end: self.chat.end_of_turn(),
+        };
+        let tokenizer = self.chat.tokenizer();
+        let answer = generate(
+            &mut session,
+            last,
+            &options,
+            None,
+            tokenizer,
+            host,
+            &mut |_| (),
+        )
+        .await?;
+        Ok(Inspection {
+            input_ids,
+            pixel_values: optional(pixels).await?,
+            image_features: optional(visual).await?,
+            logits: values(logits).await?,
+            greedy_ids: answer.tokens,
+        })
+    }
+}
+
+async fn values<const D: usize>(tensor: Tensor<D>) -> Result<Values> {
+    let shape = tensor.dims().to_vec();
+    let values = read(tensor).await?;
+    Ok(Values { shape, values })
+}
+
+async fn optional<const D: usize>(tensor: Option<Tensor<D>>) -> Result<Option<Values>> {
+    match tensor {
+        Some(tensor) => Ok(Some(values(tensor).await?)),
+        None => Ok(None),
+    }
+}

@@ -1,0 +1,156 @@
+//! `namelens inspect`: every stage of a chat as tensors, for comparison with other implementations.
+
+use std::fs::File;
+use std::io::BufWriter;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use namelens::device::DeviceChoice;
+use namelens::export;
+use namelens_engine::host::Still;
+use namelens_engine::personalize::Lens;
+use namelens_engine::personalize::inspect::Inspection;
+use namelens_engine::text::{Message, Part};
+use safetensors::tensor::{Dtype, TensorView};
+use serde_json::Value;
+
+/// Options of `namelens inspect`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The messages are a chat as Hugging Face templates take it; photos lie beside the file:
+  [{\"role\": \"user\", \"content\": [{\"type\": \"image\", \"path\": \"photo.png\"},
+                                  {\"type\": \"text\", \"text\": \"What does this photo show?\"}]}]
+
+Example:
+  namelens inspect --model models/playroom --messages chat.json --dump out.safetensors
+
+The dump holds input_ids [T] and greedy_ids [N] (i64), pixel_values [F, 3, S, S], image_features [V, H] and
+logits [T, vocab] (f32).")]
+pub(super) struct InspectArgs {
+    /// Model bundle.
+    #[arg(long)]
+    model: PathBuf,
+    /// The chat, as JSON.
+    #[arg(long)]
+    messages: PathBuf,
+    /// Where the tensors go.
+    #[arg(long)]
+    dump: PathBuf,
+    /// Longest greedy answer, tokens.
+    #[arg(long, default_value_t = 64)]
+    max_new_tokens: usize,
+    /// Where to compute.
+    #[arg(long, value_enum, default_value = "auto")]
+    device: DeviceChoice,
+}
+
+impl InspectArgs {
+    /// Writes the dump.
+    ///
+    /// # Errors
+    /// When the model, the chat or a photo cannot be read, or the dump cannot be written.
+    pub(super) fn run(&self) -> Result<()> {
+        let text = std::fs::read_to_string(&self.messages)
+            .with_context(|| format!("cannot read {}", self.messages.display()))?;
+        let chat: Vec<Value> = serde_json::from_str(&text)
+            .with_context(|| format!("{} is not a list of messages", self.messages.display()))?;
+        let folder = self.messages.parent().unwrap_or(Path::new("."));
+        let (messages, photos) = parse(&chat, folder)?;
+        let files = export::open_bundle(&self.model)?;
+        let device = self.device.open()?;
+        let lens = pollster::block_on(Lens::load(files, &device, &Still, &mut |_, _| ()))?;
+        let found =
+            pollster::block_on(lens.inspect(&messages, &photos, self.max_new_tokens, &Still))?;
+        write(&found, &self.dump)?;
+        println!(
+            "{} tokens, {} photos, {} greedy tokens: {}",
+            found.input_ids.len(),
+            photos.len(),
+            found.greedy_ids.len(),
+            self.dump.display()
+        );
+        Ok(())
+    }
+}
+
+/// Messages, and the bytes of their photos in order.
+fn parse(chat: &[Value], folder: &Path) -> Result<(Vec<Message>, Vec<Vec<u8>>)> {
+    let mut photos = Vec::new();
+    let mut messages = Vec::with_capacity(chat.len());
+    for (at, message) in chat.iter().enumerate() {
+        let place = || format!("message {at}");
+        let role = message["role"]
+            .as_str()
+            .with_context(|| format!("{} has no \"role\"", place()))?;
+        let mut content = Vec::new();
+        match &message["content"] {
+            Value::String(text) => content.push(Part::Text(text.clone())),
+            Value::Array(parts) => {
+                for part in parts {
+                    content.push(parse_part(part, folder, &mut photos).with_context(place)?);
+                }
+            }
+            _ => bail!("{} has no \"content\": a text or a list of parts", place()),
+        }
+        messages.push(Message {
+            role: role.to_owned(),
+            content,
+        });
+    }
+    Ok((messages, photos))
+}
+
+fn parse_part(part: &Value, folder: &Path, photos: &mut Vec<Vec<u8>>) -> Result<Part> {
+    match part["type"].as_str() {
+        Some("text") => {
+            let text = part["text"].as_str();
+            Ok(Part::Text(
+                text.context("a text part needs \"text\"")?.into(),
+            ))
+        }
+        Some("image") => {
+            let path = part["path"]
+                .as_str()
+                .context("an image part needs \"path\", a file beside the messages")?;
+            let path = folder.join(path);
+            photos.push(
+                std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?,
+            );
+            Ok(Part::Image)
+        }
+        other => bail!("a part of type {other:?}; \"text\" and \"image\" are known"),
+    }
+}
+
+fn write(found: &Inspection, path: &Path) -> Result<()> {
+    let ids = |ids: &[u32]| -> (Dtype, Vec<usize>, Vec<u8>) {
+        let bytes = ids.iter().flat_map(|&id| i64::from(id).to_le_bytes());
+        (Dtype::I64, vec![ids.len()], bytes.collect())
+    };
+    let mut tensors = vec![
+        ("input_ids", ids(&found.input_ids)),
+        ("greedy_ids", ids(&found.greedy_ids)),
+    ];
+    let floats = [
+        ("pixel_values", found.pixel_values.as_ref()),
+        ("image_features", found.image_features.as_ref()),
+        ("logits", Some(&found.logits)),
+    ];
+    for (name, values) in floats {
+        if let Some(values) = values {
+            let bytes = values.values.iter().flat_map(|v| v.to_le_bytes());
+            tensors.push((name, (Dtype::F32, values.shape.clone(), bytes.collect())));
+        }
+    }
+    let views = tensors
+        .iter()
+        .map(|(name, (dtype, shape, bytes))| {
+            Ok((*name, TensorView::new(*dtype, shape.clone(), bytes)?))
+        })
+        .collect::<Result<Vec<_>>>()?;
+    let file = File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
+    let bytes = safetensors::serialize(views, None)?;
+    std::io::Write::write_all(&mut BufWriter::new(file), &bytes)?;
+    Ok(())
+}
