@@ -1,6 +1,7 @@
 //! The command line: one file a command below `cli/`.
 
 mod ask;
+mod curve;
 mod eval;
 mod export;
 mod inspect;
@@ -28,6 +29,8 @@ enum Command {
     World(world::WorldArgs),
     /// Train a model from scratch on the Playroom.
     Train(train::TrainArgs),
+    /// Draw the logs of a training run.
+    Curve(curve::CurveArgs),
     /// Turn a run into a model bundle.
     Export(export::ExportArgs),
     /// Measure a model on held-out things and names.
@@ -52,6 +55,7 @@ impl Cli {
         match self.command {
             Command::World(args) => args.run(),
             Command::Train(args) => args.run(),
+            Command::Curve(args) => args.run(),
             Command::Eval(args) => args.run(),
             Command::Export(args) => args.run(),
             Command::Caption(args) => args.run(),

@@ -40,6 +40,8 @@ pub struct CaptionReport {
     pub lost_in_generation: usize,
     /// Concepts handed over that are not in the photo.
     pub retrieved_wrongly: usize,
+    /// Boxes of the names in the caption.
+    pub mention_boxes: Boxes,
 }
 
 /// All figures of one evaluation.
@@ -166,6 +168,7 @@ impl Bench<'_> {
     fn captions(&mut self, present: usize, retrieval: bool) -> Result<CaptionReport> {
         let mut rows = Vec::new();
         let mut compat = Vec::new();
+        let mut places = Vec::new();
         let (mut lost_in_retrieval, mut lost_in_generation, mut retrieved_wrongly) = (0, 0, 0);
         for index in 0..self.options.photos {
             let sample = self.sample(present as u64, index, present, 3, Task::Caption);
@@ -185,6 +188,11 @@ impl Bench<'_> {
                     (false, true, _) => retrieved_wrongly += 1,
                     _ => (),
                 }
+            }
+            for thing in &sample.things {
+                let id = thing.concept.map(|concept| &ids[concept]);
+                let mention = outcome.mentions.iter().find(|m| Some(&m.id) == id);
+                places.extend(mention.map(|mention| (mention.box_, thing.box_px)));
             }
             let name = |i: &usize| sample.concepts[*i].name.clone();
             let known: Vec<KnownName> = (0..ids.len())
@@ -213,6 +221,7 @@ impl Bench<'_> {
             lost_in_retrieval,
             lost_in_generation,
             retrieved_wrongly,
+            mention_boxes: boxes(&places, self.options.seed),
         })
     }
 

@@ -6,6 +6,7 @@ pub mod evaluate;
 pub mod export;
 pub mod metrics;
 pub mod native_host;
+pub mod plots;
 pub mod presets;
 pub mod stages;
 pub mod tokenizer;

@@ -6,6 +6,7 @@ use super::sanitize;
 use super::scene::Scene;
 use super::types::{Event, MentionView, Stage};
 use crate::Result;
+use crate::concepts::retrieval::iou;
 use crate::generate::{GenerateOptions, SamplingOptions, generate};
 use crate::host::Host;
 
@@ -95,20 +96,11 @@ fn surer(
     let (Some((box_, confidence)), Some((window, _))) = (written, region) else {
         return written.or(region);
     };
-    if confidence >= SURE || overlap(box_, window) >= SAME_PLACE {
+    if confidence >= SURE || iou(&box_, &window) >= SAME_PLACE {
         written
     } else {
         region
     }
-}
-
-/// Intersection over union of two boxes `x0, y0, x1, y1`.
-fn overlap(a: [f32; 4], b: [f32; 4]) -> f32 {
-    let width = (a[2].min(b[2]) - a[0].max(b[0])).max(0.0);
-    let height = (a[3].min(b[3]) - a[1].max(b[1])).max(0.0);
-    let area = |r: [f32; 4]| (r[2] - r[0]).max(0.0) * (r[3] - r[1]).max(0.0);
-    let both = width * height;
-    both / (area(a) + area(b) - both).max(f32::EPSILON)
 }
 
 #[cfg(test)]
@@ -134,11 +126,5 @@ mod tests {
         assert_eq!(surer(Some((left, 0.1)), None), Some((left, 0.1)));
         assert_eq!(surer(None, Some((right, 0.8))), Some((right, 0.8)));
         assert_eq!(surer(None, None), None);
-    }
-
-    #[test]
-    fn empty_and_backward_boxes_overlap_nothing() {
-        assert_eq!(overlap([0.5; 4], [0.5; 4]), 0.0);
-        assert_eq!(overlap([0.9, 0.9, 0.1, 0.1], [0.0, 0.0, 1.0, 1.0]), 0.0);
     }
 }

@@ -15,6 +15,8 @@ pub struct ChatEncoder {
     image_seq_len: usize,
     /// Ends every turn.
     end_of_turn: u32,
+    /// Stands for one visual token.
+    image_token: u32,
 }
 
 impl ChatEncoder {
@@ -33,6 +35,11 @@ impl ChatEncoder {
             .ok_or_else(|| Error::Tokenizer {
                 problem: format!("has no token `{}`, which ends a turn", specials.eos),
             })?;
+        let image_token = tokenizer
+            .token_id(&specials.image)
+            .ok_or_else(|| Error::Tokenizer {
+                problem: format!("has no token `{}`, which stands for photos", specials.image),
+            })?;
         Ok(Self {
             tokenizer,
             template,
@@ -40,6 +47,7 @@ impl ChatEncoder {
             image_tokens: ImageTokens::default(),
             image_seq_len,
             end_of_turn,
+            image_token,
         })
     }
 
@@ -51,6 +59,11 @@ impl ChatEncoder {
     /// The token that ends every turn.
     pub fn end_of_turn(&self) -> u32 {
         self.end_of_turn
+    }
+
+    /// The token that holds the place of a visual token.
+    pub fn image_token(&self) -> u32 {
+        self.image_token
     }
 
     /// The token that fills rows up in a batch.

@@ -73,8 +73,10 @@ pub fn boxes(answers: &[(Option<[f32; 4]>, [f32; 4])], seed: u64) -> Boxes {
         .iter()
         .map(|(a, truth)| a.map_or(0.0, |a| iou(&a, truth)))
         .collect();
-    let mean =
-        |sample: &[&f32]| sample.iter().map(|x| f64::from(**x)).sum::<f64>() / sample.len() as f64;
+    let mean = |sample: &[&f32]| {
+        let sum: f64 = sample.iter().map(|x| f64::from(**x)).sum();
+        sum / sample.len().max(1) as f64
+    };
     Boxes {
         hits: wilson(
             overlaps.iter().filter(|x| **x >= HIT_IOU).count(),
