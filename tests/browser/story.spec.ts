@@ -1,8 +1,16 @@
 // The whole story, as a visitor lives it: name a thing, find it in a photo, ask, rename, delete, carry, come back.
 
+import { readFile } from "node:fs/promises";
 import { expect, test } from "./page.js";
 
-const NAME = "Zuzu Lint";
+/** What the native engine wrote about the first thing and scene of the album (tests/decode.rs). */
+interface Fixture {
+  name: string;
+  text: string;
+}
+const fixture = JSON.parse(await readFile(new URL("../fixtures/caption.json", import.meta.url), "utf8")) as Fixture;
+
+const NAME = fixture.name;
 const NEW_NAME = "Ωmega 小雪 🦊";
 
 test("a thing gets a name and is found, renamed, carried and forgotten", async ({ page, demo }, info) => {
@@ -22,6 +30,8 @@ test("a thing gets a name and is found, renamed, carried and forgotten", async (
     const text = await demo.captionScene();
     expect(text).toContain(NAME);
     expect(text).not.toMatch(/[<>]/);
+    // The same tokens as on native CPU and Vulkan.
+    expect(text).toBe(fixture.text);
     const steps = await page.evaluate(() => (window as unknown as { seenCaptions: Set<string> }).seenCaptions.size);
     expect(steps).toBeGreaterThan(3);
   });

@@ -1,5 +1,6 @@
 //! `NameLensEngine`: the class the package's worker drives.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 
 use burn::tensor::Device;
@@ -322,18 +323,30 @@ impl NameLensEngine {
     }
 }
 
+thread_local! {
+    /// The WebGPU device of this worker: burn registers one a module, so a second engine shares the first one's.
+    static WEBGPU: RefCell<Option<Device>> = const { RefCell::new(None) };
+}
+
 async fn open(device: &str) -> JsResult<Device> {
     match device {
         "cpu" => Ok(Device::flex()),
-        "webgpu" => Device::wgpu_options()
-            .graphics_api(WgpuBackend::WebGpu)
-            .init_async()
-            .await
-            .map_err(|error| {
-                to_js(&Error::NoAdapter {
-                    problem: format!("{error:?}; use device `cpu`"),
-                })
-            }),
+        "webgpu" => {
+            if let Some(device) = WEBGPU.with_borrow(Clone::clone) {
+                return Ok(device);
+            }
+            let device = Device::wgpu_options()
+                .graphics_api(WgpuBackend::WebGpu)
+                .init_async()
+                .await
+                .map_err(|error| {
+                    to_js(&Error::NoAdapter {
+                        problem: format!("{error:?}; use device `cpu`"),
+                    })
+                })?;
+            WEBGPU.set(Some(device.clone()));
+            Ok(device)
+        }
         other => Err(bad_input(
             "device",
             format!("`{other}` is neither `webgpu` nor `cpu`"),

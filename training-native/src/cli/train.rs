@@ -10,6 +10,7 @@ use burn::tensor::Device;
 use clap::{Args, ValueEnum};
 use namelens::device::DeviceChoice;
 use namelens::stages::connector::Computed;
+use namelens::stages::contrastive::{Student, TRAINING_ONLY};
 use namelens::train::checkpoint;
 use namelens::train::schedule::Schedule;
 use namelens::train::{FitOptions, fit};
@@ -17,7 +18,6 @@ use namelens::{bundle, presets, stages, tokenizer};
 use namelens_engine::image::ImageProcessor;
 use namelens_engine::model::checkpoint::{CheckpointSource, Overlay};
 use namelens_engine::model::config::VlmConfig;
-use namelens_engine::model::dual::DualEncoder;
 use namelens_engine::model::params::{
     Init, ParamBuilder, ParamNames, ParamSource, RandomSource, Values,
 };
@@ -43,6 +43,7 @@ Examples:
   namelens train tokenizer   --run runs/tiny
   namelens train contrastive --run runs/tiny --steps 6000
   namelens train supervised  --run runs/tiny --steps 8000
+  namelens train supervised  --run runs/next --steps 4000 --from models/playroom
 
 Ctrl-C stops after the step and writes a checkpoint; the same command resumes it exactly.")]
 pub(super) struct TrainArgs {
@@ -51,6 +52,9 @@ pub(super) struct TrainArgs {
     /// Directory of the run: tokenizer, checkpoints and logs.
     #[arg(long)]
     run: PathBuf,
+    /// A model bundle whose weights a new stage starts from; made with the tokenizer of this run.
+    #[arg(long)]
+    from: Option<PathBuf>,
     /// Where to compute.
     #[arg(long, value_enum, default_value = "auto")]
     device: DeviceChoice,
@@ -129,11 +133,20 @@ impl TrainArgs {
             grid: config.vision_config.patches_per_side(),
             device: device.clone(),
         };
-        let (model, names) = match self.resumed(&dir)? {
-            Some(mut source) => build(&mut source, &device, |p| DualEncoder::new(p, &config))?,
-            None => build(&mut self.random(&device), &device, |p| {
-                DualEncoder::new(p, &config)
-            })?,
+        let make = |p: &mut ParamBuilder<'_>| Student::new(p, &config);
+        let (model, names) = match (self.resumed(&dir)?, &self.from) {
+            (Some(mut source), _) => build(&mut source, &device, make)?,
+            (None, Some(bundle)) => {
+                let mut source = Overlay {
+                    first: CheckpointSource::new(bundle::open_weights(&bundle.join("retriever"))?),
+                    name_in_first: |name| {
+                        (!name.starts_with(TRAINING_ONLY)).then(|| name.to_owned())
+                    },
+                    rest: &mut self.random(&device),
+                };
+                build(&mut source, &device, make)?
+            }
+            (None, None) => build(&mut self.random(&device), &device, make)?,
         };
         fit(
             model,
@@ -162,9 +175,13 @@ impl TrainArgs {
             device: device.clone(),
         };
         let make = |p: &mut ParamBuilder<'_>| Vlm::new(p, &config);
-        let (model, names) = match self.resumed(&dir)? {
-            Some(mut source) => build(&mut source, &device, make)?,
-            None => {
+        let (model, names) = match (self.resumed(&dir)?, &self.from) {
+            (Some(mut source), _) => build(&mut source, &device, make)?,
+            (None, Some(bundle)) => {
+                let mut source = CheckpointSource::new(bundle::open_weights(bundle)?);
+                build(&mut source, &device, make)?
+            }
+            (None, None) => {
                 let tower = checkpoint::latest(&self.run.join("contrastive"));
                 if !tower.exists() {
                     bail!(

@@ -11,6 +11,8 @@ use namelens_engine::weights::{
     Dtype, Metadata, TensorData, Value, Weights, encode, write_gguf, write_safetensors,
 };
 
+use crate::stages::contrastive::TRAINING_ONLY;
+
 /// Where a captioner's weights may lie in a bundle: the first, or the other two.
 pub const WEIGHT_FILES: [&str; 3] = ["model.safetensors", "model.gguf", "mmproj.gguf"];
 
@@ -67,6 +69,9 @@ pub(super) fn write_dense(weights: &Weights, path: &Path, dtype: Dtype) -> Resul
     let mut tensors = Vec::new();
     for file in weights.files() {
         for tensor in file.tensors() {
+            if tensor.name.starts_with(TRAINING_ONLY) {
+                continue;
+            }
             tensors.push(Encoded {
                 name: tensor.name.clone(),
                 shape: tensor.shape.clone(),

@@ -2,19 +2,54 @@
 //!
 //! The loss is SigLIP's pairwise sigmoid (Zhai et al., arXiv 2303.15343), with two changes: an image
 //! side is a *region*, pooled by the same attention head that pools whole photos, and regions of
-//! other photos are contrasted too, because retrieval compares photos with reference photos.
+//! other photos are contrasted too, because retrieval compares photos with reference photos. Beside
+//! it every patch on a thing learns to tell the thing's attributes ([`super::looks`]).
 
 use anyhow::Result;
+use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData, activation};
 use namelens_engine::image::ImageProcessor;
+use namelens_engine::model::config::DualConfig;
 use namelens_engine::model::dual::DualEncoder;
+use namelens_engine::model::linear::Linear;
+use namelens_engine::model::params::ParamBuilder;
 use namelens_engine::text::Tokenizer;
 use playroom::{Identity, RegionSample, Rng, Split};
 
 use super::batch::{indices, padded_ids, pixels, region_mask};
+use super::looks;
 use crate::presets::TEXT_LEN;
 use crate::train::Objective;
 use crate::train::fit::BatchKey;
+
+/// The dual encoder and what only its training needs.
+#[derive(Module, Debug)]
+pub struct Student {
+    /// What is kept.
+    pub dual: DualEncoder,
+    /// Reads attributes off patches; see [`looks`].
+    looks: Linear,
+}
+
+/// Prefix of parameters that no bundle holds.
+pub const TRAINING_ONLY: &str = "training.";
+
+impl Student {
+    /// Builds the encoder, and `training.looks`.
+    ///
+    /// # Errors
+    /// When the source lacks a tensor.
+    pub fn new(p: &mut ParamBuilder<'_>, config: &DualConfig) -> namelens_engine::Result<Self> {
+        let width = config.vision_config.hidden_size;
+        Ok(Self {
+            dual: DualEncoder::new(p, config)?,
+            looks: Linear::new(p, "training.looks", width, looks::CLASSES, true)?,
+        })
+    }
+}
+
+/// Weight of the patches' attributes beside the contrasts.
+const LOOKS_WEIGHT: f32 = 0.3;
 
 /// The contrastive objective.
 #[derive(Debug)]
@@ -36,16 +71,15 @@ pub struct Contrastive {
 /// One region: where, what it is (nothing: background), and the photo it is of.
 struct Region {
     place: [f32; 4],
+    /// The box of the thing itself.
+    tight: [f32; 4],
     identity: Option<Identity>,
     photo: usize,
 }
 
-impl Objective<DualEncoder> for Contrastive {
-    fn loss(
-        &self,
-        model: &DualEncoder,
-        batch: BatchKey,
-    ) -> Result<(Tensor<1>, Vec<(String, f64)>)> {
+impl Objective<Student> for Contrastive {
+    fn loss(&self, student: &Student, batch: BatchKey) -> Result<(Tensor<1>, Vec<(String, f64)>)> {
+        let model = &student.dual;
         let mut photos = Vec::new();
         let mut regions = Vec::new();
         let mut texts: Vec<(Identity, String)> = Vec::new();
@@ -64,19 +98,24 @@ impl Objective<DualEncoder> for Contrastive {
         let patches = model
             .vision
             .forward(pixels(&self.processor, &seen, &self.device)?);
+        let truth = looks::truth(&regions_by_photo(&regions, photos.len()), self.grid);
+        let (with_looks, mut figures) = looks::loss(&student.looks, &patches, &truth, &self.device);
         let embedded = self.embed(model, patches, &regions, photos.len());
         let rows = self.encode_texts(&texts)?;
         let ids = padded_ids(&rows, Some(TEXT_LEN), self.pad, &self.device);
         let text = model.embed_texts(ids);
         let (with_text, text_accuracy) = self.text_loss(model, &embedded, text, &regions, &texts);
         let (with_regions, region_accuracy) = self.region_loss(model, embedded, &regions);
-        let figures = vec![
+        figures.extend([
             ("loss_text".into(), scalar(&with_text)),
             ("loss_region".into(), scalar(&with_regions)),
             ("text_top1".into(), text_accuracy),
             ("region_top1".into(), region_accuracy),
-        ];
-        Ok((with_text + with_regions, figures))
+        ]);
+        Ok((
+            with_text + with_regions + with_looks * LOOKS_WEIGHT,
+            figures,
+        ))
     }
 }
 
@@ -175,6 +214,17 @@ impl Contrastive {
     }
 }
 
+/// The things of each photo and where they are.
+fn regions_by_photo(regions: &[Region], photos: usize) -> Vec<Vec<([f32; 4], Identity)>> {
+    let mut things = vec![Vec::new(); photos];
+    for region in regions {
+        if let Some(identity) = region.identity {
+            things[region.photo].push((region.tight, identity));
+        }
+    }
+    things
+}
+
 /// `-Σ log σ(label · logit) / rows` over labels ±1; label 0 leaves a pair out.
 fn pairwise(logits: Tensor<2>, labels: Tensor<2>, rows: usize) -> Tensor<1> {
     let counted = labels.clone().abs();
@@ -220,14 +270,15 @@ fn add_regions(
     texts: &mut Vec<(Identity, String)>,
     rng: &mut Rng,
 ) {
-    for (place, text, identity) in &sample.regions {
+    for (tight, text, identity) in &sample.regions {
         let place = if sample.regions.len() == 1 && rng.unit() < 0.5 {
             [0.0, 0.0, 1.0, 1.0]
         } else {
-            shake(*place, rng)
+            shake(*tight, rng)
         };
         regions.push(Region {
             place,
+            tight: *tight,
             identity: Some(*identity),
             photo,
         });
@@ -246,6 +297,7 @@ fn add_regions(
         {
             regions.push(Region {
                 place,
+                tight: place,
                 identity: None,
                 photo,
             });

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use anyhow::{Result, bail};
+use burn::lr_scheduler::module_lr_scheduler::{ModuleLearningRate, ModuleLrScheduler};
 use burn::module::{Module, ModuleVisitor, Param, ParamGroup, ParamId};
 use burn::optim::{AdamWConfig, ModuleOptimizer};
 use burn::tensor::{Device, Tensor};
@@ -24,10 +25,11 @@ pub trait Objective<M>: Sync {
     /// When a batch cannot be made.
     fn loss(&self, model: &M, batch: BatchKey) -> Result<(Tensor<1>, Vec<(String, f64)>)>;
 
-    /// Parameters left as they are in `step`, by checkpoint key.
-    fn frozen(&self, name: &str, step: u64) -> bool {
+    /// Learning rate of a parameter in `step`, by checkpoint key, as a share of the schedule's; 0 leaves it as it is
+    /// and saves its gradient.
+    fn share(&self, name: &str, step: u64) -> f64 {
         let _ = (name, step);
-        false
+        1.0
     }
 }
 
@@ -110,12 +112,11 @@ where
     let mut sums = Vec::new();
     let mut step = start;
     while step < total && !stop.load(Ordering::Relaxed) {
-        let frozen = |id: ParamId| {
-            names
-                .name_of(id)
-                .is_some_and(|name| objective.frozen(name, step))
+        let share = |id: ParamId| {
+            let name = names.name_of(id);
+            name.map_or(1.0, |name| objective.share(name, step))
         };
-        model = super::gradients::set_trainable(model, &frozen);
+        model = super::gradients::set_trainable(model, &|id| share(id) == 0.0);
         let parts = (options.shards * options.accumulate) as u64;
         let mut accumulated = burn::optim::GradientsAccumulator::new();
         for round in 0..options.accumulate {
@@ -138,7 +139,8 @@ where
         let (gradients, norm) = clip_by_global_norm(&model, accumulated.grads(), options.clip);
         let rate = options.schedule.rate(step);
         if norm.is_finite() {
-            model = optimizer.step(rate, model, gradients);
+            let rates = shared_rates(&model, rate, &share);
+            model = optimizer.step(rates, model, gradients);
             bad_steps = 0;
         } else {
             bad_steps += 1;
@@ -182,6 +184,33 @@ where
     }
     log.finish();
     Ok(model)
+}
+
+/// `rate` for all parameters but those whose share of it is another.
+fn shared_rates<M: Module>(
+    model: &M,
+    rate: f64,
+    share: &dyn Fn(ParamId) -> f64,
+) -> ModuleLearningRate {
+    struct Shares<'a>(&'a dyn Fn(ParamId) -> f64, Vec<(f64, Vec<ParamId>)>);
+    impl ModuleVisitor for Shares<'_> {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            let share = (self.0)(param.id);
+            match self.1.iter_mut().find(|(known, _)| *known == share) {
+                Some((_, ids)) => ids.push(param.id),
+                None => self.1.push((share, vec![param.id])),
+            }
+        }
+    }
+    let mut shares = Shares(share, Vec::new());
+    model.visit(&mut shares);
+    let groups = shares.1.into_iter().filter(|(share, _)| *share != 1.0);
+    let constant = ModuleLrScheduler::new(rate);
+    groups
+        .fold(constant, |all, (share, ids)| {
+            all.with_group(ParamGroup::from_ids(ids), rate * share)
+        })
+        .step()
 }
 
 /// Adds figures to sums; a figure that a part does not have does not count for it.
