@@ -4,6 +4,7 @@ pub mod batch;
 pub mod calibrate;
 pub mod connector;
 pub mod contrastive;
+pub mod local;
 pub mod looks;
 pub mod supervised;
 

@@ -146,7 +146,14 @@ impl TrainArgs {
                 };
                 build(&mut source, &device, make)?
             }
-            (None, None) => build(&mut self.random(&device), &device, make)?,
+            (None, None) => {
+                let vision = &config.vision_config;
+                let mut source = Computed {
+                    values: stages::local::start("vision_model", vision, self.seed),
+                    rest: &mut self.random(&device),
+                };
+                build(&mut source, &device, make)?
+            }
         };
         fit(
             model,

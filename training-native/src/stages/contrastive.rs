@@ -49,7 +49,7 @@ impl Student {
 }
 
 /// Weight of the patches' attributes beside the contrasts.
-const LOOKS_WEIGHT: f32 = 0.3;
+const LOOKS_WEIGHT: f32 = 0.5;
 
 /// The contrastive objective.
 #[derive(Debug)]
