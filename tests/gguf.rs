@@ -51,6 +51,8 @@ fn source(folder: &Path) -> CheckpointSource {
     })
 }
 
+/// Logits after every token of a prompt with one photo of noise, then after each of a few words alone, which are so few
+/// that they are multiplied with the blocks as they lie.
 fn logits(source: &mut CheckpointSource, device: &Device) -> Vec<f32> {
     let config = config();
     let vlm = Vlm::new(&mut ParamBuilder::new(source, device), &config).unwrap();
@@ -60,10 +62,14 @@ fn logits(source: &mut CheckpointSource, device: &Device) -> Vec<f32> {
     let mut ids: Vec<u32> = (0..9).map(|i| 40 + 13 * i).collect();
     ids.extend(vec![config.image_token_id; config.tokens_per_image()]);
     ids.extend((0..7).map(|i| 300 + 29 * i));
-    let x = vlm.embed(&[ids], Some(visual)).unwrap();
-    let [_, tokens, width] = x.dims();
-    let hidden = vlm.decoder.forward(x, None).reshape([tokens, width]);
-    pollster::block_on(read(vlm.decoder.logits(hidden))).unwrap()
+    let mut all = Vec::new();
+    for (ids, visual) in [(ids, Some(visual)), (vec![60, 77, 308, 523], None)] {
+        let x = vlm.embed(&[ids], visual).unwrap();
+        let [_, tokens, width] = x.dims();
+        let hidden = vlm.decoder.forward(x, None).reshape([tokens, width]);
+        all.extend(pollster::block_on(read(vlm.decoder.logits(hidden))).unwrap());
+    }
+    all
 }
 
 /// Largest difference, in standard deviations of `want`.
@@ -134,8 +140,8 @@ fn eight_bits_barely_move_the_logits() {
     let mut original = CheckpointSource::new(open_weights(&model()).unwrap());
     let want = logits(&mut original, &device);
     let got = logits(&mut source(converted(Dtype::Q8_0).path()), &device);
-    // Measured about 0.05 standard deviations at worst of 50,000 logits; a swapped matrix gives more than 3.
-    assert!(gap(&got, &want) < 0.25, "{}", gap(&got, &want));
+    // Measured 0.042 standard deviations at worst of 50,000 logits; a swapped matrix gives more than 1.
+    assert!(gap(&got, &want) < 0.15, "{}", gap(&got, &want));
 }
 
 #[test]

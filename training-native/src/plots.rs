@@ -224,7 +224,7 @@ mod tests {
             };
             bars(&path, "Captions", &[bar]).unwrap();
             let picture = image::open(&path).unwrap().into_rgb8();
-            let blue = |p: &&image::Rgb<u8>| p.0[2] > p.0[0] + 60;
+            let blue = |p: &&image::Rgb<u8>| p.0[2].saturating_sub(p.0[0]) > 60;
             picture.pixels().filter(blue).count()
         };
         let (low, high) = (ink(0.2), ink(0.8));

@@ -86,6 +86,9 @@ pub(crate) fn bindgen_tools() -> Result<PathBuf> {
         stage(
             &format!("wasm-bindgen-cli {version} into {}", home.display()),
             || {
+                // cargo runs there, and on a new machine it is not there yet.
+                fs::create_dir_all(&home)
+                    .with_context(|| format!("cannot create {}", home.display()))?;
                 let mut install = Command::new("cargo");
                 // Without --locked: the lock file that this version was published with no longer resolves.
                 install
@@ -98,7 +101,7 @@ pub(crate) fn bindgen_tools() -> Result<PathBuf> {
                     ])
                     .arg(&home);
                 install
-                    .current_dir(tools_dir()?)
+                    .current_dir(&home)
                     .arg("--target-dir")
                     .arg(home.join("build"));
                 loud(&mut install, "cargo must reach its registry once")?;
