@@ -19,6 +19,10 @@ mod attention_grad;
 mod flex;
 #[cfg(all(feature = "cpu", feature = "train"))]
 mod flex_attention;
+#[cfg(all(feature = "cpu", feature = "train"))]
+mod flex_product;
+#[cfg(all(feature = "cpu", feature = "train"))]
+mod flex_softmax;
 mod quant;
 
 pub use quant::{BLOCK, QuantKind, QuantMatrix};

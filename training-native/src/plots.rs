@@ -76,6 +76,7 @@ pub fn lines(path: &Path, title: &str, y_label: &str, lines: &[Line]) -> Result<
             .configure_mesh()
             .light_line_style(WHITE)
             .x_desc("step")
+            .x_label_formatter(&|step| format!("{step:.0}"))
             .y_desc(y_label)
             .label_style(("sans-serif", 15))
             .draw()?;

@@ -6,12 +6,11 @@
 
 use std::ops::Range;
 
-use macerator::{Scalar, Simd, Vector, WithSimd, vload_unaligned, vstore_unaligned};
+use macerator::{Simd, WithSimd};
 
-/// Rows of scratch are padded to this many columns: two registers of the widest processors.
-const STRIP: usize = 32;
-/// Rows one step of a product computes, so that what is loaded is used as often.
-const TILE: usize = 6;
+use super::flex_product::{Rows, Size, Weights, product};
+use super::flex_softmax::{STRIP, soften, softmax};
+
 /// Query rows whose scores are in scratch at a time.
 const ROWS: usize = 32;
 
@@ -231,46 +230,6 @@ impl WithSimd for Gradient<'_> {
     }
 }
 
-/// A matrix of weights in scratch, read along rows or along columns.
-#[derive(Clone, Copy)]
-struct Weights<'a> {
-    values: &'a [f32],
-    row: usize,
-    column: usize,
-}
-
-impl<'a> Weights<'a> {
-    fn rows(values: &'a [f32], stride: usize) -> Self {
-        Self {
-            values,
-            row: stride,
-            column: 1,
-        }
-    }
-
-    fn columns(values: &'a [f32], stride: usize) -> Self {
-        Self {
-            values,
-            row: 1,
-            column: stride,
-        }
-    }
-}
-
-/// Rows of a matrix, `stride` elements apart.
-struct Rows<T> {
-    values: T,
-    stride: usize,
-}
-
-/// Rows and columns of a product, and the length of its sums.
-#[derive(Clone, Copy)]
-struct Size {
-    rows: usize,
-    columns: usize,
-    depth: usize,
-}
-
 /// `[tokens, width]` to `[width, padded]`; the padding stays zero.
 #[inline(always)]
 fn transpose(rows: &[f32], columns: &mut [f32], width: usize, padded: usize) {
@@ -314,182 +273,5 @@ fn probabilities<S: Simd>(
     );
     for (row, scores) in rows.zip(scores.chunks_exact_mut(padded)) {
         softmax(&mut scores[..strips], sizes.seen(row), sizes.scale());
-    }
-}
-
-/// `c += w b`: `rows` rows of `columns` columns, a sum over the first `depth` rows of `b`.
-#[inline(always)]
-fn product<S: Simd>(c: Rows<&mut [f32]>, w: Weights<'_>, b: Rows<&[f32]>, size: Size) {
-    let pair = 2 * <f32 as Scalar>::lanes::<S>();
-    for column in (0..size.columns).step_by(pair) {
-        let mut row = 0;
-        while row + TILE <= size.rows {
-            tile::<S, TILE>(
-                &mut c.values[column..],
-                c.stride,
-                row,
-                w,
-                &b.values[column..],
-                b.stride,
-                size.depth,
-            );
-            row += TILE;
-        }
-        while row < size.rows {
-            tile::<S, 1>(
-                &mut c.values[column..],
-                c.stride,
-                row,
-                w,
-                &b.values[column..],
-                b.stride,
-                size.depth,
-            );
-            row += 1;
-        }
-    }
-}
-
-/// Two registers' width of `M` rows of a product.
-#[inline(always)]
-fn tile<S: Simd, const M: usize>(
-    c: &mut [f32],
-    c_stride: usize,
-    row: usize,
-    w: Weights<'_>,
-    b: &[f32],
-    b_stride: usize,
-    depth: usize,
-) {
-    let lanes = <f32 as Scalar>::lanes::<S>();
-    let zero = 0.0f32.splat::<S>();
-    let (mut low, mut high) = ([zero; M], [zero; M]);
-    for at in 0..depth {
-        let strip = &b[at * b_stride..][..2 * lanes];
-        let (left, right) = (load::<S>(strip), load::<S>(&strip[lanes..]));
-        for m in 0..M {
-            let weight = w.values[(row + m) * w.row + at * w.column].splat::<S>();
-            low[m] = weight.mul_add(left, low[m]);
-            high[m] = weight.mul_add(right, high[m]);
-        }
-    }
-    for m in 0..M {
-        let out = &mut c[(row + m) * c_stride..][..2 * lanes];
-        let sums = (load::<S>(out) + low[m], load::<S>(&out[lanes..]) + high[m]);
-        store::<S>(out, sums.0);
-        store::<S>(&mut out[lanes..], sums.1);
-    }
-}
-
-#[inline(always)]
-#[allow(
-    unsafe_code,
-    reason = "the vector crate reads through pointers; the length is checked first"
-)]
-fn load<S: Simd>(from: &[f32]) -> Vector<S, f32> {
-    assert!(from.len() >= <f32 as Scalar>::lanes::<S>());
-    // SAFETY: the slice holds a whole vector, as just asserted.
-    unsafe { vload_unaligned(from.as_ptr()) }
-}
-
-#[inline(always)]
-#[allow(
-    unsafe_code,
-    reason = "the vector crate writes through pointers; the length is checked first"
-)]
-fn store<S: Simd>(to: &mut [f32], value: Vector<S, f32>) {
-    assert!(to.len() >= <f32 as Scalar>::lanes::<S>());
-    // SAFETY: the slice holds a whole vector, as just asserted.
-    unsafe { vstore_unaligned(to.as_mut_ptr(), value) }
-}
-
-/// Softmax of `scale` times the first `seen` scores; the rest becomes zero. The slice holds whole strips.
-#[inline(always)]
-fn softmax(scores: &mut [f32], seen: usize, scale: f32) {
-    scores[seen..].fill(f32::NEG_INFINITY);
-    let mut most = [f32::NEG_INFINITY; STRIP];
-    for strip in scores.chunks_exact(STRIP) {
-        for (most, score) in most.iter_mut().zip(strip) {
-            *most = if *score > *most { *score } else { *most };
-        }
-    }
-    let most = most.iter().fold(f32::NEG_INFINITY, |a, &b| a.max(b)) * scale;
-    let mut sums = [0.0f32; STRIP];
-    for strip in scores.chunks_exact_mut(STRIP) {
-        for (sum, score) in sums.iter_mut().zip(strip) {
-            *score = exp(score.mul_add(scale, -most));
-            *sum += *score;
-        }
-    }
-    let inverse = 1.0 / sums.iter().sum::<f32>();
-    for score in scores.iter_mut() {
-        *score *= inverse;
-    }
-}
-
-/// Slopes of probabilities to slopes of scores: `p (dp - Σ p dp) scale`.
-#[inline(always)]
-fn soften(p: &[f32], slopes: &mut [f32], scale: f32) {
-    let mut sums = [0.0f32; STRIP];
-    for (p, slopes) in p.chunks_exact(STRIP).zip(slopes.chunks_exact(STRIP)) {
-        for (sum, (p, slope)) in sums.iter_mut().zip(p.iter().zip(slopes)) {
-            *sum = p.mul_add(*slope, *sum);
-        }
-    }
-    let mean = sums.iter().sum::<f32>();
-    for (p, slope) in p.iter().zip(slopes) {
-        *slope = p * (*slope - mean) * scale;
-    }
-}
-
-/// `e^x` for x <= 0 within 2 units in the last place; below the smallest normal result, 0.
-///
-/// Cephes' expf (Moshier): a power of two by the exponent's bits times a polynomial on ±ln 2 / 2.
-#[inline(always)]
-fn exp(x: f32) -> f32 {
-    const LOWEST: f32 = -87.0;
-    // Adding and taking away 1.5 * 2^23 rounds to a whole number.
-    const ROUND: f32 = 12_582_912.0;
-    let clamped = if x < LOWEST { LOWEST } else { x };
-    let raised = clamped.mul_add(std::f32::consts::LOG2_E, ROUND);
-    let power = raised - ROUND;
-    let rest = power.mul_add(-0.693_359_4, clamped);
-    let rest = power.mul_add(2.121_944_4e-4, rest);
-    let mut sum = 1.987_569_1e-4f32;
-    for term in [
-        1.398_199_9e-3,
-        8.333_452e-3,
-        4.166_579_6e-2,
-        1.666_666_5e-1,
-        0.5,
-    ] {
-        sum = sum.mul_add(rest, term);
-    }
-    let small = sum.mul_add(rest * rest, rest) + 1.0;
-    // The whole number is in the last bits already; a conversion would not be vectorised.
-    let exponent = raised
-        .to_bits()
-        .wrapping_sub(ROUND.to_bits())
-        .wrapping_add(127);
-    let value = small * f32::from_bits(exponent << 23);
-    if x < LOWEST { 0.0 } else { value }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn exp_is_the_exponential() {
-        for i in 0..8700 {
-            let x = -(i as f32) / 100.0;
-            let wanted = f64::from(x).exp();
-            let error = (f64::from(exp(x)) - wanted).abs() / wanted;
-            // Two units in the last place.
-            assert!(error < 2.4e-7, "exp({x}): off by {error:e}");
-        }
-        assert_eq!(exp(f32::NEG_INFINITY), 0.0);
-        assert_eq!(exp(-1e30), 0.0);
-        assert_eq!(exp(0.0), 1.0);
     }
 }

@@ -1,0 +1,131 @@
+//! Small matrix products of the CPU's attention, in registers: `c += w b` with `w` along rows or columns.
+
+use macerator::{Scalar, Simd, Vector, vload_unaligned, vstore_unaligned};
+
+/// Rows one step of a product computes, so that what is loaded is used as often.
+const TILE: usize = 6;
+/// A matrix of weights in scratch, read along rows or along columns.
+#[derive(Clone, Copy)]
+pub(super) struct Weights<'a> {
+    pub(super) values: &'a [f32],
+    row: usize,
+    column: usize,
+}
+
+impl<'a> Weights<'a> {
+    pub(super) fn rows(values: &'a [f32], stride: usize) -> Self {
+        Self {
+            values,
+            row: stride,
+            column: 1,
+        }
+    }
+
+    pub(super) fn columns(values: &'a [f32], stride: usize) -> Self {
+        Self {
+            values,
+            row: 1,
+            column: stride,
+        }
+    }
+}
+
+/// Rows of a matrix, `stride` elements apart.
+pub(super) struct Rows<T> {
+    pub(super) values: T,
+    pub(super) stride: usize,
+}
+
+/// Rows and columns of a product, and the length of its sums.
+#[derive(Clone, Copy)]
+pub(super) struct Size {
+    pub(super) rows: usize,
+    pub(super) columns: usize,
+    pub(super) depth: usize,
+}
+
+/// `c += w b`: `rows` rows of `columns` columns, a sum over the first `depth` rows of `b`.
+#[inline(always)]
+pub(super) fn product<S: Simd>(c: Rows<&mut [f32]>, w: Weights<'_>, b: Rows<&[f32]>, size: Size) {
+    let pair = 2 * <f32 as Scalar>::lanes::<S>();
+    for column in (0..size.columns).step_by(pair) {
+        let mut row = 0;
+        while row + TILE <= size.rows {
+            tile::<S, TILE>(
+                &mut c.values[column..],
+                c.stride,
+                row,
+                w,
+                &b.values[column..],
+                b.stride,
+                size.depth,
+            );
+            row += TILE;
+        }
+        while row < size.rows {
+            tile::<S, 1>(
+                &mut c.values[column..],
+                c.stride,
+                row,
+                w,
+                &b.values[column..],
+                b.stride,
+                size.depth,
+            );
+            row += 1;
+        }
+    }
+}
+
+/// Two registers' width of `M` rows of a product.
+#[inline(always)]
+fn tile<S: Simd, const M: usize>(
+    c: &mut [f32],
+    c_stride: usize,
+    row: usize,
+    w: Weights<'_>,
+    b: &[f32],
+    b_stride: usize,
+    depth: usize,
+) {
+    let lanes = <f32 as Scalar>::lanes::<S>();
+    let zero = 0.0f32.splat::<S>();
+    let (mut low, mut high) = ([zero; M], [zero; M]);
+    for at in 0..depth {
+        let strip = &b[at * b_stride..][..2 * lanes];
+        let (left, right) = (load::<S>(strip), load::<S>(&strip[lanes..]));
+        for m in 0..M {
+            let weight = w.values[(row + m) * w.row + at * w.column].splat::<S>();
+            low[m] = weight.mul_add(left, low[m]);
+            high[m] = weight.mul_add(right, high[m]);
+        }
+    }
+    for m in 0..M {
+        let out = &mut c[(row + m) * c_stride..][..2 * lanes];
+        let sums = (load::<S>(out) + low[m], load::<S>(&out[lanes..]) + high[m]);
+        store::<S>(out, sums.0);
+        store::<S>(&mut out[lanes..], sums.1);
+    }
+}
+
+#[inline(always)]
+#[allow(
+    unsafe_code,
+    reason = "the vector crate reads through pointers; the length is checked first"
+)]
+fn load<S: Simd>(from: &[f32]) -> Vector<S, f32> {
+    assert!(from.len() >= <f32 as Scalar>::lanes::<S>());
+    // SAFETY: the slice holds a whole vector, as just asserted.
+    unsafe { vload_unaligned(from.as_ptr()) }
+}
+
+#[inline(always)]
+#[allow(
+    unsafe_code,
+    reason = "the vector crate writes through pointers; the length is checked first"
+)]
+fn store<S: Simd>(to: &mut [f32], value: Vector<S, f32>) {
+    assert!(to.len() >= <f32 as Scalar>::lanes::<S>());
+    // SAFETY: the slice holds a whole vector, as just asserted.
+    unsafe { vstore_unaligned(to.as_mut_ptr(), value) }
+}
