@@ -14,6 +14,10 @@ use crate::ops;
 
 /// Who may look at whom.
 #[derive(Debug, Clone)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "one lives as long as a call; a box would cost an allocation a layer"
+)]
 pub enum Sight {
     /// Everyone at everyone.
     Full,

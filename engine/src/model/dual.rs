@@ -155,7 +155,7 @@ impl TextTower {
             .val()
             .select(0, ids.reshape([texts * tokens]))
             .reshape([texts, tokens, hidden]);
-        let positions = self.position_embedding.val().slice([0..tokens]);
+        let positions = self.position_embedding.val().narrow(0, 0, tokens);
         let mut x = x + positions.unsqueeze();
         for layer in &self.layers {
             x = layer.forward(x);

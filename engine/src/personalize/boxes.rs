@@ -82,9 +82,9 @@ impl Lens {
 }
 
 /// Probability a token of a box must have, on average, for the box to stand against a region elsewhere.
-const SURE: f32 = 0.5;
+const SURE: f32 = 0.9;
 /// Overlap from which a box and a region mean the same place.
-const SAME_PLACE: f32 = 0.2;
+const SAME_PLACE: f32 = 0.5;
 
 /// The model's box where it is sure or where the region is in the same place, else the region.
 ///
