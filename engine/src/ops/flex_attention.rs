@@ -1,7 +1,7 @@
 //! Attention and its gradient on the CPU, head by head and row block by row block, in scratch that fits the cache.
 //!
-//! burn's own gradient walks the whole score matrix about sixteen times, the hidden half of a causal one included.
-//! For the embedded model (heads of 32, 250 to 500 tokens) that was more than half of a training step. Here scores
+//! burn's own gradient walks the whole score matrix many times, the hidden half of a causal one included.
+//! For the embedded model (heads of 32, 250 to 500 tokens) that was about half of a training step. Here scores
 //! are computed twice (forward, backward), only as far as a row may see, and never leave the second-level cache.
 
 use std::ops::Range;

@@ -1,11 +1,12 @@
 //! `namelens train`: tokenizer, contrastive stage, supervised stage.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result, bail};
+use burn::module::Module;
 use burn::tensor::Device;
 use clap::{Args, ValueEnum};
 use namelens::device::DeviceChoice;
@@ -13,7 +14,7 @@ use namelens::stages::connector::Computed;
 use namelens::stages::contrastive::{Student, TRAINING_ONLY};
 use namelens::train::checkpoint;
 use namelens::train::schedule::Schedule;
-use namelens::train::{FitOptions, fit};
+use namelens::train::{FitOptions, Objective, fit};
 use namelens::{bundle, presets, stages, tokenizer};
 use namelens_engine::image::ImageProcessor;
 use namelens_engine::model::checkpoint::{CheckpointSource, Overlay};
@@ -155,16 +156,7 @@ impl TrainArgs {
                 build(&mut source, &device, make)?
             }
         };
-        fit(
-            model,
-            &names,
-            &objective,
-            &self.options(),
-            &dir,
-            &device,
-            &*stop_on_ctrl_c()?,
-        )?;
-        Ok(())
+        self.fit(model, &names, &objective, &dir, &device)
     }
 
     fn supervised(&self) -> Result<()> {
@@ -211,22 +203,27 @@ impl TrainArgs {
                 build(&mut Computed { values, rest }, &device, make)?
             }
         };
-        fit(
-            model,
-            &names,
-            &objective,
-            &self.options(),
-            &dir,
-            &device,
-            &*stop_on_ctrl_c()?,
-        )?;
+        self.fit(model, &names, &objective, &dir, &device)
+    }
+
+    /// Trains until the end or Ctrl-C.
+    fn fit<M: Module + Clone + Send + Sync>(
+        &self,
+        model: M,
+        names: &ParamNames,
+        objective: &impl Objective<M>,
+        dir: &Path,
+        device: &Device,
+    ) -> Result<()> {
+        let stop = stop_on_ctrl_c()?;
+        fit(model, names, objective, &self.options(), dir, device, &stop)?;
         Ok(())
     }
 
     /// Where the connector starts behind the tower of the contrastive checkpoint `tower`.
     fn connector_start(
         &self,
-        tower: &std::path::Path,
+        tower: &Path,
         config: &VlmConfig,
         processor: &ImageProcessor,
     ) -> Result<HashMap<String, Vec<f32>>> {
@@ -252,7 +249,7 @@ impl TrainArgs {
         RandomSource
     }
 
-    fn resumed(&self, dir: &std::path::Path) -> Result<Option<CheckpointSource>> {
+    fn resumed(&self, dir: &Path) -> Result<Option<CheckpointSource>> {
         let latest = checkpoint::latest(dir);
         if !latest.exists() {
             return Ok(None);

@@ -1,7 +1,7 @@
 //! Where the connector starts: visual tokens centred, uncorrelated, and of the size of word embeddings.
 //!
 //! Patch features of a contrastive tower all point one way: over Playroom photos half of their variance lies along a
-//! single direction, and the attributes of a thing along directions a hundred times weaker. A decoder that starts
+//! single direction. A decoder that starts
 //! behind a random projection of such features learns to speak long before it learns to look. Whitening needs no new
 //! part: the mean goes into the bias of the tower's last norm, the rest into the projection.
 

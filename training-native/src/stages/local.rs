@@ -15,7 +15,7 @@ use playroom::Rng;
 /// Channels that carry positions: cosine and sine of row and column in eight frequencies.
 const CHANNELS: usize = 4 * FREQUENCIES;
 const FREQUENCIES: usize = 8;
-/// Factor on queries and on keys: with it a head of 32 gives its patch nine tenths of its attention.
+/// Factor on queries and on keys: by the scores of a head of 32, most of its attention goes to its patch.
 const SHARPNESS: f32 = 2.0;
 /// Where the heads of the first layers look: row and column.
 const OFFSETS: [[(i32, i32); 4]; 3] = [

@@ -46,8 +46,8 @@ struct Encoded {
 /// Share of the learning rate for the tower, which has learned to see already.
 const VISION_SHARE: f64 = 0.2;
 /// Share of the learning rate for the connector. Its 512 inputs vary together, so one step of Adam, in which every
-/// weight moves as far, moves its outputs some hundred times farther than those of another layer: at the full rate
-/// the whitened start is gone within twenty steps, and visual tokens end up on a line.
+/// weight moves as far, moves its outputs, by estimate, a hundred times farther than those of another layer: at the full rate
+/// visual tokens were found on a line after some thousand steps.
 const CONNECTOR_SHARE: f64 = 0.02;
 /// Weight of [`Supervised::sight_loss`] beside the loss of the answers.
 const SIGHT_WEIGHT: f32 = 0.5;
