@@ -3,20 +3,24 @@
 //! | operation | wgpu with WGSL | flex (CPU) | anything else |
 //! |---|---|---|---|
 //! | [`attention_decode`] | kernel | plain | plain |
-//! | [`attention`] with gradients | plain | loops, forward and back | plain |
+//! | [`attention`], [`gelu`], [`silu`] with gradients | plain | loops, forward and back | plain |
 //! | [`quant_matvec`], [`quant_linear`] | kernel | loops over the blocks | plain |
 //! | [`cosine_top_k`] | kernels | loops over the index | plain |
 //! | [`pairwise_iou`], [`nms`] | kernel | plain | plain |
 //!
-//! The plain bodies ([`mod@reference`]) are what the fast paths are tested against. All but [`attention`]
-//! run without gradients: tensors of an autodiff device are taken off their graph, and so are results.
+//! The plain bodies ([`mod@reference`]) are what the fast paths are tested against. All but those of
+//! the second line run without gradients: tensors of an autodiff device are taken off their graph, and so are results.
 
 pub mod reference;
 
 #[cfg(all(feature = "cpu", feature = "train"))]
+mod activation_grad;
+#[cfg(all(feature = "cpu", feature = "train"))]
 mod attention_grad;
 #[cfg(feature = "cpu")]
 mod flex;
+#[cfg(all(feature = "cpu", feature = "train"))]
+mod flex_activation;
 #[cfg(all(feature = "cpu", feature = "train"))]
 mod flex_attention;
 #[cfg(all(feature = "cpu", feature = "train"))]
@@ -32,7 +36,7 @@ use crate::kernels;
 #[cfg(feature = "cpu")]
 use burn::backend::DispatchDevice;
 use burn::tensor::ops::AttentionModuleOptions;
-use burn::tensor::{DType, Device, Int, Tensor, module};
+use burn::tensor::{DType, Device, Int, Tensor, activation, module};
 
 /// Rows of activations up to which reading the blocks beats unpacking the matrix once.
 const MAX_MATVEC_ROWS: usize = 8;
@@ -48,19 +52,32 @@ pub fn attention(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, causal: bool) -> Tens
     assert_eq!(q.dims(), k.dims(), "attention: queries and keys");
     assert_eq!(k.dims(), v.dims(), "attention: keys and values");
     #[cfg(all(feature = "cpu", feature = "train"))]
-    {
-        let device = q.device();
-        // Without gradients burn's own is as good, and it spreads over the cores.
-        let trains = device.is_autodiff() && on_flex(&device.inner(), q.dtype());
-        if trains && attention_grad::supported(q.dims()[3]) {
-            return attention_grad::attention(q, k, v, causal);
-        }
+    if trains_on_flex(&q) && attention_grad::supported(q.dims()[3]) {
+        return attention_grad::attention(q, k, v, causal);
     }
     let options = AttentionModuleOptions {
         is_causal: causal,
         ..Default::default()
     };
     module::attention(q, k, v, None, None, options)
+}
+
+/// `x Φ(x)`, the exact GELU (Hendrycks and Gimpel, arXiv 1606.08415).
+pub fn gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    #[cfg(all(feature = "cpu", feature = "train"))]
+    if trains_on_flex(&x) {
+        return activation_grad::activate(x, flex_activation::Kind::Gelu);
+    }
+    activation::gelu(x)
+}
+
+/// `x sigmoid(x)` (the same paper).
+pub fn silu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    #[cfg(all(feature = "cpu", feature = "train"))]
+    if trains_on_flex(&x) {
+        return activation_grad::activate(x, flex_activation::Kind::Silu);
+    }
+    activation::silu(x)
 }
 
 /// Attention of one query position over the key/value cache.
@@ -262,4 +279,11 @@ fn on_kernels(device: &Device, dtypes: &[DType]) -> bool {
 #[cfg(feature = "cpu")]
 fn on_flex(device: &Device, dtype: DType) -> bool {
     dtype == DType::F32 && matches!(device.as_dispatch(), DispatchDevice::Flex(_))
+}
+
+/// Whether gradients will be asked for on the CPU. Without them burn's own loops are as good, and spread over the cores.
+#[cfg(all(feature = "cpu", feature = "train"))]
+fn trains_on_flex<const D: usize>(x: &Tensor<D>) -> bool {
+    let device = x.device();
+    device.is_autodiff() && on_flex(&device.inner(), x.dtype())
 }

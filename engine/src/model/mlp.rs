@@ -6,7 +6,7 @@ use burn::tensor::{Tensor, activation};
 use super::config::Activation;
 use super::linear::Linear;
 use super::params::ParamBuilder;
-use crate::Result;
+use crate::{Result, ops};
 
 /// `fc2(act(fc1(x)))`.
 #[derive(Module, Debug)]
@@ -79,8 +79,8 @@ impl GatedMlp {
 
 fn activate<const D: usize>(x: Tensor<D>, act: Activation) -> Tensor<D> {
     match act {
-        Activation::Gelu => activation::gelu(x),
+        Activation::Gelu => ops::gelu(x),
         Activation::GeluPytorchTanh => activation::gelu_approximate(x),
-        Activation::Silu => activation::silu(x),
+        Activation::Silu => ops::silu(x),
     }
 }

@@ -45,7 +45,7 @@ pub(super) fn soften(p: &[f32], slopes: &mut [f32], scale: f32) {
 ///
 /// Cephes' expf (Moshier): a power of two by the exponent's bits times a polynomial on ±ln 2 / 2.
 #[inline(always)]
-fn exp(x: f32) -> f32 {
+pub(super) fn exp(x: f32) -> f32 {
     const LOWEST: f32 = -87.0;
     // Adding and taking away 1.5 * 2^23 rounds to a whole number.
     const ROUND: f32 = 12_582_912.0;
