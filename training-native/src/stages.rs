@@ -1,11 +1,14 @@
 //! The stages of training from scratch: contrastive (dual encoder), then supervised (captioner).
 
+pub mod alike;
 pub mod batch;
 pub mod calibrate;
 pub mod connector;
 pub mod contrastive;
 pub mod local;
 pub mod looks;
+mod regions;
+pub(crate) mod sights;
 pub mod supervised;
 
 use playroom::{SampleOptions, Split};

@@ -4,6 +4,7 @@ pub mod checkpoint;
 pub mod fit;
 pub mod gradients;
 pub mod log;
+pub mod optimizer;
 pub mod schedule;
 pub mod tensorboard;
 

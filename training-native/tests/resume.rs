@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use burn::tensor::{Device, Tensor};
 use namelens::stages::contrastive::{Contrastive, Student};
 use namelens::train::fit::BatchKey;
+use namelens::train::optimizer::Rule;
 use namelens::train::schedule::Schedule;
 use namelens::train::{FitOptions, Objective, checkpoint, fit};
 use namelens::{bundle, presets};
@@ -62,6 +63,7 @@ fn config() -> DualConfig {
 fn options() -> FitOptions {
     FitOptions {
         seed: 5,
+        rule: Rule::Muon,
         schedule: Schedule {
             peak: 1e-2,
             warmup: 2,

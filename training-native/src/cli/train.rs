@@ -1,6 +1,7 @@
 //! `namelens train`: tokenizer, contrastive stage, supervised stage.
 
-use std::collections::HashMap;
+mod start;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,16 +14,12 @@ use namelens::device::DeviceChoice;
 use namelens::stages::connector::Computed;
 use namelens::stages::contrastive::{Student, TRAINING_ONLY};
 use namelens::train::checkpoint;
+use namelens::train::optimizer::Rule;
 use namelens::train::schedule::Schedule;
 use namelens::train::{FitOptions, Objective, fit};
 use namelens::{bundle, presets, stages, tokenizer};
-use namelens_engine::image::ImageProcessor;
 use namelens_engine::model::checkpoint::{CheckpointSource, Overlay};
-use namelens_engine::model::config::VlmConfig;
-use namelens_engine::model::params::{
-    Init, ParamBuilder, ParamNames, ParamSource, RandomSource, Values,
-};
-use namelens_engine::model::vision::VisionTower;
+use namelens_engine::model::params::{ParamBuilder, ParamNames, RandomSource};
 use namelens_engine::model::vlm::Vlm;
 use namelens_engine::text::Tokenizer;
 
@@ -62,6 +59,9 @@ pub(super) struct TrainArgs {
     /// Updates in all, also when resuming.
     #[arg(long, default_value_t = 4000)]
     steps: u64,
+    /// How gradients become updates.
+    #[arg(long, value_enum, default_value = "muon")]
+    optimizer: Rule,
     /// Highest learning rate.
     #[arg(long, default_value_t = 1.5e-3)]
     lr: f64,
@@ -135,8 +135,8 @@ impl TrainArgs {
             device: device.clone(),
         };
         let make = |p: &mut ParamBuilder<'_>| Student::new(p, &config);
-        let (model, names) = match (self.resumed(&dir)?, &self.from) {
-            (Some(mut source), _) => build(&mut source, &device, make)?,
+        let (model, names) = match (start::resumed(&dir)?, &self.from) {
+            (Some(mut source), _) => start::build(&mut source, &device, make)?,
             (None, Some(bundle)) => {
                 let mut source = Overlay {
                     first: CheckpointSource::new(bundle::open_weights(&bundle.join("retriever"))?),
@@ -145,7 +145,7 @@ impl TrainArgs {
                     },
                     rest: &mut self.random(&device),
                 };
-                build(&mut source, &device, make)?
+                start::build(&mut source, &device, make)?
             }
             (None, None) => {
                 let vision = &config.vision_config;
@@ -153,7 +153,7 @@ impl TrainArgs {
                     values: stages::local::start("vision_model", vision, self.seed),
                     rest: &mut self.random(&device),
                 };
-                build(&mut source, &device, make)?
+                start::build(&mut source, &device, make)?
             }
         };
         self.fit(model, &names, &objective, &dir, &device)
@@ -174,11 +174,11 @@ impl TrainArgs {
             device: device.clone(),
         };
         let make = |p: &mut ParamBuilder<'_>| Vlm::new(p, &config);
-        let (model, names) = match (self.resumed(&dir)?, &self.from) {
-            (Some(mut source), _) => build(&mut source, &device, make)?,
+        let (model, names) = match (start::resumed(&dir)?, &self.from) {
+            (Some(mut source), _) => start::build(&mut source, &device, make)?,
             (None, Some(bundle)) => {
                 let mut source = CheckpointSource::new(bundle::open_weights(bundle)?);
-                build(&mut source, &device, make)?
+                start::build(&mut source, &device, make)?
             }
             (None, None) => {
                 let tower = checkpoint::latest(&self.run.join("contrastive"));
@@ -189,7 +189,16 @@ impl TrainArgs {
                         self.run.display()
                     );
                 }
-                let values = self.connector_start(&tower, &config, &objective.processor)?;
+                let mut values = start::connector(
+                    &tower,
+                    &config,
+                    &objective.processor,
+                    self.seed,
+                    &self.device.open()?,
+                )?;
+                let decoder =
+                    stages::alike::start("model.text_model", &config.text_config, self.seed);
+                values.extend(decoder);
                 let mut rest = Overlay {
                     first: CheckpointSource::new(bundle::open_weights(&tower)?),
                     name_in_first: |name| {
@@ -200,7 +209,7 @@ impl TrainArgs {
                     rest: &mut self.random(&device),
                 };
                 let rest = &mut rest;
-                build(&mut Computed { values, rest }, &device, make)?
+                start::build(&mut Computed { values, rest }, &device, make)?
             }
         };
         self.fit(model, &names, &objective, &dir, &device)
@@ -220,46 +229,16 @@ impl TrainArgs {
         Ok(())
     }
 
-    /// Where the connector starts behind the tower of the contrastive checkpoint `tower`.
-    fn connector_start(
-        &self,
-        tower: &Path,
-        config: &VlmConfig,
-        processor: &ImageProcessor,
-    ) -> Result<HashMap<String, Vec<f32>>> {
-        let device = self.device.open()?;
-        let mut source = CheckpointSource::new(bundle::open_weights(tower)?);
-        let width = config.vision_config.hidden_size;
-        let bias = Init::Constant(0.0);
-        let Values::Host(bias) =
-            source.values("vision_model.post_layernorm.bias", &[width], bias)?
-        else {
-            bail!("{} holds no values", tower.display());
-        };
-        let mut source = CheckpointSource::new(bundle::open_weights(tower)?);
-        let (tower, _) = build(&mut source, &device, |p| {
-            VisionTower::new(p, "vision_model", &config.vision_config)
-        })?;
-        stages::connector::whitened(&tower, &bias, config, processor, self.seed, &device)
-    }
-
     /// Seeds the device and draws initial weights on it.
     fn random(&self, device: &Device) -> RandomSource {
         device.seed(self.seed);
         RandomSource
     }
 
-    fn resumed(&self, dir: &Path) -> Result<Option<CheckpointSource>> {
-        let latest = checkpoint::latest(dir);
-        if !latest.exists() {
-            return Ok(None);
-        }
-        Ok(Some(CheckpointSource::new(bundle::open_weights(&latest)?)))
-    }
-
     fn options(&self) -> FitOptions {
         FitOptions {
             seed: self.seed,
+            rule: self.optimizer,
             schedule: Schedule {
                 peak: self.lr,
                 warmup: self.warmup,
@@ -274,16 +253,6 @@ impl TrainArgs {
             save_every: self.save_every,
         }
     }
-}
-
-fn build<M>(
-    source: &mut dyn namelens_engine::model::params::ParamSource,
-    device: &Device,
-    make: impl FnOnce(&mut ParamBuilder<'_>) -> namelens_engine::Result<M>,
-) -> Result<(M, ParamNames)> {
-    let mut builder = ParamBuilder::new(source, device);
-    let model = make(&mut builder)?;
-    Ok((model, builder.into_names()))
 }
 
 fn stop_on_ctrl_c() -> Result<Arc<AtomicBool>> {

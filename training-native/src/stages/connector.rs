@@ -4,6 +4,10 @@
 //! single direction. A decoder that starts
 //! behind a random projection of such features learns to speak long before it learns to look. Whitening needs no new
 //! part: the mean goes into the bias of the tower's last norm, the rest into the projection.
+//!
+//! Whitening alone drowns what a patch knows of its thing in what it knows of its pixels: behind it a linear probe read
+//! the category off a token in 53 of 100 cases and the colour in 75, before it in 70 and 97. So most of a token is what
+//! the heads of the contrastive stage ([`super::looks`]) read off the patches, and the rest is everything.
 
 use std::collections::HashMap;
 
@@ -23,8 +27,11 @@ use super::supervised::photos_in_order;
 const SAMPLES: u64 = 64;
 /// Share of the mean variance below which a direction counts as noise.
 const NOISE_FLOOR: f32 = 0.01;
-/// Standard deviation of a visual token's elements: a few times that of a word's, as layers add to both.
-const VISUAL_STD: f32 = 0.2;
+/// Share of a token's variance that is what the heads read.
+const TOLD: f32 = 0.75;
+/// Standard deviation of a visual token's elements. A layer adds up to several units to each element; at 0.2 to 0.4,
+/// the size of words, tokens were 9 parts of what layer 0 adds to all alike and 1 part of what they show.
+const VISUAL_STD: f32 = 4.0;
 /// Every round multiplies the smallest eigenvalue by up to 2.25; 5e4 to one is the worst the floor leaves.
 const NEWTON_SCHULZ_ROUNDS: usize = 24;
 
@@ -60,13 +67,15 @@ impl ParamSource for Computed<'_> {
     }
 }
 
-/// The projection of the connector and the bias of the last norm of `tower`, under the captioner's names.
+/// The projection of the connector and the bias of the last norm of `tower`, under the captioner's names. `readers`
+/// `[R, hidden]` are the heads that read attributes off patches.
 ///
 /// # Errors
 /// When photos cannot be processed or read back.
 pub fn whitened(
     tower: &VisionTower,
     norm_bias: &[f32],
+    readers: Tensor<2>,
     config: &VlmConfig,
     processor: &ImageProcessor,
     seed: u64,
@@ -81,24 +90,34 @@ pub fn whitened(
     let wide = width * config.scale_factor * config.scale_factor;
     let rows = folded.dims()[0] * folded.dims()[1];
     let folded = folded.reshape([rows, wide]);
-    let covariance = folded.clone().transpose().matmul(folded.clone()) / rows as f32;
-    let whitening = inverse_root(covariance);
     device.seed(seed);
-    let mixing = Tensor::<2>::random(
-        [config.text_config.hidden_size, wide],
-        Distribution::Normal(0.0, (1.0 / wide as f64).sqrt()),
-        device,
-    );
-    let projection = mixing.matmul(whitening);
-    let tokens = folded.matmul(projection.clone().transpose());
-    let size = tokens.square().mean().sqrt().into_scalar::<f32>();
+    let tokens = config.text_config.hidden_size;
+    // What the patches of a square say on average.
+    let patches = config.scale_factor * config.scale_factor;
+    let said = Tensor::cat(vec![readers; patches], 1) / patches as f32;
+    let told = white(&folded, said, tokens) * (VISUAL_STD * TOLD.sqrt());
+    let all = Tensor::<2>::eye(wide, device);
+    let rest = white(&folded, all, tokens) * (VISUAL_STD * (1.0 - TOLD).sqrt());
     Ok(HashMap::from([
         (
             "model.connector.modality_projection.proj.weight".to_owned(),
-            values(projection * (VISUAL_STD / size))?,
+            values(told + rest)?,
         ),
         ("model.vision_model.post_layernorm.bias".to_owned(), bias),
     ]))
+}
+
+/// A map of `features` `[N, W]` to `outputs` uncorrelated numbers of variance 1 that know `said` `[R, W]` of them.
+fn white(features: &Tensor<2>, said: Tensor<2>, outputs: usize) -> Tensor<2> {
+    let (device, [count, _], [known, _]) = (features.device(), features.dims(), said.dims());
+    let heard = features.clone().matmul(said.clone().transpose());
+    let covariance = heard.clone().transpose().matmul(heard) / count as f32;
+    let spread = Distribution::Normal(0.0, (1.0 / known as f64).sqrt());
+    let mixing = Tensor::<2>::random([outputs, known], spread, &device);
+    let map = mixing.matmul(inverse_root(covariance)).matmul(said);
+    let size = features.clone().matmul(map.clone().transpose());
+    let size = size.square().mean().sqrt().reshape([1, 1]);
+    map / size
 }
 
 /// Patch features `[N, P, hidden]` of references and scenes of the training split.

@@ -14,10 +14,11 @@ use namelens_engine::model::dual::DualEncoder;
 use namelens_engine::model::linear::Linear;
 use namelens_engine::model::params::ParamBuilder;
 use namelens_engine::text::Tokenizer;
-use playroom::{Identity, RegionSample, Rng, Split};
+use playroom::{Identity, Rng, Split};
 
 use super::batch::{indices, padded_ids, pixels, region_mask};
 use super::looks;
+use super::regions::{self, Region};
 use crate::presets::TEXT_LEN;
 use crate::train::Objective;
 use crate::train::fit::BatchKey;
@@ -29,13 +30,15 @@ pub struct Student {
     pub dual: DualEncoder,
     /// Reads attributes off patches; see [`looks`].
     looks: Linear,
+    /// Reads the reach of a thing off patches.
+    edges: Linear,
 }
 
 /// Prefix of parameters that no bundle holds.
 pub const TRAINING_ONLY: &str = "training.";
 
 impl Student {
-    /// Builds the encoder, and `training.looks`.
+    /// Builds the encoder, `training.looks` and `training.edges`.
     ///
     /// # Errors
     /// When the source lacks a tensor.
@@ -44,6 +47,7 @@ impl Student {
         Ok(Self {
             dual: DualEncoder::new(p, config)?,
             looks: Linear::new(p, "training.looks", width, looks::CLASSES, true)?,
+            edges: Linear::new(p, "training.edges", width, looks::EDGES, true)?,
         })
     }
 }
@@ -68,15 +72,6 @@ pub struct Contrastive {
     pub device: Device,
 }
 
-/// One region: where, what it is (nothing: background), and the photo it is of.
-struct Region {
-    place: [f32; 4],
-    /// The box of the thing itself.
-    tight: [f32; 4],
-    identity: Option<Identity>,
-    photo: usize,
-}
-
 impl Objective<Student> for Contrastive {
     fn loss(&self, student: &Student, batch: BatchKey) -> Result<(Tensor<1>, Vec<(String, f64)>)> {
         let model = &student.dual;
@@ -90,7 +85,7 @@ impl Objective<Student> for Contrastive {
             let side = [96, 96, 128, 192][rng.below(4)];
             let (a, b) = playroom::pair(seed, Split::Train, side);
             for sample in [a, b] {
-                add_regions(&sample, photos.len(), &mut regions, &mut texts, &mut rng);
+                regions::add(&sample, photos.len(), &mut regions, &mut texts, &mut rng);
                 photos.push(sample.photo);
             }
         }
@@ -98,8 +93,10 @@ impl Objective<Student> for Contrastive {
         let patches = model
             .vision
             .forward(pixels(&self.processor, &seen, &self.device)?);
-        let truth = looks::truth(&regions_by_photo(&regions, photos.len()), self.grid);
+        let truth = looks::truth(&regions::by_photo(&regions, photos.len()), self.grid);
         let (with_looks, mut figures) = looks::loss(&student.looks, &patches, &truth, &self.device);
+        let (with_edges, distance) =
+            looks::edge_loss(&student.edges, &patches, &truth, &self.device);
         let embedded = self.embed(model, patches, &regions, photos.len());
         let rows = self.encode_texts(&texts)?;
         let ids = padded_ids(&rows, Some(TEXT_LEN), self.pad, &self.device);
@@ -107,13 +104,14 @@ impl Objective<Student> for Contrastive {
         let (with_text, text_accuracy) = self.text_loss(model, &embedded, text, &regions, &texts);
         let (with_regions, region_accuracy) = self.region_loss(model, embedded, &regions);
         figures.extend([
+            ("edge_error".into(), distance),
             ("loss_text".into(), scalar(&with_text)),
             ("loss_region".into(), scalar(&with_regions)),
             ("text_top1".into(), text_accuracy),
             ("region_top1".into(), region_accuracy),
         ]);
         Ok((
-            with_text + with_regions + with_looks * LOOKS_WEIGHT,
+            with_text + with_regions + (with_looks + with_edges) * LOOKS_WEIGHT,
             figures,
         ))
     }
@@ -214,17 +212,6 @@ impl Contrastive {
     }
 }
 
-/// The things of each photo and where they are.
-fn regions_by_photo(regions: &[Region], photos: usize) -> Vec<Vec<([f32; 4], Identity)>> {
-    let mut things = vec![Vec::new(); photos];
-    for region in regions {
-        if let Some(identity) = region.identity {
-            things[region.photo].push((region.tight, identity));
-        }
-    }
-    things
-}
-
 /// `-Σ log σ(label · logit) / rows` over labels ±1; label 0 leaves a pair out.
 fn pairwise(logits: Tensor<2>, labels: Tensor<2>, rows: usize) -> Tensor<1> {
     let counted = labels.clone().abs();
@@ -260,68 +247,4 @@ fn top1(
 
 fn scalar(loss: &Tensor<1>) -> f64 {
     f64::from(loss.clone().into_scalar::<f32>())
-}
-
-/// The things of a photo with shaken boxes, one stretch of background, and the texts not yet known.
-fn add_regions(
-    sample: &RegionSample,
-    photo: usize,
-    regions: &mut Vec<Region>,
-    texts: &mut Vec<(Identity, String)>,
-    rng: &mut Rng,
-) {
-    for (tight, text, identity) in &sample.regions {
-        let place = if sample.regions.len() == 1 && rng.unit() < 0.5 {
-            [0.0, 0.0, 1.0, 1.0]
-        } else {
-            shake(*tight, rng)
-        };
-        regions.push(Region {
-            place,
-            tight: *tight,
-            identity: Some(*identity),
-            photo,
-        });
-        if !texts.iter().any(|(known, _)| known == identity) {
-            texts.push((*identity, text.clone()));
-        }
-    }
-    for _ in 0..8 {
-        let side = 0.2 + 0.25 * rng.unit();
-        let (x, y) = (rng.unit() * (1.0 - side), rng.unit() * (1.0 - side));
-        let place = [x, y, x + side, y + side];
-        if sample
-            .regions
-            .iter()
-            .all(|(other, ..)| overlap(place, *other) < 0.1)
-        {
-            regions.push(Region {
-                place,
-                tight: place,
-                identity: None,
-                photo,
-            });
-            return;
-        }
-    }
-}
-
-/// Moves every edge by up to 12 % of the size, as a window of a search grid would miss it.
-fn shake([x0, y0, x1, y1]: [f32; 4], rng: &mut Rng) -> [f32; 4] {
-    let (w, h) = (x1 - x0, y1 - y0);
-    let mut jitter = |size: f32| (rng.unit() - 0.5) * 0.24 * size;
-    [
-        (x0 + jitter(w)).max(0.0),
-        (y0 + jitter(h)).max(0.0),
-        (x1 + jitter(w)).min(1.0),
-        (y1 + jitter(h)).min(1.0),
-    ]
-}
-
-/// Intersection as a fraction of the smaller box.
-fn overlap(a: [f32; 4], b: [f32; 4]) -> f32 {
-    let w = (a[2].min(b[2]) - a[0].max(b[0])).max(0.0);
-    let h = (a[3].min(b[3]) - a[1].max(b[1])).max(0.0);
-    let area = |r: [f32; 4]| (r[2] - r[0]) * (r[3] - r[1]);
-    w * h / area(a).min(area(b)).max(1e-6)
 }

@@ -121,7 +121,7 @@ fn reserved(rows: usize, columns: usize, rng: &mut Rng) -> Vec<f32> {
 }
 
 /// A standard normal number (Box and Muller).
-fn normal(rng: &mut Rng) -> f32 {
+pub(super) fn normal(rng: &mut Rng) -> f32 {
     let (a, b) = (rng.unit().max(1e-7), rng.unit());
     (-2.0 * a.ln()).sqrt() * (TAU * b).cos()
 }

@@ -8,8 +8,9 @@ use namelens_engine::personalize::prompt::{self, Exchange, PromptConcept, Prompt
 use namelens_engine::text::{ChatEncoder, Message, Part};
 use playroom::{Rgb, Rng, Sample, SampleOptions, Split, Task, Turn};
 
+use super::alike;
 use super::batch::{indices, pixels};
-use super::looks;
+use super::sights::{self, Sight, Sights};
 use crate::train::Objective;
 use crate::train::fit::BatchKey;
 
@@ -39,8 +40,8 @@ struct Encoded {
     learn: Vec<bool>,
     /// Turn each token belongs to, for figures by task.
     tasks: Vec<Task>,
-    /// Places of the photo's visual tokens, and what each should call to mind.
-    sights: Vec<(usize, u32)>,
+    /// Visual tokens and what each should call to mind.
+    sights: Sights,
 }
 
 /// Share of the learning rate for the tower, which has learned to see already.
@@ -49,8 +50,15 @@ const VISION_SHARE: f64 = 0.2;
 /// weight moves as far, moves its outputs, by estimate, a hundred times farther than those of another layer: at the full rate
 /// visual tokens were found on a line after some thousand steps.
 const CONNECTOR_SHARE: f64 = 0.02;
-/// Weight of [`Supervised::sight_loss`] beside the loss of the answers.
-const SIGHT_WEIGHT: f32 = 0.5;
+/// Share of the learning rate for the attention of layers that start as [`alike`] makes them: what they are good for
+/// shows only once names are spread over the references, and by then the full rate had worn them away.
+const ALIKE_SHARE: f64 = 0.1;
+/// Step from which these layers learn as the others do.
+const ALIKE_UNTIL: u64 = 500;
+/// Share of the learning rate for the other parameters of layers: at the full rate layers outgrow what they read.
+const DECODER_SHARE: f64 = 0.5;
+/// Weight of [`sights::loss`] beside the loss of the answers.
+const SIGHT_WEIGHT: f32 = 1.0;
 
 impl Objective<Vlm> for Supervised {
     fn loss(&self, model: &Vlm, batch: BatchKey) -> Result<(Tensor<1>, Vec<(String, f64)>)> {
@@ -76,12 +84,36 @@ impl Objective<Vlm> for Supervised {
                 row
             })
             .collect();
-        let x = model.embed(&rows, Some(images))?;
-        let hidden = model.decoder.forward(x, None);
-        let (sights, naming) = self.sight_loss(model, &hidden, &chats, width);
+        let mut x = model.embed(&rows, Some(images))?;
+        let asked = |which: fn(&Sights) -> &[Sight]| -> Vec<&[Sight]> {
+            chats.iter().map(|chat| which(&chat.sights)).collect()
+        };
+        let decoder = &model.decoder;
+        let mut dense = Vec::new();
+        for layer in 0..decoder.depth() {
+            let asked = match layer {
+                _ if layer == alike::LAYERS.start => Some(asked(|sights| &sights.references)),
+                _ if layer == alike::LAYERS.end => Some(asked(|sights| &sights.photo)),
+                _ => None,
+            };
+            if let Some(asked) = asked {
+                dense.push(sights::loss(
+                    model,
+                    &decoder.finish(x.clone()),
+                    &asked,
+                    width,
+                ));
+            }
+            x = decoder.layer(layer, x, None);
+        }
+        let hidden = decoder.finish(x);
         let (answers, mut figures) = self.cross_entropy(model, hidden, &chats, width);
-        figures.push(("acc/Sight".into(), naming));
-        Ok((answers + sights * SIGHT_WEIGHT, figures))
+        let mut loss = answers;
+        for (sights, shares) in dense {
+            loss = loss + sights * SIGHT_WEIGHT;
+            figures.extend(shares);
+        }
+        Ok((loss, figures))
     }
 
     fn share(&self, name: &str, step: u64) -> f64 {
@@ -93,6 +125,10 @@ impl Objective<Vlm> for Supervised {
             }
         } else if name.starts_with("model.connector") {
             CONNECTOR_SHARE
+        } else if step < ALIKE_UNTIL && name.contains(".self_attn.") && alike::has(name) {
+            ALIKE_SHARE
+        } else if name.contains(".layers.") {
+            DECODER_SHARE
         } else {
             1.0
         }
@@ -139,88 +175,13 @@ impl Supervised {
                 task
             })
             .collect();
-        let sights = self.sights(sample, &ids)?;
+        let sights = sights::find(&self.chat, sample, &ids)?;
         Ok(Encoded {
             ids,
             learn,
             tasks,
             sights,
         })
-    }
-
-    /// Visual tokens of the photo that lie on things, each with the first token of the name, or of the category
-    /// where nobody gave a name; and as many on no thing, with the token that ends a turn.
-    fn sights(&self, sample: &Sample, ids: &[u32]) -> Result<Vec<(usize, u32)>> {
-        let tokenizer = self.chat.tokenizer();
-        let image = self.chat.image_token();
-        let places: Vec<usize> = (0..ids.len()).filter(|&at| ids[at] == image).collect();
-        // The photo comes last, after the references.
-        let photo = &places[places.len() - places.len() / (sample.concepts.len() + 1)..];
-        let side = photo.len().isqrt();
-        let mut words = Vec::with_capacity(sample.things.len());
-        for thing in &sample.things {
-            let word = match thing.concept {
-                Some(concept) => format!("<{}>", sample.concepts[concept].name),
-                None => format!("< {}", thing.identity.category.word()),
-            };
-            words.push(tokenizer.encode(&word, false)?.get(1).copied());
-        }
-        let boxes: Vec<[f32; 4]> = sample.things.iter().map(|thing| thing.box_px).collect();
-        let (mut on, mut off) = (Vec::new(), Vec::new());
-        for (cell, &at) in photo.iter().enumerate() {
-            match looks::thing_at(&boxes, cell, side).and_then(|thing| words[thing]) {
-                Some(word) => on.push((at, word)),
-                None => off.push((at, self.chat.end_of_turn())),
-            }
-        }
-        // Spread over the photo, not its first rows.
-        let wanted = on.len().min(off.len());
-        on.extend((0..wanted).map(|i| off[i * off.len() / wanted]));
-        Ok(on)
-    }
-
-    /// What the photo's visual tokens call to mind, read out by the language head; returns the loss and the share
-    /// that is right.
-    ///
-    /// An answer must go from the question to the photo, from there to a reference that looks alike, and from there
-    /// to a name. From answers alone a small model finds this way late; here each patch is asked for its part of it.
-    fn sight_loss(
-        &self,
-        model: &Vlm,
-        hidden: &Tensor<3>,
-        chats: &[Encoded],
-        width: usize,
-    ) -> (Tensor<1>, f64) {
-        let mut places = Vec::new();
-        let mut targets = Vec::new();
-        for (row, chat) in chats.iter().enumerate() {
-            for &(at, word) in &chat.sights {
-                places.push(row * width + at);
-                targets.push(i64::from(word));
-            }
-        }
-        let [rows, _, wide] = hidden.dims();
-        let hidden = hidden.clone().reshape([rows * width, wide]);
-        let hidden = hidden.select(0, indices(&places, &self.device));
-        let (loss, guesses) = self.token_loss(model, hidden, &targets);
-        let right = guesses.iter().zip(&targets).filter(|(g, t)| g == t).count();
-        (loss, right as f64 / targets.len().max(1) as f64)
-    }
-
-    /// Mean cross-entropy of `targets` after `hidden` `[N, hidden]`, and the likeliest tokens.
-    fn token_loss(&self, model: &Vlm, hidden: Tensor<2>, targets: &[i64]) -> (Tensor<1>, Vec<i64>) {
-        let logits = model.decoder.logits(hidden);
-        let guesses = logits
-            .clone()
-            .argmax(1)
-            .into_data()
-            .convert::<i64>()
-            .try_to_vec::<i64>()
-            .unwrap_or_default();
-        let data = TensorData::new(targets.to_vec(), [targets.len(), 1]);
-        let target = Tensor::<2, Int>::from_data(data, &self.device);
-        let loss = -activation::log_softmax(logits, 1).gather(1, target).mean();
-        (loss, guesses)
     }
 
     /// Mean over the learned tokens; figures are the loss and, by task, the share of tokens foreseen.
@@ -248,7 +209,7 @@ impl Supervised {
             .reshape([rows * width, wide])
             .select(0, indices(&places, &self.device));
         let count = targets.len();
-        let (loss, guesses) = self.token_loss(model, hidden, &targets);
+        let (loss, guesses) = token_loss(model, hidden, &targets);
         let mut figures = vec![("loss".into(), f64::from(loss.clone().into_scalar::<f32>()))];
         for (task, _) in Task::MIX {
             let of_task = |i: &usize| tasks[*i] == task;
@@ -263,6 +224,23 @@ impl Supervised {
         }
         (loss, figures)
     }
+}
+
+/// Mean cross-entropy of `targets` after `hidden` `[N, hidden]`, and the likeliest tokens.
+pub(super) fn token_loss(model: &Vlm, hidden: Tensor<2>, targets: &[i64]) -> (Tensor<1>, Vec<i64>) {
+    let device = hidden.device();
+    let logits = model.decoder.logits(hidden);
+    let guesses = logits
+        .clone()
+        .argmax(1)
+        .into_data()
+        .convert::<i64>()
+        .try_to_vec::<i64>()
+        .unwrap_or_default();
+    let data = TensorData::new(targets.to_vec(), [targets.len(), 1]);
+    let target = Tensor::<2, Int>::from_data(data, &device);
+    let loss = -activation::log_softmax(logits, 1).gather(1, target).mean();
+    (loss, guesses)
 }
 
 /// Reference photos in the order of the concepts, then the photo.

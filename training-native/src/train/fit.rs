@@ -1,4 +1,4 @@
-//! The training loop: batches by (seed, step, shard), gradients, AdamW, logs, checkpoints, exact resume.
+//! The training loop: batches by (seed, step, shard), gradients, updates, logs, checkpoints, exact resume.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,7 +7,6 @@ use std::time::Instant;
 use anyhow::{Result, bail};
 use burn::lr_scheduler::module_lr_scheduler::{ModuleLearningRate, ModuleLrScheduler};
 use burn::module::{Module, ModuleVisitor, Param, ParamGroup, ParamId};
-use burn::optim::{AdamWConfig, ModuleOptimizer};
 use burn::tensor::{Device, Tensor};
 use namelens_engine::model::params::ParamNames;
 use serde::{Deserialize, Serialize};
@@ -15,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::checkpoint::{self, Progress};
 use super::gradients::{clip_by_global_norm, sharded};
 use super::log::RunLog;
+use super::optimizer::{self, Rule};
 use super::schedule::Schedule;
 
 /// One stage of training: how a batch is made and what is minimised.
@@ -59,6 +59,8 @@ impl BatchKey {
 pub struct FitOptions {
     /// Seed of data and initial weights.
     pub seed: u64,
+    /// How gradients become updates.
+    pub rule: Rule,
     /// Learning rates.
     pub schedule: Schedule,
     /// Decay of matrices; vectors (norms, biases) are not decayed.
@@ -99,7 +101,7 @@ where
 {
     std::fs::create_dir_all(run)?;
     let digest = serde_json::to_string(options)?;
-    let mut optimizer = new_optimizer(&model, options);
+    let mut optimizer = optimizer::new(&model, names, options.rule, options.weight_decay);
     let mut start = 0;
     if let Some(progress) = checkpoint::progress(run, options.seed, &digest)? {
         optimizer = checkpoint::load_optimizer(run, optimizer)?;
@@ -139,7 +141,9 @@ where
         let (gradients, norm) = clip_by_global_norm(&model, accumulated.grads(), options.clip);
         let rate = options.schedule.rate(step);
         if norm.is_finite() {
-            let rates = shared_rates(&model, rate, &share);
+            let rates = shared_rates(&model, rate, &|id| {
+                share(id) * optimizer::share(names, options.rule, id)
+            });
             model = optimizer.step(rates, model, gradients);
             bad_steps = 0;
         } else {
@@ -224,28 +228,4 @@ fn add_figures(sums: &mut Vec<(String, f64, u32)>, figures: Vec<(String, f64)>) 
             None => sums.push((name, value, 1)),
         }
     }
-}
-
-/// AdamW; vectors in a group of their own without decay.
-fn new_optimizer<M: Module>(model: &M, options: &FitOptions) -> ModuleOptimizer {
-    struct Vectors(Vec<ParamId>);
-    impl ModuleVisitor for Vectors {
-        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-            if D < 2 {
-                self.0.push(param.id);
-            }
-        }
-    }
-    let mut vectors = Vectors(Vec::new());
-    model.visit(&mut vectors);
-    let adamw = AdamWConfig::new().with_beta_2(0.98).with_epsilon(1e-8);
-    adamw
-        .clone()
-        .with_weight_decay(options.weight_decay)
-        .init()
-        .with_group(
-            ParamGroup::from_ids(vectors.0),
-            adamw.with_weight_decay(0.0).build(),
-            None,
-        )
 }
