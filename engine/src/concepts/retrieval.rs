@@ -265,7 +265,35 @@ fn assign(
             claims.push((at, window));
         }
     }
+    for (at, claim) in &mut claims {
+        claim.box_ = settled(claim, &scored[*at].windows, options.max_iou);
+    }
     claims
+}
+
+/// Windows that score less than the best one by this much count nothing for where a thing is.
+const NEAR: f32 = 0.1;
+
+/// The mean of the windows that are about as good as `best` and in the same place, the better the heavier: finer than
+/// the grid that windows come from.
+fn settled(best: &Candidate, windows: &[Candidate], same: f32) -> [f32; 4] {
+    let mut sum = [0.0; 4];
+    let mut total = 0.0;
+    for window in windows {
+        let weight = (window.score - best.score + NEAR) / NEAR;
+        // Positive-phrased so that NaN is left out.
+        if weight > 0.0 && iou(&window.box_, &best.box_) > same {
+            total += weight;
+            for (sum, edge) in sum.iter_mut().zip(window.box_) {
+                *sum += weight * edge;
+            }
+        }
+    }
+    if total > 0.0 {
+        sum.map(|edge| edge / total)
+    } else {
+        best.box_
+    }
 }
 
 /// The one concept the photo as a whole resembles most, if it passes. It has no box: the

@@ -140,6 +140,28 @@ fn a_region_belongs_to_the_better_concept_only() {
 }
 
 #[test]
+fn windows_nearly_as_good_in_the_same_place_move_the_box() {
+    let a = concept("A", &[]);
+    let box_of = |windows: &[([f32; 4], f32)]| {
+        let found = run("", &[scored(&a, windows, 0.0)], &options());
+        (found[0].2.unwrap(), found[0].3)
+    };
+    // Half as far from the best as counts at all, so half its weight; elsewhere and much worse count nothing.
+    let (moved, score) = box_of(&[
+        (LEFT, 0.9),
+        (LEFT_TOO, 0.85),
+        (RIGHT, 0.89),
+        (LEFT_TOO, 0.6),
+    ]);
+    for (edge, wanted) in moved.iter().zip([0.05 / 3.0, 0.0, 0.4 + 0.05 / 3.0, 0.4]) {
+        assert!((edge - wanted).abs() < 1e-5, "{moved:?}");
+    }
+    assert_eq!(score, 0.9);
+    assert_eq!(box_of(&[(LEFT, 0.9)]).0, LEFT);
+    assert_eq!(box_of(&[(LEFT, 0.9), (LEFT_TOO, f32::NAN)]).0, LEFT);
+}
+
+#[test]
 fn at_most_top_k_by_similarity() {
     let concepts: Vec<Concept> = (0..6).map(|i| concept(&format!("C{i}"), &[])).collect();
     let window = |i: usize| [i as f32 * 0.1, 0.0, i as f32 * 0.1 + 0.09, 0.1];

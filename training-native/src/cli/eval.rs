@@ -160,12 +160,13 @@ fn print_table(report: &EvalReport) {
             row.repic_compat.f1
         );
         println!(
-            "{:28} lost in retrieval {}, in generation {}; retrieved wrongly {}; boxes of names {:.3}",
+            "{:28} lost in retrieval {}, in generation {}; retrieved wrongly {}; boxes of names {:.3}, regions {:.3}",
             "",
             row.lost_in_retrieval,
             row.lost_in_generation,
             row.retrieved_wrongly,
-            row.mention_boxes.hits.value
+            row.mention_boxes.hits.value,
+            row.regions.hits.value
         );
     }
     println!();
