@@ -185,7 +185,7 @@ pub fn flat(parts: &[PromptPart], image: &str) -> String {
 
 fn first_turn(style: PromptStyle, concepts: &[PromptConcept], question: String) -> Vec<PromptPart> {
     match style {
-        PromptStyle::NameLens => interleaved(concepts, entry, question),
+        PromptStyle::NameLens => named_first(concepts, question),
         PromptStyle::RePic => {
             let text = |at: usize, c: &PromptConcept| format!("{}. {}", at + 1, reference_entry(c));
             interleaved(
@@ -196,6 +196,23 @@ fn first_turn(style: PromptStyle, concepts: &[PromptConcept], question: String) 
         }
         PromptStyle::Rap => rap(concepts, question),
     }
+}
+
+/// Name, info and reference picture of each concept, then the photo, then the question.
+///
+/// The name stands before its picture: a causal decoder then knows at every visual token of a reference whose it is.
+fn named_first(concepts: &[PromptConcept], question: String) -> Vec<PromptPart> {
+    let mut parts = Vec::with_capacity(2 * concepts.len() + 3);
+    for (at, concept) in concepts.iter().enumerate() {
+        parts.push(PromptPart::User(entry(at, concept)));
+        parts.push(PromptPart::Image(ImageRef::Reference(at)));
+    }
+    if !concepts.is_empty() {
+        parts.push(PromptPart::User("Photo:\n".to_owned()));
+    }
+    parts.push(PromptPart::Image(ImageRef::Photo));
+    parts.push(PromptPart::User(question));
+    parts
 }
 
 /// Reference picture and text of each concept, then the photo, then the question.

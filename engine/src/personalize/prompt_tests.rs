@@ -20,10 +20,11 @@ fn our_format() {
     concepts[1].info = " \n".into();
     let messages = build(PromptStyle::NameLens, &concepts, &[], "Where is b?");
     let parts = vec![
-        PromptPart::Image(ImageRef::Reference(0)),
         user("1. Name: <A>, Info: x\n"),
-        PromptPart::Image(ImageRef::Reference(1)),
+        PromptPart::Image(ImageRef::Reference(0)),
         user("2. Name: <B>\n"),
+        PromptPart::Image(ImageRef::Reference(1)),
+        user("Photo:\n"),
         PromptPart::Image(ImageRef::Photo),
         user("Where is <B>?"),
     ];
