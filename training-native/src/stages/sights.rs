@@ -8,7 +8,7 @@ use playroom::Sample;
 
 use super::batch::indices;
 use super::looks;
-use super::supervised::token_loss;
+use super::supervised::token_losses;
 
 /// What a visual token should call to mind.
 #[derive(Debug, Clone, Copy)]
@@ -115,7 +115,7 @@ pub(super) fn loss(
     let ([rows, _, wide], device) = (hidden.dims(), hidden.device());
     let hidden = hidden.clone().reshape([rows * width, wide]);
     let hidden = hidden.select(0, indices(&places, &device));
-    let (loss, guesses) = token_loss(model, hidden, &targets);
+    let (losses, guesses) = token_losses(model, hidden, &targets);
     let mut figures: Vec<(String, f64, u32)> = Vec::new();
     for ((_, sight), guess) in sights.iter().zip(guesses) {
         let right = f64::from(guess == i64::from(sight.word));
@@ -126,7 +126,7 @@ pub(super) fn loss(
     }
     let figures = figures.into_iter();
     let shares = figures.map(|(name, sum, count)| (name, sum / f64::from(count)));
-    (loss, shares.collect())
+    (losses.mean(), shares.collect())
 }
 
 /// The four cells in the middle of a grid.

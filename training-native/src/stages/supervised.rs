@@ -1,5 +1,7 @@
 //! Supervised stage: chats about Playroom photos, with the loss on the assistant's words.
 
+use std::ops::Range;
+
 use anyhow::Result;
 use burn::tensor::{Device, Int, Tensor, TensorData, activation};
 use namelens_engine::image::ImageProcessor;
@@ -33,13 +35,16 @@ pub struct Supervised {
     pub device: Device,
 }
 
+/// One answer of a chat: what was asked for, and the places of its tokens, its end included.
+struct Answer {
+    task: Task,
+    places: Range<usize>,
+}
+
 /// One chat, encoded.
 struct Encoded {
     ids: Vec<u32>,
-    /// Whether the model should learn to say the token at this place.
-    learn: Vec<bool>,
-    /// Turn each token belongs to, for figures by task.
-    tasks: Vec<Task>,
+    answers: Vec<Answer>,
     /// Visual tokens and what each should call to mind.
     sights: Sights,
 }
@@ -164,27 +169,32 @@ impl Supervised {
         let messages = messages(sample, &sample.turns, true);
         let layouts = vec![(0, 0); sample.concepts.len() + 1];
         let ids = self.chat.encode(&messages, &layouts, false)?;
-        let learn = self.chat.answer_mask(&ids)?;
-        let mut turn = 0;
-        let tasks = ids
-            .iter()
-            .zip(&learn)
-            .map(|(&id, &learn)| {
-                let task = sample.turns[turn.min(sample.turns.len() - 1)].task;
-                turn += usize::from(learn && id == self.chat.end_of_turn());
-                task
-            })
-            .collect();
+        let mut answers: Vec<Answer> = Vec::with_capacity(sample.turns.len());
+        let mut open = false;
+        for (at, learn) in self.chat.answer_mask(&ids)?.into_iter().enumerate() {
+            if learn && !open {
+                let turn = answers.len().min(sample.turns.len() - 1);
+                let task = sample.turns[turn].task;
+                answers.push(Answer {
+                    task,
+                    places: at..at,
+                });
+            }
+            open = learn && ids[at] != self.chat.end_of_turn();
+            if let Some(answer) = answers.last_mut().filter(|_| learn) {
+                answer.places.end = at + 1;
+            }
+        }
         let sights = sights::find(&self.chat, sample, &ids)?;
         Ok(Encoded {
             ids,
-            learn,
-            tasks,
+            answers,
             sights,
         })
     }
 
-    /// Mean over the learned tokens; figures are the loss and, by task, the share of tokens foreseen.
+    /// Mean over the answers of the mean over their tokens: a yes weighs as much as a caption, and the mix of tasks is
+    /// what it says. Figures are the loss and, by task, the share of tokens foreseen and of answers wholly so.
     fn cross_entropy(
         &self,
         model: &Vlm,
@@ -192,15 +202,16 @@ impl Supervised {
         chats: &[Encoded],
         width: usize,
     ) -> (Tensor<1>, Vec<(String, f64)>) {
-        let mut places = Vec::new();
-        let mut targets = Vec::new();
-        let mut tasks = Vec::new();
+        let (mut places, mut targets, mut weights) = (Vec::new(), Vec::new(), Vec::new());
+        let answers = || chats.iter().flat_map(|chat| &chat.answers);
+        let count = answers().count().max(1);
         for (row, chat) in chats.iter().enumerate() {
-            for at in 1..chat.ids.len() {
-                if chat.learn[at] {
+            for answer in &chat.answers {
+                let weight = 1.0 / (answer.places.len() * count) as f32;
+                for at in answer.places.clone() {
                     places.push(row * width + at - 1);
                     targets.push(i64::from(chat.ids[at]));
-                    tasks.push(chat.tasks[at]);
+                    weights.push(weight);
                 }
             }
         }
@@ -208,26 +219,38 @@ impl Supervised {
         let hidden = hidden
             .reshape([rows * width, wide])
             .select(0, indices(&places, &self.device));
-        let count = targets.len();
-        let (loss, guesses) = token_loss(model, hidden, &targets);
+        let (losses, guesses) = token_losses(model, hidden, &targets);
+        let weights = TensorData::new(weights, [targets.len()]);
+        let loss = (losses * Tensor::from_data(weights, &self.device)).sum();
         let mut figures = vec![("loss".into(), f64::from(loss.clone().into_scalar::<f32>()))];
         for (task, _) in Task::MIX {
-            let of_task = |i: &usize| tasks[*i] == task;
-            let total = (0..count).filter(of_task).count();
-            if total > 0 {
-                let right = (0..count)
-                    .filter(of_task)
-                    .filter(|&i| guesses[i] == targets[i])
-                    .count();
-                figures.push((format!("acc/{task:?}"), right as f64 / total as f64));
+            let (mut tokens, mut foreseen, mut asked, mut whole) = (0, 0, 0, 0);
+            let mut start = 0;
+            for answer in answers() {
+                let own = start..start + answer.places.len();
+                start = own.end;
+                if answer.task == task {
+                    let right = own.clone().filter(|&i| guesses[i] == targets[i]).count();
+                    (tokens, foreseen) = (tokens + own.len(), foreseen + right);
+                    (asked, whole) = (asked + 1, whole + usize::from(right == own.len()));
+                }
+            }
+            if asked > 0 {
+                let share = |part: usize, all: usize| part as f64 / all as f64;
+                figures.push((format!("acc/{task:?}"), share(foreseen, tokens)));
+                figures.push((format!("whole/{task:?}"), share(whole, asked)));
             }
         }
         (loss, figures)
     }
 }
 
-/// Mean cross-entropy of `targets` after `hidden` `[N, hidden]`, and the likeliest tokens.
-pub(super) fn token_loss(model: &Vlm, hidden: Tensor<2>, targets: &[i64]) -> (Tensor<1>, Vec<i64>) {
+/// Cross-entropy `[N]` of `targets` after `hidden` `[N, hidden]`, and the likeliest tokens.
+pub(super) fn token_losses(
+    model: &Vlm,
+    hidden: Tensor<2>,
+    targets: &[i64],
+) -> (Tensor<1>, Vec<i64>) {
     let device = hidden.device();
     let logits = model.decoder.logits(hidden);
     let guesses = logits
@@ -239,8 +262,8 @@ pub(super) fn token_loss(model: &Vlm, hidden: Tensor<2>, targets: &[i64]) -> (Te
         .unwrap_or_default();
     let data = TensorData::new(targets.to_vec(), [targets.len(), 1]);
     let target = Tensor::<2, Int>::from_data(data, &device);
-    let loss = -activation::log_softmax(logits, 1).gather(1, target).mean();
-    (loss, guesses)
+    let losses = -activation::log_softmax(logits, 1).gather(1, target);
+    (losses.reshape([targets.len()]), guesses)
 }
 
 /// Reference photos in the order of the concepts, then the photo.
