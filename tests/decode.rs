@@ -179,5 +179,10 @@ fn cpu_and_vulkan_write_the_caption_of_the_fixture() {
     assert_eq!(fixture["text"], cpu.text.as_str());
     let gpu = caption(&wgpu());
     assert_eq!(cpu.raw, gpu.raw);
-    assert_eq!(cpu.mentions[0].box_, gpu.mentions[0].box_);
+    // A region is a mean weighted by similarities, which differ in their last bits.
+    let edges = cpu.mentions[0].box_.iter().zip(&gpu.mentions[0].box_);
+    for (a, b) in edges.flat_map(|(a, b)| a.iter().zip(b)) {
+        assert!((a - b).abs() < 1e-4, "{a} {b}");
+    }
+    assert!(gpu.mentions[0].box_.is_some());
 }
