@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 /// Options of `namelens curve`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Draws loss.png and accuracy.png for every stage that has begun.
+Draws the losses and accuracies of every stage that has begun, one file a kind.
 
 Example:
   namelens curve --run runs/tiny --out figures/")]
@@ -22,6 +22,42 @@ pub(super) struct CurveArgs {
     #[arg(long)]
     out: PathBuf,
 }
+
+/// Which figures of a log are drawn together, so that no plot has more lines than colours.
+struct Plot {
+    /// Part of the file's name.
+    name: &'static str,
+    title: &'static str,
+    unit: &'static str,
+    holds: fn(&str) -> bool,
+}
+
+const PLOTS: [Plot; 4] = [
+    Plot {
+        name: "loss",
+        title: "loss",
+        unit: "nats",
+        holds: |key| key.starts_with("loss"),
+    },
+    Plot {
+        name: "accuracy",
+        title: "accuracy on fresh training photos",
+        unit: "share",
+        holds: |key| key.starts_with("acc/") || key.ends_with("_top1"),
+    },
+    Plot {
+        name: "answers",
+        title: "answers foreseen word for word",
+        unit: "share",
+        holds: |key| key.starts_with("whole/"),
+    },
+    Plot {
+        name: "sights",
+        title: "visual tokens that call the right thing to mind",
+        unit: "share",
+        holds: |key| key.starts_with("sight/"),
+    },
+];
 
 impl CurveArgs {
     /// Draws the plots.
@@ -38,28 +74,14 @@ impl CurveArgs {
                 continue;
             }
             let records = read(&log)?;
-            let accuracy = |key: &str| key.starts_with("acc/") || key.ends_with("_top1");
-            for (name, title, y, wanted) in [
-                (
-                    "loss",
-                    "loss",
-                    "nats",
-                    &(|key: &str| key.starts_with("loss")) as &dyn Fn(&str) -> bool,
-                ),
-                (
-                    "accuracy",
-                    "accuracy on fresh training photos",
-                    "share",
-                    &accuracy,
-                ),
-            ] {
-                let path = self.out.join(format!("{stage}-{name}.png"));
-                plots::lines(
-                    &path,
-                    &format!("{stage} stage: {title}"),
-                    y,
-                    &lines(&records, wanted),
-                )?;
+            for plot in PLOTS {
+                let lines = lines(&records, plot.holds);
+                if lines.is_empty() {
+                    continue;
+                }
+                let path = self.out.join(format!("{stage}-{}.png", plot.name));
+                let title = format!("{stage} stage: {}", plot.title);
+                plots::lines(&path, &title, plot.unit, &lines)?;
                 println!("{}", path.display());
                 drawn += 1;
             }
@@ -87,7 +109,7 @@ fn read(path: &Path) -> Result<Vec<Map<String, Value>>> {
 }
 
 /// One line a figure that `wanted` names, in the order of first appearance.
-fn lines(records: &[Map<String, Value>], wanted: &dyn Fn(&str) -> bool) -> Vec<Line> {
+fn lines(records: &[Map<String, Value>], wanted: fn(&str) -> bool) -> Vec<Line> {
     let mut lines: Vec<Line> = Vec::new();
     for record in records {
         let Some(step) = record.get("step").and_then(Value::as_f64) else {
@@ -97,7 +119,7 @@ fn lines(records: &[Map<String, Value>], wanted: &dyn Fn(&str) -> bool) -> Vec<L
             let Some(value) = value.as_f64() else {
                 continue;
             };
-            let name = key.trim_start_matches("acc/");
+            let name = key.split_once('/').map_or(key.as_str(), |(_, name)| name);
             match lines.iter_mut().find(|line| line.name == name) {
                 Some(line) => line.points.push((step, value)),
                 None => lines.push(Line {

@@ -49,7 +49,7 @@ pub(super) fn find(chat: &ChatEncoder, sample: &Sample, ids: &[u32]) -> Result<S
         references.extend(middle(side).map(|cell| Sight {
             at: reference[cell],
             word: name,
-            kind: "acc/SightReference",
+            kind: "sight/Reference",
         }));
     }
     // The photo comes last, after the references.
@@ -59,11 +59,11 @@ pub(super) fn find(chat: &ChatEncoder, sample: &Sample, ids: &[u32]) -> Result<S
         let (text, kind) = match thing.concept {
             Some(concept) => (
                 format!("<{}>", sample.concepts[concept].name),
-                "acc/SightNamed",
+                "sight/Named",
             ),
             None => (
                 format!("< {}", thing.identity.category.word()),
-                "acc/SightUnnamed",
+                "sight/Unnamed",
             ),
         };
         words.push(word(text)?.map(|word| (word, kind)));
@@ -76,7 +76,7 @@ pub(super) fn find(chat: &ChatEncoder, sample: &Sample, ids: &[u32]) -> Result<S
             None => off.push(Sight {
                 at,
                 word: chat.end_of_turn(),
-                kind: "acc/SightNothing",
+                kind: "sight/Nothing",
             }),
         }
     }
