@@ -83,7 +83,9 @@ fn options() -> FitOptions {
 fn train(run: &Path, stop_in: Option<u64>) {
     let device = Device::flex().autodiff();
     device.seed(5);
-    let model_dir = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../models/playroom");
+    // At run time: a build directory shared by two checkouts keeps the path of the other.
+    let model_dir =
+        PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").unwrap()).join("../models/playroom");
     let chat = bundle::chat(&model_dir, 1).unwrap();
     let stop = AtomicBool::new(false);
     let objective = Interrupted {

@@ -10,7 +10,9 @@ use sha2::{Digest, Sha256};
 use super::*;
 
 fn fixture(name: &str) -> Vec<u8> {
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/image");
+    // At run time: a build directory shared by two checkouts keeps the path of the other.
+    let folder = PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").unwrap())
+        .join("../tests/fixtures/image");
     fs::read(folder.join(name)).unwrap()
 }
 
