@@ -1,7 +1,6 @@
 // The model on its way: damaged downloads and damaged caches are noticed, said, and recovered from.
 
-import { readFile } from "node:fs/promises";
-import { expect, test } from "./page.js";
+import { expect, fixture, test } from "./page.js";
 
 const WEIGHTS = /\.(safetensors|gguf)$/;
 
@@ -64,10 +63,6 @@ test("a damaged cache is fetched again without a word", async ({ page, demo }) =
   expect(spoilt).toBeGreaterThan(0);
   await page.reload();
   await demo.loaded();
-  const fixture = JSON.parse(await readFile(new URL("../fixtures/caption.json", import.meta.url), "utf8")) as {
-    name: string;
-    text: string;
-  };
   await demo.name(fixture.name);
   // Weights that are whole write what they write everywhere.
   expect(await demo.captionScene()).toBe(fixture.text);

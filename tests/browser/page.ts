@@ -8,6 +8,12 @@ export interface Watch {
   allow(pattern: RegExp): void;
 }
 
+/** The caption of the album's first thing and scene, as the native engine wrote it (tests/decode.rs). */
+export const fixture = JSON.parse(await readFile(new URL("../fixtures/caption.json", import.meta.url), "utf8")) as {
+  name: string;
+  text: string;
+};
+
 /** One entry of album/album.json. */
 interface AlbumPhoto {
   file: string;

@@ -1,14 +1,6 @@
 // The whole story, as a visitor lives it: name a thing, find it in a photo, ask, rename, delete, carry, come back.
 
-import { readFile } from "node:fs/promises";
-import { expect, test } from "./page.js";
-
-/** What the native engine wrote about the first thing and scene of the album (tests/decode.rs). */
-interface Fixture {
-  name: string;
-  text: string;
-}
-const fixture = JSON.parse(await readFile(new URL("../fixtures/caption.json", import.meta.url), "utf8")) as Fixture;
+import { expect, fixture, test } from "./page.js";
 
 const NAME = fixture.name;
 const NEW_NAME = "Ωmega 小雪 🦊";

@@ -9,6 +9,7 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{AutodiffBackend, Backend, Dispatch, Flex, TensorMetadata, backend_extension};
 use burn::tensor::{Tensor, TensorData};
 
+use super::attention_grad::values;
 use super::flex::simd;
 use super::flex_activation::{Forward, Gradient, Kind};
 
@@ -33,12 +34,6 @@ pub(super) fn activate<const D: usize>(x: Tensor<D>, kind: Kind) -> Tensor<D> {
 
 fn kind(silu: bool) -> Kind {
     if silu { Kind::Silu } else { Kind::Gelu }
-}
-
-/// The values of a contiguous f32 tensor.
-fn values(tensor: &FloatTensor<Flex>) -> &[f32] {
-    // `activate` is only called for f32 on flex, and every caller makes its tensors contiguous.
-    tensor.as_slice().expect("contiguous f32")
 }
 
 impl ActivationOps for Flex {

@@ -59,8 +59,8 @@ fn sizes(q: &FloatTensor<Flex>, causal: bool) -> Sizes {
 }
 
 /// The values of a contiguous f32 tensor.
-fn values(tensor: &FloatTensor<Flex>) -> &[f32] {
-    // `attention` is only called for f32 on flex, and every caller makes its tensors contiguous.
+pub(super) fn values(tensor: &FloatTensor<Flex>) -> &[f32] {
+    // The operations are only called for f32 on flex, and every caller makes its tensors contiguous.
     tensor.as_slice().expect("contiguous f32")
 }
 

@@ -4,7 +4,7 @@
 //! it. Random heads discover this late. Here one head of every key group in two layers has queries and keys of the same
 //! rows, so that likes attend to likes, and an output that undoes its values, so that what it finds is copied. Queries
 //! are turned so that scores peak some way back, where the references are, not at the token itself. On visual
-//! tokens of the validation split such heads, before any training, give 0.57 of their attention to the right reference and 0.11 to
+//! tokens of Playroom photos such heads, before any training, give 0.57 of their attention to the right reference and 0.11 to
 //! each wrong one. Everything stays trainable. The idea is that of mimetic starts (Trockman and Kolter, arXiv 2305.09828).
 
 use std::collections::HashMap;

@@ -89,7 +89,7 @@ pub(super) fn find(chat: &ChatEncoder, sample: &Sample, ids: &[u32]) -> Result<S
     })
 }
 
-/// What the photo's visual tokens call to mind, read out by the language head; returns the loss and, by kind,
+/// What visual tokens call to mind, read out by the language head; returns the loss and, by kind,
 /// the share that is right.
 ///
 /// An answer must go from the question to the photo, from there to a reference that looks alike, and from there
