@@ -11,6 +11,7 @@ pub mod library;
 pub mod rap;
 pub mod record;
 mod references;
+pub mod regions;
 pub mod repic;
 pub mod retrieval;
 pub mod spelling;

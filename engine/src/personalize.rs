@@ -13,6 +13,7 @@ mod run;
 pub mod sanitize;
 mod scene;
 pub mod types;
+mod windows;
 
 pub use lens::{Lens, ModelFiles};
 pub use types::{Event, Kind, Outcome, Request, Retrieval};

@@ -23,12 +23,34 @@ pub struct EvalOptions {
     pub side: u32,
 }
 
+/// What the captioner is given besides the photo.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// The right concepts, and where the retriever sees them.
+    Skip,
+    /// What retrieval finds.
+    Retrieval,
+    /// The right concepts and nothing else: what the captioner recognises by itself.
+    Unaided,
+}
+
+impl Mode {
+    /// As reports call it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Skip => "skip",
+            Self::Retrieval => "retrieval",
+            Self::Unaided => "unaided",
+        }
+    }
+}
+
 /// Captions of photos with a given number of named things.
 #[derive(Debug, Clone, Serialize)]
 pub struct CaptionReport {
     /// Named things in each photo.
     pub concepts: usize,
-    /// Whether the right concepts were handed over (`skip`) or had to be found (`retrieval`).
+    /// The word of a [`Mode`].
     pub mode: &'static str,
     /// Span metric that also counts false names.
     pub strict: strict::Report,
@@ -59,8 +81,12 @@ pub struct EvalReport {
     pub captions: Vec<CaptionReport>,
     /// Yes or no.
     pub recognition: Recognition,
+    /// The same without hints of the retriever.
+    pub recognition_unaided: Recognition,
     /// Where.
     pub boxes: Boxes,
+    /// The same without hints of the retriever.
+    pub boxes_unaided: Boxes,
     /// Questions on things that are not in the photo, refused as such.
     pub refused_absent: Estimate,
     /// Questions on names nobody introduced, refused as such.
@@ -91,12 +117,14 @@ pub fn evaluate(
     };
     let mut captions = Vec::new();
     for concepts in [1, 2, 4] {
-        for retrieval in [false, true] {
-            captions.push(bench.captions(concepts, retrieval)?);
+        for mode in [Mode::Skip, Mode::Retrieval, Mode::Unaided] {
+            captions.push(bench.captions(concepts, mode)?);
         }
     }
-    let recognition = bench.recognition()?;
-    let boxes = bench.boxes()?;
+    let recognition = bench.recognition(true)?;
+    let recognition_unaided = bench.recognition(false)?;
+    let boxes = bench.boxes(true)?;
+    let boxes_unaided = bench.boxes(false)?;
     let refused_absent = bench.refusals(Task::RefuseAbsent, "absent")?;
     let refused_unknown = bench.refusals(Task::RefuseUnknown, "unknown")?;
     let (answered, answered_right) = bench.answerable()?;
@@ -107,7 +135,9 @@ pub fn evaluate(
         split_digest: playroom::held_out_digest(split),
         captions,
         recognition,
+        recognition_unaided,
         boxes,
+        boxes_unaided,
         refused_absent,
         refused_unknown,
         answered,

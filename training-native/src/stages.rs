@@ -3,8 +3,10 @@
 pub mod alike;
 pub mod batch;
 pub mod calibrate;
+mod chats;
 pub mod connector;
 pub mod contrastive;
+mod hints;
 pub mod local;
 pub mod looks;
 mod regions;

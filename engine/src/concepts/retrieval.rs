@@ -5,17 +5,9 @@
 //! over a calibrated threshold count, so that nothing is returned when nothing is there.
 
 use super::record::{Concept, shown};
+use super::regions::{Candidate, SAME_REGION, iou, settled};
 use super::spelling::{Case, find_names};
 use crate::{Error, Result};
-
-/// A window of the photo and how similar a concept is to it.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Candidate {
-    /// `[x0, y0, x1, y1]` as fractions of the photo.
-    pub box_: [f32; 4],
-    /// Cosine similarity.
-    pub score: f32,
-}
 
 /// A concept with its similarities to the photo.
 #[derive(Debug, Clone)]
@@ -65,7 +57,7 @@ impl Options {
             threshold,
             whole_threshold,
             top_k: 4,
-            max_iou: 0.5,
+            max_iou: SAME_REGION,
         }
     }
 
@@ -171,21 +163,6 @@ pub fn named<'a>(question: &str, concepts: impl IntoIterator<Item = &'a Concept>
     order
 }
 
-/// Intersection over union of two boxes `[x0, y0, x1, y1]`; 0 for empty or senseless ones.
-pub fn iou(a: &[f32; 4], b: &[f32; 4]) -> f32 {
-    let area = |r: &[f32; 4]| (r[2] - r[0]).max(0.0) * (r[3] - r[1]).max(0.0);
-    let inner = [
-        a[0].max(b[0]),
-        a[1].max(b[1]),
-        a[2].min(b[2]),
-        a[3].min(b[3]),
-    ];
-    let overlap = area(&inner);
-    let union = area(a) + area(b) - overlap;
-    // Positive-phrased so that NaN gives 0.
-    if union > 0.0 { overlap / union } else { 0.0 }
-}
-
 fn auto(question: &str, scored: &[Scored<'_>], options: &Options) -> Vec<Retrieved> {
     let named = named(question, scored.iter().map(|s| s.concept));
     let claims = assign(
@@ -257,43 +234,18 @@ fn assign(
     let mut claims: Vec<(usize, Candidate)> = Vec::new();
     let mut counted = 0;
     for (at, window) in pairs {
-        let free = claims
-            .iter()
-            .all(|(c, w)| *c != at && iou(&w.box_, &window.box_) <= options.max_iou);
-        if free && may(at, counted) {
-            counted += usize::from(counts(at));
-            claims.push((at, window));
+        if claims.iter().any(|(c, _)| *c == at) || !may(at, counted) {
+            continue;
         }
-    }
-    for (at, claim) in &mut claims {
-        claim.box_ = settled(claim, &scored[*at].windows, options.max_iou);
+        let place = settled(&window, &scored[at].windows, options.max_iou);
+        let free = |taken: &[f32; 4]| iou(taken, &place) <= options.max_iou;
+        if claims.iter().all(|(_, taken)| free(&taken.box_)) {
+            counted += usize::from(counts(at));
+            let score = window.score;
+            claims.push((at, Candidate { box_: place, score }));
+        }
     }
     claims
-}
-
-/// Windows that score less than the best one by this much count nothing for where a thing is.
-const NEAR: f32 = 0.1;
-
-/// The mean of the windows that are about as good as `best` and in the same place, the better the heavier: finer than
-/// the grid that windows come from.
-fn settled(best: &Candidate, windows: &[Candidate], same: f32) -> [f32; 4] {
-    let mut sum = [0.0; 4];
-    let mut total = 0.0;
-    for window in windows {
-        let weight = (window.score - best.score + NEAR) / NEAR;
-        // Positive-phrased so that NaN is left out.
-        if weight > 0.0 && iou(&window.box_, &best.box_) > same {
-            total += weight;
-            for (sum, edge) in sum.iter_mut().zip(window.box_) {
-                *sum += weight * edge;
-            }
-        }
-    }
-    if total > 0.0 {
-        sum.map(|edge| edge / total)
-    } else {
-        best.box_
-    }
 }
 
 /// The one concept the photo as a whole resembles most, if it passes. It has no box: the

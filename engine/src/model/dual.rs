@@ -175,6 +175,9 @@ pub struct DualEncoder {
     pub head: PoolingHead,
     /// Texts to embeddings.
     pub text: TextTower,
+    /// Patch features to the box of the thing that each patch is on, as OWL-ViT has it (Minderer et al.,
+    /// arXiv 2205.06230), here on the photo rather than from the patch. SigLIP checkpoints have none.
+    pub box_head: Option<Linear>,
     logit_scale: Param<Tensor<1>>,
     logit_bias: Param<Tensor<1>>,
 }
@@ -185,7 +188,15 @@ impl DualEncoder {
     /// # Errors
     /// [`crate::Error::Weights`] when the source lacks a tensor.
     pub fn new(p: &mut ParamBuilder<'_>, config: &DualConfig) -> Result<Self> {
+        let box_head = match p.contains("box_head.weight") {
+            true => {
+                let width = config.vision_config.hidden_size;
+                Some(Linear::new(p, "box_head", width, 4, true)?)
+            }
+            false => None,
+        };
         Ok(Self {
+            box_head,
             vision: VisionTower::new(p, "vision_model", &config.vision_config)?,
             head: PoolingHead::new(p, "vision_model.head", config)?,
             text: TextTower::new(p, "text_model", config)?,
@@ -198,6 +209,12 @@ impl DualEncoder {
     /// Unit-norm embeddings `[N, R, D]` of regions; see [`PoolingHead::forward`] for the mask.
     pub fn embed_regions(&self, patches: Tensor<3>, outside: Option<Tensor<3, Bool>>) -> Tensor<3> {
         normalise(self.head.forward(patches, outside))
+    }
+
+    /// `[N, P, 4]`: left, top, right and bottom of the thing each patch is on, as shares of the photo; senseless for
+    /// patches on nothing. `None` without a box head.
+    pub fn boxes(&self, patches: Tensor<3>) -> Option<Tensor<3>> {
+        Some(self.box_head.as_ref()?.forward(patches))
     }
 
     /// Unit-norm embeddings `[N, D]` of texts.

@@ -1,4 +1,4 @@
-//! Short answers read back as values: a box, or yes and no.
+//! Boxes as prompts and answers spell them, and short answers read back as values.
 
 /// The first `[x0, y0, x1, y1]` of the text as fractions of the photo.
 ///
@@ -21,6 +21,12 @@ pub fn parse_box(text: &str) -> Option<[f32; 4]> {
         let edge = |n: u8| f32::from(n) / 100.0;
         (x0 <= x1 && y0 <= y1).then(|| [edge(x0), edge(y0), edge(x1 + 1), edge(y1 + 1)])
     })
+}
+
+/// A box as the model reads and writes it, in whole percents from 0 to 99; [`parse_box`] gives it back within one.
+pub fn format_box(box_: [f32; 4]) -> String {
+    let [x0, y0, x1, y1] = box_.map(|edge| ((edge * 100.0) as i32).clamp(0, 99));
+    format!("[{x0}, {y0}, {x1}, {y1}]")
 }
 
 fn percent(digits: &str) -> Option<u8> {
@@ -72,6 +78,21 @@ mod tests {
             "[+1, 2, 3, 4]",
         ] {
             assert_eq!(parse_box(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn boxes_come_back_within_a_percent() {
+        for box_ in [
+            [0.0, 0.0, 1.0, 1.0],
+            [0.123, 0.309, 0.555, 0.881],
+            [-0.1, 0.5, 0.51, 1.2],
+        ] {
+            let back = parse_box(&format_box(box_)).unwrap();
+            for (back, edge) in back.into_iter().zip(box_) {
+                // A percent, and float noise.
+                assert!((back - edge.clamp(0.0, 1.0)).abs() <= 0.0101, "{box_:?}");
+            }
         }
     }
 

@@ -2,11 +2,12 @@
 
 use super::answer::parse_box;
 use super::lens::Lens;
+use super::retriever::Retriever;
 use super::sanitize;
 use super::scene::Scene;
 use super::types::{Event, MentionView, Stage};
 use crate::Result;
-use crate::concepts::retrieval::iou;
+use crate::concepts::regions::iou;
 use crate::generate::{GenerateOptions, SamplingOptions, generate};
 use crate::host::Host;
 
@@ -14,7 +15,8 @@ use crate::host::Host;
 const MAX_BOX_TOKENS: usize = 24;
 
 impl Lens {
-    /// Asks the model where each mentioned concept is and weighs its box against the retrieved region.
+    /// The region where the retriever proposes boxes itself; else the model is asked where each mentioned concept is, and
+    /// its box is weighed against the region.
     pub(super) async fn find_boxes(
         &self,
         scene: &mut Scene<'_>,
@@ -27,10 +29,14 @@ impl Lens {
         ids.dedup();
         let total = ids.len();
         for (done, id) in ids.into_iter().enumerate() {
-            let found = self.locate(scene, &id, host).await?;
             let retrieved = scene.retrieved.iter().find(|r| r.id == id);
             let region = retrieved.and_then(|r| Some((r.box_?, r.score.max(0.0))));
-            if let Some((box_, confidence)) = surer(found, region) {
+            let exact = self.retriever.as_ref().is_some_and(Retriever::proposes);
+            let found = match region {
+                Some(region) if exact => Some(region),
+                _ => surer(self.locate(scene, &id, host).await?, region),
+            };
+            if let Some((box_, confidence)) = found {
                 for mention in mentions.iter_mut().filter(|m| m.id == id) {
                     (mention.box_, mention.confidence) = (Some(box_), confidence);
                 }

@@ -1,7 +1,8 @@
 //! The messages a captioner reads: concepts (reference photo, name, info), the photo, the question.
 
+use super::answer::format_box;
 use super::sanitize::{self, Names};
-use crate::concepts::Concept;
+use crate::concepts::{Concept, Reason, Retrieved};
 use crate::concepts::spelling::neutral;
 use crate::text;
 
@@ -87,8 +88,33 @@ impl Message {
     }
 }
 
+/// What the retriever found out about a concept; it tells the captioner in the prompt.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub enum Seen {
+    /// Nobody looked, or it could not be told.
+    #[default]
+    Untold,
+    /// In this region of the photo, `[x0, y0, x1, y1]` as fractions.
+    At([f32; 4]),
+    /// In no region.
+    Nowhere,
+}
+
+impl From<&Retrieved> for Seen {
+    fn from(found: &Retrieved) -> Self {
+        match found.box_ {
+            Some(region) => Self::At(region),
+            // Like the photo as a whole: it is there, nobody knows where.
+            None if found.reason == Reason::Similar => Self::Untold,
+            // Nothing was compared.
+            None if found.score == 0.0 => Self::Untold,
+            None => Self::Nowhere,
+        }
+    }
+}
+
 /// A concept as a prompt needs it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct PromptConcept {
     /// The name to write.
     pub name: String,
@@ -96,16 +122,33 @@ pub struct PromptConcept {
     pub aliases: Vec<String>,
     /// What is known about it; may be empty.
     pub info: String,
+    /// Where the retriever saw it; [`PromptStyle::NameLens`] alone says so.
+    pub seen: Seen,
 }
 
-impl From<&Concept> for PromptConcept {
-    fn from(concept: &Concept) -> Self {
+impl PromptConcept {
+    /// A concept of the library and what the retriever says of it.
+    pub fn new(concept: &Concept, seen: Seen) -> Self {
         Self {
             name: concept.name.clone(),
             aliases: concept.aliases.clone(),
             info: concept.info.clone(),
+            seen,
         }
     }
+}
+
+/// The order in which a prompt should list concepts: those seen, from left to right, then the others as they come.
+///
+/// A caption names things in that order, so a small decoder need not sort boxes by their digits.
+pub fn reading_order(seen: &[Seen]) -> Vec<usize> {
+    let middle = |at: usize| match seen[at] {
+        Seen::At([x0, _, x1, _]) => (x0 + x1) / 2.0,
+        Seen::Untold | Seen::Nowhere => f32::INFINITY,
+    };
+    let mut order: Vec<usize> = (0..seen.len()).collect();
+    order.sort_by(|&a, &b| middle(a).total_cmp(&middle(b)));
+    order
 }
 
 /// A question of the same conversation and the answer the model gave, with its `<name>` marks.
@@ -237,11 +280,17 @@ fn entry(at: usize, concept: &PromptConcept) -> String {
         sanitize::name(&concept.name),
         sanitize::info(&concept.info),
     );
-    if info.is_empty() {
-        format!("{number}. Name: <{name}>\n")
-    } else {
-        format!("{number}. Name: <{name}>, Info: {info}\n")
-    }
+    let seen = match concept.seen {
+        Seen::Untold => String::new(),
+        // Right behind the name, where whoever looks the name up finds it.
+        Seen::At(region) => format!(" {}", format_box(region)),
+        Seen::Nowhere => " not in the image".to_owned(),
+    };
+    let info = match info.is_empty() {
+        true => String::new(),
+        false => format!(", Info: {info}"),
+    };
+    format!("{number}. Name: <{name}>{seen}{info}\n")
 }
 
 /// What RAP and RePIC write: the info in full and its label even when it is empty. A line break

@@ -1,10 +1,12 @@
-//! Looking for known things in a photo: windows of the patch grid against reference embeddings.
+//! Looking for known things in a photo: regions of it against reference embeddings.
 
-use burn::tensor::{Bool, Device, Tensor, TensorData};
+use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
 use super::look::{features, frames};
-use crate::concepts::retrieval::{Candidate, Options, Scored};
+use super::windows::{self, mask};
+use crate::concepts::regions::{Candidate, SAME_REGION, settled};
+use crate::concepts::retrieval::{Options, Scored};
 use crate::concepts::{Library, Retrieved, retrieval};
 use crate::generate::session::read;
 use crate::host::{Host, breathe};
@@ -68,17 +70,27 @@ pub struct Scan {
 }
 
 impl Scan {
-    /// The highest similarity of `references` (`[n, D]`, unit rows) to a window, and that window.
-    pub fn best_window(&self, references: &[f32]) -> (f32, [f32; 4]) {
+    /// The highest similarity of `references` (`[n, D]`, unit rows) to a region, and where that is.
+    pub fn best_region(&self, references: &[f32]) -> Option<Candidate> {
+        let windows = self.candidates(references);
+        let best = windows.iter().max_by(|a, b| a.score.total_cmp(&b.score))?;
+        Some(Candidate {
+            box_: settled(best, &windows, SAME_REGION),
+            score: best.score,
+        })
+    }
+
+    /// Every region and its similarity to the best of `references`.
+    fn candidates(&self, references: &[f32]) -> Vec<Candidate> {
         let dim = self.whole.len().max(1);
-        let mut best = (f32::MIN, [0.0, 0.0, 1.0, 1.0]);
-        for (&window, embedding) in self.windows.iter().zip(self.embeddings.chunks_exact(dim)) {
-            let score = best_of(references, dim, embedding);
-            if score > best.0 {
-                best = (score, window);
-            }
-        }
-        best
+        self.windows
+            .iter()
+            .zip(self.embeddings.chunks_exact(dim))
+            .map(|(&box_, embedding)| Candidate {
+                box_,
+                score: best_of(references, dim, embedding),
+            })
+            .collect()
     }
 
     /// The highest similarity of `references` to the photo as a whole.
@@ -110,7 +122,7 @@ impl Retriever {
             grid,
             digest,
             thresholds,
-            windows: windows(grid),
+            windows: windows::grid(grid),
             device: device.clone(),
         }
     }
@@ -123,6 +135,11 @@ impl Retriever {
     /// The calibrated thresholds.
     pub fn thresholds(&self) -> Thresholds {
         self.thresholds
+    }
+
+    /// Whether regions are boxes that patches propose, exact to a few percent of the side, and not windows of a grid.
+    pub fn proposes(&self) -> bool {
+        self.dual.box_head.is_some()
     }
 
     /// The embedding of a reference photo: the photo as a whole, which shows the thing large.
@@ -143,10 +160,14 @@ impl Retriever {
         breathe(host).await?;
         let whole = read(self.dual.embed_regions(patches.clone(), None)).await?;
         breathe(host).await?;
-        let mask = window_mask(&self.windows, self.grid, &self.device);
+        let windows = match self.dual.boxes(patches.clone()) {
+            Some(boxes) => windows::proposed(&read(boxes).await?),
+            None => self.windows.clone(),
+        };
+        let mask = mask(&windows, self.grid, &self.device);
         let embeddings = read(self.dual.embed_regions(patches, Some(mask))).await?;
         Ok(Scan {
-            windows: self.windows.clone(),
+            windows,
             embeddings,
             whole,
         })
@@ -199,20 +220,10 @@ fn score<'a>(
             whole: None,
         };
     };
-    let best = |embedding: &[f32]| best_of(references, dim, embedding);
-    let windows = scan
-        .windows
-        .iter()
-        .zip(scan.embeddings.chunks_exact(dim))
-        .map(|(&box_, embedding)| Candidate {
-            box_,
-            score: best(embedding),
-        })
-        .collect();
     Scored {
         concept,
-        windows,
-        whole: Some(best(&scan.whole)),
+        windows: scan.candidates(references),
+        whole: Some(scan.whole_similarity(references)),
     }
 }
 
@@ -220,59 +231,9 @@ fn dot(a: &[f32], b: &[f32]) -> f32 {
     a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
 
-/// Windows of a grid of patches: sides of a quarter to all of it, aspect ratios up to 3 : 5.
-fn windows(grid: usize) -> Vec<[f32; 4]> {
-    let sides: Vec<usize> = [0.25, 0.34, 0.42, 0.5, 0.67, 0.83]
-        .iter()
-        .map(|share| ((grid as f32 * share).round() as usize).max(1))
-        .collect();
-    let mut out = Vec::new();
-    for &w in &sides {
-        for &h in &sides {
-            if 5 * w.min(h) < 3 * w.max(h) {
-                continue;
-            }
-            let stride = (w.min(h) / 4).max(1);
-            for y in (0..=grid - h).step_by(stride) {
-                for x in (0..=grid - w).step_by(stride) {
-                    let share = |v: usize| v as f32 / grid as f32;
-                    out.push([share(x), share(y), share(x + w), share(y + h)]);
-                }
-            }
-        }
-    }
-    out
-}
-
-/// `[1, R, P]`, `true` where a patch centre lies outside window R.
-fn window_mask(windows: &[[f32; 4]], grid: usize, device: &Device) -> Tensor<3, Bool> {
-    let centre = |i: usize| (i as f32 + 0.5) / grid as f32;
-    let outside: Vec<bool> = windows
-        .iter()
-        .flat_map(|&[x0, y0, x1, y1]| {
-            (0..grid * grid).map(move |i| {
-                let (x, y) = (centre(i % grid), centre(i / grid));
-                !(x >= x0 && x <= x1 && y >= y0 && y <= y1)
-            })
-        })
-        .collect();
-    let data = TensorData::new(outside, [1, windows.len(), grid * grid]);
-    Tensor::from_data(data, device)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn windows_stay_inside_and_never_repeat() {
-        let all = windows(12);
-        assert!(all.len() > 200 && all.len() < 2000, "{}", all.len());
-        for (i, w) in all.iter().enumerate() {
-            assert!(w[0] >= 0.0 && w[1] >= 0.0 && w[2] <= 1.0 && w[3] <= 1.0);
-            assert!(!all[..i].contains(w));
-        }
-    }
 
     #[test]
     fn thresholds_are_cosines() {

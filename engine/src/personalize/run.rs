@@ -3,10 +3,10 @@
 use super::answer::{parse_box, parse_yes_no};
 use super::lens::Lens;
 use super::mentions::{KnownName, MentionParser};
-use super::prompt::PromptConcept;
 use super::refusal::{Refusal, refusal_class};
 use super::sanitize;
-use super::scene::Scene;
+use super::prompt::PromptConcept;
+use super::scene::{Scene, told};
 use super::types::{
     Event, Kind, MentionView, Outcome, Request, RetrievedView, Stage, Timings, TokenCounts,
 };
@@ -50,12 +50,18 @@ impl Lens {
         timings.retrieve_ms = lap(host, t);
 
         let t = host.now_ms();
-        let (visual, layouts, concepts) = self.look(&retrieved, &photo, host, on_event).await?;
+        let (retrieved, seen) = told(retrieved, request.hints);
+        let (visual, layouts, concepts) = self
+            .look(&retrieved, &seen, &photo, host, on_event)
+            .await?;
         timings.vision_ms = lap(host, t);
 
         let mut scene = Scene {
-            prompt_concepts: concepts.iter().map(PromptConcept::from).collect(),
-            concepts,
+            prompt_concepts: concepts
+                .iter()
+                .map(|(concept, seen)| PromptConcept::new(concept, *seen))
+                .collect(),
+            concepts: concepts.into_iter().map(|(concept, _)| concept).collect(),
             retrieved,
             visual,
             layouts,

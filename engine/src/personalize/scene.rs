@@ -4,7 +4,7 @@ use burn::tensor::Tensor;
 
 use super::lens::Lens;
 use super::look::{features, frames};
-use super::prompt::{self, ImageRef, PromptConcept, PromptStyle};
+use super::prompt::{self, ImageRef, PromptConcept, PromptStyle, Seen};
 use super::sanitize;
 use super::types::{Event, Kind, Request, Stage};
 use crate::concepts::{Concept, Retrieved, retrieval};
@@ -97,19 +97,21 @@ impl Lens {
         Ok(found)
     }
 
-    /// Visual tokens of the references and the photo, and the concepts whose reference could be used.
+    /// Visual tokens of the references and the photo, and the concepts whose reference could be used, each with what is told
+    /// of it.
     pub(super) async fn look(
         &mut self,
         retrieved: &[Retrieved],
+        seen: &[Seen],
         photo: &Rgb8,
         host: &dyn Host,
         on_event: &mut dyn FnMut(Event),
-    ) -> Result<(Tensor<2>, Vec<(usize, usize)>, Vec<Concept>)> {
+    ) -> Result<(Tensor<2>, Vec<(usize, usize)>, Vec<(Concept, Seen)>)> {
         let total = retrieved.len() + 1;
         let mut parts = Vec::with_capacity(total);
         let mut layouts = Vec::with_capacity(total);
         let mut concepts = Vec::with_capacity(retrieved.len());
-        for found in retrieved {
+        for (found, &seen) in retrieved.iter().zip(seen) {
             let Some(concept) = self.library.get(&found.id).cloned() else {
                 continue;
             };
@@ -132,7 +134,7 @@ impl Lens {
             };
             parts.push(tokens);
             layouts.push((0, 0));
-            concepts.push(concept);
+            concepts.push((concept, seen));
             on_event(Event::Stage {
                 stage: Stage::Vision,
                 done: parts.len(),
@@ -173,4 +175,16 @@ impl Lens {
             .collect();
         self.chat.encode(&turns, &layouts, true)
     }
+}
+
+/// What the captioner is told of each retrieved concept, in the order the prompt lists them; see [`prompt::reading_order`].
+///
+/// Without `hints` nothing is told, and the order is that of retrieval.
+pub(super) fn told(retrieved: Vec<Retrieved>, hints: bool) -> (Vec<Retrieved>, Vec<Seen>) {
+    let seen = |found: &Retrieved| if hints { Seen::from(found) } else { Seen::Untold };
+    let all: Vec<Seen> = retrieved.iter().map(seen).collect();
+    prompt::reading_order(&all)
+        .into_iter()
+        .map(|at| (retrieved[at].clone(), all[at]))
+        .unzip()
 }

@@ -60,6 +60,9 @@ pub struct Request {
     /// Which concepts may take part.
     #[serde(default)]
     pub retrieval: Retrieval,
+    /// Whether the captioner hears where the retriever saw each concept, or has to find out by itself.
+    #[serde(default = "yes")]
+    pub hints: bool,
     /// How tokens are chosen.
     #[serde(default)]
     pub sampling: SamplingOptions,
@@ -71,6 +74,10 @@ pub struct Request {
     pub stop: Vec<String>,
 }
 
+fn yes() -> bool {
+    true
+}
+
 impl Request {
     /// A request with every option at its default.
     pub fn new(kind: Kind) -> Self {
@@ -79,6 +86,7 @@ impl Request {
             question: None,
             concept: None,
             retrieval: Retrieval::default(),
+            hints: true,
             sampling: SamplingOptions::default(),
             max_tokens: None,
             stop: Vec::new(),

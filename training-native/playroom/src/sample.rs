@@ -37,13 +37,13 @@ impl Task {
     /// Every task with its share in the training mix, in percent.
     pub const MIX: [(Self, usize); 8] = [
         (Self::Caption, 25),
-        (Self::Locate, 20),
-        (Self::Recognize, 15),
-        (Self::VisualQa, 15),
+        (Self::Locate, 14),
+        (Self::Recognize, 13),
+        (Self::VisualQa, 20),
         (Self::InfoQa, 7),
-        (Self::RefuseAbsent, 5),
-        (Self::RefuseUnknown, 5),
-        (Self::PlainCaption, 8),
+        (Self::RefuseAbsent, 7),
+        (Self::RefuseUnknown, 8),
+        (Self::PlainCaption, 6),
     ];
 
     /// A task drawn from [`Task::MIX`].

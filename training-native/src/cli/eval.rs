@@ -122,14 +122,20 @@ fn draw(report: &EvalReport, folder: &Path) -> Result<()> {
 }
 
 /// Everything but captions: short name, value, aim.
-fn answers(report: &EvalReport) -> [(&'static str, Estimate, Option<f64>); 7] {
+fn answers(report: &EvalReport) -> [(&'static str, Estimate, Option<f64>); 9] {
     [
         (
             "is it here?",
             report.recognition.balanced_accuracy,
             Some(0.95),
         ),
+        (
+            "is it here? unaided",
+            report.recognition_unaided.balanced_accuracy,
+            None,
+        ),
         ("where is it?", report.boxes.hits, Some(0.85)),
+        ("where is it? unaided", report.boxes_unaided.hits, None),
         ("refuses absent", report.refused_absent, Some(0.95)),
         ("refuses unknown", report.refused_unknown, Some(0.95)),
         ("answers", report.answered, Some(0.95)),

@@ -81,9 +81,15 @@ impl ExportArgs {
         let found = calibrate::thresholds(&lens, self.calibration_photos, 7)?;
         export::write_thresholds(&self.out, found.window.threshold, found.whole.threshold)?;
         export::write_manifest(&self.out)?;
+        for (what, found) in [("region", found.window), ("whole photo", found.whole)] {
+            println!(
+                "{what}: same thing from {:.3} on; found {:.3}, left alone {:.3}",
+                found.threshold, found.true_positive_rate, found.true_negative_rate
+            );
+        }
         println!(
-            "windows: {:?}\nwhole photos: {:?}",
-            found.window, found.whole
+            "regions with IoU >= 0.5: {:.3}, mean IoU {:.3}",
+            found.regions.hits.value, found.regions.mean_iou.value
         );
         println!("wrote {}", self.out.display());
         Ok(())

@@ -7,7 +7,7 @@ use namelens_engine::personalize::mentions::KnownName;
 use namelens_engine::personalize::{Kind, Lens, Outcome, Request, Retrieval};
 use playroom::{Rgb, Sample, SampleOptions, Split, Task, sample_tasks};
 
-use super::{CaptionReport, EvalOptions};
+use super::{CaptionReport, EvalOptions, Mode};
 use crate::metrics::answers::{Boxes, Recognition, boxes, recognition};
 use crate::metrics::rates::{Estimate, wilson};
 use crate::metrics::{repic_compat, strict};
@@ -64,7 +64,7 @@ impl Bench<'_> {
         Ok(outcome)
     }
 
-    pub(super) fn captions(&mut self, present: usize, retrieval: bool) -> Result<CaptionReport> {
+    pub(super) fn captions(&mut self, present: usize, mode: Mode) -> Result<CaptionReport> {
         let mut rows = Vec::new();
         let mut compat = Vec::new();
         let (mut places, mut regions) = (Vec::new(), Vec::new());
@@ -74,7 +74,8 @@ impl Bench<'_> {
             let ids = self.introduce(&sample)?;
             let here = here(&sample);
             let mut request = Request::new(Kind::Caption);
-            if !retrieval {
+            request.hints = mode != Mode::Unaided;
+            if mode != Mode::Retrieval {
                 request.retrieval = Retrieval::Ids(here.iter().map(|&i| ids[i].clone()).collect());
             }
             let outcome = self.run(&sample, &request)?;
@@ -116,7 +117,7 @@ impl Bench<'_> {
         };
         Ok(CaptionReport {
             concepts: present,
-            mode: if retrieval { "retrieval" } else { "skip" },
+            mode: mode.word(),
             strict: strict::report(&rows, self.options.seed),
             repic_compat: repic_compat::report(&compat, case),
             lost_in_retrieval,
@@ -127,7 +128,7 @@ impl Bench<'_> {
         })
     }
 
-    pub(super) fn recognition(&mut self) -> Result<Recognition> {
+    pub(super) fn recognition(&mut self, hints: bool) -> Result<Recognition> {
         let mut answers = Vec::new();
         for index in 0..self.options.photos {
             let sample = self.sample(11, index, 1 + (index % 3) as usize, 2, Task::Recognize);
@@ -139,6 +140,7 @@ impl Bench<'_> {
                 };
                 let request = Request {
                     concept: Some(ids[subject].clone()),
+                    hints,
                     ..Request::new(Kind::Recognize)
                 };
                 answers.push((self.run(&sample, &request)?.answer, truth));
@@ -147,7 +149,7 @@ impl Bench<'_> {
         Ok(recognition(&answers, self.options.seed))
     }
 
-    pub(super) fn boxes(&mut self) -> Result<Boxes> {
+    pub(super) fn boxes(&mut self, hints: bool) -> Result<Boxes> {
         let mut answers = Vec::new();
         for index in 0..self.options.photos {
             let sample = self.sample(12, index, 1 + (index % 4) as usize, 1, Task::Locate);
@@ -158,6 +160,7 @@ impl Bench<'_> {
                 };
                 let request = Request {
                     concept: Some(ids[concept].clone()),
+                    hints,
                     ..Request::new(Kind::Locate)
                 };
                 answers.push((self.run(&sample, &request)?.box_, thing.box_px));

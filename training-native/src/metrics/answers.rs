@@ -1,6 +1,6 @@
 //! Short answers against the truth: recognition, refusals and boxes.
 
-use namelens_engine::concepts::retrieval::iou;
+use namelens_engine::concepts::regions::iou;
 use serde::Serialize;
 
 use super::bootstrap;

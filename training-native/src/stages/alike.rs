@@ -78,6 +78,14 @@ pub fn has(name: &str) -> bool {
         .any(|layer| name.contains(&format!("text_model.layers.{layer}.")))
 }
 
+/// Whether these layers precede the one the parameter `name` is of.
+pub fn precede(name: &str) -> bool {
+    let number = name
+        .split_once("text_model.layers.")
+        .and_then(|(_, rest)| rest.split('.').next()?.parse().ok());
+    number.is_some_and(|layer: usize| layer >= LAYERS.end)
+}
+
 /// Writes rows of one head, `[head, hidden]` each, by which likes attend to likes [`BACK`] tokens before.
 fn seek(query: &mut [f32], key: &mut [f32], config: &TextConfig, rng: &mut Rng) {
     let (hidden, head) = (config.hidden_size, config.head_dim());

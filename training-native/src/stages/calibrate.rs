@@ -7,11 +7,15 @@ use namelens_engine::image::Rgb8;
 use namelens_engine::personalize::Lens;
 use playroom::{Rgb, SampleOptions, Split};
 
+use crate::metrics::answers::{Boxes, boxes};
+
 /// The calibrated thresholds of windows and of whole photos.
 #[derive(Debug, Clone, Copy)]
 pub struct Calibrated {
     /// For the best window of a photo.
     pub window: Calibration,
+    /// Where things are, by the best window.
+    pub regions: Boxes,
     /// For the photo as a whole; the rates are those of the balanced threshold, which may be lower.
     pub whole: Calibration,
 }
@@ -23,6 +27,7 @@ pub struct Calibrated {
 pub fn thresholds(lens: &Lens, photos: u64, seed: u64) -> Result<Calibrated> {
     let retriever = lens.retriever().context("the model has no retriever")?;
     let (mut there, mut absent) = (Scores::default(), Scores::default());
+    let mut places = Vec::new();
     for index in 0..photos {
         let options = SampleOptions {
             split: Split::Val,
@@ -40,12 +45,16 @@ pub fn thresholds(lens: &Lens, photos: u64, seed: u64) -> Result<Calibrated> {
         for (position, concept) in sample.concepts.iter().enumerate() {
             let reference =
                 pollster::block_on(retriever.embed_reference(&rgb8(&concept.image)?, &Still))?;
-            let scores = if sample.things.iter().any(|t| t.concept == Some(position)) {
-                &mut there
-            } else {
-                &mut absent
+            let best = scan.best_region(&reference).context("a scan has regions")?;
+            let thing = sample.things.iter().find(|t| t.concept == Some(position));
+            let scores = match thing {
+                Some(thing) => {
+                    places.push((Some(best.box_), thing.box_px));
+                    &mut there
+                }
+                None => &mut absent,
             };
-            scores.window.push(scan.best_window(&reference).0);
+            scores.window.push(best.score);
             scores.whole.push(scan.whole_similarity(&reference));
         }
     }
@@ -53,6 +62,7 @@ pub fn thresholds(lens: &Lens, photos: u64, seed: u64) -> Result<Calibrated> {
     whole.threshold = whole.threshold.max(upper_tail(&mut absent.whole));
     Ok(Calibrated {
         window: calibrate(&there.window, &absent.window)?,
+        regions: boxes(&places, seed),
         whole,
     })
 }

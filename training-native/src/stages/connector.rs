@@ -21,7 +21,7 @@ use namelens_engine::model::vision::VisionTower;
 use playroom::{Rgb, SampleOptions, Split};
 
 use super::batch::pixels;
-use super::supervised::photos_in_order;
+use super::chats::photos_in_order;
 
 /// Chats whose photos are looked at.
 const SAMPLES: u64 = 64;

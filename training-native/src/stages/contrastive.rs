@@ -5,7 +5,7 @@
 //! other photos are contrasted too, because retrieval compares photos with reference photos. Beside
 //! it every patch on a thing learns to tell the thing's attributes ([`super::looks`]).
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData, activation};
 use namelens_engine::image::ImageProcessor;
@@ -30,15 +30,13 @@ pub struct Student {
     pub dual: DualEncoder,
     /// Reads attributes off patches; see [`looks`].
     looks: Linear,
-    /// Reads the reach of a thing off patches.
-    edges: Linear,
 }
 
 /// Prefix of parameters that no bundle holds.
 pub const TRAINING_ONLY: &str = "training.";
 
 impl Student {
-    /// Builds the encoder, `training.looks` and `training.edges`.
+    /// Builds the encoder and `training.looks`.
     ///
     /// # Errors
     /// When the source lacks a tensor.
@@ -47,7 +45,6 @@ impl Student {
         Ok(Self {
             dual: DualEncoder::new(p, config)?,
             looks: Linear::new(p, "training.looks", width, looks::CLASSES, true)?,
-            edges: Linear::new(p, "training.edges", width, looks::EDGES, true)?,
         })
     }
 }
@@ -95,8 +92,9 @@ impl Objective<Student> for Contrastive {
             .forward(pixels(&self.processor, &seen, &self.device)?);
         let truth = looks::truth(&regions::by_photo(&regions, photos.len()), self.grid);
         let (with_looks, mut figures) = looks::loss(&student.looks, &patches, &truth, &self.device);
-        let (with_edges, distance) =
-            looks::edge_loss(&student.edges, &patches, &truth, &self.device);
+        let foretold = model.boxes(patches.clone());
+        let foretold = foretold.context("the encoder has no box head to train")?;
+        let (with_edges, distance) = looks::edge_loss(foretold, &truth, &self.device);
         let embedded = self.embed(model, patches, &regions, photos.len());
         let rows = self.encode_texts(&texts)?;
         let ids = padded_ids(&rows, Some(TEXT_LEN), self.pad, &self.device);

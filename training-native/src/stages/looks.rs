@@ -21,7 +21,7 @@ const NAMES: [&str; 6] = [
 ];
 /// Outputs of the head of attributes.
 pub const CLASSES: usize = 57;
-/// Outputs of the head of edges: left, top, right and bottom of the thing, on the photo rather than from the patch: the
+/// Outputs of the box head: left, top, right and bottom of the thing, on the photo rather than from the patch: the
 /// tower then keeps where a patch is, which it forgets otherwise (a linear probe missed by 0.1 of the side) and which no
 /// box can be written without.
 pub const EDGES: usize = 4;
@@ -99,20 +99,15 @@ pub fn thing_at(boxes: &[[f32; 4]], cell: usize, grid: usize) -> Option<usize> {
         .min_by(|&a, &b| distance(&boxes[a]).total_cmp(&distance(&boxes[b])))
 }
 
-/// Weighted mean distance between the edges that patches on things foretell and the true ones, and the distance.
-pub fn edge_loss(
-    head: &Linear,
-    patches: &Tensor<3>,
-    truth: &Truth,
-    device: &Device,
-) -> (Tensor<1>, f64) {
+/// Weighted mean distance between the edges `[photos, patches, 4]` that patches on things foretell and the true ones,
+/// and the distance.
+pub fn edge_loss(foretold: Tensor<3>, truth: &Truth, device: &Device) -> (Tensor<1>, f64) {
     if truth.seen == 0 {
         return (Tensor::zeros([1], device), 0.0);
     }
-    let [photos, count, width] = patches.dims();
-    let rows = patches.clone().reshape([photos * count, width]);
-    let places = indices(&truth.places[..truth.seen], device);
-    let foretold = head.forward(rows.select(0, places));
+    let [photos, count, edges] = foretold.dims();
+    let rows = foretold.reshape([photos * count, edges]);
+    let foretold = rows.select(0, indices(&truth.places[..truth.seen], device));
     let data = TensorData::new(truth.edges.clone(), [truth.seen, EDGES]);
     let error = (foretold - Tensor::from_data(data, device)).abs().mean();
     let figure = f64::from(error.clone().into_scalar::<f32>());

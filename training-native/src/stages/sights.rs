@@ -1,7 +1,7 @@
-//! What visual tokens should call to mind: names and categories of the things they lie on, asked patch by patch.
+//! What tokens should call to mind on the way to an answer: whose they are, what they show, what is known of a name.
 
 use anyhow::Result;
-use burn::tensor::Tensor;
+use burn::tensor::{Tensor, TensorData};
 use namelens_engine::model::vlm::Vlm;
 use namelens_engine::text::ChatEncoder;
 use playroom::Sample;
@@ -10,7 +10,7 @@ use super::batch::indices;
 use super::looks;
 use super::supervised::token_losses;
 
-/// What a visual token should call to mind.
+/// What a token should call to mind.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Sight {
     /// Place in the chat.
@@ -21,39 +21,50 @@ pub(super) struct Sight {
     pub kind: &'static str,
 }
 
-/// What the visual tokens of one chat should call to mind.
-#[derive(Debug)]
+/// What the tokens of one chat should call to mind.
+#[derive(Debug, Default)]
 pub(super) struct Sights {
-    /// The middle of each reference: the name that stands before it.
-    pub references: Vec<Sight>,
-    /// The photo: where it shows a thing, the first token of its name, or of its category where nobody gave a name;
-    /// and as many places without a thing, with the token that ends a turn.
-    pub photo: Vec<Sight>,
+    /// Whose it is, as the first token of the name: the middle of each reference, what an entry says behind its name, the
+    /// closing bracket of a name in a question, and the box that answers it.
+    pub whose: Vec<Sight>,
+    /// What is known of it. The photo, where it shows a thing: the first token of its name, or of its category where nobody
+    /// gave a name; and as many places without a thing, with the token that ends a turn. The closing bracket of a
+    /// name in a question: what follows that name in its entry, or the end of a turn where there is no such entry. A box
+    /// in an answer: the next token of the box in the entry.
+    pub known: Vec<Sight>,
 }
 
-/// Finds the visual tokens of the chat `ids` about `sample` that are asked for something.
+/// Finds the tokens of the chat `ids` about `sample` that are asked for something.
 pub(super) fn find(chat: &ChatEncoder, sample: &Sample, ids: &[u32]) -> Result<Sights> {
-    let tokenizer = chat.tokenizer();
     let image = chat.image_token();
     let places: Vec<usize> = (0..ids.len()).filter(|&at| ids[at] == image).collect();
     let tokens = places.len() / (sample.concepts.len() + 1);
-    let side = tokens.isqrt();
-    let word = |word: String| -> Result<Option<u32>> {
-        Ok(tokenizer.encode(&word, false)?.get(1).copied())
-    };
-    let mut references = Vec::new();
-    for (concept, reference) in sample.concepts.iter().zip(places.chunks_exact(tokens)) {
-        let Some(name) = word(format!("<{}>", concept.name))? else {
-            continue;
-        };
-        references.extend(middle(side).map(|cell| Sight {
-            at: reference[cell],
-            word: name,
-            kind: "sight/Reference",
-        }));
-    }
     // The photo comes last, after the references.
-    let photo = &places[places.len() - tokens..];
+    let (references, photo) = places.split_at(places.len() - tokens);
+    let mut sights = Sights::default();
+    let side = tokens.isqrt();
+    for (concept, reference) in sample.concepts.iter().zip(references.chunks_exact(tokens)) {
+        if let Some(word) = first_word(chat, &format!("<{}>", concept.name))? {
+            sights.whose.extend(middle(side).map(|cell| Sight {
+                at: reference[cell],
+                word,
+                kind: "sight/Reference",
+            }));
+        }
+    }
+    sights.known = in_photo(chat, sample, photo)?;
+    let asked_from = photo.last().map_or(0, |last| last + 1);
+    names(chat, ids, asked_from, &mut sights)?;
+    Ok(sights)
+}
+
+/// The token behind the opening bracket of `marked`.
+fn first_word(chat: &ChatEncoder, marked: &str) -> Result<Option<u32>> {
+    Ok(chat.tokenizer().encode(marked, false)?.get(1).copied())
+}
+
+/// What the visual tokens `photo` show.
+fn in_photo(chat: &ChatEncoder, sample: &Sample, photo: &[usize]) -> Result<Vec<Sight>> {
     let mut words = Vec::with_capacity(sample.things.len());
     for thing in &sample.things {
         let (text, kind) = match thing.concept {
@@ -66,12 +77,12 @@ pub(super) fn find(chat: &ChatEncoder, sample: &Sample, ids: &[u32]) -> Result<S
                 "sight/Unnamed",
             ),
         };
-        words.push(word(text)?.map(|word| (word, kind)));
+        words.push(first_word(chat, &text)?.map(|word| (word, kind)));
     }
     let boxes: Vec<[f32; 4]> = sample.things.iter().map(|thing| thing.box_px).collect();
     let (mut on, mut off) = (Vec::new(), Vec::new());
     for (cell, &at) in photo.iter().enumerate() {
-        match looks::thing_at(&boxes, cell, side).and_then(|thing| words[thing]) {
+        match looks::thing_at(&boxes, cell, photo.len().isqrt()).and_then(|thing| words[thing]) {
             Some((word, kind)) => on.push(Sight { at, word, kind }),
             None => off.push(Sight {
                 at,
@@ -83,17 +94,83 @@ pub(super) fn find(chat: &ChatEncoder, sample: &Sample, ids: &[u32]) -> Result<S
     // Spread over the photo, not its first rows.
     let wanted = on.len().min(off.len());
     on.extend((0..wanted).map(|i| off[i * off.len() / wanted]));
-    Ok(Sights {
-        references,
-        photo: on,
-    })
+    Ok(on)
 }
 
-/// What visual tokens call to mind, read out by the language head; returns the loss and, by kind,
+/// Adds the entries of the prompt, which end at `asked_from`, and the names in questions after them.
+fn names(chat: &ChatEncoder, ids: &[u32], asked_from: usize, sights: &mut Sights) -> Result<()> {
+    let tokenizer = chat.tokenizer();
+    let one = |text: &str| -> Result<Option<u32>> {
+        let ids = tokenizer.encode(text, false)?;
+        Ok(if let [only] = *ids { Some(only) } else { None })
+    };
+    let (open, spaced, close) = (one("<")?, one(" <")?, one(">")?);
+    let (line_end, box_start) = (one("\n")?, one(" [")?);
+    let said = chat.answer_mask(ids)?;
+    // Each entry's name, and the place behind it.
+    let mut entries: Vec<(&[u32], usize)> = Vec::new();
+    let mut start = None;
+    // The first token of the name asked for last, and the place behind it in its entry.
+    let mut asked: Option<(u32, Option<usize>)> = None;
+    for (at, &id) in ids.iter().enumerate() {
+        let sight = |at, word, kind| Sight { at, word, kind };
+        if let (Some((word, entry)), true, true) = (asked, said[at], Some(id) == box_start) {
+            let end = (at..ids.len()).find(|&at| !said[at]).unwrap_or(ids.len());
+            let whose = (at..end).map(|at| sight(at, word, "sight/Box"));
+            sights.whose.extend(whose);
+            let told = entry.filter(|&entry| Some(ids[entry]) == box_start);
+            if let Some(told) = told.map(|entry| &ids[entry..]) {
+                let copied = spelled_alike(chat, &ids[at..end], told)?;
+                let copied = (1..copied).map(|i| sight(at + i - 1, told[i], "sight/Copy"));
+                sights.known.extend(copied);
+            }
+        }
+        if Some(id) == open || Some(id) == spaced {
+            start = Some(at + 1);
+            continue;
+        }
+        let Some(name) = start.take_if(|_| Some(id) == close).map(|from| &ids[from..at]) else {
+            continue;
+        };
+        let (Some(&word), false) = (name.first(), said[at]) else {
+            continue;
+        };
+        if at < asked_from {
+            entries.push((name, at + 1));
+            let entry = (at + 1..asked_from).take_while(|&at| Some(ids[at]) != line_end);
+            sights
+                .whose
+                .extend(entry.map(|at| sight(at, word, "sight/Entry")));
+        } else {
+            sights.whose.push(sight(at, word, "sight/Question"));
+            let entry = entries.iter().find(|(other, _)| *other == name);
+            let entry = entry.map(|&(_, behind)| behind);
+            asked = Some((word, entry));
+            let next = entry.map_or(chat.end_of_turn(), |behind| ids[behind]);
+            sights.known.push(sight(at, next, "sight/Asked"));
+        }
+    }
+    Ok(())
+}
+
+/// How many tokens two boxes begin with that are the same, or both a digit.
+fn spelled_alike(chat: &ChatEncoder, a: &[u32], b: &[u32]) -> Result<usize> {
+    let mut digits = Vec::with_capacity(20);
+    for digit in 0..10 {
+        for text in [format!("{digit}"), format!(" {digit}")] {
+            digits.extend(chat.tokenizer().encode(&text, false)?);
+        }
+    }
+    let alike = |(a, b): &(&u32, &u32)| a == b || (digits.contains(a) && digits.contains(b));
+    Ok(a.iter().zip(b).take_while(alike).count())
+}
+
+/// What tokens call to mind, read out by the language head; returns the loss and, by kind,
 /// the share that is right.
 ///
 /// An answer must go from the question to the photo, from there to a reference that looks alike, and from there
-/// to a name. From answers alone a small model finds this way late; here each patch is asked for its part of it.
+/// to a name; or from a name in the question to its entry. From answers alone a small model finds these ways late; here
+/// each token is asked for its part of them.
 pub(super) fn loss(
     model: &Vlm,
     hidden: &Tensor<3>,
@@ -116,17 +193,26 @@ pub(super) fn loss(
     let hidden = hidden.clone().reshape([rows * width, wide]);
     let hidden = hidden.select(0, indices(&places, &device));
     let (losses, guesses) = token_losses(model, hidden, &targets);
-    let mut figures: Vec<(String, f64, u32)> = Vec::new();
+    let mut figures: Vec<(&'static str, f64, usize)> = Vec::new();
     for ((_, sight), guess) in sights.iter().zip(guesses) {
         let right = f64::from(guess == i64::from(sight.word));
-        match figures.iter_mut().find(|(name, ..)| name == sight.kind) {
+        match figures.iter_mut().find(|(kind, ..)| *kind == sight.kind) {
             Some((_, sum, count)) => (*sum, *count) = (*sum + right, *count + 1),
-            None => figures.push((sight.kind.to_owned(), right, 1)),
+            None => figures.push((sight.kind, right, 1)),
         }
     }
-    let figures = figures.into_iter();
-    let shares = figures.map(|(name, sum, count)| (name, sum / f64::from(count)));
-    (losses.mean(), shares.collect())
+    // Kinds weigh the same, however many tokens they have: patches are many, names in questions few.
+    let weight = |sight: &Sight| {
+        let count = figures.iter().find(|(kind, ..)| *kind == sight.kind);
+        1.0 / (figures.len() * count.map_or(1, |(.., count)| *count)) as f32
+    };
+    let weights: Vec<f32> = sights.iter().map(|(_, sight)| weight(sight)).collect();
+    let weights = TensorData::new(weights, [sights.len()]);
+    let loss = (losses * Tensor::from_data(weights, &device)).sum();
+    let shares = figures
+        .into_iter()
+        .map(|(kind, sum, count)| (kind.to_owned(), sum / count as f64));
+    (loss, shares.collect())
 }
 
 /// The four cells in the middle of a grid.
@@ -139,6 +225,8 @@ fn middle(side: usize) -> impl Iterator<Item = usize> {
 
 #[cfg(test)]
 mod tests {
+    use namelens_engine::personalize::prompt::Seen;
+
     use super::*;
 
     #[test]
@@ -146,5 +234,48 @@ mod tests {
         assert_eq!(middle(6).collect::<Vec<_>>(), [14, 15, 20, 21]);
         assert_eq!(middle(2).collect::<Vec<_>>(), [0, 1, 2, 3]);
         assert_eq!(middle(1).collect::<Vec<_>>(), [0]);
+    }
+
+    #[test]
+    fn names_in_questions_recall_their_entries() {
+        let folder = std::env::var("CARGO_MANIFEST_DIR").unwrap();
+        let model = std::path::Path::new(&folder).join("../models/playroom");
+        let chat = crate::bundle::chat(&model, 36).unwrap();
+        let only = |text: &str| match *chat.tokenizer().encode(text, false).unwrap() {
+            [only] => only,
+            _ => panic!("{text} is not one token"),
+        };
+        let wanted = [
+            (Seen::At([0.1, 0.2, 0.3, 0.4]), only(" [")),
+            (Seen::Nowhere, only(" not")),
+        ];
+        let (mut asked, mut strangers) = (0, 0);
+        for seed in 0..20 {
+            let sample = playroom::sample(seed, &playroom::SampleOptions::default());
+            let seen: Vec<Seen> = (0..sample.concepts.len())
+                .map(|concept| wanted[concept % 2].0)
+                .collect();
+            let encoded = super::super::chats::encode(&chat, &sample, &seen).unwrap();
+            let of = |kind: &str| -> Vec<u32> {
+                let known = encoded.sights.known.iter();
+                known.filter(|s| s.kind == kind).map(|s| s.word).collect()
+            };
+            // One bracketed name at most is in a question.
+            let questions = sample.turns.iter().filter(|t| t.question.contains('<'));
+            let words: Vec<u32> = questions
+                .map(|turn| match turn.subject {
+                    Some(concept) => wanted[concept % 2].1,
+                    None if turn.task == playroom::Task::RefuseUnknown => chat.end_of_turn(),
+                    None => panic!("{turn:?}"),
+                })
+                .collect();
+            assert_eq!(of("sight/Asked"), words, "{:?}", sample.turns);
+            asked += words.len();
+            strangers += words.iter().filter(|&&w| w == chat.end_of_turn()).count();
+            let entries = encoded.sights.whose.iter();
+            let entries = entries.filter(|s| s.kind == "sight/Entry").count();
+            assert!(entries >= 4 * sample.concepts.len(), "{entries}");
+        }
+        assert!(asked > 40 && strangers > 3, "{asked}, {strangers}");
     }
 }

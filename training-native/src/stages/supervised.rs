@@ -1,17 +1,16 @@
 //! Supervised stage: chats about Playroom photos, with the loss on the assistant's words.
 
-use std::ops::Range;
-
 use anyhow::Result;
 use burn::tensor::{Device, Int, Tensor, TensorData, activation};
 use namelens_engine::image::ImageProcessor;
 use namelens_engine::model::vlm::Vlm;
-use namelens_engine::personalize::prompt::{self, Exchange, PromptConcept, PromptStyle};
-use namelens_engine::text::{ChatEncoder, Message, Part};
-use playroom::{Rgb, Rng, Sample, SampleOptions, Split, Task, Turn};
+use namelens_engine::text::ChatEncoder;
+use playroom::{Rgb, Rng, SampleOptions, Split, Task};
 
 use super::alike;
 use super::batch::{indices, pixels};
+use super::chats::{self, Encoded, photos_in_order};
+use super::hints;
 use super::sights::{self, Sight, Sights};
 use crate::train::Objective;
 use crate::train::fit::BatchKey;
@@ -35,20 +34,6 @@ pub struct Supervised {
     pub device: Device,
 }
 
-/// One answer of a chat: what was asked for, and the places of its tokens, its end included.
-struct Answer {
-    task: Task,
-    places: Range<usize>,
-}
-
-/// One chat, encoded.
-struct Encoded {
-    ids: Vec<u32>,
-    answers: Vec<Answer>,
-    /// Visual tokens and what each should call to mind.
-    sights: Sights,
-}
-
 /// Share of the learning rate for the tower, which has learned to see already.
 const VISION_SHARE: f64 = 0.2;
 /// Share of the learning rate for the connector. Its 512 inputs vary together, so one step of Adam, in which every
@@ -60,23 +45,22 @@ const CONNECTOR_SHARE: f64 = 0.02;
 const ALIKE_SHARE: f64 = 0.1;
 /// Step from which these layers learn as the others do.
 const ALIKE_UNTIL: u64 = 500;
-/// Share of the learning rate for the other parameters of layers: at the full rate layers outgrow what they read.
+/// Share of the learning rate for the layers up to there: at the full rate they outgrow what they read. Layers after
+/// them have only the words to answer to.
 const DECODER_SHARE: f64 = 0.5;
 /// Weight of [`sights::loss`] beside the loss of the answers.
 const SIGHT_WEIGHT: f32 = 1.0;
 
 impl Objective<Vlm> for Supervised {
     fn loss(&self, model: &Vlm, batch: BatchKey) -> Result<(Tensor<1>, Vec<(String, f64)>)> {
-        let samples: Vec<Sample> = (0..self.batch as u64)
-            .map(|index| {
-                let seed = batch.sample_seed(index, self.batch as u64);
-                playroom::sample(seed, &self.options(seed, batch))
-            })
-            .collect();
-        let chats = samples
-            .iter()
-            .map(|sample| self.encode(sample))
-            .collect::<Result<Vec<_>>>()?;
+        let (mut samples, mut chats) = (Vec::new(), Vec::new());
+        for index in 0..self.batch as u64 {
+            let seed = batch.sample_seed(index, self.batch as u64);
+            let mut sample = playroom::sample(seed, &self.options(seed, batch));
+            let seen = hints::tell(&mut sample);
+            chats.push(chats::encode(&self.chat, &sample, &seen)?);
+            samples.push(sample);
+        }
         let photos: Vec<&Rgb> = samples.iter().flat_map(photos_in_order).collect();
         let pixels = pixels(&self.processor, &photos, &self.device)?;
         let images = model.encode_images(pixels);
@@ -97,8 +81,8 @@ impl Objective<Vlm> for Supervised {
         let mut dense = Vec::new();
         for layer in 0..decoder.depth() {
             let asked = match layer {
-                _ if layer == alike::LAYERS.start => Some(asked(|sights| &sights.references)),
-                _ if layer == alike::LAYERS.end => Some(asked(|sights| &sights.photo)),
+                _ if layer == alike::LAYERS.start => Some(asked(|sights| &sights.whose)),
+                _ if layer == alike::LAYERS.end => Some(asked(|sights| &sights.known)),
                 _ => None,
             };
             if let Some(asked) = asked {
@@ -132,7 +116,7 @@ impl Objective<Vlm> for Supervised {
             CONNECTOR_SHARE
         } else if step < ALIKE_UNTIL && name.contains(".self_attn.") && alike::has(name) {
             ALIKE_SHARE
-        } else if name.contains(".layers.") {
+        } else if name.contains(".layers.") && !alike::precede(name) {
             DECODER_SHARE
         } else {
             1.0
@@ -165,34 +149,6 @@ impl Supervised {
         }
     }
 
-    fn encode(&self, sample: &Sample) -> Result<Encoded> {
-        let messages = messages(sample, &sample.turns, true);
-        let layouts = vec![(0, 0); sample.concepts.len() + 1];
-        let ids = self.chat.encode(&messages, &layouts, false)?;
-        let mut answers: Vec<Answer> = Vec::with_capacity(sample.turns.len());
-        let mut open = false;
-        for (at, learn) in self.chat.answer_mask(&ids)?.into_iter().enumerate() {
-            if learn && !open {
-                let turn = answers.len().min(sample.turns.len() - 1);
-                let task = sample.turns[turn].task;
-                answers.push(Answer {
-                    task,
-                    places: at..at,
-                });
-            }
-            open = learn && ids[at] != self.chat.end_of_turn();
-            if let Some(answer) = answers.last_mut().filter(|_| learn) {
-                answer.places.end = at + 1;
-            }
-        }
-        let sights = sights::find(&self.chat, sample, &ids)?;
-        Ok(Encoded {
-            ids,
-            answers,
-            sights,
-        })
-    }
-
     /// Mean over the answers of the mean over their tokens: a yes weighs as much as a caption, and the mix of tasks is
     /// what it says. Figures are the loss and, by task, the share of tokens foreseen and of answers wholly so.
     fn cross_entropy(
@@ -202,19 +158,16 @@ impl Supervised {
         chats: &[Encoded],
         width: usize,
     ) -> (Tensor<1>, Vec<(String, f64)>) {
-        let (mut places, mut targets, mut weights) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut places, mut targets) = (Vec::new(), Vec::new());
         let answers = || chats.iter().flat_map(|chat| &chat.answers);
-        let count = answers().count().max(1);
         for (row, chat) in chats.iter().enumerate() {
-            for answer in &chat.answers {
-                let weight = 1.0 / (answer.places.len() * count) as f32;
-                for at in answer.places.clone() {
-                    places.push(row * width + at - 1);
-                    targets.push(i64::from(chat.ids[at]));
-                    weights.push(weight);
-                }
+            for at in chat.answers.iter().flat_map(|answer| answer.places.clone()) {
+                places.push(row * width + at - 1);
+                targets.push(i64::from(chat.ids[at]));
             }
         }
+        let lengths: Vec<usize> = answers().map(|answer| answer.places.len()).collect();
+        let weights = token_weights(&lengths);
         let [rows, _, wide] = hidden.dims();
         let hidden = hidden
             .reshape([rows * width, wide])
@@ -245,6 +198,14 @@ impl Supervised {
     }
 }
 
+/// The weight of every token of answers of these `lengths`: an answer weighs as much as any other, all together 1.
+fn token_weights(lengths: &[usize]) -> Vec<f32> {
+    lengths
+        .iter()
+        .flat_map(|&length| std::iter::repeat_n(1.0 / (length * lengths.len()) as f32, length))
+        .collect()
+}
+
 /// Cross-entropy `[N]` of `targets` after `hidden` `[N, hidden]`, and the likeliest tokens.
 pub(super) fn token_losses(
     model: &Vlm,
@@ -266,49 +227,18 @@ pub(super) fn token_losses(
     (losses.reshape([targets.len()]), guesses)
 }
 
-/// Reference photos in the order of the concepts, then the photo.
-pub fn photos_in_order(sample: &Sample) -> Vec<&Rgb> {
-    sample
-        .concepts
-        .iter()
-        .map(|concept| &concept.image)
-        .chain(std::iter::once(&sample.photo))
-        .collect()
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// The chat of a sample: concepts, photo and first question in the first turn, then the others.
-///
-/// Without a last answer the chat ends with its question.
-pub fn messages(sample: &Sample, turns: &[Turn], with_last_answer: bool) -> Vec<Message> {
-    let concepts: Vec<PromptConcept> = sample
-        .concepts
-        .iter()
-        .map(|concept| PromptConcept {
-            name: concept.name.clone(),
-            aliases: Vec::new(),
-            info: concept.info.clone(),
-        })
-        .collect();
-    let Some((last, earlier)) = turns.split_last() else {
-        return Vec::new();
-    };
-    let earlier: Vec<Exchange> = earlier
-        .iter()
-        .map(|turn| Exchange {
-            question: turn.question.clone(),
-            answer: turn.answer.clone(),
-        })
-        .collect();
-    let mut messages: Vec<Message> =
-        prompt::build(PromptStyle::NameLens, &concepts, &earlier, &last.question)
-            .iter()
-            .map(|message| message.for_template().0)
-            .collect();
-    if with_last_answer {
-        messages.push(Message {
-            role: "assistant".into(),
-            content: vec![Part::Text(last.answer.clone())],
-        });
+    #[test]
+    fn a_yes_weighs_as_much_as_a_caption() {
+        let weights = token_weights(&[3, 30]);
+        let sum = |part: &[f32]| part.iter().sum::<f32>();
+        assert_eq!(weights.len(), 33);
+        // Float noise of thirty sums.
+        assert!((sum(&weights[..3]) - 0.5).abs() < 1e-5);
+        assert!((sum(&weights[3..]) - 0.5).abs() < 1e-5);
+        assert!(token_weights(&[]).is_empty());
     }
-    messages
 }

@@ -118,6 +118,8 @@ export interface Request {
   /** Id or name, for `recognize` and `locate`. */
   readonly concept?: string;
   readonly retrieval?: Retrieval;
+  /** Whether the captioner hears where each concept was found; `false` lets it recognise things unaided. */
+  readonly hints?: boolean;
   readonly sampling?: Sampling;
   readonly maxTokens?: number;
   readonly stop?: readonly string[];
@@ -126,6 +128,8 @@ export interface Request {
 /** Options of every run. */
 export interface RunOptions {
   readonly retrieval?: Retrieval;
+  /** Whether the captioner hears where each concept was found; `false` lets it recognise things unaided. */
+  readonly hints?: boolean;
   readonly sampling?: Sampling;
   readonly maxTokens?: number;
   readonly stop?: readonly string[];

@@ -41,7 +41,7 @@ pub(super) fn connector(
     };
     let bias = read("vision_model.post_layernorm.bias", &[width])?;
     let mut readers = read("training.looks.weight", &[CLASSES, width])?;
-    readers.extend(read("training.edges.weight", &[EDGES, width])?);
+    readers.extend(read("box_head.weight", &[EDGES, width])?);
     let readers = TensorData::new(readers, [CLASSES + EDGES, width]);
     let readers = Tensor::from_data(readers, device);
     let mut source = CheckpointSource::new(bundle::open_weights(tower)?);

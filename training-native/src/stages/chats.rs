@@ -1,0 +1,100 @@
+//! Samples of the world as encoded chats: what is read, what should be said, and what called to mind on the way.
+
+use std::ops::Range;
+
+use anyhow::Result;
+use namelens_engine::personalize::prompt::{self, Exchange, PromptConcept, PromptStyle, Seen};
+use namelens_engine::text::{ChatEncoder, Message, Part};
+use playroom::{Rgb, Sample, Task};
+
+use super::sights::{self, Sights};
+
+/// One answer of a chat: what was asked for, and the places of its tokens, its end included.
+pub(super) struct Answer {
+    pub task: Task,
+    pub places: Range<usize>,
+}
+
+/// One chat, encoded.
+pub(super) struct Encoded {
+    pub ids: Vec<u32>,
+    pub answers: Vec<Answer>,
+    /// What tokens should call to mind.
+    pub sights: Sights,
+}
+
+/// Encodes the whole dialogue of `sample`, whose concepts were `seen` so.
+///
+/// # Errors
+/// When the chat cannot be encoded.
+pub(super) fn encode(chat: &ChatEncoder, sample: &Sample, seen: &[Seen]) -> Result<Encoded> {
+    let messages = messages(sample, seen);
+    let layouts = vec![(0, 0); sample.concepts.len() + 1];
+    let ids = chat.encode(&messages, &layouts, false)?;
+    let mut answers: Vec<Answer> = Vec::with_capacity(sample.turns.len());
+    let mut open = false;
+    for (at, learn) in chat.answer_mask(&ids)?.into_iter().enumerate() {
+        if learn && !open {
+            let turn = answers.len().min(sample.turns.len() - 1);
+            let task = sample.turns[turn].task;
+            answers.push(Answer {
+                task,
+                places: at..at,
+            });
+        }
+        open = learn && ids[at] != chat.end_of_turn();
+        if let Some(answer) = answers.last_mut().filter(|_| learn) {
+            answer.places.end = at + 1;
+        }
+    }
+    let sights = sights::find(chat, sample, &ids)?;
+    Ok(Encoded {
+        ids,
+        answers,
+        sights,
+    })
+}
+
+/// Reference photos in the order of the concepts, then the photo.
+pub(super) fn photos_in_order(sample: &Sample) -> Vec<&Rgb> {
+    sample
+        .concepts
+        .iter()
+        .map(|concept| &concept.image)
+        .chain(std::iter::once(&sample.photo))
+        .collect()
+}
+
+/// The chat of a sample: concepts with what the retriever says of them, photo and first question in the first turn,
+/// then the others.
+fn messages(sample: &Sample, seen: &[Seen]) -> Vec<Message> {
+    let concepts: Vec<PromptConcept> = sample
+        .concepts
+        .iter()
+        .zip(seen)
+        .map(|(concept, &seen)| PromptConcept {
+            name: concept.name.clone(),
+            aliases: Vec::new(),
+            info: concept.info.clone(),
+            seen,
+        })
+        .collect();
+    let Some((last, earlier)) = sample.turns.split_last() else {
+        return Vec::new();
+    };
+    let earlier: Vec<Exchange> = earlier
+        .iter()
+        .map(|turn| Exchange {
+            question: turn.question.clone(),
+            answer: turn.answer.clone(),
+        })
+        .collect();
+    prompt::build(PromptStyle::NameLens, &concepts, &earlier, &last.question)
+        .iter()
+        .map(|message| message.for_template().0)
+        .chain(std::iter::once(Message {
+            role: "assistant".into(),
+            content: vec![Part::Text(last.answer.clone())],
+        }))
+        .collect()
+}

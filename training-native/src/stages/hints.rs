@@ -1,0 +1,112 @@
+//! What the retriever would say of each concept of a sample, errors included, and the order it puts them in.
+
+use namelens_engine::personalize::prompt::{Seen, reading_order};
+use playroom::{Rng, Sample};
+
+/// Share of chats in which nobody looked, so that the captioner keeps comparing references itself.
+const UNTOLD_CHATS: f32 = 0.1;
+/// Share of concepts of which the retriever is not sure enough to say anything.
+const UNTOLD: f32 = 0.08;
+/// Share of things it overlooks, and of absent ones it believes to see.
+const WRONG: f32 = 0.04;
+/// How far edges of a region are off, in shares of the side: standard deviation, mostly and now and then.
+const SHAKE: [f32; 2] = [0.02, 0.06];
+
+/// Puts the concepts of `sample` in the order of a prompt and returns what the retriever says of each.
+///
+/// The real retriever would have to look at every photo of every step; its errors are drawn instead, about as often
+/// as it was measured to make them.
+pub(super) fn tell(sample: &mut Sample) -> Vec<Seen> {
+    let mut rng = Rng::new(sample.seed, 0x4117);
+    let silent = rng.chance(UNTOLD_CHATS);
+    let seen: Vec<Seen> = (0..sample.concepts.len())
+        .map(|concept| match silent {
+            true => Seen::Untold,
+            false => told(sample, concept, &mut rng),
+        })
+        .collect();
+    let order = reading_order(&seen);
+    rearrange(sample, &order);
+    order.into_iter().map(|at| seen[at]).collect()
+}
+
+fn told(sample: &Sample, concept: usize, rng: &mut Rng) -> Seen {
+    if rng.chance(UNTOLD) {
+        return Seen::Untold;
+    }
+    let wrong = rng.chance(WRONG);
+    let shown = |thing: &&playroom::ThingTruth| thing.concept == Some(concept);
+    let thing = match (sample.things.iter().find(shown), wrong) {
+        (Some(thing), false) => Some(thing),
+        // It takes something else for the thing.
+        (None, true) if !sample.things.is_empty() => {
+            Some(&sample.things[rng.below(sample.things.len())])
+        }
+        _ => None,
+    };
+    thing.map_or(Seen::Nowhere, |thing| Seen::At(shaken(thing.box_px, rng)))
+}
+
+fn shaken(box_: [f32; 4], rng: &mut Rng) -> [f32; 4] {
+    let std = SHAKE[usize::from(rng.chance(0.15))];
+    // The sum of twelve uniform numbers is all but normal, with variance 1.
+    box_.map(|edge| {
+        let normal = (0..12).map(|_| rng.unit()).sum::<f32>() - 6.0;
+        (edge + std * normal).clamp(0.0, 1.0)
+    })
+}
+
+/// Lists the concepts in `order`; things and questions follow them.
+fn rearrange(sample: &mut Sample, order: &[usize]) {
+    let moved = |old: usize| order.iter().position(|&at| at == old);
+    sample.concepts = order
+        .iter()
+        .map(|&at| sample.concepts[at].clone())
+        .collect();
+    for thing in &mut sample.things {
+        thing.concept = thing.concept.and_then(moved);
+    }
+    for turn in &mut sample.turns {
+        turn.subject = turn.subject.and_then(moved);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use playroom::SampleOptions;
+
+    #[test]
+    fn hints_are_mostly_right_and_things_keep_their_names() {
+        let (mut right, mut all) = (0, 0);
+        for seed in 0..60 {
+            let mut sample = playroom::sample(seed, &SampleOptions::default());
+            let before = sample.clone();
+            let seen = tell(&mut sample);
+            let name = |sample: &Sample, thing: usize| {
+                let concept = sample.things[thing].concept?;
+                Some(sample.concepts[concept].name.clone())
+            };
+            for thing in 0..sample.things.len() {
+                assert_eq!(name(&sample, thing), name(&before, thing));
+            }
+            let places = seen.iter().filter_map(|seen| match seen {
+                Seen::At([x0, _, x1, _]) => Some(x0 + x1),
+                _ => None,
+            });
+            assert!(places.is_sorted(), "{seen:?}");
+            for (concept, seen) in seen.iter().enumerate() {
+                let here = sample.things.iter().any(|t| t.concept == Some(concept));
+                right += usize::from(match seen {
+                    Seen::At(_) => here,
+                    Seen::Nowhere => !here,
+                    Seen::Untold => false,
+                });
+                all += 1;
+            }
+        }
+        // (1 - 0.1) (1 - 0.08) (1 - 0.04) of them, give or take what some two hundred concepts scatter.
+        let share = right as f32 / all as f32;
+        assert!((0.65..0.92).contains(&share), "{share} of {all}");
+    }
+}
