@@ -136,6 +136,10 @@ impl PromptConcept {
             seen,
         }
     }
+
+    fn is_placed(&self) -> bool {
+        matches!(self.seen, Seen::At(_))
+    }
 }
 
 /// The order in which a prompt should list concepts: those seen, from left to right, then the others as they come.
@@ -160,7 +164,7 @@ pub struct Exchange {
     pub answer: String,
 }
 
-/// The messages for `question` on the photo, after the `earlier` exchanges.
+/// The messages for `question` on the photo, with concepts in [`reading_order`], after the `earlier` exchanges.
 ///
 /// Pictures and concepts are in the first turn of the person; later turns are plain questions.
 pub fn build(
@@ -247,7 +251,8 @@ fn first_turn(style: PromptStyle, concepts: &[PromptConcept], question: String) 
 fn named_first(concepts: &[PromptConcept], question: String) -> Vec<PromptPart> {
     let mut parts = Vec::with_capacity(2 * concepts.len() + 3);
     for (at, concept) in concepts.iter().enumerate() {
-        parts.push(PromptPart::User(entry(at, concept)));
+        let next = concepts[at + 1..].iter().find(|other| other.is_placed());
+        parts.push(PromptPart::User(entry(at, concept, next)));
         parts.push(PromptPart::Image(ImageRef::Reference(at)));
     }
     if !concepts.is_empty() {
@@ -274,7 +279,9 @@ fn interleaved(
     parts
 }
 
-fn entry(at: usize, concept: &PromptConcept) -> String {
+/// Number, name, what the retriever says, info. `next` is the concept seen next to the right, if `concept` was seen: a
+/// caption that has named the one goes on with the other.
+fn entry(at: usize, concept: &PromptConcept, next: Option<&PromptConcept>) -> String {
     let (number, name, info) = (
         at + 1,
         sanitize::name(&concept.name),
@@ -283,7 +290,12 @@ fn entry(at: usize, concept: &PromptConcept) -> String {
     let seen = match concept.seen {
         Seen::Untold => String::new(),
         // Right behind the name, where whoever looks the name up finds it.
-        Seen::At(region) => format!(" {}", format_box(region)),
+        Seen::At(region) => {
+            let next = next.map_or(String::new(), |next| {
+                format!(" left of <{}>", sanitize::name(&next.name))
+            });
+            format!(" {}{next}", format_box(region))
+        }
         Seen::Nowhere => " not in the image".to_owned(),
     };
     let info = match info.is_empty() {

@@ -123,11 +123,17 @@ fn the_captioner_hears_where_the_retriever_saw_things() {
     let mut concepts = concepts();
     concepts[0].seen = Seen::At([0.125, 0.3, 0.5, 0.99]);
     concepts[1].seen = Seen::Nowhere;
-    let text = |style| flat(&build(style, &concepts, &[], "Q").pop().unwrap().parts, "");
+    let text = |style, concepts: &[PromptConcept]| {
+        flat(&build(style, concepts, &[], "Q").pop().unwrap().parts, "")
+    };
     let told = "1. Name: <A> [12, 30, 50, 99], Info: x\n2. Name: <B> not in the image, Info: y\nPhoto:\nQ";
-    assert_eq!(text(PromptStyle::NameLens), told);
+    assert_eq!(text(PromptStyle::NameLens, &concepts), told);
+    let mut both = concepts.clone();
+    both[1].seen = Seen::At([0.5, 0.0, 1.0, 0.5]);
+    let told = "1. Name: <A> [12, 30, 50, 99] left of <B>, Info: x\n2. Name: <B> [50, 0, 99, 50], Info: y\nPhoto:\nQ";
+    assert_eq!(text(PromptStyle::NameLens, &both), told);
     for style in [PromptStyle::RePic, PromptStyle::Rap] {
-        assert!(!text(style).contains("12"), "not their format");
+        assert!(!text(style, &both).contains("12"), "not their format");
     }
 }
 

@@ -25,12 +25,13 @@ pub(super) struct Sight {
 #[derive(Debug, Default)]
 pub(super) struct Sights {
     /// Whose it is, as the first token of the name: the middle of each reference, what an entry says behind its name, the
-    /// closing bracket of a name in a question, and the box that answers it.
+    /// closing bracket of a name in a question or answer, and the box that answers.
     pub whose: Vec<Sight>,
     /// What is known of it. The photo, where it shows a thing: the first token of its name, or of its category where nobody
     /// gave a name; and as many places without a thing, with the token that ends a turn. The closing bracket of a
     /// name in a question: what follows that name in its entry, or the end of a turn where there is no such entry. A box
-    /// in an answer: the next token of the box in the entry.
+    /// in an answer: the next token of the box in the entry. The closing bracket of a name in an answer: the name to the
+    /// right of it, or the end of a turn.
     pub known: Vec<Sight>,
 }
 
@@ -97,7 +98,16 @@ fn in_photo(chat: &ChatEncoder, sample: &Sample, photo: &[usize]) -> Result<Vec<
     Ok(on)
 }
 
-/// Adds the entries of the prompt, which end at `asked_from`, and the names in questions after them.
+/// An entry of the prompt, as its tokens.
+struct Entry<'a> {
+    name: &'a [u32],
+    /// Place behind the name.
+    behind: usize,
+    /// First token of the name that is to the right of it.
+    next: Option<u32>,
+}
+
+/// Adds the entries of the prompt, which end at `asked_from`, and the names in questions and answers after them.
 fn names(chat: &ChatEncoder, ids: &[u32], asked_from: usize, sights: &mut Sights) -> Result<()> {
     let tokenizer = chat.tokenizer();
     let one = |text: &str| -> Result<Option<u32>> {
@@ -107,13 +117,13 @@ fn names(chat: &ChatEncoder, ids: &[u32], asked_from: usize, sights: &mut Sights
     let (open, spaced, close) = (one("<")?, one(" <")?, one(">")?);
     let (line_end, box_start) = (one("\n")?, one(" [")?);
     let said = chat.answer_mask(ids)?;
-    // Each entry's name, and the place behind it.
-    let mut entries: Vec<(&[u32], usize)> = Vec::new();
-    let mut start = None;
+    let sight = |at, word, kind| Sight { at, word, kind };
+    let mut entries: Vec<Entry<'_>> = Vec::new();
+    let (mut start, mut in_entry) = (None, false);
     // The first token of the name asked for last, and the place behind it in its entry.
     let mut asked: Option<(u32, Option<usize>)> = None;
     for (at, &id) in ids.iter().enumerate() {
-        let sight = |at, word, kind| Sight { at, word, kind };
+        in_entry &= Some(id) != line_end;
         if let (Some((word, entry)), true, true) = (asked, said[at], Some(id) == box_start) {
             let end = (at..ids.len()).find(|&at| !said[at]).unwrap_or(ids.len());
             let whose = (at..end).map(|at| sight(at, word, "sight/Box"));
@@ -132,21 +142,32 @@ fn names(chat: &ChatEncoder, ids: &[u32], asked_from: usize, sights: &mut Sights
         let Some(name) = start.take_if(|_| Some(id) == close).map(|from| &ids[from..at]) else {
             continue;
         };
-        let (Some(&word), false) = (name.first(), said[at]) else {
+        let Some(&word) = name.first() else {
             continue;
         };
-        if at < asked_from {
-            entries.push((name, at + 1));
-            let entry = (at + 1..asked_from).take_while(|&at| Some(ids[at]) != line_end);
-            sights
-                .whose
-                .extend(entry.map(|at| sight(at, word, "sight/Entry")));
+        let entry = entries.iter().find(|entry| entry.name == name);
+        if at < asked_from && in_entry {
+            // Another name in an entry is the one to the right.
+            let own = entries.last_mut();
+            own.into_iter().for_each(|own| own.next = Some(word));
+        } else if at < asked_from {
+            in_entry = true;
+            let (behind, next) = (at + 1, None);
+            entries.push(Entry { name, behind, next });
+            let entry = (behind..asked_from).take_while(|&at| Some(ids[at]) != line_end);
+            let entry = entry.map(|at| sight(at, word, "sight/Entry"));
+            sights.whose.extend(entry);
+        } else if said[at] {
+            sights.whose.push(sight(at, word, "sight/Said"));
+            let placed = entry.filter(|entry| Some(ids[entry.behind]) == box_start);
+            let next = placed.map(|entry| entry.next.unwrap_or(chat.end_of_turn()));
+            let next = next.map(|next| sight(at, next, "sight/Next"));
+            sights.known.extend(next);
         } else {
             sights.whose.push(sight(at, word, "sight/Question"));
-            let entry = entries.iter().find(|(other, _)| *other == name);
-            let entry = entry.map(|&(_, behind)| behind);
-            asked = Some((word, entry));
-            let next = entry.map_or(chat.end_of_turn(), |behind| ids[behind]);
+            let behind = entry.map(|entry| entry.behind);
+            asked = Some((word, behind));
+            let next = behind.map_or(chat.end_of_turn(), |behind| ids[behind]);
             sights.known.push(sight(at, next, "sight/Asked"));
         }
     }
@@ -249,7 +270,7 @@ mod tests {
             (Seen::At([0.1, 0.2, 0.3, 0.4]), only(" [")),
             (Seen::Nowhere, only(" not")),
         ];
-        let (mut asked, mut strangers) = (0, 0);
+        let (mut asked, mut strangers, mut captions) = (0, 0, 0);
         for seed in 0..20 {
             let sample = playroom::sample(seed, &playroom::SampleOptions::default());
             let seen: Vec<Seen> = (0..sample.concepts.len())
@@ -260,6 +281,22 @@ mod tests {
                 let known = encoded.sights.known.iter();
                 known.filter(|s| s.kind == kind).map(|s| s.word).collect()
             };
+            // A caption goes on with the next thing that was seen, and ends after the last.
+            for (at, turn) in encoded.answers.iter().zip(&sample.turns) {
+                let next = encoded.sights.known.iter();
+                let next = next.filter(|s| s.kind == "sight/Next" && at.places.contains(&s.at));
+                if turn.task == playroom::Task::Caption {
+                    let placed = seen.iter().filter(|seen| **seen != Seen::Nowhere).count();
+                    let said = sample.things.iter().filter(|thing| {
+                        thing.concept.is_some_and(|concept| concept % 2 == 0)
+                    });
+                    let (said, next) = (said.count(), next.collect::<Vec<_>>());
+                    assert_eq!(next.len(), said, "{turn:?}");
+                    let ends = next.iter().filter(|s| s.word == chat.end_of_turn());
+                    assert!(ends.count() <= 1 && said <= placed, "{turn:?}");
+                    captions += 1;
+                }
+            }
             // One bracketed name at most is in a question.
             let questions = sample.turns.iter().filter(|t| t.question.contains('<'));
             let words: Vec<u32> = questions
@@ -276,6 +313,9 @@ mod tests {
             let entries = entries.filter(|s| s.kind == "sight/Entry").count();
             assert!(entries >= 4 * sample.concepts.len(), "{entries}");
         }
-        assert!(asked > 40 && strangers > 3, "{asked}, {strangers}");
+        assert!(
+            asked > 40 && strangers > 3 && captions > 10,
+            "{asked}, {strangers}, {captions}"
+        );
     }
 }

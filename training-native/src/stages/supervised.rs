@@ -5,7 +5,7 @@ use burn::tensor::{Device, Int, Tensor, TensorData, activation};
 use namelens_engine::image::ImageProcessor;
 use namelens_engine::model::vlm::Vlm;
 use namelens_engine::text::ChatEncoder;
-use playroom::{Rgb, Rng, SampleOptions, Split, Task};
+use playroom::{Rgb, Rng, Sample, SampleOptions, Split, Task};
 
 use super::alike;
 use super::batch::{indices, pixels};
@@ -48,6 +48,8 @@ const ALIKE_UNTIL: u64 = 500;
 /// Share of the learning rate for the layers up to there: at the full rate they outgrow what they read. Layers after
 /// them have only the words to answer to.
 const DECODER_SHARE: f64 = 0.5;
+/// Share of chats in which nothing has a name.
+const EMPTY_SHELF: f32 = 0.08;
 /// Weight of [`sights::loss`] beside the loss of the answers.
 const SIGHT_WEIGHT: f32 = 1.0;
 
@@ -56,7 +58,7 @@ impl Objective<Vlm> for Supervised {
         let (mut samples, mut chats) = (Vec::new(), Vec::new());
         for index in 0..self.batch as u64 {
             let seed = batch.sample_seed(index, self.batch as u64);
-            let mut sample = playroom::sample(seed, &self.options(seed, batch));
+            let mut sample = self.sample(seed, batch);
             let seen = hints::tell(&mut sample);
             chats.push(chats::encode(&self.chat, &sample, &seen)?);
             samples.push(sample);
@@ -125,6 +127,23 @@ impl Objective<Vlm> for Supervised {
 }
 
 impl Supervised {
+    /// One chat's photo, concepts and dialogue; now and then with an empty shelf, as the page is at first.
+    fn sample(&self, seed: u64, batch: BatchKey) -> Sample {
+        let options = self.options(seed, batch);
+        if !Rng::new(seed, 0x53).chance(EMPTY_SHELF) {
+            return playroom::sample(seed, &options);
+        }
+        let options = SampleOptions {
+            strangers: *options.present.end(),
+            present: 0..=0,
+            noise: 0..=0,
+            alone: false,
+            ..options
+        };
+        let tasks = [Task::Caption, Task::PlainCaption, Task::RefuseUnknown];
+        playroom::sample_tasks(seed, &options, &tasks)
+    }
+
     /// The world of one sample: one thing in the beginning, up to four and the full mess at the end.
     ///
     /// All chats of a step have as many things, so that little of a batch is padding and no shard waits.
