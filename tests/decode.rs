@@ -1,19 +1,22 @@
 //! The embedded model decodes the same with and without a cache, after any prefix, and on every device.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+use std::cell::Cell;
+use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::pin::Pin;
 
 use burn::tensor::{Device, Tensor};
 use namelens::export::open_bundle;
 use namelens_engine::concepts::{NewConcept, Reference};
 use namelens_engine::generate::Session;
 use namelens_engine::generate::session::read;
-use namelens_engine::host::Still;
+use namelens_engine::host::{Host, Still};
 use namelens_engine::model::checkpoint::CheckpointSource;
 use namelens_engine::model::config::VlmConfig;
 use namelens_engine::model::params::ParamBuilder;
 use namelens_engine::model::vlm::Vlm;
-use namelens_engine::personalize::{Kind, Lens, Outcome, Request};
+use namelens_engine::personalize::{Event, Kind, Lens, Outcome, Request};
 use namelens_tests::{uniform, wgpu};
 
 fn root() -> PathBuf {
@@ -131,7 +134,8 @@ fn a_prompt_that_does_not_fit_is_refused() {
 /// The name the browser story gives to the first thing of the album.
 const NAME: &str = "Zuzu Lint";
 
-fn caption(device: &Device) -> Outcome {
+/// The embedded model with the first thing of the album on its shelf, and the first scene.
+fn introduced(device: &Device) -> (Lens, Vec<u8>) {
     let album = root().join("web-demo/public/album");
     let list = std::fs::read_to_string(album.join("album.json")).unwrap();
     let list: Vec<serde_json::Value> = serde_json::from_str(&list).unwrap();
@@ -156,8 +160,74 @@ fn caption(device: &Device) -> Outcome {
     };
     lens.library.add(new, 0).unwrap();
     pollster::block_on(lens.embed_references(&Still)).unwrap();
-    let scene = bytes(first("scene"));
+    (lens, bytes(first("scene")))
+}
+
+fn caption(device: &Device) -> Outcome {
+    let (mut lens, scene) = introduced(device);
     pollster::block_on(lens.run(&Request::new(Kind::Caption), &scene, &Still, &mut |_| ())).unwrap()
+}
+
+/// Cancels when it is asked for the `patience`th time.
+struct Impatient {
+    asked: Cell<usize>,
+    patience: usize,
+}
+
+impl Host for Impatient {
+    fn now_ms(&self) -> f64 {
+        0.0
+    }
+
+    fn cancelled(&self) -> bool {
+        self.asked.set(self.asked.get() + 1);
+        self.asked.get() > self.patience
+    }
+
+    fn pause(&self) -> Pin<Box<dyn Future<Output = ()> + '_>> {
+        Box::pin(std::future::ready(()))
+    }
+}
+
+/// At any moment: while the photo is searched or encoded, in the middle of prefill, between words.
+#[test]
+fn a_run_ends_wherever_it_is_cancelled_and_leaves_nothing_behind() {
+    let (mut lens, scene) = introduced(&Device::flex());
+    let mut run = |patience: usize| {
+        let host = Impatient {
+            asked: Cell::new(0),
+            patience,
+        };
+        let mut last = "none".to_owned();
+        let mut on_event = |event: Event| {
+            last = match event {
+                Event::Stage { stage, done, total } => {
+                    let where_ = if done == total { "done" } else { "under way" };
+                    format!("{stage:?} {where_}")
+                }
+                Event::Retrieved { .. } => "Retrieved".to_owned(),
+                Event::Text { .. } => "Text".to_owned(),
+            };
+        };
+        let request = Request::new(Kind::Caption);
+        let outcome = pollster::block_on(lens.run(&request, &scene, &host, &mut on_event));
+        (outcome, host.asked.get(), last)
+    };
+    let (whole, asked, _) = run(usize::MAX);
+    let whole = whole.unwrap();
+    assert!(asked > 20, "asked {asked} times only");
+    let mut moments = BTreeSet::new();
+    // All of what comes before the first words, and of the words every seventh layer.
+    for patience in (0..asked).filter(|&p| p < 40 || p % 7 == 0) {
+        let (outcome, asked, last) = run(patience);
+        assert_eq!(outcome.unwrap_err().code(), "cancelled");
+        assert_eq!(asked, patience + 1, "it went on after {last}");
+        moments.insert(last);
+    }
+    for moment in ["Retrieve under way", "Vision under way", "Prefill under way", "Text"] {
+        assert!(moments.contains(moment), "{moment} is not in {moments:?}");
+    }
+    assert_eq!(run(usize::MAX).0.unwrap().raw, whole.raw);
 }
 
 /// The caption every backend must write: here on CPU and Vulkan, in the browser story on CPU and WebGPU.

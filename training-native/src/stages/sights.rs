@@ -1,6 +1,6 @@
 //! What tokens should call to mind on the way to an answer: whose they are, what they show, what is known of a name.
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use burn::tensor::{Tensor, TensorData};
 use namelens_engine::model::vlm::Vlm;
 use namelens_engine::text::ChatEncoder;
@@ -24,6 +24,8 @@ pub(super) struct Sight {
 /// What the tokens of one chat should call to mind.
 #[derive(Debug, Default)]
 pub(super) struct Sights {
+    /// Which number of a box it is, as a letter: the tokens of boxes in entries; and of those in answers, which comes next.
+    pub slots: Vec<Sight>,
     /// Whose it is, as the first token of the name: the middle of each reference, what an entry says behind its name, the
     /// closing bracket of a name in a question or answer, and the box that answers.
     pub whose: Vec<Sight>,
@@ -116,6 +118,7 @@ fn names(chat: &ChatEncoder, ids: &[u32], asked_from: usize, sights: &mut Sights
     };
     let (open, spaced, close) = (one("<")?, one(" <")?, one(">")?);
     let (line_end, box_start) = (one("\n")?, one(" [")?);
+    let (digits, letters) = alphabet(chat)?;
     let said = chat.answer_mask(ids)?;
     let sight = |at, word, kind| Sight { at, word, kind };
     let mut entries: Vec<Entry<'_>> = Vec::new();
@@ -130,9 +133,14 @@ fn names(chat: &ChatEncoder, ids: &[u32], asked_from: usize, sights: &mut Sights
             sights.whose.extend(whose);
             let told = entry.filter(|&entry| Some(ids[entry]) == box_start);
             if let Some(told) = told.map(|entry| &ids[entry..]) {
-                let copied = spelled_alike(chat, &ids[at..end], told)?;
-                let copied = (1..copied).map(|i| sight(at + i - 1, told[i], "sight/Copy"));
-                sights.known.extend(copied);
+                let copied = spelled_alike(&digits, &ids[at..end], told);
+                let slots = slots(&digits, &told[..copied]);
+                for i in 1..slots.len() {
+                    let next = sight(at + i - 1, told[i], "sight/Copy");
+                    sights.known.push(next);
+                    let slot = letters[slots[i]];
+                    sights.slots.push(sight(at + i - 1, slot, "sight/Slot"));
+                }
             }
         }
         if Some(id) == open || Some(id) == spaced {
@@ -155,7 +163,15 @@ fn names(chat: &ChatEncoder, ids: &[u32], asked_from: usize, sights: &mut Sights
             let (behind, next) = (at + 1, None);
             entries.push(Entry { name, behind, next });
             let entry = (behind..asked_from).take_while(|&at| Some(ids[at]) != line_end);
-            let entry = entry.map(|at| sight(at, word, "sight/Entry"));
+            let entry: Vec<usize> = entry.collect();
+            let end = entry.last().map_or(behind, |last| last + 1);
+            if Some(ids[behind]) == box_start {
+                let box_ = slots(&digits, &ids[behind..end]);
+                let box_ = box_.iter().enumerate();
+                let box_ = box_.map(|(i, &slot)| sight(behind + i, letters[slot], "sight/Slot"));
+                sights.slots.extend(box_);
+            }
+            let entry = entry.iter().map(|&at| sight(at, word, "sight/Entry"));
             sights.whose.extend(entry);
         } else if said[at] {
             sights.whose.push(sight(at, word, "sight/Said"));
@@ -174,16 +190,47 @@ fn names(chat: &ChatEncoder, ids: &[u32], asked_from: usize, sights: &mut Sights
     Ok(())
 }
 
-/// How many tokens two boxes begin with that are the same, or both a digit.
-fn spelled_alike(chat: &ChatEncoder, a: &[u32], b: &[u32]) -> Result<usize> {
+/// The tokens of digits, and letters to number the places of a box with.
+fn alphabet(chat: &ChatEncoder) -> Result<(Vec<u32>, Vec<u32>)> {
     let mut digits = Vec::with_capacity(20);
     for digit in 0..10 {
         for text in [format!("{digit}"), format!(" {digit}")] {
             digits.extend(chat.tokenizer().encode(&text, false)?);
         }
     }
+    let mut letters = Vec::with_capacity(SLOTS);
+    for letter in ('a'..='z').take(SLOTS) {
+        letters.extend(chat.tokenizer().encode(&letter.to_string(), false)?);
+    }
+    ensure!(letters.len() == SLOTS, "a letter is more than one token");
+    Ok((digits, letters))
+}
+
+/// Places of a box: its bracket, and of each number two digits and what follows.
+const SLOTS: usize = 13;
+
+/// The place of each token of a box, up to its closing bracket.
+fn slots(digits: &[u32], box_: &[u32]) -> Vec<usize> {
+    let (mut slots, mut number, mut digit) = (vec![0], 0, 0);
+    for id in box_.iter().skip(1) {
+        if number == 4 {
+            break;
+        }
+        if digits.contains(id) && digit < 2 {
+            slots.push(1 + 3 * number + digit);
+            digit += 1;
+        } else {
+            slots.push(3 + 3 * number);
+            (number, digit) = (number + 1, 0);
+        }
+    }
+    slots
+}
+
+/// How many tokens two boxes begin with that are the same, or both a digit.
+fn spelled_alike(digits: &[u32], a: &[u32], b: &[u32]) -> usize {
     let alike = |(a, b): &(&u32, &u32)| a == b || (digits.contains(a) && digits.contains(b));
-    Ok(a.iter().zip(b).take_while(alike).count())
+    a.iter().zip(b).take_while(alike).count()
 }
 
 /// What tokens call to mind, read out by the language head; returns the loss and, by kind,
@@ -255,6 +302,14 @@ mod tests {
         assert_eq!(middle(6).collect::<Vec<_>>(), [14, 15, 20, 21]);
         assert_eq!(middle(2).collect::<Vec<_>>(), [0, 1, 2, 3]);
         assert_eq!(middle(1).collect::<Vec<_>>(), [0]);
+    }
+
+    #[test]
+    fn the_places_of_a_box_are_numbered() {
+        let (open, comma) = (100, 101);
+        let box_ = [open, 1, 2, comma, 3, comma, 4, 5, comma, 6, 7, open, 9];
+        let places = [0, 1, 2, 3, 4, 6, 7, 8, 9, 10, 11, 12];
+        assert_eq!(slots(&[1, 2, 3, 4, 5, 6, 7, 9], &box_), places);
     }
 
     #[test]

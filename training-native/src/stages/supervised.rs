@@ -83,6 +83,7 @@ impl Objective<Vlm> for Supervised {
         let mut dense = Vec::new();
         for layer in 0..decoder.depth() {
             let asked = match layer {
+                _ if layer + 1 == alike::LAYERS.start => Some(asked(|sights| &sights.slots)),
                 _ if layer == alike::LAYERS.start => Some(asked(|sights| &sights.whose)),
                 _ if layer == alike::LAYERS.end => Some(asked(|sights| &sights.known)),
                 _ => None,
@@ -168,8 +169,8 @@ impl Supervised {
         }
     }
 
-    /// Mean over the answers of the mean over their tokens: a yes weighs as much as a caption, and the mix of tasks is
-    /// what it says. Figures are the loss and, by task, the share of tokens foreseen and of answers wholly so.
+    /// Mean over the answers of the weighted mean over their tokens: a yes weighs as much as a caption, and the mix of tasks
+    /// is what it says. Figures are the loss and, by task, the share of tokens foreseen and of answers wholly so.
     fn cross_entropy(
         &self,
         model: &Vlm,
@@ -185,8 +186,10 @@ impl Supervised {
                 targets.push(i64::from(chat.ids[at]));
             }
         }
-        let lengths: Vec<usize> = answers().map(|answer| answer.places.len()).collect();
-        let weights = token_weights(&lengths);
+        let count = answers().count().max(1) as f32;
+        let weights: Vec<f32> = answers()
+            .flat_map(|answer| answer.weights.iter().map(|weight| weight / count))
+            .collect();
         let [rows, _, wide] = hidden.dims();
         let hidden = hidden
             .reshape([rows * width, wide])
@@ -217,14 +220,6 @@ impl Supervised {
     }
 }
 
-/// The weight of every token of answers of these `lengths`: an answer weighs as much as any other, all together 1.
-fn token_weights(lengths: &[usize]) -> Vec<f32> {
-    lengths
-        .iter()
-        .flat_map(|&length| std::iter::repeat_n(1.0 / (length * lengths.len()) as f32, length))
-        .collect()
-}
-
 /// Cross-entropy `[N]` of `targets` after `hidden` `[N, hidden]`, and the likeliest tokens.
 pub(super) fn token_losses(
     model: &Vlm,
@@ -244,20 +239,4 @@ pub(super) fn token_losses(
     let target = Tensor::<2, Int>::from_data(data, &device);
     let losses = -activation::log_softmax(logits, 1).gather(1, target);
     (losses.reshape([targets.len()]), guesses)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_yes_weighs_as_much_as_a_caption() {
-        let weights = token_weights(&[3, 30]);
-        let sum = |part: &[f32]| part.iter().sum::<f32>();
-        assert_eq!(weights.len(), 33);
-        // Float noise of thirty sums.
-        assert!((sum(&weights[..3]) - 0.5).abs() < 1e-5);
-        assert!((sum(&weights[3..]) - 0.5).abs() < 1e-5);
-        assert!(token_weights(&[]).is_empty());
-    }
 }
