@@ -107,17 +107,17 @@ export class Demo {
     return (await this.page.request.get(new URL(`album/${file}`, this.page.url()).href)).body();
   }
 
-  /** Step 1 and 2: the first thing of the album gets a name. */
-  async name(name: string): Promise<void> {
-    await this.things.locator(".thumb").first().click();
+  /** Step 1 and 2: a thing of the album, the first by default, gets a name. */
+  async name(name: string, thing = 0): Promise<void> {
+    await this.things.locator(".thumb").nth(thing).click();
     await this.page.getByLabel("What is it called?").fill(name);
     await this.things.getByRole("button", { name: "Name it" }).click();
     await expect(this.tag(name)).toBeVisible();
   }
 
-  /** Step 3: the first scene of the album is captioned. Resolves to the caption. */
-  async captionScene(): Promise<string> {
-    return this.run(() => this.photo.locator(".thumb").first().click());
+  /** Step 3: a scene of the album, the first by default, is captioned. Resolves to the caption. */
+  async captionScene(scene = 0): Promise<string> {
+    return this.run(() => this.photo.locator(".thumb").nth(scene).click());
   }
 
   /** Captions the photo on show once more. */

@@ -94,7 +94,7 @@ const SAME_PLACE: f32 = 0.5;
 
 /// The model's box where it is sure or where the region is in the same place, else the region.
 ///
-/// Regions come from a grid of windows and are coarse, but what is in them was compared with the reference.
+/// Without a box head regions are windows of a grid, and coarse, but what is in them was compared with the reference.
 fn surer(
     written: Option<([f32; 4], f32)>,
     region: Option<([f32; 4], f32)>,

@@ -58,8 +58,8 @@ fn words_and_pixels_of_known_seeds_do_not_drift() {
     );
 }
 
-const WORDS: &str = "7135aaa613441c553170f141cd44887e81bfc84512757fc8e9468dcbdf3efb43";
-const PIXELS: &str = "e39dfaba55c1a668dde00d70df843455de9e149d00ada1f2ef2b6062079fc159";
+const WORDS: &str = "8941e6676afb714ee11cdec7dbc6e5a38f9428a34b50335ab376df8a0a1fd294";
+const PIXELS: &str = "a51ed1138de46df8c846892352185fdb14d947e3d6d857aa9ccaae5849103b37";
 
 #[test]
 fn splits_by_identity_are_disjoint_and_about_80_10_10() {

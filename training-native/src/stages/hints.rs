@@ -1,4 +1,4 @@
-//! What the retriever would say of each concept of a sample, errors included, and the order it puts them in.
+//! What the retriever would say of each concept of a sample, or that it is silent, and the order it puts them in.
 
 use namelens_engine::concepts::regions::{SAME_REGION, iou};
 use namelens_engine::personalize::prompt::{Seen, reading_order};
@@ -8,16 +8,15 @@ use playroom::{Rng, Sample, Task};
 const UNTOLD_CHATS: f32 = 0.1;
 /// Share of concepts of which the retriever is not sure enough to say anything.
 const UNTOLD: f32 = 0.08;
-/// Share of things it overlooks, and of absent ones it believes to see. The real one errs more often (0.02 and 0.06), but
-/// still less than a captioner that corrects it: on things of the training split that one is right where the hint is
-/// wrong, on new ones it is not. With 0.04 here it said yes to 7 of 16 new things that it was rightly told are absent.
-const WRONG: f32 = 0.01;
 /// How far edges of a region are off, in shares of the side: standard deviation, mostly and now and then.
 const SHAKE: [f32; 2] = [0.02, 0.06];
 
 /// Puts the concepts of `sample` in the order of a prompt and returns what the retriever says of each.
 ///
-/// The real retriever would have to look at every photo of every step; its errors are drawn instead.
+/// The real retriever would have to look at every photo of every step. It errs (it overlooks 0.02 and believes to see 0.06),
+/// but what is said here is right but for a percent or two of the side: a captioner corrects wrong hints on things of the
+/// training split, which it knows, and then overrules right ones on new things. With 0.04 wrong it said yes to 7 of 16 new
+/// things it was rightly told are absent, with 0.01 to 3 of 20.
 pub(super) fn tell(sample: &mut Sample) -> Vec<Seen> {
     let mut rng = Rng::new(sample.seed, 0x4117);
     let silent = rng.chance(UNTOLD_CHATS);
@@ -54,16 +53,7 @@ fn told(sample: &Sample, concept: usize, rng: &mut Rng) -> Seen {
     if rng.chance(UNTOLD) {
         return Seen::Untold;
     }
-    let wrong = rng.chance(WRONG);
-    let shown = |thing: &&playroom::ThingTruth| thing.concept == Some(concept);
-    let thing = match (sample.things.iter().find(shown), wrong) {
-        (Some(thing), false) => Some(thing),
-        // It takes something else for the thing.
-        (None, true) if !sample.things.is_empty() => {
-            Some(&sample.things[rng.below(sample.things.len())])
-        }
-        _ => None,
-    };
+    let thing = sample.things.iter().find(|t| t.concept == Some(concept));
     thing.map_or(Seen::Nowhere, |thing| Seen::At(shaken(thing.box_px, rng)))
 }
 
@@ -97,8 +87,8 @@ mod tests {
     use playroom::SampleOptions;
 
     #[test]
-    fn hints_are_mostly_right_and_things_keep_their_names() {
-        let (mut right, mut all, mut located) = (0, 0, 0);
+    fn hints_are_right_or_silent_and_things_keep_their_names() {
+        let (mut silent, mut all, mut located) = (0, 0, 0);
         for seed in 0..60 {
             let mut sample = playroom::sample(seed, &SampleOptions::default());
             let before = sample.clone();
@@ -132,16 +122,16 @@ mod tests {
             }
             for (concept, seen) in seen.iter().enumerate() {
                 let here = sample.things.iter().any(|t| t.concept == Some(concept));
-                right += usize::from(match seen {
-                    Seen::At(_) => here,
-                    Seen::Nowhere => !here,
-                    Seen::Untold => false,
-                });
+                match seen {
+                    Seen::At(_) => assert!(here),
+                    Seen::Nowhere => assert!(!here),
+                    Seen::Untold => silent += 1,
+                }
                 all += 1;
             }
         }
-        // (1 - 0.1) (1 - 0.08) (1 - 0.01) of them, give or take what some two hundred concepts scatter.
-        let share = right as f32 / all as f32;
+        // (1 - 0.1) (1 - 0.08) of them, give or take what some two hundred concepts scatter.
+        let share = 1.0 - silent as f32 / all as f32;
         assert!((0.7..0.95).contains(&share), "{share} of {all}");
         assert!(located > 10, "{located}");
     }
