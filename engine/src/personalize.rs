@@ -12,6 +12,7 @@ pub mod retriever;
 mod run;
 pub mod sanitize;
 mod scene;
+pub mod seen;
 pub mod types;
 mod windows;
 

@@ -9,6 +9,7 @@ pub mod contrastive;
 mod hints;
 pub mod local;
 pub mod looks;
+mod recall;
 mod regions;
 pub(crate) mod sights;
 pub mod supervised;

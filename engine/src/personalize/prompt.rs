@@ -2,7 +2,8 @@
 
 use super::answer::format_box;
 use super::sanitize::{self, Names};
-use crate::concepts::{Concept, Reason, Retrieved};
+use super::seen::Seen;
+use crate::concepts::Concept;
 use crate::concepts::spelling::neutral;
 use crate::text;
 
@@ -88,31 +89,6 @@ impl Message {
     }
 }
 
-/// What the retriever found out about a concept; it tells the captioner in the prompt.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub enum Seen {
-    /// Nobody looked, or it could not be told.
-    #[default]
-    Untold,
-    /// In this region of the photo, `[x0, y0, x1, y1]` as fractions.
-    At([f32; 4]),
-    /// In no region.
-    Nowhere,
-}
-
-impl From<&Retrieved> for Seen {
-    fn from(found: &Retrieved) -> Self {
-        match found.box_ {
-            Some(region) => Self::At(region),
-            // Like the photo as a whole: it is there, nobody knows where.
-            None if found.reason == Reason::Similar => Self::Untold,
-            // Nothing was compared.
-            None if found.score == 0.0 => Self::Untold,
-            None => Self::Nowhere,
-        }
-    }
-}
-
 /// A concept as a prompt needs it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PromptConcept {
@@ -142,19 +118,6 @@ impl PromptConcept {
     }
 }
 
-/// The order in which a prompt should list concepts: those seen, from left to right, then the others as they come.
-///
-/// A caption names things in that order, so a small decoder need not sort boxes by their digits.
-pub fn reading_order(seen: &[Seen]) -> Vec<usize> {
-    let middle = |at: usize| match seen[at] {
-        Seen::At([x0, _, x1, _]) => (x0 + x1) / 2.0,
-        Seen::Untold | Seen::Nowhere => f32::INFINITY,
-    };
-    let mut order: Vec<usize> = (0..seen.len()).collect();
-    order.sort_by(|&a, &b| middle(a).total_cmp(&middle(b)));
-    order
-}
-
 /// A question of the same conversation and the answer the model gave, with its `<name>` marks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Exchange {
@@ -164,7 +127,7 @@ pub struct Exchange {
     pub answer: String,
 }
 
-/// The messages for `question` on the photo, with concepts in [`reading_order`], after the `earlier` exchanges.
+/// The messages for `question` on the photo, with concepts in [`super::seen::reading_order`], after the `earlier` exchanges.
 ///
 /// Pictures and concepts are in the first turn of the person; later turns are plain questions.
 pub fn build(

@@ -4,8 +4,9 @@ use burn::tensor::Tensor;
 
 use super::lens::Lens;
 use super::look::{features, frames};
-use super::prompt::{self, ImageRef, PromptConcept, PromptStyle, Seen};
+use super::prompt::{self, ImageRef, PromptConcept, PromptStyle};
 use super::sanitize;
+use super::seen::{self, Seen};
 use super::types::{Event, Kind, Request, Stage};
 use crate::concepts::{Concept, Retrieved, retrieval};
 use crate::generate::Session;
@@ -177,13 +178,13 @@ impl Lens {
     }
 }
 
-/// What the captioner is told of each retrieved concept, in the order the prompt lists them; see [`prompt::reading_order`].
+/// What the captioner is told of each retrieved concept, in the order the prompt lists them; see [`seen::reading_order`].
 ///
 /// Without `hints` nothing is told, and the order is that of retrieval.
 pub(super) fn told(retrieved: Vec<Retrieved>, hints: bool) -> (Vec<Retrieved>, Vec<Seen>) {
-    let seen = |found: &Retrieved| if hints { Seen::from(found) } else { Seen::Untold };
-    let all: Vec<Seen> = retrieved.iter().map(seen).collect();
-    prompt::reading_order(&all)
+    let tell = |found: &Retrieved| if hints { Seen::from(found) } else { Seen::Untold };
+    let all: Vec<Seen> = retrieved.iter().map(tell).collect();
+    seen::reading_order(&all)
         .into_iter()
         .map(|at| (retrieved[at].clone(), all[at]))
         .unzip()

@@ -32,7 +32,7 @@ struct Plot {
     holds: fn(&str) -> bool,
 }
 
-const PLOTS: [Plot; 4] = [
+const PLOTS: [Plot; 5] = [
     Plot {
         name: "loss",
         title: "loss",
@@ -56,6 +56,12 @@ const PLOTS: [Plot; 4] = [
         title: "visual tokens that call the right thing to mind",
         unit: "share",
         holds: |key| key.starts_with("sight/"),
+    },
+    Plot {
+        name: "recall",
+        title: "words that call the right thing to mind",
+        unit: "share",
+        holds: |key| key.starts_with("recall/"),
     },
 ];
 

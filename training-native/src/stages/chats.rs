@@ -3,7 +3,8 @@
 use std::ops::Range;
 
 use anyhow::Result;
-use namelens_engine::personalize::prompt::{self, Exchange, PromptConcept, PromptStyle, Seen};
+use namelens_engine::personalize::prompt::{self, Exchange, PromptConcept, PromptStyle};
+use namelens_engine::personalize::seen::Seen;
 use namelens_engine::text::{ChatEncoder, Message, Part};
 use playroom::{Rgb, Sample, Task};
 

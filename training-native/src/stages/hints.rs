@@ -1,7 +1,7 @@
 //! What the retriever would say of each concept of a sample, or that it is silent, and the order it puts them in.
 
 use namelens_engine::concepts::regions::{SAME_REGION, iou};
-use namelens_engine::personalize::prompt::{Seen, reading_order};
+use namelens_engine::personalize::seen::{Seen, reading_order};
 use playroom::{Rng, Sample, Task};
 
 /// Share of chats in which nobody looked, so that the captioner keeps comparing references itself.
