@@ -227,7 +227,12 @@ fn a_run_ends_wherever_it_is_cancelled_and_leaves_nothing_behind() {
         assert_eq!(asked, patience + 1, "it went on after {last}");
         moments.insert(last);
     }
-    for moment in ["Retrieve under way", "Vision under way", "Prefill under way", "Text"] {
+    for moment in [
+        "Retrieve under way",
+        "Vision under way",
+        "Prefill under way",
+        "Text",
+    ] {
         assert!(moments.contains(moment), "{moment} is not in {moments:?}");
     }
     assert_eq!(run(usize::MAX).0.unwrap().raw, whole.raw);

@@ -126,7 +126,8 @@ fn the_captioner_hears_where_the_retriever_saw_things() {
     let text = |style, concepts: &[PromptConcept]| {
         flat(&build(style, concepts, &[], "Q").pop().unwrap().parts, "")
     };
-    let told = "1. Name: <A> [12, 30, 50, 99], Info: x\n2. Name: <B> not in the image, Info: y\nPhoto:\nQ";
+    let told =
+        "1. Name: <A> [12, 30, 50, 99], Info: x\n2. Name: <B> not in the image, Info: y\nPhoto:\nQ";
     assert_eq!(text(PromptStyle::NameLens, &concepts), told);
     let mut both = concepts.clone();
     both[1].seen = Seen::At([0.5, 0.0, 1.0, 0.5]);

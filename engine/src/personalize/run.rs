@@ -3,9 +3,9 @@
 use super::answer::{parse_box, parse_yes_no};
 use super::lens::Lens;
 use super::mentions::{KnownName, MentionParser};
+use super::prompt::PromptConcept;
 use super::refusal::{Refusal, refusal_class};
 use super::sanitize;
-use super::prompt::PromptConcept;
 use super::scene::{Scene, told};
 use super::types::{
     Event, Kind, MentionView, Outcome, Request, RetrievedView, Stage, Timings, TokenCounts,
@@ -51,9 +51,8 @@ impl Lens {
 
         let t = host.now_ms();
         let (retrieved, seen) = told(retrieved, request.hints);
-        let (visual, layouts, concepts) = self
-            .look(&retrieved, &seen, &photo, host, on_event)
-            .await?;
+        let (visual, layouts, concepts) =
+            self.look(&retrieved, &seen, &photo, host, on_event).await?;
         timings.vision_ms = lap(host, t);
 
         let mut scene = Scene {

@@ -182,7 +182,13 @@ impl Lens {
 ///
 /// Without `hints` nothing is told, and the order is that of retrieval.
 pub(super) fn told(retrieved: Vec<Retrieved>, hints: bool) -> (Vec<Retrieved>, Vec<Seen>) {
-    let tell = |found: &Retrieved| if hints { Seen::from(found) } else { Seen::Untold };
+    let tell = |found: &Retrieved| {
+        if hints {
+            Seen::from(found)
+        } else {
+            Seen::Untold
+        }
+    };
     let all: Vec<Seen> = retrieved.iter().map(tell).collect();
     seen::reading_order(&all)
         .into_iter()

@@ -15,7 +15,12 @@ struct Entry<'a> {
 }
 
 /// Adds the entries of the prompt, which end at `asked_from`, and the names in questions and answers after them.
-pub(super) fn names(chat: &ChatEncoder, ids: &[u32], asked_from: usize, sights: &mut Sights) -> Result<()> {
+pub(super) fn names(
+    chat: &ChatEncoder,
+    ids: &[u32],
+    asked_from: usize,
+    sights: &mut Sights,
+) -> Result<()> {
     let tokenizer = chat.tokenizer();
     let one = |text: &str| -> Result<Option<u32>> {
         let ids = tokenizer.encode(text, false)?;
@@ -52,7 +57,10 @@ pub(super) fn names(chat: &ChatEncoder, ids: &[u32], asked_from: usize, sights: 
             start = Some(at + 1);
             continue;
         }
-        let Some(name) = start.take_if(|_| Some(id) == close).map(|from| &ids[from..at]) else {
+        let Some(name) = start
+            .take_if(|_| Some(id) == close)
+            .map(|from| &ids[from..at])
+        else {
             continue;
         };
         let Some(&word) = name.first() else {
@@ -183,9 +191,10 @@ mod tests {
                 let next = next.filter(|s| s.kind == "recall/Next" && at.places.contains(&s.at));
                 if turn.task == playroom::Task::Caption {
                     let placed = seen.iter().filter(|seen| **seen != Seen::Nowhere).count();
-                    let said = sample.things.iter().filter(|thing| {
-                        thing.concept.is_some_and(|concept| concept % 2 == 0)
-                    });
+                    let said = sample
+                        .things
+                        .iter()
+                        .filter(|thing| thing.concept.is_some_and(|concept| concept % 2 == 0));
                     let (said, next) = (said.count(), next.collect::<Vec<_>>());
                     assert_eq!(next.len(), said, "{turn:?}");
                     let ends = next.iter().filter(|s| s.word == chat.end_of_turn());

@@ -8,8 +8,8 @@ use namelens_engine::text::ChatEncoder;
 use playroom::Sample;
 
 use super::batch::indices;
-use super::{looks, recall};
 use super::supervised::token_losses;
+use super::{looks, recall};
 
 /// What a token should call to mind.
 #[derive(Debug, Clone, Copy)]
