@@ -153,8 +153,8 @@ impl Supervised {
         let mut counts = Rng::new(batch.seed ^ batch.step.wrapping_mul(0x2545_f491), 0x51);
         let most = 1 + ((counts.unit() * (1.0 + 3.0 * grown)) as usize).min(3);
         let noise = (counts.unit() * (1.0 + 2.0 * grown)) as usize;
-        // A third of the steps are as the page asks about one thing among things it does not know.
-        let alone = counts.unit() < 0.35;
+        // Half of the steps are as the page asks about one thing among things it does not know.
+        let alone = counts.unit() < 0.5;
         let mut rng = Rng::new(seed, 0x52);
         SampleOptions {
             split: Split::Train,
