@@ -141,8 +141,9 @@ fn eight_bits_barely_move_the_logits() {
     let mut original = CheckpointSource::new(open_weights(&model()).unwrap());
     let want = logits(&mut original, &device);
     let got = logits(&mut source(converted(Dtype::Q8_0).path()), &device);
-    // Measured 0.042 standard deviations at worst of 50,000 logits.
-    assert!(gap(&got, &want) < 0.15, "{}", gap(&got, &want));
+    // Measured 0.16 standard deviations at worst of 50,000 logits after a prompt of noise (0.04 with the model before, whose
+    // attention was less sharp).
+    assert!(gap(&got, &want) < 0.3, "{}", gap(&got, &want));
 }
 
 #[test]
