@@ -6,7 +6,6 @@ use std::sync::Once;
 use anyhow::{Context, Result, anyhow};
 use plotters::coord::ranged1d::SegmentValue;
 use plotters::prelude::*;
-use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{FontStyle, register_font};
 
 use crate::metrics::rates::Estimate;
@@ -112,14 +111,21 @@ pub fn bars(path: &Path, title: &str, bars: &[Bar]) -> Result<()> {
         let mut chart = ChartBuilder::on(area)
             .caption(title, ("sans-serif", 24))
             .margin(14)
-            .x_label_area_size(56)
+            .x_label_area_size(44)
             .y_label_area_size(52)
             .build_cartesian_2d((0..bars.len()).into_segmented(), 0.0..1.02)?;
+        let name = |at: &SegmentValue<usize>| match at {
+            SegmentValue::CenterOf(at) | SegmentValue::Exact(at) => bars
+                .get(*at)
+                .map_or_else(String::new, |bar| bar.name.clone()),
+            SegmentValue::Last => String::new(),
+        };
         chart
             .configure_mesh()
             .disable_x_mesh()
             .light_line_style(WHITE)
-            .x_labels(0)
+            .x_label_formatter(&name)
+            .x_labels(bars.len())
             .label_style(("sans-serif", 14))
             .draw()?;
         for (at, bar) in bars.iter().enumerate() {
@@ -143,32 +149,9 @@ pub fn bars(path: &Path, title: &str, bars: &[Bar]) -> Result<()> {
             if let Some(aim) = bar.aim {
                 chart.draw_series([PathElement::new(ends(aim), COLOURS[1].stroke_width(3))])?;
             }
-            // Names are written by hand: labels of the mesh are one row, and overlap.
-            let (x, y) = chart.backend_coord(&(SegmentValue::CenterOf(at), 0.0));
-            let style = TextStyle::from(("sans-serif", 14).into_font())
-                .pos(Pos::new(HPos::Center, VPos::Top));
-            for (row, words) in wrapped(&bar.name).into_iter().enumerate() {
-                let place = (x, y + 6 + 16 * row as i32);
-                area.draw(&Text::new(words, place, style.clone()))?;
-            }
         }
         Ok(())
     })
-}
-
-/// A name in rows of at most twelve letters, as far as its words allow.
-fn wrapped(name: &str) -> Vec<String> {
-    let mut rows: Vec<String> = Vec::new();
-    for word in name.split(' ') {
-        match rows.last_mut() {
-            Some(row) if row.len() + word.len() < 12 => {
-                row.push(' ');
-                row.push_str(word);
-            }
-            _ => rows.push(word.to_owned()),
-        }
-    }
-    rows
 }
 
 type Area<'a> = DrawingArea<BitMapBackend<'a>, plotters::coord::Shift>;
@@ -206,13 +189,6 @@ mod tests {
         assert_eq!(picture.dimensions(), SIZE);
         let wanted = [colour.0, colour.1, colour.2];
         picture.pixels().filter(|pixel| pixel.0 == wanted).count()
-    }
-
-    #[test]
-    fn long_names_of_bars_take_several_rows() {
-        assert_eq!(wrapped("2 named, retrieval"), ["2 named,", "retrieval"]);
-        assert_eq!(wrapped("where is it?"), ["where is", "it?"]);
-        assert_eq!(wrapped("incomprehensibilities"), ["incomprehensibilities"]);
     }
 
     #[test]
