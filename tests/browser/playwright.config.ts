@@ -47,6 +47,8 @@ export default defineConfig({
     {
       name: "cpu",
       metadata: { device: "cpu" },
+      // Seconds each; what still waits after minutes would wait for ever.
+      timeout: 240_000,
       use: { launchOptions: browser("--disable-features=WebGPU,WebGPUService", "--disable-blink-features=WebGPU") },
     },
   ],

@@ -1,20 +1,21 @@
-//! A static server for the page on 127.0.0.1: right types, nothing outside its directory, nothing but reading.
+//! A static server for the page on 127.0.0.1: right types, ranges, nothing outside its directory, nothing but reading.
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::thread;
 
-use anyhow::{Context, Result, anyhow};
-use tiny_http::{Header, Method, Request, Response, Server, StatusCode};
-
-/// Requests answered at the same time: a page asks for a handful of files at once.
-const WORKERS: usize = 8;
+use anyhow::{Context, Result};
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
+use tower_http::services::ServeDir;
 
 /// A running server; it stops when this is dropped.
 pub(crate) struct Serving {
-    server: Arc<Server>,
-    workers: Vec<thread::JoinHandle<()>>,
+    runtime: Runtime,
     address: String,
 }
 
@@ -24,29 +25,20 @@ impl Serving {
     /// # Errors
     /// When the directory does not exist or the port is taken.
     pub(crate) fn start(dir: &Path, port: u16) -> Result<Self> {
-        let dir = dir
+        let dir: Arc<Path> = dir
             .canonicalize()
-            .with_context(|| format!("nothing to serve in {}", dir.display()))?;
-        let server = Server::http(("127.0.0.1", port))
-            .map_err(|error| anyhow!("port {port}: {error}; choose another with --port"))?;
-        let address = format!("http://{}/", server.server_addr());
-        let server = Arc::new(server);
-        let workers = (0..WORKERS)
-            .map(|_| {
-                let (server, dir) = (Arc::clone(&server), dir.clone());
-                thread::spawn(move || {
-                    while let Ok(request) = server.recv() {
-                        // A browser that hangs up early is no fault of ours.
-                        let _ = answer(request, &dir);
-                    }
-                })
-            })
-            .collect();
-        Ok(Self {
-            server,
-            workers,
-            address,
-        })
+            .with_context(|| format!("nothing to serve in {}", dir.display()))?
+            .into();
+        let runtime = Runtime::new().context("the server's threads")?;
+        let listener = runtime
+            .block_on(TcpListener::bind(("127.0.0.1", port)))
+            .with_context(|| format!("port {port}; choose another with --port"))?;
+        let address = format!("http://{}/", listener.local_addr()?);
+        let files = Router::new()
+            .fallback_service(ServeDir::new(&dir))
+            .layer(from_fn_with_state(dir, answer));
+        runtime.spawn(async move { axum::serve(listener, files).await });
+        Ok(Self { runtime, address })
     }
 
     /// Where the page is, with a slash at the end.
@@ -55,107 +47,50 @@ impl Serving {
     }
 
     /// Serves until the process is ended.
-    pub(crate) fn wait(mut self) {
-        for worker in self.workers.drain(..) {
-            // A worker that panicked leaves the others serving.
-            let _ = worker.join();
-        }
+    pub(crate) fn wait(self) {
+        self.runtime.block_on(std::future::pending())
     }
 }
 
-impl Drop for Serving {
-    fn drop(&mut self) {
-        for _ in &self.workers {
-            self.server.unblock();
-        }
-    }
-}
-
-fn answer(request: Request, dir: &Path) -> std::io::Result<()> {
-    if !matches!(request.method(), Method::Get | Method::Head) {
-        return request.respond(plain(405, "only GET and HEAD"));
-    }
-    let found = file_of(dir, request.url()).and_then(|path| Some((File::open(&path).ok()?, path)));
-    let Some((file, path)) = found else {
-        return request.respond(plain(404, "not found"));
+/// Refuses what a link leads out of the directory, and adds the headers a page needs.
+async fn answer(State(dir): State<Arc<Path>>, request: Request, next: Next) -> Response {
+    let inside = file_of(&dir, request.uri().path()).is_some();
+    let mut response = if inside {
+        next.run(request).await
+    } else {
+        StatusCode::NOT_FOUND.into_response()
     };
-    let mut response =
-        Response::from_file(file).with_header(header("Content-Type", media_type(&path)));
     for (name, value) in [
         // The page may measure precisely and share memory, and no other page can reach into it.
-        ("Cross-Origin-Opener-Policy", "same-origin"),
-        ("Cross-Origin-Embedder-Policy", "require-corp"),
-        ("X-Content-Type-Options", "nosniff"),
+        (
+            header::HeaderName::from_static("cross-origin-opener-policy"),
+            "same-origin",
+        ),
+        (
+            header::HeaderName::from_static("cross-origin-embedder-policy"),
+            "require-corp",
+        ),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         // A rebuilt page must show at the next reload.
-        ("Cache-Control", "no-cache"),
+        (header::CACHE_CONTROL, "no-cache"),
     ] {
-        response.add_header(header(name, value));
+        response
+            .headers_mut()
+            .insert(name, HeaderValue::from_static(value));
     }
-    request.respond(response)
-}
-
-fn plain(status: u16, text: &str) -> Response<std::io::Cursor<Vec<u8>>> {
-    Response::from_string(text).with_status_code(StatusCode(status))
-}
-
-fn header(name: &str, value: &str) -> Header {
-    // Only the constants of this file come here, and a test sends each of them.
-    #[allow(clippy::expect_used, reason = "constant ASCII names and values")]
-    Header::from_bytes(name, value).expect("a valid header")
+    response
 }
 
 /// The file a URL path stands for, only if it lies in `dir` (links followed).
-fn file_of(dir: &Path, url: &str) -> Option<PathBuf> {
-    let path = url.split(['?', '#']).next()?;
-    let path = percent_decoded(path)?;
+fn file_of(dir: &Path, path: &str) -> Option<PathBuf> {
+    let path = percent_encoding::percent_decode_str(path)
+        .decode_utf8()
+        .ok()?;
     let mut file = dir.join(path.trim_start_matches('/')).canonicalize().ok()?;
     if file.is_dir() {
         file = file.join("index.html").canonicalize().ok()?;
     }
     (file.starts_with(dir) && file.is_file()).then_some(file)
-}
-
-/// `%41` to `A`; nothing when it is malformed or not UTF-8.
-fn percent_decoded(text: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        bytes.push(match byte {
-            b'%' => {
-                let mut digit = || char::from(rest.next()?).to_digit(16);
-                u8::try_from(digit()? * 16 + digit()?).ok()?
-            }
-            0 => return None,
-            other => other,
-        });
-    }
-    String::from_utf8(bytes)
-        .ok()
-        .filter(|path| !path.contains('\0'))
-}
-
-/// The media type by file name; browsers insist on it for modules, workers and streaming wasm.
-fn media_type(path: &Path) -> &'static str {
-    match path
-        .extension()
-        .and_then(|extension| extension.to_str())
-        .unwrap_or_default()
-    {
-        "html" => "text/html; charset=utf-8",
-        "js" | "mjs" => "text/javascript; charset=utf-8",
-        "css" => "text/css; charset=utf-8",
-        "json" | "map" => "application/json",
-        "webmanifest" => "application/manifest+json",
-        "wasm" => "application/wasm",
-        "svg" => "image/svg+xml",
-        "png" => "image/png",
-        "jpg" | "jpeg" => "image/jpeg",
-        "webp" => "image/webp",
-        "ico" => "image/x-icon",
-        "woff2" => "font/woff2",
-        "txt" | "md" => "text/plain; charset=utf-8",
-        _ => "application/octet-stream",
-    }
 }
 
 #[cfg(test)]
@@ -164,10 +99,11 @@ mod tests {
     use std::fs;
     use std::io::{Read, Write};
     use std::net::TcpStream;
+    use std::time::Duration;
 
     use super::*;
 
-    fn ask(serving: &Serving, method: &str, path: &str) -> String {
+    fn ask(serving: &Serving, method: &str, path: &str, more: &str) -> String {
         let host = serving
             .address()
             .trim_start_matches("http://")
@@ -175,7 +111,7 @@ mod tests {
         let mut stream = TcpStream::connect(host).unwrap();
         write!(
             stream,
-            "{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"
+            "{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n{more}\r\n\r\n"
         )
         .unwrap();
         let mut text = Vec::new();
@@ -193,7 +129,7 @@ mod tests {
         fs::write(page.join("sub dir/engine.wasm"), "\0asm").unwrap();
         let serving = Serving::start(&page, 0).unwrap();
 
-        let home = ask(&serving, "GET", "/?x=1");
+        let home = ask(&serving, "GET", "/?x=1", "Accept: */*");
         assert!(
             home.starts_with("HTTP/1.1 200") && home.ends_with("<p>home"),
             "{home}"
@@ -202,12 +138,19 @@ mod tests {
             home.contains("text/html") && home.contains("require-corp"),
             "{home}"
         );
-        let wasm = ask(&serving, "GET", "/sub%20dir/engine.wasm");
+        let wasm = ask(&serving, "GET", "/sub%20dir/engine.wasm", "Accept: */*");
         assert!(wasm.contains("application/wasm"), "{wasm}");
-        let head = ask(&serving, "HEAD", "/index.html");
+        let head = ask(&serving, "HEAD", "/index.html", "Accept: */*");
         assert!(
             head.starts_with("HTTP/1.1 200") && !head.contains("<p>home"),
             "{head}"
+        );
+
+        // A download that broke off goes on where it stopped.
+        let rest = ask(&serving, "GET", "/index.html", "Range: bytes=3-");
+        assert!(
+            rest.starts_with("HTTP/1.1 206") && rest.ends_with("\r\n\r\nhome"),
+            "{rest}"
         );
 
         for path in [
@@ -219,10 +162,37 @@ mod tests {
             "/%zz",
             "/sub%20dir/",
         ] {
-            let refused = ask(&serving, "GET", path);
+            let refused = ask(&serving, "GET", path, "Accept: */*");
             assert!(refused.starts_with("HTTP/1.1 404"), "{path}: {refused}");
         }
-        assert!(ask(&serving, "POST", "/").starts_with("HTTP/1.1 405"));
+        assert!(ask(&serving, "POST", "/", "Accept: */*").starts_with("HTTP/1.1 405"));
+    }
+
+    #[test]
+    fn connections_that_stay_open_keep_nobody_waiting() {
+        let outer = tempfile::tempdir().unwrap();
+        fs::write(outer.path().join("index.html"), "<p>home").unwrap();
+        let serving = Serving::start(outer.path(), 0).unwrap();
+        let host = serving
+            .address()
+            .trim_start_matches("http://")
+            .trim_end_matches('/');
+        let mut open: Vec<_> = (0..64).map(|_| TcpStream::connect(host).unwrap()).collect();
+        for stream in &mut open {
+            write!(stream, "GET / HTTP/1.1\r\nHost: {host}\r\n\r\n").unwrap();
+        }
+        for (index, stream) in open.iter_mut().enumerate() {
+            // Not a measure of speed: a connection nobody serves would wait for ever.
+            stream
+                .set_read_timeout(Some(Duration::from_secs(20)))
+                .unwrap();
+            let mut start = [0; 12];
+            let read = stream.read_exact(&mut start);
+            assert!(
+                read.is_ok() && start == *b"HTTP/1.1 200",
+                "connection {index}: {read:?}"
+            );
+        }
     }
 
     #[cfg(unix)]
