@@ -8,4 +8,4 @@ pub mod session;
 pub use constraint::NameConstraint;
 pub use decode::{Finish, GenerateOptions, Generated, generate};
 pub use sampler::{Sampler, SamplingOptions};
-pub use session::Session;
+pub use session::{Photos, Session};

@@ -3,6 +3,7 @@
 use namelens_engine::model::config::{
     Activation, DualConfig, DualTextConfig, TextConfig, VisionConfig, VlmConfig,
 };
+use namelens_engine::model::variants::{BoxUnits, ConnectorKind, TextVariant, VisionVariant};
 
 /// Side of the square every photo is brought to, pixels.
 pub const IMAGE_SIDE: usize = 96;
@@ -23,6 +24,7 @@ pub fn vision() -> VisionConfig {
         layer_norm_eps: 1e-6,
         // The exact form has a fused gradient on every backend.
         hidden_act: Activation::Gelu,
+        variant: VisionVariant::default(),
     }
 }
 
@@ -32,6 +34,8 @@ pub fn captioner(image_token_id: u32) -> VlmConfig {
         model_type: "idefics3".into(),
         image_token_id,
         scale_factor: 2,
+        connector: ConnectorKind::PixelShuffle,
+        box_units: BoxUnits::Hundredths,
         vision_config: vision(),
         text_config: TextConfig {
             hidden_size: 192,
@@ -44,6 +48,7 @@ pub fn captioner(image_token_id: u32) -> VlmConfig {
             rope_theta: 10_000.0,
             vocab_size: VOCAB,
             max_position_embeddings: 1024,
+            variant: TextVariant::default(),
         },
         tie_word_embeddings: true,
     }

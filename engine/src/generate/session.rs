@@ -3,8 +3,10 @@
 use burn::tensor::Tensor;
 
 use crate::host::{Host, breathe};
+use crate::model::connector::Visual;
 use crate::model::kv_cache::KvCache;
-use crate::model::vlm::Vlm;
+use crate::model::positions::Grid;
+use crate::model::vlm::{Reading, Vlm};
 use crate::{Error, Result};
 
 /// A sequence and its cache.
@@ -15,6 +17,17 @@ pub struct Session<'a> {
     cache: KvCache,
     limit: usize,
     image_token: u32,
+    /// What the next token's index exceeds its position by: photos take fewer positions than tokens.
+    saved: usize,
+}
+
+/// The photos of a prompt as the decoder takes them.
+#[derive(Debug, Clone, Copy)]
+pub struct Photos<'a> {
+    /// Visual tokens of all photos, in reading order.
+    pub visual: &'a Visual,
+    /// Rows and columns of each photo's visual tokens; only models with positions by row and column look at them.
+    pub grids: &'a [Grid],
 }
 
 impl<'a> Session<'a> {
@@ -26,6 +39,7 @@ impl<'a> Session<'a> {
             cache: vlm.new_cache(limit),
             limit,
             image_token,
+            saved: 0,
         }
     }
 
@@ -37,15 +51,14 @@ impl<'a> Session<'a> {
     /// Reads a prompt and returns the logits `[vocab]` of its last token. What the prompt has in
     /// common with what was read before is not read again.
     ///
-    /// `visual` `[V, hidden]` are the visual tokens of the prompt's photos, which must be the same
-    /// photos for every prompt of a session. `progress` hears of layers done.
+    /// `photos` must begin with the same ones in every prompt of a session. `progress` hears of layers done.
     ///
     /// # Errors
     /// [`Error::ContextFull`], [`Error::Cancelled`], or when photos and prompt disagree.
     pub async fn prefill(
         &mut self,
         ids: &[u32],
-        visual: Option<&Tensor<2>>,
+        photos: Option<Photos<'_>>,
         host: &dyn Host,
         progress: &mut dyn FnMut(usize, usize),
     ) -> Result<Vec<f32>> {
@@ -62,19 +75,22 @@ impl<'a> Session<'a> {
             .count();
         // The last token is read again even if it is known: its logits are wanted.
         let keep = common.min(ids.len().saturating_sub(1));
+        let grids = photos.map_or(&[][..], |photos| photos.grids);
+        let (spots, saved) = self.vlm.spots(ids, grids)?;
         self.ids.truncate(keep);
         self.cache.truncate(keep);
+        self.saved = saved;
         let rest = &ids[keep..];
         let places = |ids: &[u32]| ids.iter().filter(|&&id| id == self.image_token).count();
         let (seen, new) = (places(&ids[..keep]), places(rest));
-        let visual = match visual {
-            Some(visual) if new > 0 && visual.dims()[0] >= seen + new => {
-                Some(visual.clone().narrow(0, seen, new))
+        let visual = match photos {
+            Some(Photos { visual, .. }) if new > 0 && visual.len() >= seen + new => {
+                Some(visual.narrow(seen, new))
             }
             _ => None,
         };
-        let x = self.vlm.embed(&[rest.to_vec()], visual)?;
-        let hidden = self.forward(x, host, progress).await?;
+        let reading = self.vlm.read_at(rest, visual.as_ref(), &spots[keep..])?;
+        let hidden = self.forward(reading, host, progress).await?;
         self.ids.extend_from_slice(rest);
         let [_, tokens, _] = hidden.dims();
         self.logits(hidden.narrow(1, tokens - 1, 1)).await
@@ -92,27 +108,28 @@ impl<'a> Session<'a> {
             });
         }
         breathe(host).await?;
-        let x = self.vlm.embed(&[vec![id]], None)?;
-        let hidden = self.vlm.decoder.forward(x, Some(&mut self.cache));
+        let position = self.ids.len() - self.saved.min(self.ids.len());
+        let reading = self.vlm.read_from(&[id], None, position)?;
+        let hidden = self.vlm.forward(reading, Some(&mut self.cache));
         self.ids.push(id);
         self.logits(hidden).await
     }
 
     async fn forward(
         &mut self,
-        mut x: Tensor<3>,
+        mut reading: Reading,
         host: &dyn Host,
         progress: &mut dyn FnMut(usize, usize),
     ) -> Result<Tensor<3>> {
-        let tokens = x.dims()[1];
+        let tokens = reading.x.dims()[1];
         let depth = self.vlm.decoder.depth();
         for layer in 0..depth {
             breathe(host).await?;
-            x = self.vlm.decoder.layer(layer, x, Some(&mut self.cache));
+            self.vlm.layer(layer, &mut reading, Some(&mut self.cache));
             progress(layer + 1, depth);
         }
         self.cache.advance(tokens);
-        Ok(self.vlm.decoder.finish(x))
+        Ok(self.vlm.decoder.finish(reading.x))
     }
 
     /// Hidden state `[1, 1, hidden]` to host logits: the one read-back of a token.

@@ -7,8 +7,10 @@ use burn::tensor::{Bool, Tensor};
 
 use super::kv_cache::KvCache;
 use super::linear::Linear;
+use super::norm::RmsNorm;
 use super::params::ParamBuilder;
-use super::rope::Rope;
+use super::rope::Rotation;
+use super::windows::WindowPlan;
 use crate::Result;
 use crate::ops;
 
@@ -25,6 +27,8 @@ pub enum Sight {
     Causal,
     /// As the mask `[B or 1, 1, T_q, T_k]` says: `true` hides.
     Masked(Tensor<4, Bool>),
+    /// Each token at those of its window.
+    Windows(WindowPlan),
 }
 
 /// Shape of an attention layer.
@@ -38,8 +42,12 @@ pub struct AttentionShape {
     pub kv_heads: usize,
     /// Width of one head.
     pub head_dim: usize,
-    /// Whether the projections have biases (towers do, the decoder does not).
+    /// Whether the query, key and value projections have biases.
     pub bias: bool,
+    /// Whether the output projection has one.
+    pub output_bias: bool,
+    /// Epsilon of the RMS norm of each head's queries and keys, if there is one.
+    pub qk_norm: Option<f64>,
     /// Key of the output projection: `out_proj` in towers, `o_proj` in decoders.
     pub output: &'static str,
 }
@@ -51,16 +59,20 @@ pub struct Attention {
     k_proj: Linear,
     v_proj: Linear,
     o_proj: Linear,
+    q_norm: Option<RmsNorm>,
+    k_norm: Option<RmsNorm>,
     heads: usize,
     kv_heads: usize,
     head_dim: usize,
 }
 
-/// Where a decoder layer stands: rotary tables, first position, and the cache of the sequence.
+/// Where a decoder layer stands: the turns of its tokens, who is hidden, and the cache of the sequence.
 #[derive(Debug)]
 pub struct Place<'a> {
-    /// Rotary tables.
-    pub rope: &'a Rope,
+    /// Turns of the tokens at hand.
+    pub rotation: &'a Rotation,
+    /// Who may not look at whom, `[B, 1, T, T]`, beyond what is to come; rows of a batch filled up on the left.
+    pub hidden: Option<&'a Tensor<4, Bool>>,
     /// Cache to read and extend; `None` when the whole sequence is at hand.
     pub cache: Option<&'a mut KvCache>,
     /// Index of this layer in the cache.
@@ -79,28 +91,40 @@ impl Attention {
             kv_heads,
             head_dim,
             bias,
+            output_bias,
+            qk_norm,
             output,
         } = shape;
         let (wide, narrow) = (heads * head_dim, kv_heads * head_dim);
+        let mut head_norm = |which: &str| -> Result<Option<RmsNorm>> {
+            qk_norm
+                .map(|eps| RmsNorm::new(p, &format!("{name}.{which}"), head_dim, eps))
+                .transpose()
+        };
+        let (q_norm, k_norm) = (head_norm("q_norm")?, head_norm("k_norm")?);
         Ok(Self {
+            q_norm,
+            k_norm,
             q_proj: Linear::new(p, &format!("{name}.q_proj"), hidden, wide, bias)?,
             k_proj: Linear::new(p, &format!("{name}.k_proj"), hidden, narrow, bias)?,
             v_proj: Linear::new(p, &format!("{name}.v_proj"), hidden, narrow, bias)?,
-            o_proj: Linear::new(p, &format!("{name}.{output}"), wide, hidden, bias)?,
+            o_proj: Linear::new(p, &format!("{name}.{output}"), wide, hidden, output_bias)?,
             heads,
             kv_heads,
             head_dim,
         })
     }
 
-    /// Tower attention: no positions, no cache.
+    /// Tower attention: the whole sequence at once, turned if there are rotary positions.
     ///
     /// # Shapes
     /// - x, output: `[B, T, hidden]`
-    pub fn forward(&self, x: Tensor<3>, sight: Sight) -> Tensor<3> {
-        let q = split_heads(self.q_proj.forward(x.clone()), self.heads);
-        let k = split_heads(self.k_proj.forward(x.clone()), self.kv_heads);
-        let v = split_heads(self.v_proj.forward(x), self.kv_heads);
+    pub fn forward(&self, x: Tensor<3>, rotation: Option<&Rotation>, sight: Sight) -> Tensor<3> {
+        let (mut q, mut k, v) = self.project(x);
+        if let Some(rotation) = rotation {
+            q = rotation.rotate(q);
+            k = rotation.rotate(k);
+        }
         self.finish(attend(q, k, v, sight))
     }
 
@@ -111,13 +135,15 @@ impl Attention {
     pub fn forward_at(&self, x: Tensor<3>, place: &mut Place<'_>) -> Tensor<3> {
         let tokens = x.dims()[1];
         let start = place.cache.as_ref().map_or(0, |cache| cache.len());
-        let q = split_heads(self.q_proj.forward(x.clone()), self.heads);
-        let k = split_heads(self.k_proj.forward(x.clone()), self.kv_heads);
-        let v = split_heads(self.v_proj.forward(x), self.kv_heads);
-        let q = place.rope.rotate(q, start);
-        let k = place.rope.rotate(k, start);
+        let (q, k, v) = self.project(x);
+        let q = place.rotation.rotate(q);
+        let k = place.rotation.rotate(k);
         let Some(cache) = place.cache.as_deref_mut() else {
-            return self.finish(attend(q, k, v, Sight::Causal));
+            let sight = match place.hidden {
+                Some(hidden) => Sight::Masked(hidden.clone()),
+                None => Sight::Causal,
+            };
+            return self.finish(attend(q, k, v, sight));
         };
         let (keys, values) = cache.write(place.layer, k, v);
         let len = start + tokens;
@@ -134,6 +160,18 @@ impl Attention {
             Sight::Masked(hidden.unsqueeze::<4>())
         };
         self.finish(attend(q, keys, values, sight))
+    }
+
+    /// Queries, keys and values `[B, H, T, D]`, each head normed where the model does that.
+    fn project(&self, x: Tensor<3>) -> (Tensor<4>, Tensor<4>, Tensor<4>) {
+        let normed = |x: Tensor<4>, norm: &Option<RmsNorm>| match norm {
+            Some(norm) => norm.forward(x),
+            None => x,
+        };
+        let q = split_heads(self.q_proj.forward(x.clone()), self.heads);
+        let k = split_heads(self.k_proj.forward(x.clone()), self.kv_heads);
+        let v = split_heads(self.v_proj.forward(x), self.kv_heads);
+        (normed(q, &self.q_norm), normed(k, &self.k_norm), v)
     }
 
     /// `[B, H, T, D] -> [B, T, hidden]` through the output projection.
@@ -166,6 +204,18 @@ pub(crate) fn attend(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, sight: Sight) -> 
         Sight::Full => attention(q, k, v, None, None, AttentionModuleOptions::default()),
         Sight::Masked(mask) => {
             attention(q, k, v, Some(mask), None, AttentionModuleOptions::default())
+        }
+        Sight::Windows(plan) => {
+            let [q, k, v] = [q, k, v].map(|x| plan.gather(x));
+            let mask = Some(plan.padding());
+            plan.scatter(attention(
+                q,
+                k,
+                v,
+                mask,
+                None,
+                AttentionModuleOptions::default(),
+            ))
         }
     }
 }

@@ -3,6 +3,7 @@
 use burn::tensor::Device;
 
 use super::gguf_layout::GgufLayout;
+use super::names::{self, Names, Part, Stored};
 use super::params::{Init, ParamSource, Values};
 use crate::ops::{QuantKind, QuantMatrix};
 use crate::weights::{Dtype, Weights};
@@ -12,6 +13,8 @@ use crate::{Error, Result};
 #[derive(Debug)]
 pub struct CheckpointSource {
     weights: Weights,
+    /// What the files call our parameters.
+    names: Names,
     /// How the files differ from Hugging Face's layout, if they do.
     layout: Option<GgufLayout>,
     /// Where quantised matrices stay quantised; elsewhere they are expanded as they are read.
@@ -19,13 +22,21 @@ pub struct CheckpointSource {
 }
 
 impl CheckpointSource {
-    /// Tensors under their Hugging Face names.
+    /// Tensors under our names.
     pub fn new(weights: Weights) -> Self {
         Self {
             weights,
+            names: &[],
             layout: None,
             keep_blocks: None,
         }
+    }
+
+    /// Tensors under the names of a family; see [`super::families::names`].
+    #[must_use]
+    pub fn with_names(mut self, names: Names) -> Self {
+        self.names = names;
+        self
     }
 
     /// Tensors as GGUF files name and order them.
@@ -47,10 +58,32 @@ impl CheckpointSource {
         self.weights.unused()
     }
 
-    /// The name in the files.
-    fn stored(&self, key: &str) -> String {
-        self.layout
-            .map_or_else(|| key.to_owned(), |layout| layout.name(key))
+    /// Where `key` is in the files; where it should be when it is nowhere.
+    fn stored(&self, key: &str) -> Stored {
+        if let Some(layout) = self.layout {
+            return Stored {
+                name: layout.name(key),
+                part: None,
+            };
+        }
+        let mut places = names::stored(self.names, key);
+        let found = places
+            .iter()
+            .position(|place| self.weights.contains(&place.name));
+        places.swap_remove(found.unwrap_or(0))
+    }
+
+    /// The error of a tensor, with its file.
+    fn fail(&self, name: String, problem: String) -> Error {
+        let file = self
+            .weights
+            .find(&name)
+            .map(|(file, _)| file.file().to_owned());
+        Error::Weights {
+            file: file.unwrap_or_default(),
+            place: name,
+            problem,
+        }
     }
 
     /// Rows of `key` brought from the files' order into Hugging Face's.
@@ -70,24 +103,18 @@ impl CheckpointSource {
 
 impl ParamSource for CheckpointSource {
     fn values(&mut self, key: &str, shape: &[usize], _init: Init) -> Result<Values> {
-        let name = self.stored(key);
-        let values = self.weights.take_f32(&name, shape)?;
+        let Stored { name, part } = self.stored(key);
+        let values = self.weights.take_rows_f32(&name, shape, block(part))?;
         if let Some(at) = values.iter().position(|v| !v.is_finite()) {
-            return Err(Error::Weights {
-                file: self
-                    .weights
-                    .find(&name)
-                    .map_or_else(String::new, |(file, _)| file.file().to_owned()),
-                place: name,
-                problem: format!("element {at} is not a finite number; the file is damaged"),
-            });
+            let problem = format!("element {at} is not a finite number; the file is damaged");
+            return Err(self.fail(name, problem));
         }
         let rows = shape.first().copied().unwrap_or(1);
         Ok(Values::Host(self.in_order(key, values, rows)))
     }
 
     fn quantised(&mut self, key: &str, rows: usize, cols: usize) -> Result<Option<QuantMatrix>> {
-        let name = self.stored(key);
+        let Stored { name, part } = self.stored(key);
         let Some(device) = &self.keep_blocks else {
             return Ok(None);
         };
@@ -97,25 +124,25 @@ impl ParamSource for CheckpointSource {
             // Missing or dense: `values` says which.
             _ => return Ok(None),
         };
-        let (_, bytes) = self.weights.take_raw(&name, &[rows, cols])?;
+        let (_, bytes) = self
+            .weights
+            .take_rows_raw(&name, &[rows, cols], block(part))?;
         let bytes = self.in_order(key, bytes, rows);
         let matrix = QuantMatrix::from_ggml(&bytes, kind, rows, cols, device);
         matrix.map(Some).map_err(|error| match error {
-            Error::Weights { problem, .. } => Error::Weights {
-                file: self
-                    .weights
-                    .find(&name)
-                    .map_or_else(String::new, |(file, _)| file.file().to_owned()),
-                place: name,
-                problem,
-            },
+            Error::Weights { problem, .. } => self.fail(name, problem),
             other => other,
         })
     }
 
     fn contains(&self, key: &str) -> bool {
-        self.weights.contains(&self.stored(key))
+        self.weights.contains(&self.stored(key).name)
     }
+}
+
+/// Index and number of the block of rows; a whole tensor is one of one.
+fn block(part: Option<Part>) -> (usize, usize) {
+    part.map_or((0, 1), |part| (part.index, part.of))
 }
 
 /// A source that takes what `first` has and the rest from `rest`; for starting a model from parts of another.

@@ -2,9 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::families;
+use super::variants::{BoxUnits, ConnectorKind, PatchPositions, TextVariant, VisionVariant};
 use crate::{Error, Result};
 
-/// A SmolVLM-family model (`model_type` "idefics3" or "smolvlm").
+/// A vision-language model. Its JSON is SmolVLM's; other families are read by [`families`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct VlmConfig {
     /// Architecture family.
@@ -13,6 +15,12 @@ pub struct VlmConfig {
     pub image_token_id: u32,
     /// Side of the square of patch features folded into one visual token.
     pub scale_factor: usize,
+    /// How they are folded.
+    #[serde(skip)]
+    pub connector: ConnectorKind,
+    /// The numbers boxes are written in.
+    #[serde(skip)]
+    pub box_units: BoxUnits,
     /// The vision tower.
     pub vision_config: VisionConfig,
     /// The decoder.
@@ -43,6 +51,9 @@ pub struct VisionConfig {
     /// Activation of the feed-forward layer.
     #[serde(default)]
     pub hidden_act: Activation,
+    /// What this tower does differently from SigLIP's.
+    #[serde(skip)]
+    pub variant: VisionVariant,
 }
 
 /// A Llama decoder.
@@ -70,6 +81,9 @@ pub struct TextConfig {
     pub vocab_size: usize,
     /// Longest sequence.
     pub max_position_embeddings: usize,
+    /// What this decoder does differently from Llama's.
+    #[serde(skip)]
+    pub variant: TextVariant,
 }
 
 /// A SigLIP dual encoder (`model_type` "siglip").
@@ -117,8 +131,10 @@ pub enum Activation {
     Gelu,
     /// GELU by tanh, SigLIP's own.
     #[default]
+    #[serde(alias = "gelu_new")]
     GeluPytorchTanh,
     /// `x * sigmoid(x)`.
+    #[serde(alias = "swish")]
     Silu,
 }
 
@@ -131,45 +147,51 @@ fn default_rope_theta() -> f64 {
 }
 
 impl VlmConfig {
-    /// Reads and checks a `config.json`.
+    /// Reads and checks a `config.json` of any family.
     ///
     /// # Errors
     /// [`Error::Config`] naming the key that is missing or cannot be.
     pub fn from_json(json: &str) -> Result<Self> {
-        let config: Self = parse(json)?;
-        if !matches!(config.model_type.as_str(), "idefics3" | "smolvlm") {
-            return Err(refuse(
-                "model_type",
-                format!(
-                    "`{}` is not a SmolVLM-family model (idefics3, smolvlm)",
-                    config.model_type
-                ),
-            ));
+        let config = families::config(json)?;
+        config.check()?;
+        Ok(config)
+    }
+
+    fn check(&self) -> Result<()> {
+        let (vision, text) = (&self.vision_config, &self.text_config);
+        vision.check()?;
+        text.check()?;
+        positive("scale_factor", self.scale_factor)?;
+        if self.connector == ConnectorKind::PixelShuffle {
+            divides("scale_factor", self.scale_factor, vision.patches_per_side())?;
         }
-        config.vision_config.check()?;
-        config.text_config.check()?;
-        let side = config.vision_config.patches_per_side();
-        if config.scale_factor == 0 || !side.is_multiple_of(config.scale_factor) {
-            return Err(refuse(
-                "scale_factor",
-                format!(
-                    "{} does not divide the {side} patches of a side",
-                    config.scale_factor
-                ),
-            ));
-        }
-        if config.image_token_id as usize >= config.text_config.vocab_size {
+        if self.image_token_id as usize >= text.vocab_size {
             return Err(refuse(
                 "image_token_id",
                 "lies outside the vocabulary".into(),
             ));
         }
-        Ok(config)
+        let layers = vision.variant.deepstack.len();
+        if layers > text.num_hidden_layers {
+            return Err(refuse(
+                "vision_config.deepstack_visual_indexes",
+                format!(
+                    "{layers} layers cannot reach {} of the decoder",
+                    text.num_hidden_layers
+                ),
+            ));
+        }
+        Ok(())
     }
 
-    /// Visual tokens one frame becomes.
+    /// Visual tokens one frame becomes, where all frames are of one size.
     pub fn tokens_per_image(&self) -> usize {
         (self.vision_config.patches_per_side() / self.scale_factor).pow(2)
+    }
+
+    /// Whether every photo keeps its own shape, so that its visual tokens are its own in number.
+    pub fn is_dynamic(&self) -> bool {
+        self.vision_config.image_size == 0
     }
 }
 
@@ -221,24 +243,57 @@ impl VisionConfig {
     }
 
     fn check(&self) -> Result<()> {
+        let variant = &self.variant;
         positive("vision_config.hidden_size", self.hidden_size)?;
+        positive("vision_config.intermediate_size", self.intermediate_size)?;
         positive("vision_config.patch_size", self.patch_size)?;
-        positive("vision_config.image_size", self.image_size)?;
         positive(
             "vision_config.num_attention_heads",
             self.num_attention_heads,
         )?;
+        positive("vision_config.spatial_merge_size", variant.merge)?;
+        positive("vision_config.temporal_patch_size", variant.frames)?;
         limit("vision_config.num_hidden_layers", self.num_hidden_layers)?;
-        divides("vision_config.patch_size", self.patch_size, self.image_size)?;
         divides(
             "vision_config.num_attention_heads",
             self.num_attention_heads,
             self.hidden_size,
-        )
+        )?;
+        match variant.positions {
+            // The table is as large as the grid, so the grid has one size.
+            PatchPositions::Learned | PatchPositions::Bucketed => {
+                positive("vision_config.image_size", self.image_size)?;
+                divides("vision_config.patch_size", self.patch_size, self.image_size)?;
+            }
+            PatchPositions::Interpolated { side } => {
+                positive("vision_config.num_position_embeddings", side)?;
+            }
+            PatchPositions::Absent => {}
+        }
+        let head = self.hidden_size / self.num_attention_heads;
+        if variant.rotary.is_some() && !head.is_multiple_of(4) {
+            let problem = format!(
+                "heads of {head} cannot turn by row and column; their width must be a multiple of 4"
+            );
+            return Err(refuse("vision_config.num_heads", problem));
+        }
+        let beyond = |layer: &&usize| **layer >= self.num_hidden_layers;
+        match variant.deepstack.iter().find(beyond) {
+            Some(layer) => Err(refuse(
+                "vision_config.deepstack_visual_indexes",
+                format!("there is no layer {layer}"),
+            )),
+            None => Ok(()),
+        }
     }
 }
 
 impl TextConfig {
+    /// Tokens a conversation may have here: the model's own longest sequence, but no more than [`CONTEXT`].
+    pub fn context(&self) -> usize {
+        self.max_position_embeddings.min(CONTEXT)
+    }
+
     /// Width of one attention head.
     pub fn head_dim(&self) -> usize {
         self.head_dim
@@ -254,6 +309,7 @@ impl TextConfig {
             "text_config.max_position_embeddings",
             self.max_position_embeddings,
         )?;
+        positive("text_config.intermediate_size", self.intermediate_size)?;
         limit("text_config.num_hidden_layers", self.num_hidden_layers)?;
         divides(
             "text_config.num_key_value_heads",
@@ -266,21 +322,34 @@ impl TextConfig {
                 "must be even and positive for rotary positions".into(),
             ));
         }
+        limit("text_config.head_dim", self.head_dim())?;
+        let sections = self.variant.mrope.map(|mrope| mrope.sections);
+        let given =
+            sections.map(|sections| sections.iter().map(|&s| s.min(LARGEST)).sum::<usize>());
+        if given.is_some_and(|given| given != self.head_dim() / 2) {
+            return Err(refuse(
+                "text_config.rope_parameters.mrope_section",
+                format!("must add up to {}, half a head", self.head_dim() / 2),
+            ));
+        }
         Ok(())
     }
 }
 
-fn parse<T: for<'de> Deserialize<'de>>(json: &str) -> Result<T> {
+pub(super) fn parse<T: for<'de> Deserialize<'de>>(json: &str) -> Result<T> {
     serde_json::from_str(json).map_err(|error| refuse("(json)", error.to_string()))
 }
 
-fn refuse(key: &str, problem: String) -> Error {
+pub(super) fn refuse(key: &str, problem: String) -> Error {
     Error::Config {
         file: "config.json".into(),
         key: key.into(),
         problem,
     }
 }
+
+/// Longest conversation kept in memory, whatever the model could read: its cache is allocated at once.
+pub const CONTEXT: usize = 8192;
 
 /// The widest or deepest number a config may state: 2^20 keeps every product below inside u64.
 const LARGEST: usize = 1 << 20;

@@ -1,16 +1,16 @@
-//! The Llama decoder: RMS norm, grouped-query attention with rotary positions, gated feed-forward.
+//! The decoder: RMS norm, grouped-query attention with rotary positions, gated feed-forward (Llama, Qwen2, Qwen3).
 
 use burn::module::{Module, Param};
-use burn::tensor::{Device, Int, Tensor};
+use burn::tensor::{Bool, Device, Int, Tensor};
 
 use super::attention::{Attention, AttentionShape, Place};
-use super::config::TextConfig;
+use super::config::{Activation, TextConfig};
 use super::kv_cache::KvCache;
 use super::linear::Linear;
 use super::mlp::GatedMlp;
 use super::norm::RmsNorm;
 use super::params::{Init, ParamBuilder};
-use super::rope::Rope;
+use super::rope::{Rope, Rotation};
 use crate::Result;
 
 #[derive(Module, Debug)]
@@ -29,8 +29,9 @@ pub struct Decoder {
     norm: RmsNorm,
     /// `None` when the head is the embedding matrix.
     lm_head: Option<Linear>,
+    /// Rotary positions.
     #[module(skip)]
-    rope: Rope,
+    pub rope: Rope,
 }
 
 impl Decoder {
@@ -51,10 +52,13 @@ impl Decoder {
             heads: config.num_attention_heads,
             kv_heads: config.num_key_value_heads,
             head_dim: config.head_dim(),
-            bias: false,
+            bias: config.variant.qkv_bias,
+            output_bias: config.variant.output_bias,
+            qk_norm: config.variant.qk_norm.then_some(config.rms_norm_eps),
             output: "o_proj",
         };
         let eps = config.rms_norm_eps;
+        let silu = Activation::Silu;
         let mut layer = |i: usize| -> Result<DecoderLayer> {
             let name = format!("{name}.layers.{i}");
             let mlp = format!("{name}.mlp");
@@ -67,7 +71,7 @@ impl Decoder {
                     hidden,
                     eps,
                 )?,
-                mlp: GatedMlp::new(p, &mlp, hidden, config.intermediate_size)?,
+                mlp: GatedMlp::new(p, &mlp, hidden, config.intermediate_size, silu, false)?,
             })
         };
         let layers = (0..config.num_hidden_layers)
@@ -87,10 +91,11 @@ impl Decoder {
             } else {
                 Some(Linear::new(p, "lm_head", hidden, config.vocab_size, false)?)
             },
-            rope: Rope::new(
+            rope: Rope::text(
                 config.head_dim(),
-                config.max_position_embeddings,
+                config.context(),
                 config.rope_theta,
+                config.variant.mrope,
                 &device,
             ),
         })
@@ -111,27 +116,23 @@ impl Decoder {
         self.layers.len()
     }
 
-    /// All layers and the final norm.
+    /// One layer, so that a caller can yield or cancel in between; the caller advances the cache.
     ///
     /// # Shapes
-    /// - x: `[B, T, hidden]`; with a cache B is 1 and x are the tokens after the cached ones
-    /// - output: `[B, T, hidden]`
-    pub fn forward(&self, mut x: Tensor<3>, mut cache: Option<&mut KvCache>) -> Tensor<3> {
-        let tokens = x.dims()[1];
-        for layer in 0..self.depth() {
-            x = self.layer(layer, x, cache.as_deref_mut());
-        }
-        if let Some(cache) = cache {
-            cache.advance(tokens);
-        }
-        self.norm.forward(x)
-    }
-
-    /// One layer, so that a caller can yield or cancel in between; the caller advances the cache.
-    pub fn layer(&self, index: usize, x: Tensor<3>, cache: Option<&mut KvCache>) -> Tensor<3> {
+    /// - x, output: `[B, T, hidden]`; with a cache B is 1 and x are the tokens after the cached ones
+    /// - hidden: `[B, 1, T, T]`, who may not look at whom; only without a cache
+    pub fn layer(
+        &self,
+        index: usize,
+        x: Tensor<3>,
+        rotation: &Rotation,
+        hidden: Option<&Tensor<4, Bool>>,
+        cache: Option<&mut KvCache>,
+    ) -> Tensor<3> {
         let layer = &self.layers[index];
         let mut place = Place {
-            rope: &self.rope,
+            rotation,
+            hidden,
             cache,
             layer: index,
         };

@@ -9,6 +9,7 @@ use super::linear::Linear;
 use super::mlp::Mlp;
 use super::norm::LayerNorm;
 use super::params::{Init, ParamBuilder};
+use super::variants::NormKind;
 use super::vision::{TowerLayer, TowerShape, VisionTower};
 use crate::Result;
 
@@ -120,6 +121,8 @@ impl TextTower {
             heads: text.num_attention_heads,
             eps: text.layer_norm_eps,
             act: text.hidden_act,
+            norm: NormKind::Layer,
+            gated: false,
         };
         let projection = text.projection_size.unwrap_or(hidden);
         Ok(Self {
@@ -158,7 +161,7 @@ impl TextTower {
         let positions = self.position_embedding.val().narrow(0, 0, tokens);
         let mut x = x + positions.unsqueeze();
         for layer in &self.layers {
-            x = layer.forward(x);
+            x = layer.forward(x, None, Sight::Full);
         }
         let x = self.final_layer_norm.forward(x);
         let last = x.narrow(1, tokens - 1, 1).reshape([texts, hidden]);

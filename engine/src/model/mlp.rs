@@ -1,4 +1,4 @@
-//! The two feed-forward layers: plain (towers) and gated (decoder).
+//! The two feed-forward layers, plain and gated, and one that is either.
 
 use burn::module::Module;
 use burn::tensor::{Tensor, activation};
@@ -43,16 +43,18 @@ impl Mlp {
     }
 }
 
-/// `down(silu(gate(x)) * up(x))` (Shazeer, arXiv 2002.05202).
+/// `down(act(gate(x)) * up(x))` (Shazeer, arXiv 2002.05202).
 #[derive(Module, Debug)]
 pub struct GatedMlp {
     gate_proj: Linear,
     up_proj: Linear,
     down_proj: Linear,
+    #[module(skip)]
+    act: Activation,
 }
 
 impl GatedMlp {
-    /// Builds the three projections below `name`, without biases.
+    /// Builds the three projections below `name`.
     ///
     /// # Errors
     /// [`crate::Error::Weights`] when the source lacks a tensor.
@@ -61,23 +63,64 @@ impl GatedMlp {
         name: &str,
         hidden: usize,
         intermediate: usize,
+        act: Activation,
+        bias: bool,
     ) -> Result<Self> {
         Ok(Self {
-            gate_proj: Linear::new(p, &format!("{name}.gate_proj"), hidden, intermediate, false)?,
-            up_proj: Linear::new(p, &format!("{name}.up_proj"), hidden, intermediate, false)?,
-            down_proj: Linear::new(p, &format!("{name}.down_proj"), intermediate, hidden, false)?,
+            gate_proj: Linear::new(p, &format!("{name}.gate_proj"), hidden, intermediate, bias)?,
+            up_proj: Linear::new(p, &format!("{name}.up_proj"), hidden, intermediate, bias)?,
+            down_proj: Linear::new(p, &format!("{name}.down_proj"), intermediate, hidden, bias)?,
+            act,
         })
     }
 
     /// # Shapes
     /// - x, output: `[.., hidden]`
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
-        let gate = activate(self.gate_proj.forward(x.clone()), Activation::Silu);
+        let gate = activate(self.gate_proj.forward(x.clone()), self.act);
         self.down_proj.forward(gate * self.up_proj.forward(x))
     }
 }
 
-fn activate<const D: usize>(x: Tensor<D>, act: Activation) -> Tensor<D> {
+/// The feed-forward layer of a tower, as its configuration asks.
+#[derive(Module, Debug)]
+pub enum FeedForward {
+    /// SigLIP's, CLIP's, Qwen3-VL's.
+    Plain(Mlp),
+    /// Qwen2.5-VL's, with biases.
+    Gated(GatedMlp),
+}
+
+impl FeedForward {
+    /// Builds the layer below `name`.
+    ///
+    /// # Errors
+    /// [`crate::Error::Weights`] when the source lacks a tensor.
+    pub fn new(
+        p: &mut ParamBuilder<'_>,
+        name: &str,
+        hidden: usize,
+        intermediate: usize,
+        act: Activation,
+        gated: bool,
+    ) -> Result<Self> {
+        Ok(match gated {
+            true => Self::Gated(GatedMlp::new(p, name, hidden, intermediate, act, true)?),
+            false => Self::Plain(Mlp::new(p, name, hidden, intermediate, act)?),
+        })
+    }
+
+    /// # Shapes
+    /// - x, output: `[.., hidden]`
+    pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
+        match self {
+            Self::Plain(mlp) => mlp.forward(x),
+            Self::Gated(mlp) => mlp.forward(x),
+        }
+    }
+}
+
+pub(super) fn activate<const D: usize>(x: Tensor<D>, act: Activation) -> Tensor<D> {
     match act {
         Activation::Gelu => ops::gelu(x),
         Activation::GeluPytorchTanh => activation::gelu_approximate(x),

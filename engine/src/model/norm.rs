@@ -1,9 +1,10 @@
-//! Layer norm (vision, dual text tower) and RMS norm (decoder).
+//! Layer norm (SigLIP, CLIP, Qwen3-VL towers), RMS norm (decoders, Qwen2.5-VL tower), and a norm that is either.
 
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 
 use super::params::{Init, ParamBuilder};
+use super::variants::NormKind;
 use crate::Result;
 
 /// `(x - mean) / sqrt(var + eps) * weight + bias` over the last dimension.
@@ -62,5 +63,42 @@ impl RmsNorm {
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
         let rms = (x.clone().square().mean_dim(D - 1) + self.eps).sqrt();
         x / rms * self.weight.val().unsqueeze()
+    }
+}
+
+/// The norm a configuration asks for.
+#[derive(Module, Debug)]
+pub enum Norm {
+    /// Mean and variance.
+    Layer(LayerNorm),
+    /// Root mean square.
+    Rms(RmsNorm),
+}
+
+impl Norm {
+    /// Builds the norm `kind` below `name`.
+    ///
+    /// # Errors
+    /// [`crate::Error::Weights`] when the source lacks a tensor.
+    pub fn new(
+        p: &mut ParamBuilder<'_>,
+        name: &str,
+        width: usize,
+        eps: f64,
+        kind: NormKind,
+    ) -> Result<Self> {
+        Ok(match kind {
+            NormKind::Layer => Self::Layer(LayerNorm::new(p, name, width, eps)?),
+            NormKind::Rms => Self::Rms(RmsNorm::new(p, name, width, eps)?),
+        })
+    }
+
+    /// # Shapes
+    /// - x, output: `[.., width]`
+    pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
+        match self {
+            Self::Layer(norm) => norm.forward(x),
+            Self::Rms(norm) => norm.forward(x),
+        }
     }
 }

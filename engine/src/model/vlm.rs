@@ -1,14 +1,16 @@
-//! SmolVLM: vision tower, connector and decoder, joined at the image tokens of the prompt.
+//! The vision-language model: tower, connector and decoder, joined at the image tokens of the prompt.
 
 use burn::module::Module;
-use burn::tensor::{Int, Tensor, TensorData};
+use burn::tensor::{Bool, Int, Tensor, TensorData};
 
 use super::config::VlmConfig;
-use super::connector::Connector;
+use super::connector::{Connector, Visual};
 use super::decoder::Decoder;
 use super::kv_cache::KvCache;
 use super::params::ParamBuilder;
-use super::vision::VisionTower;
+use super::positions::{Grid, spots};
+use super::rope::{Rotation, Spot};
+use super::vision::{Features, VisionTower};
 use crate::{Error, Result};
 
 /// The whole vision-language model.
@@ -23,90 +25,167 @@ pub struct Vlm {
     image_token_id: u32,
     kv_heads: usize,
     head_dim: usize,
+    /// Whether tokens of photos stand on rows and columns.
+    on_grid: bool,
+    /// Side of the squares of patches that become one visual token.
+    scale_factor: usize,
+}
+
+/// Rows of tokens on their way through the decoder.
+#[derive(Debug, Clone)]
+pub struct Reading {
+    /// `[B, T, hidden]`
+    pub x: Tensor<3>,
+    rotation: Rotation,
+    /// Who may not look at whom, where rows are filled up.
+    hidden: Option<Tensor<4, Bool>>,
+    /// What the first layers add to visual tokens, each `[B, T, hidden]`.
+    deep: Vec<Tensor<3>>,
 }
 
 impl Vlm {
-    /// Builds the model under the names of SmolVLM checkpoints.
+    /// Builds the model; its source translates the names of other families.
     ///
     /// # Errors
     /// [`Error::Weights`] when the source lacks a tensor.
     pub fn new(p: &mut ParamBuilder<'_>, config: &VlmConfig) -> Result<Self> {
         let text = &config.text_config;
-        let tied = config.tie_word_embeddings || !p.contains("lm_head.weight");
         Ok(Self {
             vision: VisionTower::new(p, "model.vision_model", &config.vision_config)?,
-            connector: Connector::new(
-                p,
-                "model.connector",
-                config.vision_config.hidden_size,
-                text.hidden_size,
-                config.scale_factor,
-            )?,
-            decoder: Decoder::new(p, "model.text_model", text, tied)?,
+            connector: Connector::new(p, "model.connector", config)?,
+            decoder: Decoder::new(p, "model.text_model", text, config.tie_word_embeddings)?,
             image_token_id: config.image_token_id,
             kv_heads: text.num_key_value_heads,
             head_dim: text.head_dim(),
+            on_grid: text.variant.mrope.is_some(),
+            scale_factor: config.scale_factor,
         })
     }
 
-    /// Frames `[N, 3, S, S]` to their visual tokens `[N * tokens_per_image, hidden]`, frame by frame.
-    pub fn encode_images(&self, pixels: Tensor<4>) -> Tensor<2> {
-        self.connect(self.vision.forward(pixels))
+    /// Frames `[N, 3, H, W]` of one size to their visual tokens, frame by frame.
+    pub fn encode_images(&self, pixels: Tensor<4>) -> Visual {
+        self.connector.forward(self.vision.features(pixels))
     }
 
-    /// Patch features `[N, P, vision hidden]` to visual tokens `[N * tokens_per_image, hidden]`.
-    pub fn connect(&self, features: Tensor<3>) -> Tensor<2> {
-        let tokens = self.connector.forward(features);
-        let [frames, per_frame, hidden] = tokens.dims();
-        tokens.reshape([frames * per_frame, hidden])
+    /// Patch features to visual tokens.
+    pub fn connect(&self, features: Features) -> Visual {
+        self.connector.forward(features)
     }
 
-    /// Token ids with the visual tokens in the places of the image token.
+    /// Rows and columns of visual tokens that a frame of this many pixels becomes.
+    pub fn token_grid(&self, height: usize, width: usize) -> Grid {
+        let side = self.vision.patch_size() * self.scale_factor;
+        (height / side, width / side)
+    }
+
+    /// Token ids with the visual tokens in the places of the image token, the first at position `start`.
+    ///
+    /// `photos` are the grids of the photos' visual tokens; only models with rows and columns in their positions look at
+    /// them.
     ///
     /// # Shapes
     /// - ids: B rows of T ids
-    /// - visual: `[V, hidden]`, the visual tokens of all photos, in reading order over all rows
-    /// - output: `[B, T, hidden]`
+    /// - visual: the visual tokens of all photos, in reading order over all rows
     ///
     /// # Errors
     /// [`Error::Template`] when the places and the visual tokens do not match in number.
-    pub fn embed(&self, ids: &[Vec<u32>], visual: Option<Tensor<2>>) -> Result<Tensor<3>> {
-        let rows = ids.len();
-        let width = ids.first().map_or(0, Vec::len);
-        let device = self.decoder.device();
-        let flat: Vec<i64> = ids.iter().flatten().map(|&id| i64::from(id)).collect();
-        let places = flat
-            .iter()
-            .filter(|&&id| id == i64::from(self.image_token_id))
-            .count();
-        let given = visual.as_ref().map_or(0, |visual| visual.dims()[0]);
-        if places != given {
-            return Err(Error::Template {
-                problem: format!("the prompt has {places} image places for {given} visual tokens"),
-            });
+    pub fn read(&self, ids: &[Vec<u32>], visual: Option<&Visual>) -> Result<Reading> {
+        let tokens = ids.first().map_or(0, Vec::len);
+        self.reading(ids, visual, self.decoder.rope.run(0, tokens))
+    }
+
+    /// [`Vlm::read`] for one row whose tokens stand at these spots.
+    ///
+    /// # Errors
+    /// As [`Vlm::read`].
+    pub fn read_at(&self, ids: &[u32], visual: Option<&Visual>, spots: &[Spot]) -> Result<Reading> {
+        self.reading(
+            &[ids.to_vec()],
+            visual,
+            self.decoder.rope.at(&[spots.to_vec()]),
+        )
+    }
+
+    /// [`Vlm::read`] for one row of text that goes on at position `start`.
+    ///
+    /// # Errors
+    /// As [`Vlm::read`].
+    pub fn read_from(&self, ids: &[u32], visual: Option<&Visual>, start: usize) -> Result<Reading> {
+        self.reading(
+            &[ids.to_vec()],
+            visual,
+            self.decoder.rope.run(start, ids.len()),
+        )
+    }
+
+    /// [`Vlm::read`] for rows that begin with so many tokens to be passed over; positions count from behind them.
+    ///
+    /// # Errors
+    /// As [`Vlm::read`].
+    pub fn read_padded(
+        &self,
+        ids: &[Vec<u32>],
+        padding: &[usize],
+        visual: Option<&Visual>,
+        photos: &[Vec<Grid>],
+    ) -> Result<Reading> {
+        let tokens = ids.first().map_or(0, Vec::len);
+        let mut rows = Vec::with_capacity(ids.len());
+        let mut hidden = Vec::with_capacity(ids.len() * tokens * tokens);
+        for (row, (ids, &pad)) in ids.iter().zip(padding).enumerate() {
+            let mut places = vec![[0; 3]; pad];
+            let grids = photos.get(row).map_or(&[][..], Vec::as_slice);
+            places.extend(self.spots(&ids[pad..], grids)?.0);
+            rows.push(places);
+            for query in 0..tokens {
+                // A token passed over looks at itself: a row of which all is hidden would be no number.
+                hidden.extend((0..tokens).map(|key| key > query || (key < pad && key != query)));
+            }
         }
-        let total = flat.len();
-        let mut next_visual = total as i64;
-        let order: Vec<i64> = flat
-            .iter()
-            .enumerate()
-            .map(|(i, &id)| {
-                if id == i64::from(self.image_token_id) {
-                    next_visual += 1;
-                    next_visual - 1
-                } else {
-                    i as i64
-                }
-            })
-            .collect();
-        let int = |v: Vec<i64>| Tensor::<1, Int>::from_data(TensorData::new(v, [total]), &device);
-        let text = self.decoder.embed(int(flat));
-        let hidden = text.dims()[1];
-        let merged = match visual {
-            Some(visual) => Tensor::cat(vec![text, visual], 0).select(0, int(order)),
-            None => text,
+        let shape = [ids.len(), 1, tokens, tokens];
+        let hidden = Tensor::from_data(TensorData::new(hidden, shape), &self.decoder.device());
+        let reading = self.reading(ids, visual, self.decoder.rope.at(&rows))?;
+        Ok(Reading {
+            hidden: Some(hidden),
+            ..reading
+        })
+    }
+
+    /// Spots of a whole prompt, and how many positions its photos save.
+    ///
+    /// # Errors
+    /// [`Error::Template`] when image tokens and grids do not match.
+    pub fn spots(&self, ids: &[u32], photos: &[Grid]) -> Result<(Vec<Spot>, usize)> {
+        if !self.on_grid {
+            return Ok(((0..ids.len() as u32).map(|at| [at; 3]).collect(), 0));
+        }
+        let found = spots(ids, self.image_token_id, photos)?;
+        Ok((found.spots, found.saved))
+    }
+
+    /// One layer, so that a caller can yield or cancel in between; the caller advances the cache.
+    pub fn layer(&self, index: usize, reading: &mut Reading, cache: Option<&mut KvCache>) {
+        let hidden = reading.hidden.as_ref();
+        let x = reading.x.clone();
+        let x = self
+            .decoder
+            .layer(index, x, &reading.rotation, hidden, cache);
+        reading.x = match reading.deep.get(index) {
+            Some(deep) => x + deep.clone(),
+            None => x,
         };
-        Ok(merged.reshape([rows, width, hidden]))
+    }
+
+    /// All layers and the final norm: hidden states `[B, T, hidden]`.
+    pub fn forward(&self, mut reading: Reading, mut cache: Option<&mut KvCache>) -> Tensor<3> {
+        let tokens = reading.x.dims()[1];
+        for layer in 0..self.decoder.depth() {
+            self.layer(layer, &mut reading, cache.as_deref_mut());
+        }
+        if let Some(cache) = cache {
+            cache.advance(tokens);
+        }
+        self.decoder.finish(reading.x)
     }
 
     /// An empty cache for one sequence of at most `capacity` tokens.
@@ -118,5 +197,61 @@ impl Vlm {
             capacity,
             &self.decoder.device(),
         )
+    }
+
+    fn reading(
+        &self,
+        ids: &[Vec<u32>],
+        visual: Option<&Visual>,
+        rotation: Rotation,
+    ) -> Result<Reading> {
+        let (rows, width) = (ids.len(), ids.first().map_or(0, Vec::len));
+        let device = self.decoder.device();
+        let flat: Vec<i64> = ids.iter().flatten().map(|&id| i64::from(id)).collect();
+        let total = flat.len();
+        let is_place = |id: &i64| *id == i64::from(self.image_token_id);
+        let places = flat.iter().filter(|id| is_place(id)).count();
+        let given = visual.map_or(0, Visual::len);
+        if places != given {
+            return Err(Error::Template {
+                problem: format!("the prompt has {places} image places for {given} visual tokens"),
+            });
+        }
+        let int = |v: Vec<i64>| Tensor::<1, Int>::from_data(TensorData::new(v, [total]), &device);
+        // For each token the row it takes from (rows of its own kind, then visual tokens).
+        let order = |own: &dyn Fn(usize) -> i64, first_visual: i64| -> Vec<i64> {
+            let mut next = first_visual;
+            let mut take = |(i, id): (usize, &i64)| {
+                if !is_place(id) {
+                    return own(i);
+                }
+                next += 1;
+                next - 1
+            };
+            flat.iter().enumerate().map(&mut take).collect()
+        };
+        let text = self.decoder.embed(int(flat.clone()));
+        let hidden = text.dims()[1];
+        let shape = [rows, width, hidden];
+        let (x, deep) = match visual {
+            Some(visual) => {
+                let joined = Tensor::cat(vec![text, visual.tokens.clone()], 0);
+                let x = joined.select(0, int(order(&|i| i as i64, total as i64)));
+                let nothing = Tensor::zeros([1, hidden], &device);
+                let at = int(order(&|_| 0, 1));
+                let spread = |deep: &Tensor<2>| {
+                    let rows = Tensor::cat(vec![nothing.clone(), deep.clone()], 0);
+                    rows.select(0, at.clone()).reshape(shape)
+                };
+                (x, visual.deep.iter().map(spread).collect())
+            }
+            None => (text, Vec::new()),
+        };
+        Ok(Reading {
+            x: x.reshape(shape),
+            rotation,
+            hidden: None,
+            deep,
+        })
     }
 }

@@ -61,10 +61,9 @@ impl Lens {
         };
         let question = format!("Where is <{}>?", sanitize::name(&concept.name));
         let ids = self.prompt_ids(scene, &question)?;
-        let visual = scene.visual.clone();
         let logits = scene
             .session
-            .prefill(&ids, Some(&visual), host, &mut |_, _| ())
+            .prefill(&ids, Some(scene.pictures.photos()), host, &mut |_, _| ())
             .await?;
         let options = GenerateOptions {
             sampling: SamplingOptions::default(),

@@ -6,7 +6,7 @@ use super::lens::Lens;
 use super::look::{features, frames};
 use crate::Result;
 use crate::generate::session::read;
-use crate::generate::{GenerateOptions, SamplingOptions, Session, generate};
+use crate::generate::{GenerateOptions, Photos, SamplingOptions, Session, generate};
 use crate::host::Host;
 use crate::image::decode;
 use crate::text::Message;
@@ -49,8 +49,11 @@ impl Lens {
     ) -> Result<Inspection> {
         let mut pixels = Vec::with_capacity(photos.len());
         let mut layouts = Vec::with_capacity(photos.len());
+        let mut grids = Vec::with_capacity(photos.len());
         for photo in photos {
             let (prepared, layout) = frames(&self.processor, &decode(photo)?, &self.device)?;
+            let [_, _, height, width] = prepared.dims();
+            grids.push(self.vlm.token_grid(height, width));
             pixels.push(prepared);
             layouts.push(layout);
         }
@@ -63,17 +66,20 @@ impl Lens {
             }
             None => None,
         };
-        let x = self
-            .vlm
-            .embed(std::slice::from_ref(&input_ids), visual.clone())?;
-        let [_, tokens, hidden] = x.dims();
-        let states = self.vlm.decoder.forward(x, None);
+        let (spots, _) = self.vlm.spots(&input_ids, &grids)?;
+        let reading = self.vlm.read_at(&input_ids, visual.as_ref(), &spots)?;
+        let [_, tokens, hidden] = reading.x.dims();
+        let states = self.vlm.forward(reading, None);
         let logits = self.vlm.decoder.logits(states.reshape([tokens, hidden]));
 
         let limit = self.context_length();
+        let photos = visual.as_ref().map(|visual| Photos {
+            visual,
+            grids: &grids,
+        });
         let mut session = Session::new(&self.vlm, limit, self.config.image_token_id);
         let last = session
-            .prefill(&input_ids, visual.as_ref(), host, &mut |_, _| ())
+            .prefill(&input_ids, photos, host, &mut |_, _| ())
             .await?;
         let options = GenerateOptions {
             sampling: SamplingOptions::default(),
@@ -95,7 +101,7 @@ impl Lens {
         Ok(Inspection {
             input_ids,
             pixel_values: optional(pixels).await?,
-            image_features: optional(visual).await?,
+            image_features: optional(visual.map(|visual| visual.tokens)).await?,
             logits: values(logits).await?,
             greedy_ids: answer.tokens,
         })

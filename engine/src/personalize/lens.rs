@@ -2,17 +2,19 @@
 
 use std::collections::HashMap;
 
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Device;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::retriever::{Retriever, Thresholds};
+use super::scene::Picture;
 use crate::concepts::Library;
 use crate::host::{Host, breathe};
 use crate::image::{ImageProcessor, decode};
 use crate::model::checkpoint::CheckpointSource;
 use crate::model::config::{DualConfig, VlmConfig};
 use crate::model::dual::DualEncoder;
+use crate::model::families;
 use crate::model::gguf_layout::GgufLayout;
 use crate::model::params::ParamBuilder;
 use crate::model::vlm::Vlm;
@@ -89,9 +91,9 @@ impl ModelFiles {
     /// Where the captioner's parameters come from.
     fn captioner(&mut self, config: &VlmConfig, device: &Device) -> Result<CheckpointSource> {
         if self.contains("model.safetensors") || !self.contains("model.gguf") {
-            return Ok(CheckpointSource::new(
-                self.weights(&["model.safetensors"])?.0,
-            ));
+            let (weights, _) = self.weights(&["model.safetensors"])?;
+            let names = families::names(&config.model_type);
+            return Ok(CheckpointSource::new(weights).with_names(names));
         }
         let layout = GgufLayout {
             heads: config.text_config.num_attention_heads,
@@ -129,8 +131,8 @@ pub struct Lens {
     pub(super) processor: ImageProcessor,
     pub(super) retriever: Option<Retriever>,
     pub(super) device: Device,
-    /// Visual tokens of reference photos by (concept, position, time of change).
-    pub(super) reference_tokens: HashMap<(String, usize, u64), Tensor<2>>,
+    /// Reference photos by (concept, position, time of change), as the decoder takes them.
+    pub(super) reference_pictures: HashMap<(String, usize, u64), Picture>,
     parameters: usize,
     /// The concepts; changes count from the next request on.
     pub library: Library,
@@ -183,7 +185,7 @@ impl Lens {
             processor,
             retriever,
             device: device.clone(),
-            reference_tokens: HashMap::new(),
+            reference_pictures: HashMap::new(),
             library: Library::new(digest),
         })
     }
@@ -195,7 +197,7 @@ impl Lens {
 
     /// Longest sequence, tokens.
     pub fn context_length(&self) -> usize {
-        self.config.text_config.max_position_embeddings
+        self.config.text_config.context()
     }
 
     /// Side of the square the model sees, pixels.

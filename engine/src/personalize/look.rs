@@ -5,7 +5,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use crate::Result;
 use crate::host::{Host, breathe};
 use crate::image::{ImageProcessor, Rgb8};
-use crate::model::vision::VisionTower;
+use crate::model::vision::{Features, VisionTower};
 
 /// Frames of one photo `[F, 3, S, S]` and its layout (rows, columns) of tiles.
 pub(super) fn frames(
@@ -26,11 +26,11 @@ pub(super) async fn features(
     tower: &VisionTower,
     pixels: Tensor<4>,
     host: &dyn Host,
-) -> Result<Tensor<3>> {
-    let mut x = tower.embed(pixels);
+) -> Result<Features> {
+    let mut passage = tower.enter(pixels);
     for layer in 0..tower.depth() {
         breathe(host).await?;
-        x = tower.layer(layer, x);
+        tower.layer(layer, &mut passage);
     }
-    Ok(tower.finish(x))
+    Ok(tower.leave(passage))
 }

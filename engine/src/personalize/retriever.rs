@@ -202,7 +202,7 @@ impl Retriever {
 
     async fn patches(&self, photo: &Rgb8, host: &dyn Host) -> Result<Tensor<3>> {
         let (pixels, _) = frames(&self.processor, photo, &self.device)?;
-        features(&self.dual.vision, pixels, host).await
+        Ok(features(&self.dual.vision, pixels, host).await?.patches)
     }
 }
 

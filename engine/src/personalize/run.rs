@@ -51,8 +51,7 @@ impl Lens {
 
         let t = host.now_ms();
         let (retrieved, seen) = told(retrieved, request.hints);
-        let (visual, layouts, concepts) =
-            self.look(&retrieved, &seen, &photo, host, on_event).await?;
+        let (pictures, concepts) = self.look(&retrieved, &seen, &photo, host, on_event).await?;
         timings.vision_ms = lap(host, t);
 
         let mut scene = Scene {
@@ -62,8 +61,7 @@ impl Lens {
                 .collect(),
             concepts: concepts.into_iter().map(|(concept, _)| concept).collect(),
             retrieved,
-            visual,
-            layouts,
+            pictures,
             session: Session::new(&self.vlm, self.context_length(), self.config.image_token_id),
         };
         let t = host.now_ms();
@@ -76,10 +74,9 @@ impl Lens {
                     total,
                 })
             };
-            let visual = scene.visual.clone();
             scene
                 .session
-                .prefill(&ids, Some(&visual), host, &mut progress)
+                .prefill(&ids, Some(scene.pictures.photos()), host, &mut progress)
                 .await?
         };
         timings.prefill_ms = lap(host, t);

@@ -1,7 +1,5 @@
 //! What the model is shown: the question, the concepts that matter, photos as visual tokens, the prompt.
 
-use burn::tensor::Tensor;
-
 use super::lens::Lens;
 use super::look::{features, frames};
 use super::prompt::{self, ImageRef, PromptConcept, PromptStyle};
@@ -9,18 +7,46 @@ use super::sanitize;
 use super::seen::{self, Seen};
 use super::types::{Event, Kind, Request, Stage};
 use crate::concepts::{Concept, Retrieved, retrieval};
-use crate::generate::Session;
+use crate::generate::{Photos, Session};
 use crate::host::Host;
-use crate::image::{Rgb8, decode};
+use crate::image::{ImageProcessor, Rgb8, decode};
+use crate::model::connector::Visual;
+use crate::model::positions::Grid;
 use crate::{Error, Result};
+
+/// The pictures of a prompt, in its order: those of the references, then the photo.
+pub(super) struct Pictures {
+    visual: Visual,
+    /// Rows and columns of tiles of each.
+    layouts: Vec<(usize, usize)>,
+    /// Rows and columns of visual tokens of each.
+    grids: Vec<Grid>,
+}
+
+impl Pictures {
+    /// As the decoder takes them.
+    pub(super) fn photos(&self) -> Photos<'_> {
+        Photos {
+            visual: &self.visual,
+            grids: &self.grids,
+        }
+    }
+}
+
+/// A picture as the decoder takes it; kept for references, which come again with every request.
+#[derive(Debug, Clone)]
+pub(super) struct Picture {
+    visual: Visual,
+    layout: (usize, usize),
+    grid: Grid,
+}
 
 /// Where one request stands: its concepts, photos as visual tokens, and the sequence in the decoder.
 pub(super) struct Scene<'a> {
     pub(super) concepts: Vec<Concept>,
     pub(super) retrieved: Vec<Retrieved>,
     pub(super) prompt_concepts: Vec<PromptConcept>,
-    pub(super) visual: Tensor<2>,
-    pub(super) layouts: Vec<(usize, usize)>,
+    pub(super) pictures: Pictures,
     pub(super) session: Session<'a>,
 }
 
@@ -98,7 +124,7 @@ impl Lens {
         Ok(found)
     }
 
-    /// Visual tokens of the references and the photo, and the concepts whose reference could be used, each with what is told
+    /// The pictures of the references and the photo, and the concepts whose reference could be used, each with what is told
     /// of it.
     pub(super) async fn look(
         &mut self,
@@ -107,10 +133,9 @@ impl Lens {
         photo: &Rgb8,
         host: &dyn Host,
         on_event: &mut dyn FnMut(Event),
-    ) -> Result<(Tensor<2>, Vec<(usize, usize)>, Vec<(Concept, Seen)>)> {
+    ) -> Result<(Pictures, Vec<(Concept, Seen)>)> {
         let total = retrieved.len() + 1;
-        let mut parts = Vec::with_capacity(total);
-        let mut layouts = Vec::with_capacity(total);
+        let mut pictures = Vec::with_capacity(total);
         let mut concepts = Vec::with_capacity(retrieved.len());
         for (found, &seen) in retrieved.iter().zip(seen) {
             let Some(concept) = self.library.get(&found.id).cloned() else {
@@ -121,41 +146,60 @@ impl Lens {
             };
             let key = (concept.id.clone(), 0, concept.updated_ms);
             let single = self.processor.clone().with_image_splitting(false);
-            let tokens = match self.reference_tokens.get(&key) {
-                Some(tokens) => tokens.clone(),
+            let picture = match self.reference_pictures.get(&key) {
+                Some(picture) => picture.clone(),
                 None => {
                     let reference = decode(&reference.photo)?;
-                    let (pixels, _) = frames(&single, &reference, &self.device)?;
-                    let tokens = self.encode(pixels, host).await?;
-                    self.reference_tokens
+                    let picture = self.picture(&single, &reference, host).await?;
+                    self.reference_pictures
                         .retain(|(id, ..), _| *id != concept.id);
-                    self.reference_tokens.insert(key, tokens.clone());
-                    tokens
+                    self.reference_pictures.insert(key, picture.clone());
+                    picture
                 }
             };
-            parts.push(tokens);
-            layouts.push((0, 0));
+            pictures.push(picture);
             concepts.push((concept, seen));
             on_event(Event::Stage {
                 stage: Stage::Vision,
-                done: parts.len(),
+                done: pictures.len(),
                 total,
             });
         }
-        let (pixels, layout) = frames(&self.processor, photo, &self.device)?;
-        parts.push(self.encode(pixels, host).await?);
-        layouts.push(layout);
+        pictures.push(self.picture(&self.processor, photo, host).await?);
         on_event(Event::Stage {
             stage: Stage::Vision,
             done: total,
             total,
         });
-        Ok((Tensor::cat(parts, 0), layouts, concepts))
+        let layouts = pictures.iter().map(|picture| picture.layout).collect();
+        let grids = pictures.iter().map(|picture| picture.grid).collect();
+        let visual = pictures.into_iter().map(|picture| picture.visual).collect();
+        let Some(visual) = Visual::joined(visual) else {
+            unreachable!("the photo's own is among them")
+        };
+        let pictures = Pictures {
+            visual,
+            layouts,
+            grids,
+        };
+        Ok((pictures, concepts))
     }
 
-    async fn encode(&self, pixels: Tensor<4>, host: &dyn Host) -> Result<Tensor<2>> {
+    /// Visual tokens of a picture, and how they stand.
+    async fn picture(
+        &self,
+        processor: &ImageProcessor,
+        photo: &Rgb8,
+        host: &dyn Host,
+    ) -> Result<Picture> {
+        let (pixels, layout) = frames(processor, photo, &self.device)?;
+        let [_, _, height, width] = pixels.dims();
         let features = features(&self.vlm.vision, pixels, host).await?;
-        Ok(self.vlm.connect(features))
+        Ok(Picture {
+            visual: self.vlm.connect(features),
+            layout,
+            grid: self.vlm.token_grid(height, width),
+        })
     }
 
     pub(super) fn prompt_ids(&self, scene: &Scene<'_>, question: &str) -> Result<Vec<u32>> {
@@ -172,7 +216,7 @@ impl Lens {
         }
         let layouts: Vec<(usize, usize)> = order
             .into_iter()
-            .filter_map(|at| scene.layouts.get(at).copied())
+            .filter_map(|at| scene.pictures.layouts.get(at).copied())
             .collect();
         self.chat.encode(&turns, &layouts, true)
     }

@@ -61,8 +61,21 @@ impl Weights {
     /// # Errors
     /// When it is missing, of a type we cannot read, or not of the expected shape.
     pub fn take_f32(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
-        let (file, tensor) = self.expect(name, shape)?;
-        let values = file.read_f32(tensor)?;
+        self.take_rows_f32(name, shape, (0, 1))
+    }
+
+    /// Block `index` of `of` equal blocks of a tensor's rows, as elements; `shape` is the block's. Marks the tensor taken.
+    ///
+    /// # Errors
+    /// As [`Self::take_f32`].
+    pub fn take_rows_f32(
+        &mut self,
+        name: &str,
+        shape: &[usize],
+        (index, of): (usize, usize),
+    ) -> Result<Vec<f32>> {
+        let (file, tensor) = self.expect(name, shape, (index, of))?;
+        let values = file.read_f32(&tensor)?;
         self.taken.insert(name.into());
         Ok(values)
     }
@@ -72,8 +85,22 @@ impl Weights {
     /// # Errors
     /// As [`Self::take_f32`].
     pub fn take_raw(&mut self, name: &str, shape: &[usize]) -> Result<(Dtype, Vec<u8>)> {
-        let (file, tensor) = self.expect(name, shape)?;
-        let found = (tensor.dtype, file.read_raw(tensor)?);
+        self.take_rows_raw(name, shape, (0, 1))
+    }
+
+    /// The stored bytes of a block of rows and how they are encoded (for weights that stay quantised); see
+    /// [`Self::take_rows_f32`].
+    ///
+    /// # Errors
+    /// As [`Self::take_f32`].
+    pub fn take_rows_raw(
+        &mut self,
+        name: &str,
+        shape: &[usize],
+        (index, of): (usize, usize),
+    ) -> Result<(Dtype, Vec<u8>)> {
+        let (file, tensor) = self.expect(name, shape, (index, of))?;
+        let found = (tensor.dtype, file.read_raw(&tensor)?);
         self.taken.insert(name.into());
         Ok(found)
     }
@@ -87,21 +114,40 @@ impl Weights {
             .collect()
     }
 
-    fn expect(&self, name: &str, shape: &[usize]) -> Result<(&WeightFile, &TensorInfo)> {
+    /// Where a block of rows of this shape is.
+    fn expect(
+        &self,
+        name: &str,
+        shape: &[usize],
+        (index, of): (usize, usize),
+    ) -> Result<(&WeightFile, TensorInfo)> {
+        let mut whole = shape.to_vec();
+        if let Some(rows) = whole.first_mut() {
+            *rows = rows.saturating_mul(of);
+        }
         let Some((file, tensor)) = self.find(name) else {
-            return Err(self.missing(name, shape));
+            return Err(self.missing(name, &whole));
         };
-        if tensor.shape != shape {
+        if tensor.shape != whole {
             return Err(Error::Weights {
                 file: file.file().into(),
                 place: name.into(),
                 problem: format!(
-                    "expected shape {shape:?}, found {:?}; the configuration and the weights are of different models",
+                    "expected shape {whole:?}, found {:?}; the configuration and the weights are of different models",
                     tensor.shape
                 ),
             });
         }
-        Ok((file, tensor))
+        // Rows are whole blocks of their type and lie one behind the other.
+        let bytes = tensor.bytes / of as u64;
+        let part = TensorInfo {
+            name: tensor.name.clone(),
+            shape: shape.to_vec(),
+            dtype: tensor.dtype,
+            offset: tensor.offset + bytes * index as u64,
+            bytes,
+        };
+        Ok((file, part))
     }
 
     fn missing(&self, name: &str, shape: &[usize]) -> Error {

@@ -75,7 +75,7 @@ impl Objective<Vlm> for Supervised {
                 row
             })
             .collect();
-        let mut x = model.embed(&rows, Some(images))?;
+        let mut reading = model.read(&rows, Some(&images))?;
         let asked = |which: fn(&Sights) -> &[Sight]| -> Vec<&[Sight]> {
             chats.iter().map(|chat| which(&chat.sights)).collect()
         };
@@ -91,14 +91,14 @@ impl Objective<Vlm> for Supervised {
             if let Some(asked) = asked {
                 dense.push(sights::loss(
                     model,
-                    &decoder.finish(x.clone()),
+                    &decoder.finish(reading.x.clone()),
                     &asked,
                     width,
                 ));
             }
-            x = decoder.layer(layer, x, None);
+            model.layer(layer, &mut reading, None);
         }
-        let hidden = decoder.finish(x);
+        let hidden = decoder.finish(reading.x);
         let (answers, mut figures) = self.cross_entropy(model, hidden, &chats, width);
         let mut loss = answers;
         for (sights, shares) in dense {

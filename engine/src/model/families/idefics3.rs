@@ -1,0 +1,78 @@
+//! Idefics3, SmolVLM and SmolVLM2: a SigLIP tower with bucketed positions, pixel shuffle, a Llama decoder.
+
+use super::{Family, Json};
+use crate::Result;
+use crate::model::config::{TextConfig, VisionConfig, VlmConfig};
+use crate::model::names::{Group, Names};
+use crate::model::variants::{BoxUnits, ConnectorKind, PatchPositions, TextVariant, VisionVariant};
+
+pub(super) const FAMILY: Family = Family {
+    model_types: &["idefics3", "smolvlm"],
+    config,
+    names: NAMES,
+};
+
+/// Our names are theirs; only some early files left the head of the model out.
+const NAMES: Names = &[Group {
+    ours: "model.",
+    theirs: &["model.", ""],
+    pieces: &[],
+}];
+
+fn config(json: &Json) -> Result<VlmConfig> {
+    Ok(VlmConfig {
+        model_type: json.text("model_type")?,
+        image_token_id: json.token("image_token_id")?,
+        scale_factor: json.number_or("scale_factor", 2)?,
+        connector: ConnectorKind::PixelShuffle,
+        box_units: BoxUnits::Hundredths,
+        vision_config: vision(&json.part("vision_config")?)?,
+        text_config: text(&json.part("text_config")?)?,
+        tie_word_embeddings: json.flag_or("tie_word_embeddings", false)?,
+    })
+}
+
+fn vision(json: &Json) -> Result<VisionConfig> {
+    Ok(VisionConfig {
+        hidden_size: json.number_or("hidden_size", 1152)?,
+        intermediate_size: json.number_or("intermediate_size", 3072)?,
+        num_hidden_layers: json.number_or("num_hidden_layers", 12)?,
+        num_attention_heads: json.number_or("num_attention_heads", 16)?,
+        image_size: json.number_or("image_size", 224)?,
+        patch_size: json.number_or("patch_size", 32)?,
+        layer_norm_eps: json.real_or("layer_norm_eps", 1e-6)?,
+        hidden_act: json.choice("hidden_act", Default::default())?,
+        variant: VisionVariant {
+            positions: PatchPositions::Bucketed,
+            ..VisionVariant::default()
+        },
+    })
+}
+
+fn text(json: &Json) -> Result<TextConfig> {
+    let heads = json.number("num_attention_heads")?;
+    let bias = json.flag_or("attention_bias", false)?;
+    if json.flag_or("mlp_bias", false)? {
+        return Err(json.fail("mlp_bias", "is not supported"));
+    }
+    Ok(TextConfig {
+        hidden_size: json.number("hidden_size")?,
+        intermediate_size: json.number("intermediate_size")?,
+        num_hidden_layers: json.number("num_hidden_layers")?,
+        num_attention_heads: heads,
+        num_key_value_heads: json.number_or("num_key_value_heads", heads)?,
+        head_dim: json
+            .get("head_dim")
+            .map(|_| json.number("head_dim"))
+            .transpose()?,
+        rms_norm_eps: json.real_or("rms_norm_eps", 1e-6)?,
+        rope_theta: json.rope_theta(10_000.0)?,
+        vocab_size: json.number("vocab_size")?,
+        max_position_embeddings: json.number_or("max_position_embeddings", 2048)?,
+        variant: TextVariant {
+            qkv_bias: bias,
+            output_bias: bias,
+            ..TextVariant::default()
+        },
+    })
+}

@@ -1,0 +1,176 @@
+//! Qwen2.5-VL: a tower of gated layers with rotary positions and windows, a patch merger, a Qwen2 decoder with M-RoPE.
+
+use super::{Family, Json};
+use crate::Result;
+use crate::model::config::{Activation, TextConfig, VisionConfig, VlmConfig};
+use crate::model::names::{Group, Names, Piece, third};
+use crate::model::variants::{
+    BoxUnits, ConnectorKind, Mrope, NormKind, PatchPositions, TextVariant, VisionVariant, Windows,
+};
+
+pub(super) const FAMILY: Family = Family {
+    model_types: &["qwen2_5_vl"],
+    config,
+    names: NAMES,
+};
+
+/// Pieces of the towers of Qwen2.5-VL and Qwen3-VL.
+pub(super) const TOWER: &[Piece] = &[
+    ("encoder.layers", "blocks", None),
+    ("embeddings.patch_embedding", "patch_embed.proj", None),
+    ("embeddings.position_embedding", "pos_embed", None),
+    ("layer_norm1", "norm1", None),
+    ("layer_norm2", "norm2", None),
+    ("self_attn.q_proj", "attn.qkv", third(0)),
+    ("self_attn.k_proj", "attn.qkv", third(1)),
+    ("self_attn.v_proj", "attn.qkv", third(2)),
+    ("self_attn.out_proj", "attn.proj", None),
+    ("mlp.fc1", "mlp.linear_fc1", None),
+    ("mlp.fc2", "mlp.linear_fc2", None),
+];
+
+const NAMES: Names = &[
+    Group {
+        ours: "model.vision_model.",
+        theirs: &["model.visual.", "visual."],
+        pieces: TOWER,
+    },
+    Group {
+        ours: "model.connector.",
+        theirs: &["model.visual.merger.", "visual.merger."],
+        pieces: &[
+            ("norm", "ln_q", None),
+            ("fc1", "mlp.0", None),
+            ("fc2", "mlp.2", None),
+        ],
+    },
+    TEXT,
+];
+
+/// Names of the decoder, in both families and all their ages.
+pub(super) const TEXT: Group = Group {
+    ours: "model.text_model.",
+    theirs: &["model.language_model.", "language_model.model.", "model."],
+    pieces: &[],
+};
+
+fn config(json: &Json) -> Result<VlmConfig> {
+    let vision = json.part("vision_config")?;
+    let text = text_part(json)?;
+    Ok(VlmConfig {
+        model_type: json.text("model_type")?,
+        image_token_id: json.token("image_token_id")?,
+        scale_factor: vision.number_or("spatial_merge_size", 2)?,
+        connector: ConnectorKind::PatchMerger {
+            norm: NormKind::Rms,
+            act: Activation::Gelu,
+        },
+        box_units: BoxUnits::Pixels,
+        vision_config: self::vision(&vision)?,
+        tie_word_embeddings: tied(json, &text)?,
+        text_config: TextConfig {
+            variant: TextVariant {
+                qkv_bias: true,
+                mrope: Some(mrope(&text, [16, 24, 24], false)?),
+                ..TextVariant::default()
+            },
+            ..decoder(&text, 1_000_000.0)?
+        },
+    })
+}
+
+/// The decoder's keys: a part of their own, or, in files of the time before there was one, beside the others.
+pub(super) fn text_part(json: &Json) -> Result<Json> {
+    if json.get("text_config").is_some() {
+        return json.part("text_config");
+    }
+    Ok(Json {
+        value: json.value.clone(),
+        path: json.path.clone(),
+    })
+}
+
+/// Whether the head shares the embedding matrix; either part may say so.
+pub(super) fn tied(json: &Json, text: &Json) -> Result<bool> {
+    let inner = text.flag_or("tie_word_embeddings", false)?;
+    json.flag_or("tie_word_embeddings", inner)
+}
+
+/// What Qwen's decoders share; the variant is left to the family.
+pub(super) fn decoder(text: &Json, theta: f64) -> Result<TextConfig> {
+    if text.flag_or("use_sliding_window", false)? {
+        return Err(text.fail("use_sliding_window", "is not supported; set it to false"));
+    }
+    let heads = text.number("num_attention_heads")?;
+    Ok(TextConfig {
+        hidden_size: text.number("hidden_size")?,
+        intermediate_size: text.number("intermediate_size")?,
+        num_hidden_layers: text.number("num_hidden_layers")?,
+        num_attention_heads: heads,
+        num_key_value_heads: text.number_or("num_key_value_heads", heads)?,
+        head_dim: text
+            .get("head_dim")
+            .map(|_| text.number("head_dim"))
+            .transpose()?,
+        rms_norm_eps: text.real_or("rms_norm_eps", 1e-6)?,
+        rope_theta: text.rope_theta(theta)?,
+        vocab_size: text.number("vocab_size")?,
+        max_position_embeddings: text.number_or("max_position_embeddings", 32_768)?,
+        variant: TextVariant::default(),
+    })
+}
+
+/// The sections of M-RoPE, `otherwise` where the file is silent.
+pub(super) fn mrope(text: &Json, otherwise: [usize; 3], interleaved: bool) -> Result<Mrope> {
+    let rope = text.rope()?;
+    let sections = match rope.get("mrope_section") {
+        None => otherwise,
+        Some(_) => rope
+            .numbers("mrope_section")?
+            .try_into()
+            .map_err(|_| rope.fail("mrope_section", "must be three numbers"))?,
+    };
+    Ok(Mrope {
+        sections,
+        interleaved,
+    })
+}
+
+fn vision(json: &Json) -> Result<VisionConfig> {
+    let patch = json.number_or("patch_size", 14)?;
+    let merge = json.number_or("spatial_merge_size", 2)?;
+    let window = json.number_or("window_size", 112)?;
+    let square = patch.saturating_mul(merge);
+    if square == 0 || window < square {
+        return Err(json.fail(
+            "window_size",
+            "is smaller than one merged square of patches",
+        ));
+    }
+    Ok(VisionConfig {
+        hidden_size: json.number("hidden_size")?,
+        intermediate_size: json.number("intermediate_size")?,
+        num_hidden_layers: json.number("depth")?,
+        num_attention_heads: json.number("num_heads")?,
+        image_size: 0,
+        patch_size: patch,
+        // Written into the reference's code, not into the configuration.
+        layer_norm_eps: 1e-6,
+        hidden_act: json.choice("hidden_act", Activation::Silu)?,
+        variant: VisionVariant {
+            norm: NormKind::Rms,
+            gated: true,
+            patch_bias: false,
+            frames: json.number_or("temporal_patch_size", 2)?,
+            positions: PatchPositions::Absent,
+            rotary: Some(json.rope_theta(10_000.0)?),
+            windows: Windows {
+                side: window / square,
+                full: json.numbers("fullatt_block_indexes")?,
+            },
+            merge,
+            post_norm: false,
+            deepstack: Vec::new(),
+        },
+    })
+}

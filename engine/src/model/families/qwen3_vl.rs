@@ -1,0 +1,96 @@
+//! Qwen3-VL (dense): a tower with interpolated and rotary positions, DeepStack, a Qwen3 decoder with M-RoPE by turns.
+
+use super::qwen2_5_vl::{TEXT, TOWER, decoder, mrope, text_part, tied};
+use super::{Family, Json};
+use crate::Result;
+use crate::model::config::{Activation, TextConfig, VisionConfig, VlmConfig};
+use crate::model::names::{Group, Names};
+use crate::model::variants::{
+    BoxUnits, ConnectorKind, NormKind, PatchPositions, TextVariant, VisionVariant, Windows,
+};
+
+pub(super) const FAMILY: Family = Family {
+    model_types: &["qwen3_vl"],
+    config,
+    names: NAMES,
+};
+
+const NAMES: Names = &[
+    Group {
+        ours: "model.vision_model.",
+        theirs: &["model.visual.", "visual."],
+        pieces: TOWER,
+    },
+    Group {
+        ours: "model.connector.deepstack.",
+        theirs: &[
+            "model.visual.deepstack_merger_list.",
+            "visual.deepstack_merger_list.",
+        ],
+        pieces: &[("fc1", "linear_fc1", None), ("fc2", "linear_fc2", None)],
+    },
+    Group {
+        ours: "model.connector.",
+        theirs: &["model.visual.merger.", "visual.merger."],
+        pieces: &[("fc1", "linear_fc1", None), ("fc2", "linear_fc2", None)],
+    },
+    TEXT,
+];
+
+fn config(json: &Json) -> Result<VlmConfig> {
+    let vision = json.part("vision_config")?;
+    let text = text_part(json)?;
+    let bias = text.flag_or("attention_bias", false)?;
+    Ok(VlmConfig {
+        model_type: json.text("model_type")?,
+        image_token_id: json.token("image_token_id")?,
+        scale_factor: vision.number_or("spatial_merge_size", 2)?,
+        connector: ConnectorKind::PatchMerger {
+            norm: NormKind::Layer,
+            act: Activation::Gelu,
+        },
+        box_units: BoxUnits::Thousandths,
+        vision_config: self::vision(&vision)?,
+        tie_word_embeddings: tied(json, &text)?,
+        text_config: TextConfig {
+            // The reference's own default, whatever hidden size and heads say.
+            head_dim: Some(text.number_or("head_dim", 128)?),
+            variant: TextVariant {
+                qkv_bias: bias,
+                output_bias: bias,
+                qk_norm: true,
+                mrope: Some(mrope(&text, [24, 20, 20], true)?),
+            },
+            ..decoder(&text, 5_000_000.0)?
+        },
+    })
+}
+
+fn vision(json: &Json) -> Result<VisionConfig> {
+    let table = json.number_or("num_position_embeddings", 2304)?;
+    Ok(VisionConfig {
+        hidden_size: json.number("hidden_size")?,
+        intermediate_size: json.number("intermediate_size")?,
+        num_hidden_layers: json.number("depth")?,
+        num_attention_heads: json.number("num_heads")?,
+        image_size: 0,
+        patch_size: json.number_or("patch_size", 16)?,
+        // Written into the reference's code, not into the configuration.
+        layer_norm_eps: 1e-6,
+        hidden_act: json.choice("hidden_act", Activation::GeluPytorchTanh)?,
+        variant: VisionVariant {
+            norm: NormKind::Layer,
+            gated: false,
+            patch_bias: true,
+            frames: json.number_or("temporal_patch_size", 2)?,
+            positions: PatchPositions::Interpolated {
+                side: table.isqrt(),
+            },
+            rotary: Some(json.rope_theta(10_000.0)?),
+            windows: Windows::default(),
+            merge: json.number_or("spatial_merge_size", 2)?,
+            post_norm: false,
+            deepstack: json.numbers("deepstack_visual_indexes")?,
+        },
+    })
+}

@@ -1,0 +1,133 @@
+//! What model families do differently, as data: the one model reads these, no family has code of its own in it.
+//!
+//! `Default` is the SmolVLM family as the embedded model has it, so a configuration without a word about a difference
+//! is one of ours.
+
+use super::config::Activation;
+
+/// Layer norm or RMS norm.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum NormKind {
+    /// Mean and variance, weight and bias.
+    #[default]
+    Layer,
+    /// Root mean square, weight only.
+    Rms,
+}
+
+/// Where patches get their positions from, before any rotary ones.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum PatchPositions {
+    /// A row of a learned table for each patch, the table as large as the grid (SigLIP, CLIP).
+    #[default]
+    Learned,
+    /// A learned table, its rows found by bucketing fractions of the side in f32 (Idefics3).
+    Bucketed,
+    /// A square learned table of this side, brought to the grid by bilinear interpolation with corners aligned (Qwen3-VL).
+    Interpolated {
+        /// Side of the table.
+        side: usize,
+    },
+    /// None: rotary positions alone (Qwen2.5-VL).
+    Absent,
+}
+
+/// Attention of most layers kept inside square windows of the photo (Qwen2.5-VL).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Windows {
+    /// Side of a window in merged squares of patches; 0 when every layer sees the whole photo.
+    pub side: usize,
+    /// Layers that see the whole photo all the same.
+    pub full: Vec<usize>,
+}
+
+/// A vision tower's differences from SigLIP's.
+#[derive(Debug, Clone, PartialEq)]
+pub struct VisionVariant {
+    /// Kind of all norms.
+    pub norm: NormKind,
+    /// Whether the feed-forward layer is gated (and has biases).
+    pub gated: bool,
+    /// Whether the patch embedding has a bias.
+    pub patch_bias: bool,
+    /// Frames one patch spans in the stored kernel; a photo is a film of equal frames.
+    pub frames: usize,
+    /// Positions added to the patches.
+    pub positions: PatchPositions,
+    /// Base of the rotary positions by row and column, if there are any.
+    pub rotary: Option<f64>,
+    /// Windows of attention.
+    pub windows: Windows,
+    /// Side of the squares of patches that stand together in the sequence; 1 is row by row.
+    pub merge: usize,
+    /// Whether a norm follows the last layer.
+    pub post_norm: bool,
+    /// Layers whose output also reaches the first layers of the decoder (DeepStack).
+    pub deepstack: Vec<usize>,
+}
+
+impl Default for VisionVariant {
+    fn default() -> Self {
+        Self {
+            norm: NormKind::Layer,
+            gated: false,
+            patch_bias: true,
+            frames: 1,
+            positions: PatchPositions::Learned,
+            rotary: None,
+            windows: Windows::default(),
+            merge: 1,
+            post_norm: true,
+            deepstack: Vec::new(),
+        }
+    }
+}
+
+/// Rotary positions of three axes (time, row, column), M-RoPE of Qwen-VL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Mrope {
+    /// Frequencies that belong to each axis.
+    pub sections: [usize; 3],
+    /// Axes take turns (Qwen3-VL) instead of following each other in blocks (Qwen2.5-VL).
+    pub interleaved: bool,
+}
+
+/// A decoder's differences from Llama's.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TextVariant {
+    /// Whether the query, key and value projections have biases.
+    pub qkv_bias: bool,
+    /// Whether the output projection of attention has one.
+    pub output_bias: bool,
+    /// Whether each head's queries and keys pass an RMS norm.
+    pub qk_norm: bool,
+    /// Rotary positions of three axes.
+    pub mrope: Option<Mrope>,
+}
+
+/// How patch features become visual tokens.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub enum ConnectorKind {
+    /// Space to depth, then one projection (Idefics3).
+    #[default]
+    PixelShuffle,
+    /// A norm of this kind, then two projections over the merged square with an activation between (Qwen-VL).
+    PatchMerger {
+        /// Norm before merging.
+        norm: NormKind,
+        /// Activation between the projections.
+        act: Activation,
+    },
+}
+
+/// The numbers boxes are written in.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum BoxUnits {
+    /// Hundredths of the photo's sides: NameLens' own.
+    #[default]
+    Hundredths,
+    /// Thousandths of the photo's sides (Qwen3-VL).
+    Thousandths,
+    /// Pixels of the resized photo (Qwen2.5-VL).
+    Pixels,
+}
