@@ -9,11 +9,12 @@ use std::pin::Pin;
 use burn::tensor::{Device, Tensor};
 use namelens::export::open_bundle;
 use namelens_engine::concepts::{NewConcept, Reference};
-use namelens_engine::generate::Session;
 use namelens_engine::generate::session::read;
+use namelens_engine::generate::{Photos, Session};
 use namelens_engine::host::{Host, Still};
 use namelens_engine::model::checkpoint::CheckpointSource;
 use namelens_engine::model::config::VlmConfig;
+use namelens_engine::model::connector::Visual;
 use namelens_engine::model::params::ParamBuilder;
 use namelens_engine::model::vlm::Vlm;
 use namelens_engine::personalize::{Event, Kind, Lens, Outcome, Request};
@@ -38,7 +39,7 @@ fn vlm(device: &Device) -> (Vlm, VlmConfig) {
 }
 
 /// A prompt with one photo of noise between plain tokens.
-fn prompt(vlm: &Vlm, config: &VlmConfig, device: &Device) -> (Vec<u32>, Tensor<2>) {
+fn prompt(vlm: &Vlm, config: &VlmConfig, device: &Device) -> (Vec<u32>, Visual) {
     let side = config.vision_config.image_size;
     let pixels = Tensor::<4>::from_data(uniform([1, 3, side, side], 3), device);
     let visual = vlm.encode_images(pixels);
@@ -48,10 +49,14 @@ fn prompt(vlm: &Vlm, config: &VlmConfig, device: &Device) -> (Vec<u32>, Tensor<2
     (ids, visual)
 }
 
+fn photos(visual: &Visual) -> Photos<'_> {
+    Photos { visual, grids: &[] }
+}
+
 /// Logits of the last token without any cache.
-fn uncached(vlm: &Vlm, ids: &[u32], visual: &Tensor<2>) -> Vec<f32> {
-    let x = vlm.embed(&[ids.to_vec()], Some(visual.clone())).unwrap();
-    let hidden = vlm.decoder.forward(x, None);
+fn uncached(vlm: &Vlm, ids: &[u32], visual: &Visual) -> Vec<f32> {
+    let reading = vlm.read(&[ids.to_vec()], Some(visual)).unwrap();
+    let hidden = vlm.forward(reading, None);
     let [_, tokens, width] = hidden.dims();
     let last = hidden.narrow(1, tokens - 1, 1).reshape([1, width]);
     pollster::block_on(read(vlm.decoder.logits(last))).unwrap()
@@ -81,7 +86,8 @@ fn cached_decoding_equals_uncached() {
     let (mut ids, visual) = prompt(&vlm, &config, &device);
     let mut session = Session::new(&vlm, 256, config.image_token_id);
     let mut logits =
-        pollster::block_on(session.prefill(&ids, Some(&visual), &Still, &mut |_, _| ())).unwrap();
+        pollster::block_on(session.prefill(&ids, Some(photos(&visual)), &Still, &mut |_, _| ()))
+            .unwrap();
     for step in 0..12 {
         assert_near(
             &format!("step {step}"),
@@ -109,9 +115,13 @@ fn a_second_prompt_reads_only_what_differs() {
         ids.clone(),
     ];
     for (i, prompt) in prompts.iter().enumerate() {
-        let logits =
-            pollster::block_on(session.prefill(prompt, Some(&visual), &Still, &mut |_, _| ()))
-                .unwrap();
+        let logits = pollster::block_on(session.prefill(
+            prompt,
+            Some(photos(&visual)),
+            &Still,
+            &mut |_, _| (),
+        ))
+        .unwrap();
         assert_near(
             &format!("prompt {i}"),
             &logits,

@@ -65,9 +65,9 @@ fn logits(source: &mut CheckpointSource, device: &Device) -> Vec<f32> {
     ids.extend((0..7).map(|i| 300 + 29 * i));
     let mut all = Vec::new();
     for (ids, visual) in [(ids, Some(visual)), (vec![60, 77, 308, 523], None)] {
-        let x = vlm.embed(&[ids], visual).unwrap();
-        let [_, tokens, width] = x.dims();
-        let hidden = vlm.decoder.forward(x, None).reshape([tokens, width]);
+        let reading = vlm.read(&[ids], visual.as_ref()).unwrap();
+        let [_, tokens, width] = reading.x.dims();
+        let hidden = vlm.forward(reading, None).reshape([tokens, width]);
         all.extend(pollster::block_on(read(vlm.decoder.logits(hidden))).unwrap());
     }
     all

@@ -59,17 +59,35 @@ impl ByteSource for FileSource {
     }
 }
 
-/// The weights of a folder: `model.safetensors`.
+/// The weights of a folder: `model.safetensors`, or the shards its index names.
 ///
 /// # Errors
-/// When it is missing or damaged.
+/// When one is missing or damaged.
 pub fn open_weights(dir: &Path) -> Result<Weights> {
-    let path = dir.join("model.safetensors");
-    let name = path.display().to_string();
+    let mut names = vec!["model.safetensors".to_owned()];
+    if !dir.join(&names[0]).exists() && dir.join(SHARD_INDEX).exists() {
+        let index: serde_json::Value = serde_json::from_str(&read_text(dir, SHARD_INDEX)?)?;
+        let map = index["weight_map"].as_object();
+        let map = map.with_context(|| format!("{SHARD_INDEX} has no weight_map"))?;
+        let files = map
+            .values()
+            .filter_map(|file| file.as_str().map(str::to_owned));
+        names = files
+            .collect::<std::collections::BTreeSet<_>>()
+            .into_iter()
+            .collect();
+    }
     let mut weights = Weights::new();
-    weights.push(WeightFile::open(&name, Box::new(FileSource::open(&path)?))?)?;
+    for name in names {
+        let path = dir.join(name);
+        let name = path.display().to_string();
+        weights.push(WeightFile::open(&name, Box::new(FileSource::open(&path)?))?)?;
+    }
     Ok(weights)
 }
+
+/// Says which shard holds which tensor.
+const SHARD_INDEX: &str = "model.safetensors.index.json";
 
 /// Reads a text file of a model folder.
 ///
