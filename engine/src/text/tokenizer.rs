@@ -58,6 +58,15 @@ impl Tokenizer {
         hf.with_truncation(None).map_err(|e| fail(e.to_string()))?;
         hf.with_padding(None);
 
+        let named = declared
+            .model
+            .unk_token
+            .and_then(|token| hf.token_to_id(&token));
+        Ok(Self::wrap(hf, declared.model.unk_id.or(named)))
+    }
+
+    /// Wraps a tokenizer of the library that neither cuts nor fills up; `unknown` is as in [`Inner`].
+    pub(super) fn wrap(hf: HfTokenizer, unknown: Option<u32>) -> Self {
         let mut special = Vec::new();
         let mut control = HashSet::new();
         for (id, token) in hf.get_added_tokens_decoder() {
@@ -69,19 +78,14 @@ impl Tokenizer {
             }
         }
         special.sort_unstable();
-        let named = declared
-            .model
-            .unk_token
-            .and_then(|token| hf.token_to_id(&token));
-        let unknown = declared.model.unk_id.or(named);
         let vocab_size = hf.get_vocab_size(true);
-        Ok(Self(Arc::new(Inner {
+        Self(Arc::new(Inner {
             hf: Mutex::new(hf),
             special,
             control,
             unknown,
             vocab_size,
-        })))
+        }))
     }
 
     /// Token ids of `text`, nothing added around it.
