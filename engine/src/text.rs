@@ -5,6 +5,7 @@
 //! template's part only.
 
 mod chat;
+mod declared;
 mod gguf;
 mod json;
 mod segment;

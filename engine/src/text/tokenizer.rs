@@ -3,10 +3,10 @@
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use serde::Deserialize;
 use tokenizers::Tokenizer as HfTokenizer;
 
 use super::Segment;
+use super::declared::Declared;
 use super::json::WellFormed;
 use crate::{Error, Result};
 
@@ -53,6 +53,7 @@ impl Tokenizer {
         };
         serde_json::from_slice::<WellFormed>(json).map_err(|e| unusable(&e))?;
         let declared: Declared = serde_json::from_slice(json).map_err(|e| unusable(&e))?;
+        declared.model.check().map_err(|e| unusable(&e))?;
         let mut hf = HfTokenizer::from_bytes(json).map_err(|e| unusable(&e))?;
         // Both would silently change what the model sees: prompts are never cut or filled up.
         hf.with_truncation(None).map_err(|e| fail(e.to_string()))?;
@@ -277,20 +278,6 @@ impl Tokenizer {
         // The state is one flag, set before every use: a panic elsewhere cannot have broken it.
         self.0.hf.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// The part of `tokenizer.json` the library does not tell: what stands for text without a token.
-#[derive(Deserialize)]
-struct Declared {
-    model: DeclaredModel,
-}
-
-#[derive(Deserialize)]
-struct DeclaredModel {
-    /// BPE, WordPiece and WordLevel name it.
-    unk_token: Option<String>,
-    /// Unigram numbers it.
-    unk_id: Option<u32>,
 }
 
 fn fail(problem: String) -> Error {

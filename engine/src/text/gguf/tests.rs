@@ -1,8 +1,11 @@
 //! Vocabularies from GGUF metadata against the reference library (fixtures by `tests/fixtures/generate/gguf_tokenizers.py`).
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 use sha2::{Digest, Sha256};
+use tokenizers::{
+    NormalizedString, Normalizer, OffsetReferential, OffsetType, PreTokenizedString, PreTokenizer,
+};
 
 use super::*;
 use crate::text::ChatTemplate;
@@ -60,27 +63,56 @@ fn ids_equal_those_of_the_reference_library() {
     }
 }
 
+/// What merging never crosses, in the byte alphabet.
+fn words(rule: &str, text: &str) -> Vec<String> {
+    let rule = rule::named(rule).unwrap();
+    let mut text = NormalizedString::from(text);
+    if let Some(normalizer) = rule.normalizer {
+        normalizer.normalize(&mut text).unwrap();
+    }
+    let mut words = PreTokenizedString::from(text);
+    rule.words.pre_tokenize(&mut words).unwrap();
+    let words = words.get_splits(OffsetReferential::Normalized, OffsetType::Byte);
+    words.into_iter().map(|(word, _, _)| word.into()).collect()
+}
+
+#[test]
+fn words_are_cut_as_the_reference_cuts_them() {
+    let golden = golden();
+    for (rule, _) in RULES {
+        let expected = golden["rules"][rule]["words"].as_array().unwrap();
+        for (text, expected) in golden["texts"].as_array().unwrap().iter().zip(expected) {
+            let text = text.as_str().unwrap();
+            let expected: Vec<String> = serde_json::from_value(expected.clone()).unwrap();
+            assert_eq!(words(rule, text), expected, "{rule}: {text:?}");
+        }
+    }
+}
+
+/// How many numbers and the SHA-256 of them as little-endian u32, as the fixture has it.
+fn digest(numbers: impl Iterator<Item = u32>) -> Json {
+    let bytes: Vec<u8> = numbers.flat_map(u32::to_le_bytes).collect();
+    let digest = Sha256::digest(&bytes);
+    let hex: String = digest.iter().map(|b| format!("{b:02x}")).collect();
+    json!([bytes.len() / 4, hex])
+}
+
+/// A search that goes back through such a run once for each of its characters would give up.
 #[test]
 fn long_runs_of_white_space_are_cut_as_the_reference_cuts_them() {
     let golden = golden();
     for (rule, bytes) in RULES {
         let tokenizer = Tokenizer::from_gguf(&metadata(bytes)).unwrap();
-        for (i, run) in golden["long"].as_array().unwrap().iter().enumerate() {
+        let expected = golden["rules"][rule]["long"].as_array().unwrap();
+        for (run, expected) in golden["long"].as_array().unwrap().iter().zip(expected) {
             let times = usize::try_from(run[1].as_u64().unwrap()).unwrap();
             let text = run[0].as_str().unwrap().repeat(times) + run[2].as_str().unwrap();
-            let found = tokenizer.encode(&text, true).unwrap();
-            let bytes: Vec<u8> = found.iter().flat_map(|id| id.to_le_bytes()).collect();
-            let digest: String = Sha256::digest(bytes)
-                .iter()
-                .map(|b| format!("{b:02x}"))
-                .collect();
-            let expected = &golden["rules"][rule]["long"][i];
-            assert_eq!(
-                found.len() as u64,
-                expected[0].as_u64().unwrap(),
-                "{rule}: {run}"
-            );
-            assert_eq!(digest, expected[1].as_str().unwrap(), "{rule}: {run}");
+            let lengths = words(rule, &text)
+                .into_iter()
+                .map(|word| word.chars().count() as u32);
+            assert_eq!(digest(lengths), expected["words"], "{rule}: {run}");
+            let ids = tokenizer.encode(&text, true).unwrap();
+            assert_eq!(digest(ids.into_iter()), expected["ids"], "{rule}: {run}");
         }
     }
 }
@@ -268,5 +300,35 @@ fn roles_that_name_no_token_are_refused() {
         let metadata = small().with(key, value);
         let error = GgufSpecials::of(&metadata).unwrap_err().to_string();
         assert!(error.contains(key), "{error}");
+    }
+}
+
+mod damage {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(256))]
+
+        #[test]
+        fn damaged_metadata_never_panics(
+            rule in 0usize..4,
+            edits in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
+        ) {
+            let mut bytes = RULES[rule].1.to_vec();
+            for (at, value) in edits {
+                let at = at.index(bytes.len());
+                // Printable bytes leave strings whole, and so reach deeper.
+                bytes[at] = if value < 64 { value } else { 32 + value % 95 };
+            }
+            if let Ok(file) = WeightFile::open("damaged", Box::new(SliceSource::from(bytes))) {
+                let _ = GgufSpecials::of(file.metadata());
+                if let Ok(tokenizer) = Tokenizer::from_gguf(file.metadata()) {
+                    let ids = tokenizer.encode("Rex <image> 42 é東\n", true).unwrap();
+                    let _ = tokenizer.decode(&ids, true);
+                }
+            }
+        }
     }
 }

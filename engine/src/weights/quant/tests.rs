@@ -94,3 +94,51 @@ fn partial_blocks_are_refused() {
         }
     }
 }
+
+/// A GGUF file of one tensor `w` with data of zeros.
+fn one_tensor(code: u32, ne: &[u64], data: usize) -> Vec<u8> {
+    let mut out = b"GGUF\x03\0\0\0".to_vec();
+    for count in [1u64, 0, 1] {
+        out.extend(count.to_le_bytes());
+    }
+    out.push(b'w');
+    out.extend((ne.len() as u32).to_le_bytes());
+    ne.iter().for_each(|dim| out.extend(dim.to_le_bytes()));
+    out.extend(code.to_le_bytes());
+    out.extend(0u64.to_le_bytes());
+    out.resize(out.len().next_multiple_of(32) + data, 0);
+    out
+}
+
+#[test]
+fn rows_that_are_not_whole_blocks_and_absurd_shapes_are_refused_in_the_table() {
+    let open = |bytes: Vec<u8>| WeightFile::open("x", Box::new(SliceSource::from(bytes)));
+    for dtype in Dtype::ALL.into_iter().filter(|d| !d.is_float()) {
+        let code = crate::weights::gguf::type_code(dtype);
+        let (len, bytes) = (dtype.block_len() as u64, dtype.block_bytes());
+        let file = open(one_tensor(code, &[len, 3], 3 * bytes)).unwrap();
+        let tensor = file.get("w").unwrap();
+        assert_eq!(
+            (tensor.dtype, tensor.bytes),
+            (dtype, 3 * bytes as u64),
+            "{dtype}"
+        );
+        let zeros = file.read_f32(tensor).unwrap();
+        assert_eq!(zeros, vec![0.0; 3 * len as usize], "{dtype}");
+        let name = dtype.to_string();
+        for (ne, data, expected) in [
+            (&[len / 2, 4][..], 4 * bytes, name.as_str()),
+            (&[len + 32 - 1, 4], 8 * bytes, &name),
+            (&[1], bytes, &name),
+            (&[], bytes, &name),
+            (&[len << 50, 1 << 60], bytes, &name),
+            (&[len, 1 << 30, 1 << 30, 1 << 30], bytes, &name),
+            (&[len << 40, 1], bytes, "leave the file"),
+            (&[u64::MAX / len * len, 1], bytes, "x: w: "),
+            (&[len, 3], 3 * bytes - 1, "leave the file"),
+        ] {
+            let error = open(one_tensor(code, ne, data)).unwrap_err().to_string();
+            assert!(error.contains(expected), "{dtype} {ne:?}: {error}");
+        }
+    }
+}
