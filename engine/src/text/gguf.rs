@@ -22,9 +22,9 @@ const MERGES: &str = "tokenizer.ggml.merges";
 
 /// Most tokens a vocabulary may have; the largest have a quarter of it.
 const MAX_TOKENS: usize = 1 << 20;
-/// Most merges; a byte-level vocabulary has one a token, a little less than twice that where tokens have two ways.
+/// Most merges; a vocabulary has about one a token.
 const MAX_MERGES: usize = 2 * MAX_TOKENS;
-/// Longest control or added token in bytes; the library's search tree costs memory a byte.
+/// Longest control or added token in bytes; the library's search tree grows with each of them.
 const MAX_ADDED: usize = 1024;
 
 /// What a token is for, as ggml numbers it.

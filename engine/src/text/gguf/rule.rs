@@ -58,6 +58,9 @@ pub(super) fn named(name: &str) -> Result<Rule> {
 }
 
 /// Makes every match of `pattern` a word of its own, and what is between matches too.
+///
+/// The library's search gives up after a million steps back: from a longer run of white space on, the text stays
+/// one word. Nothing of it is lost.
 fn isolate(pattern: &str) -> Result<PreTokenizerWrapper> {
     let pattern = SplitPattern::Regex(pattern.to_owned());
     Split::new(pattern, SplitDelimiterBehavior::Isolated, false)
