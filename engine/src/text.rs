@@ -5,6 +5,8 @@
 //! template's part only.
 
 mod chat;
+mod declared;
+mod gguf;
 mod json;
 mod segment;
 mod stream;
@@ -12,6 +14,7 @@ mod template;
 mod tokenizer;
 
 pub use chat::ChatEncoder;
+pub use gguf::GgufSpecials;
 pub use segment::Segment;
 pub use stream::TokenStream;
 pub use template::{ChatTemplate, Message, Part, Specials};

@@ -13,6 +13,7 @@ mod quant;
 mod safetensors;
 mod safetensors_writer;
 mod set;
+mod shards;
 
 use std::sync::Arc;
 
@@ -24,6 +25,7 @@ pub use metadata::{Array, Metadata, Value};
 pub use quant::{Dtype, decode, encode};
 pub use safetensors_writer::write_safetensors;
 pub use set::Weights;
+pub use shards::{ShardIndex, Split, open_split, shard_files, split_files};
 
 /// Random access to the bytes of one weight file; natively a file, in a browser a fetched buffer.
 pub trait ByteSource: Send + Sync {

@@ -322,6 +322,35 @@ fn the_text_towers_frame_is_added_around_ordinary_text() {
 }
 
 #[test]
+fn merges_that_make_no_token_are_refused_before_the_library_joins_them() {
+    let bpe = |prefix: &str, merges: Value| {
+        json!({"version": "1.0", "added_tokens": [], "model": {"type": "BPE", "continuing_subword_prefix": prefix,
+            "vocab": {"abc": 0, "d": 1, "abcd": 2}, "merges": merges}})
+        .to_string()
+    };
+    for (prefix, merges, expected) in [
+        ("", json!([["abc", "d"]]), None),
+        ("", json!(["#version: 0.2", "abc d"]), None),
+        ("", json!([["abc", "abc"]]), Some("not in the vocabulary")),
+        ("", json!(["abc abc"]), Some("not in the vocabulary")),
+        ("", json!(["abc d d"]), Some("not in the vocabulary")),
+        ("", json!(["abc"]), Some("cannot load")),
+        ("", json!([["d", "d"]]), Some("cannot load")),
+        ("@@@", json!([["abc", "d"]]), Some("not supported")),
+    ] {
+        let json = bpe(prefix, merges);
+        let found = Tokenizer::from_json(json.as_bytes());
+        match (found, expected) {
+            (Ok(_), None) => {}
+            (Err(Error::Tokenizer { problem }), Some(expected)) => {
+                assert!(problem.contains(expected), "{json}: {problem}");
+            }
+            (found, _) => panic!("{json}: {found:?}"),
+        }
+    }
+}
+
+#[test]
 fn what_is_not_a_tokenizer_is_refused() {
     let cut = &TOKENIZER[..TOKENIZER.len() / 2];
     for bytes in [&b""[..], b"{}", b"[1]", b"\xff\xfe", cut] {

@@ -3,10 +3,10 @@
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use serde::Deserialize;
 use tokenizers::Tokenizer as HfTokenizer;
 
 use super::Segment;
+use super::declared::Declared;
 use super::json::WellFormed;
 use crate::{Error, Result};
 
@@ -53,11 +53,21 @@ impl Tokenizer {
         };
         serde_json::from_slice::<WellFormed>(json).map_err(|e| unusable(&e))?;
         let declared: Declared = serde_json::from_slice(json).map_err(|e| unusable(&e))?;
+        declared.model.check().map_err(|e| unusable(&e))?;
         let mut hf = HfTokenizer::from_bytes(json).map_err(|e| unusable(&e))?;
         // Both would silently change what the model sees: prompts are never cut or filled up.
         hf.with_truncation(None).map_err(|e| fail(e.to_string()))?;
         hf.with_padding(None);
 
+        let named = declared
+            .model
+            .unk_token
+            .and_then(|token| hf.token_to_id(&token));
+        Ok(Self::wrap(hf, declared.model.unk_id.or(named)))
+    }
+
+    /// Wraps a tokenizer of the library that neither cuts nor fills up; `unknown` is as in [`Inner`].
+    pub(super) fn wrap(hf: HfTokenizer, unknown: Option<u32>) -> Self {
         let mut special = Vec::new();
         let mut control = HashSet::new();
         for (id, token) in hf.get_added_tokens_decoder() {
@@ -69,19 +79,14 @@ impl Tokenizer {
             }
         }
         special.sort_unstable();
-        let named = declared
-            .model
-            .unk_token
-            .and_then(|token| hf.token_to_id(&token));
-        let unknown = declared.model.unk_id.or(named);
         let vocab_size = hf.get_vocab_size(true);
-        Ok(Self(Arc::new(Inner {
+        Self(Arc::new(Inner {
             hf: Mutex::new(hf),
             special,
             control,
             unknown,
             vocab_size,
-        })))
+        }))
     }
 
     /// Token ids of `text`, nothing added around it.
@@ -273,20 +278,6 @@ impl Tokenizer {
         // The state is one flag, set before every use: a panic elsewhere cannot have broken it.
         self.0.hf.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// The part of `tokenizer.json` the library does not tell: what stands for text without a token.
-#[derive(Deserialize)]
-struct Declared {
-    model: DeclaredModel,
-}
-
-#[derive(Deserialize)]
-struct DeclaredModel {
-    /// BPE, WordPiece and WordLevel name it.
-    unk_token: Option<String>,
-    /// Unigram numbers it.
-    unk_id: Option<u32>,
 }
 
 fn fail(problem: String) -> Error {

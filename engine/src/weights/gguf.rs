@@ -101,21 +101,21 @@ pub(super) const fn type_code(dtype: Dtype) -> u32 {
         Dtype::F32 => 0,
         Dtype::F16 => 1,
         Dtype::Q4_0 => 2,
+        Dtype::Q4_1 => 3,
+        Dtype::Q5_0 => 6,
+        Dtype::Q5_1 => 7,
         Dtype::Q8_0 => 8,
+        Dtype::Q4K => 12,
+        Dtype::Q5K => 13,
+        Dtype::Q6K => 14,
         Dtype::BF16 => 30,
     }
 }
 
 fn known(code: u32) -> Option<Dtype> {
-    [
-        Dtype::F32,
-        Dtype::F16,
-        Dtype::BF16,
-        Dtype::Q8_0,
-        Dtype::Q4_0,
-    ]
-    .into_iter()
-    .find(|dtype| type_code(*dtype) == code)
+    Dtype::ALL
+        .into_iter()
+        .find(|dtype| type_code(*dtype) == code)
 }
 
 /// What the offsets of the tensor table are relative to and must stay within.

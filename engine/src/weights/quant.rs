@@ -1,15 +1,17 @@
-//! Element types of weight tensors: block sizes, and encoding and decoding exactly as ggml does it.
+//! Element types of weight tensors: block sizes, and encoding and decoding bit for bit as the reference package does it.
 //!
-//! Block layouts and rounding follow `ggml-quants.c` (`quantize_row_q8_0_ref`, `quantize_row_q4_0_ref`).
+//! Layouts and rounding follow `ggml-quants.c`; the order of the float operations is that of `gguf.quants`.
+
+mod k;
+mod legacy;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 
 use half::{bf16, f16};
 
 use crate::{Error, Result};
-
-/// Elements in a Q8_0 or Q4_0 block.
-const BLOCK: usize = 32;
 
 /// How the elements of a tensor are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -24,14 +26,42 @@ pub enum Dtype {
     Q8_0,
     /// Blocks of 32: an f16 scale, then 16 bytes; low nibbles are elements 0-15, high nibbles 16-31.
     Q4_0,
+    /// As `Q4_0`, with an f16 offset (the block's least value) after the scale.
+    Q4_1,
+    /// As `Q4_0`, with the fifth bits of the 32 elements in 4 bytes before the nibbles.
+    Q5_0,
+    /// As `Q4_1`, with the fifth bits of the 32 elements in 4 bytes before the nibbles.
+    Q5_1,
+    /// Blocks of 256: two f16 scales, 8 six-bit scales and offsets in 12 bytes, 128 bytes of nibbles. Read only.
+    Q4K,
+    /// As `Q4K`, with 32 bytes of fifth bits before the nibbles. Read only.
+    Q5K,
+    /// Blocks of 256: 128 bytes of low nibbles, 64 of upper bit pairs, 16 signed scales, an f16 scale. Read only.
+    Q6K,
 }
 
 impl Dtype {
+    /// Every type a tensor can be read in.
+    pub const ALL: [Self; 11] = [
+        Self::F32,
+        Self::F16,
+        Self::BF16,
+        Self::Q8_0,
+        Self::Q4_0,
+        Self::Q4_1,
+        Self::Q5_0,
+        Self::Q5_1,
+        Self::Q4K,
+        Self::Q5K,
+        Self::Q6K,
+    ];
+
     /// Elements a block; 1 for the float types.
     pub const fn block_len(self) -> usize {
         match self {
             Self::F32 | Self::F16 | Self::BF16 => 1,
-            Self::Q8_0 | Self::Q4_0 => BLOCK,
+            Self::Q8_0 | Self::Q4_0 | Self::Q4_1 | Self::Q5_0 | Self::Q5_1 => legacy::BLOCK,
+            Self::Q4K | Self::Q5K | Self::Q6K => k::BLOCK,
         }
     }
 
@@ -40,9 +70,20 @@ impl Dtype {
         match self {
             Self::F32 => 4,
             Self::F16 | Self::BF16 => 2,
-            Self::Q8_0 => 2 + BLOCK,
-            Self::Q4_0 => 2 + BLOCK / 2,
+            Self::Q8_0 => legacy::Q8_0,
+            Self::Q4_0 => legacy::Q4_0,
+            Self::Q4_1 => legacy::Q4_1,
+            Self::Q5_0 => legacy::Q5_0,
+            Self::Q5_1 => legacy::Q5_1,
+            Self::Q4K => k::Q4_K,
+            Self::Q5K => k::Q5_K,
+            Self::Q6K => k::Q6_K,
         }
+    }
+
+    /// Whether elements are stored one by one, and so also in safetensors files.
+    pub const fn is_float(self) -> bool {
+        self.block_len() == 1
     }
 
     /// Bytes a row of `cols` elements, or `None` if it is not whole blocks or overflows.
@@ -73,6 +114,12 @@ impl fmt::Display for Dtype {
             Self::BF16 => "BF16",
             Self::Q8_0 => "Q8_0",
             Self::Q4_0 => "Q4_0",
+            Self::Q4_1 => "Q4_1",
+            Self::Q5_0 => "Q5_0",
+            Self::Q5_1 => "Q5_1",
+            Self::Q4K => "Q4_K",
+            Self::Q5K => "Q5_K",
+            Self::Q6K => "Q6_K",
         })
     }
 }
@@ -100,28 +147,20 @@ pub fn decode(dtype: Dtype, bytes: &[u8], out: &mut Vec<f32>) -> Result<()> {
         }
         Dtype::F16 => {
             let (words, _) = bytes.as_chunks::<2>();
-            out.extend(words.iter().map(|w| f16::from_le_bytes(*w).to_f32()));
+            out.extend(words.iter().map(|w| half_at(*w)));
         }
         Dtype::BF16 => {
             let (words, _) = bytes.as_chunks::<2>();
             out.extend(words.iter().map(|w| bf16::from_le_bytes(*w).to_f32()));
         }
-        Dtype::Q8_0 => {
-            let (blocks, _) = bytes.as_chunks::<{ 2 + BLOCK }>();
-            for [lo, hi, quants @ ..] in blocks {
-                let scale = f16::from_le_bytes([*lo, *hi]).to_f32();
-                out.extend(quants.iter().map(|&q| f32::from(q as i8) * scale));
-            }
-        }
-        Dtype::Q4_0 => {
-            let (blocks, _) = bytes.as_chunks::<{ 2 + BLOCK / 2 }>();
-            for [lo, hi, quants @ ..] in blocks {
-                let scale = f16::from_le_bytes([*lo, *hi]).to_f32();
-                let value = |nibble: u8| f32::from(nibble as i8 - 8) * scale;
-                out.extend(quants.iter().map(|&q| value(q & 0x0F)));
-                out.extend(quants.iter().map(|&q| value(q >> 4)));
-            }
-        }
+        Dtype::Q8_0 => each(bytes, out, legacy::decode_q8_0),
+        Dtype::Q4_0 => each(bytes, out, legacy::decode_q4_0),
+        Dtype::Q4_1 => each(bytes, out, legacy::decode_q4_1),
+        Dtype::Q5_0 => each(bytes, out, legacy::decode_q5_0),
+        Dtype::Q5_1 => each(bytes, out, legacy::decode_q5_1),
+        Dtype::Q4K => each(bytes, out, k::decode_q4),
+        Dtype::Q5K => each(bytes, out, k::decode_q5),
+        Dtype::Q6K => each(bytes, out, k::decode_q6),
     }
     Ok(())
 }
@@ -129,8 +168,8 @@ pub fn decode(dtype: Dtype, bytes: &[u8], out: &mut Vec<f32>) -> Result<()> {
 /// Encodes whole blocks of `values`, rounding as ggml's reference quantisers do.
 ///
 /// # Errors
-/// When `values` is not a whole number of blocks, or a block to be quantised holds a value that is
-/// not finite or too large for the block's f16 scale.
+/// When `values` is not a whole number of blocks, a block to be quantised holds a value that is not
+/// finite or too large for the block's f16 scale, or the type is one that is only read.
 pub fn encode(dtype: Dtype, values: &[f32]) -> Result<Vec<u8>> {
     if !values.len().is_multiple_of(dtype.block_len()) {
         return Err(misfit(
@@ -143,75 +182,46 @@ pub fn encode(dtype: Dtype, values: &[f32]) -> Result<Vec<u8>> {
         ));
     }
     let mut out = Vec::with_capacity(values.len() / dtype.block_len() * dtype.block_bytes());
-    match dtype {
-        Dtype::F32 => out.extend(values.iter().flat_map(|v| v.to_le_bytes())),
-        Dtype::F16 => out.extend(values.iter().flat_map(|v| f16::from_f32(*v).to_le_bytes())),
-        Dtype::BF16 => out.extend(values.iter().flat_map(|v| bf16::from_f32(*v).to_le_bytes())),
-        Dtype::Q8_0 => {
-            for block in values.as_chunks::<BLOCK>().0 {
-                encode_q8_0(block, &mut out)?;
-            }
+    let block = match dtype {
+        Dtype::F32 => {
+            out.extend(values.iter().flat_map(|v| v.to_le_bytes()));
+            return Ok(out);
         }
-        Dtype::Q4_0 => {
-            for block in values.as_chunks::<BLOCK>().0 {
-                encode_q4_0(block, &mut out)?;
-            }
+        Dtype::F16 => {
+            out.extend(values.iter().flat_map(|v| f16::from_f32(*v).to_le_bytes()));
+            return Ok(out);
         }
+        Dtype::BF16 => {
+            out.extend(values.iter().flat_map(|v| bf16::from_f32(*v).to_le_bytes()));
+            return Ok(out);
+        }
+        Dtype::Q8_0 => legacy::encode_q8_0,
+        Dtype::Q4_0 => legacy::encode_q4_0,
+        Dtype::Q4_1 => legacy::encode_q4_1,
+        Dtype::Q5_0 => legacy::encode_q5_0,
+        Dtype::Q5_1 => legacy::encode_q5_1,
+        Dtype::Q4K | Dtype::Q5K | Dtype::Q6K => {
+            return Err(misfit(
+                dtype,
+                "this type is only read; write Q8_0 or Q4_0".into(),
+            ));
+        }
+    };
+    for values in values.as_chunks::<{ legacy::BLOCK }>().0 {
+        block(values, &mut out)?;
     }
     Ok(out)
 }
 
-fn encode_q8_0(block: &[f32; BLOCK], out: &mut Vec<u8>) -> Result<()> {
-    let largest = extreme(block).abs();
-    let scale = largest / 127.0;
-    let inverse = if scale == 0.0 { 0.0 } else { scale.recip() };
-    push_scale(Dtype::Q8_0, scale, out)?;
-    // `round` is C's roundf: halves away from zero. |v * inverse| <= 127 up to rounding, and the cast saturates.
-    out.extend(block.iter().map(|v| (v * inverse).round() as i8 as u8));
-    Ok(())
-}
-
-fn encode_q4_0(block: &[f32; BLOCK], out: &mut Vec<u8>) -> Result<()> {
-    // The signed extreme maps to -8, the one code without a positive twin.
-    let scale = extreme(block) / -8.0;
-    let inverse = if scale == 0.0 { 0.0 } else { scale.recip() };
-    push_scale(Dtype::Q4_0, scale, out)?;
-    let code = |v: f32| ((v * inverse + 8.5) as u8).min(15);
-    let (low, high) = block.split_at(BLOCK / 2);
-    out.extend(
-        low.iter()
-            .zip(high)
-            .map(|(&l, &h)| code(l) | (code(h) << 4)),
-    );
-    Ok(())
-}
-
-/// The first element with the largest absolute value, with its sign; NaN if the block holds one.
-fn extreme(block: &[f32; BLOCK]) -> f32 {
-    let mut extreme = 0.0f32;
-    for &v in block {
-        if v.is_nan() {
-            return v;
-        }
-        if v.abs() > extreme.abs() {
-            extreme = v;
-        }
+/// Decodes every block of `bytes`, which is whole blocks of `N`.
+fn each<const N: usize>(bytes: &[u8], out: &mut Vec<f32>, block: fn(&[u8; N], &mut Vec<f32>)) {
+    for bytes in bytes.as_chunks::<N>().0 {
+        block(bytes, out);
     }
-    extreme
 }
 
-fn push_scale(dtype: Dtype, scale: f32, out: &mut Vec<u8>) -> Result<()> {
-    let half = f16::from_f32(scale);
-    if !half.is_finite() {
-        return Err(misfit(
-            dtype,
-            format!(
-                "a block needs the scale {scale}, which f16 cannot hold; store this tensor as F32 or BF16"
-            ),
-        ));
-    }
-    out.extend(half.to_le_bytes());
-    Ok(())
+fn half_at(bytes: [u8; 2]) -> f32 {
+    f16::from_le_bytes(bytes).to_f32()
 }
 
 fn misfit(dtype: Dtype, problem: String) -> Error {

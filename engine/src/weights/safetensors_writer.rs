@@ -4,7 +4,7 @@ use std::io::Write;
 
 use serde_json::{Map, json};
 
-use super::{Dtype, TensorData, write_failed};
+use super::{TensorData, write_failed};
 use crate::{Error, Result};
 
 /// Writes a whole safetensors file; `metadata` becomes `__metadata__`.
@@ -34,7 +34,7 @@ pub fn write_safetensors(
     let mut offset = 0u64;
     for tensor in &ordered {
         tensor.check()?;
-        if matches!(tensor.dtype, Dtype::Q8_0 | Dtype::Q4_0) {
+        if !tensor.dtype.is_float() {
             return Err(refused(
                 tensor.name,
                 format!("{} exists only in GGUF", tensor.dtype),

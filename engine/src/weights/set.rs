@@ -157,7 +157,7 @@ impl Weights {
                     file: file.file().into(),
                     place: name.into(),
                     problem: format!(
-                        "stored as {dtype}; convert it to F32, F16, BF16, Q8_0 or Q4_0"
+                        "stored as {dtype}, which cannot be read; convert the model to F16, Q8_0 or Q4_0"
                     ),
                 };
             }

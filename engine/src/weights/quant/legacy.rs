@@ -1,0 +1,171 @@
+//! The ggml blocks of 32 elements: 4, 5 and 8 bits with one scale, and 4 and 5 bits with a scale and an offset.
+
+use half::f16;
+
+use super::{Dtype, half_at, misfit};
+use crate::Result;
+
+/// Elements a block.
+pub(super) const BLOCK: usize = 32;
+/// Bytes of the elements' low nibbles.
+const NIBBLES: usize = BLOCK / 2;
+
+/// Bytes a block.
+pub(super) const Q8_0: usize = 2 + BLOCK;
+/// Bytes a block.
+pub(super) const Q4_0: usize = 2 + NIBBLES;
+/// Bytes a block.
+pub(super) const Q4_1: usize = 4 + NIBBLES;
+/// Bytes a block.
+pub(super) const Q5_0: usize = 2 + 4 + NIBBLES;
+/// Bytes a block.
+pub(super) const Q5_1: usize = 4 + 4 + NIBBLES;
+
+pub(super) fn decode_q8_0([lo, hi, quants @ ..]: &[u8; Q8_0], out: &mut Vec<f32>) {
+    let scale = half_at([*lo, *hi]);
+    out.extend(quants.iter().map(|&q| f32::from(q as i8) * scale));
+}
+
+pub(super) fn decode_q4_0([lo, hi, quants @ ..]: &[u8; Q4_0], out: &mut Vec<f32>) {
+    let scale = half_at([*lo, *hi]);
+    let codes = codes(quants, 0);
+    out.extend(codes.map(|q| scale * f32::from(q as i8 - 8)));
+}
+
+pub(super) fn decode_q4_1([d0, d1, m0, m1, quants @ ..]: &[u8; Q4_1], out: &mut Vec<f32>) {
+    let (scale, least) = (half_at([*d0, *d1]), half_at([*m0, *m1]));
+    out.extend(codes(quants, 0).map(|q| scale * f32::from(q) + least));
+}
+
+pub(super) fn decode_q5_0([lo, hi, h0, h1, h2, h3, quants @ ..]: &[u8; Q5_0], out: &mut Vec<f32>) {
+    let scale = half_at([*lo, *hi]);
+    let codes = codes(quants, u32::from_le_bytes([*h0, *h1, *h2, *h3]));
+    out.extend(codes.map(|q| scale * f32::from(q as i8 - 16)));
+}
+
+pub(super) fn decode_q5_1(
+    [d0, d1, m0, m1, h0, h1, h2, h3, quants @ ..]: &[u8; Q5_1],
+    out: &mut Vec<f32>,
+) {
+    let (scale, least) = (half_at([*d0, *d1]), half_at([*m0, *m1]));
+    let codes = codes(quants, u32::from_le_bytes([*h0, *h1, *h2, *h3]));
+    out.extend(codes.map(|q| scale * f32::from(q) + least));
+}
+
+/// The codes of a block in element order; bit `i` of `fifth` is the fifth bit of element `i`.
+fn codes(nibbles: &[u8; NIBBLES], fifth: u32) -> impl Iterator<Item = u8> {
+    let low = nibbles.iter().map(|q| q & 0x0F);
+    let high = nibbles.iter().map(|q| q >> 4);
+    low.chain(high)
+        .enumerate()
+        .map(move |(i, q)| q | ((fifth >> i & 1) as u8) << 4)
+}
+
+pub(super) fn encode_q8_0(block: &[f32; BLOCK], out: &mut Vec<u8>) -> Result<()> {
+    let scale = extreme(block).abs() / 127.0;
+    let inverse = inverse(scale);
+    push_half(Dtype::Q8_0, scale, out)?;
+    // `round` is C's roundf: halves away from zero. |v * inverse| <= 127 up to rounding, and the cast saturates.
+    out.extend(block.iter().map(|v| (v * inverse).round() as i8 as u8));
+    Ok(())
+}
+
+pub(super) fn encode_q4_0(block: &[f32; BLOCK], out: &mut Vec<u8>) -> Result<()> {
+    // The signed extreme maps to -8, the one code without a positive twin.
+    let scale = extreme(block) / -8.0;
+    let inverse = inverse(scale);
+    push_half(Dtype::Q4_0, scale, out)?;
+    push_nibbles(&block.map(|v| code(v * inverse + 8.5, 15)), out);
+    Ok(())
+}
+
+pub(super) fn encode_q4_1(block: &[f32; BLOCK], out: &mut Vec<u8>) -> Result<()> {
+    let (least, most) = range(block);
+    let scale = (most - least) / 15.0;
+    let inverse = inverse(scale);
+    push_half(Dtype::Q4_1, scale, out)?;
+    push_half(Dtype::Q4_1, least, out)?;
+    push_nibbles(&block.map(|v| code((v - least) * inverse + 0.5, 15)), out);
+    Ok(())
+}
+
+pub(super) fn encode_q5_0(block: &[f32; BLOCK], out: &mut Vec<u8>) -> Result<()> {
+    let scale = extreme(block) / -16.0;
+    let inverse = inverse(scale);
+    push_half(Dtype::Q5_0, scale, out)?;
+    push_five_bits(&block.map(|v| code(v * inverse + 16.5, 31)), out);
+    Ok(())
+}
+
+pub(super) fn encode_q5_1(block: &[f32; BLOCK], out: &mut Vec<u8>) -> Result<()> {
+    let (least, most) = range(block);
+    let scale = (most - least) / 31.0;
+    let inverse = inverse(scale);
+    push_half(Dtype::Q5_1, scale, out)?;
+    push_half(Dtype::Q5_1, least, out)?;
+    push_five_bits(&block.map(|v| code((v - least) * inverse + 0.5, 31)), out);
+    Ok(())
+}
+
+/// A code from a value that is already shifted by half a step: truncated and held to what the bits can say.
+fn code(value: f32, most: u8) -> u8 {
+    (value as u8).min(most)
+}
+
+fn inverse(scale: f32) -> f32 {
+    if scale == 0.0 { 0.0 } else { scale.recip() }
+}
+
+/// The first element with the largest absolute value, with its sign; NaN if the block holds one.
+fn extreme(block: &[f32; BLOCK]) -> f32 {
+    let mut extreme = 0.0f32;
+    for &v in block {
+        if v.is_nan() {
+            return v;
+        }
+        if v.abs() > extreme.abs() {
+            extreme = v;
+        }
+    }
+    extreme
+}
+
+/// The least and the largest element; NaN twice if the block holds one.
+fn range(block: &[f32; BLOCK]) -> (f32, f32) {
+    let (mut least, mut most) = (f32::INFINITY, f32::NEG_INFINITY);
+    for &v in block {
+        if v.is_nan() {
+            return (v, v);
+        }
+        least = least.min(v);
+        most = most.max(v);
+    }
+    (least, most)
+}
+
+fn push_nibbles(codes: &[u8; BLOCK], out: &mut Vec<u8>) {
+    let (low, high) = codes.split_at(NIBBLES);
+    out.extend(low.iter().zip(high).map(|(l, h)| (l & 0x0F) | h << 4));
+}
+
+fn push_five_bits(codes: &[u8; BLOCK], out: &mut Vec<u8>) {
+    let fifth = (0u32..)
+        .zip(codes)
+        .fold(0, |bits, (i, q)| bits | u32::from(q >> 4) << i);
+    out.extend(fifth.to_le_bytes());
+    push_nibbles(codes, out);
+}
+
+fn push_half(dtype: Dtype, value: f32, out: &mut Vec<u8>) -> Result<()> {
+    let half = f16::from_f32(value);
+    if !half.is_finite() {
+        return Err(misfit(
+            dtype,
+            format!(
+                "a block needs the scale or offset {value}, which f16 cannot hold; store this tensor as F32 or BF16"
+            ),
+        ));
+    }
+    out.extend(half.to_le_bytes());
+    Ok(())
+}
