@@ -70,6 +70,11 @@ impl ModelFiles {
         String::from_utf8(bytes).map_err(|_| refuse("is not UTF-8 text".into()))
     }
 
+    /// As [`Self::text`], for files that need not be there.
+    fn optional_text(&self, name: &str) -> Result<Option<String>> {
+        self.contains(name).then(|| self.text(name)).transpose()
+    }
+
     /// The weights of some files, and a digest of the last one.
     fn weights(&mut self, names: &[&str]) -> Result<(Weights, String)> {
         let mut weights = Weights::new();
@@ -151,17 +156,13 @@ impl Lens {
         progress: &mut dyn FnMut(usize, usize),
     ) -> Result<Self> {
         let config = VlmConfig::from_json(&files.text("config.json")?)?;
-        let processor_file = "preprocessor_config.json";
-        let processor = ImageProcessor::from_json(processor_file, &files.text(processor_file)?)?;
-        if processor.side() != config.vision_config.image_size {
+        let processor = ImageProcessor::from_folder(&|name| files.optional_text(name))?;
+        let side = config.vision_config.image_size;
+        if processor.side() != Some(side) {
             return Err(Error::Config {
-                file: processor_file.into(),
+                file: "preprocessor_config.json".into(),
                 key: "max_image_size".into(),
-                problem: format!(
-                    "frames of {} pixels do not fit a tower of {}",
-                    processor.side(),
-                    config.vision_config.image_size
-                ),
+                problem: format!("makes frames that do not fit a tower of {side} pixels a side"),
             });
         }
         let chat = chat_encoder(&files, &config)?;
@@ -200,7 +201,7 @@ impl Lens {
 
     /// Side of the square the model sees, pixels.
     pub fn image_side(&self) -> usize {
-        self.processor.side()
+        self.config.vision_config.image_size
     }
 
     /// The device the model is on.
@@ -285,7 +286,7 @@ fn load_retriever(
     }
     let config = DualConfig::from_json(&files.text("retriever/config.json")?)?;
     let thresholds = Thresholds::from_json(&files.text("retriever/retrieval.json")?)?;
-    if processor.side() != config.vision_config.image_size {
+    if processor.side() != Some(config.vision_config.image_size) {
         return Err(Error::Config {
             file: "retriever/config.json".into(),
             key: "vision_config.image_size".into(),

@@ -14,10 +14,11 @@ pub(super) fn frames(
     device: &Device,
 ) -> Result<(Tensor<4>, (usize, usize))> {
     let processed = processor.process(photo)?;
-    let (count, side) = (processed.frames.len(), processed.side);
-    let values: Vec<f32> = processed.frames.into_iter().flatten().collect();
-    let data = TensorData::new(values, [count, 3, side, side]);
-    let pixels = Tensor::from_data(data, device);
+    let parts = processed.frames.into_iter().map(|frame| {
+        let size = [1, 3, frame.height, frame.width];
+        Tensor::from_data(TensorData::new(frame.pixels, size), device)
+    });
+    let pixels = Tensor::cat(parts.collect(), 0);
     Ok((pixels, (processed.rows, processed.cols)))
 }
 
