@@ -17,7 +17,7 @@ mod resize;
 
 pub use decode::decode;
 pub use processor::{Frame, ImageProcessor, Processed};
-pub use prompt::{ImageTokens, image_prompt};
+pub use prompt::{ImageMarkup, PhotoLayout};
 pub use resize::{Filter, resize};
 
 use crate::{Error, Result};

@@ -18,4 +18,6 @@ pub use template::{ChatTemplate, Message, Part, Specials};
 pub use tokenizer::Tokenizer;
 
 #[cfg(test)]
+mod chat_tests;
+#[cfg(test)]
 mod tests;

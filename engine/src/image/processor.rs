@@ -1,12 +1,12 @@
 //! One type over the image processors of all families, chosen by what the configuration says.
 
-use super::Rgb8;
 use super::config::Config;
 use super::fixed::{self, Fixed};
 use super::idefics3::Idefics3;
 use super::naflex::Naflex;
 use super::normalize::{self, Levels};
 use super::qwen::Qwen;
+use super::{PhotoLayout, Rgb8};
 use crate::{Error, Result};
 
 /// How photos are prepared for one checkpoint.
@@ -154,6 +154,21 @@ impl ImageProcessor {
             Kind::Qwen(qwen) => Some(qwen.unit() as usize),
             Kind::Naflex(naflex) => Some(naflex.patch() as usize),
             Kind::Idefics3(_) | Kind::Fixed(_) => None,
+        }
+    }
+
+    /// How a prompt shows a photo: its tiles, or (where frames follow the photo's shape) one visual
+    /// token for each [`Self::unit`] squared.
+    pub fn layout(&self, processed: &Processed) -> PhotoLayout {
+        match self.unit() {
+            Some(unit) => {
+                let tokens = |frame: &Frame| (frame.height / unit) * (frame.width / unit);
+                PhotoLayout::Tokens(processed.frames.iter().map(tokens).sum())
+            }
+            None => PhotoLayout::Tiles {
+                rows: processed.rows,
+                cols: processed.cols,
+            },
         }
     }
 

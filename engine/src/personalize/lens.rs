@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use super::retriever::{Retriever, Thresholds};
 use crate::concepts::Library;
 use crate::host::{Host, breathe};
-use crate::image::{ImageProcessor, decode};
+use crate::image::{ImageMarkup, ImageProcessor, decode};
 use crate::model::checkpoint::CheckpointSource;
 use crate::model::config::{DualConfig, VlmConfig};
 use crate::model::dual::DualEncoder;
@@ -273,7 +273,12 @@ fn chat_encoder(files: &ModelFiles, config: &VlmConfig) -> Result<ChatEncoder> {
         image,
     };
     let template = ChatTemplate::new(&template)?;
-    ChatEncoder::new(tokenizer, template, specials, config.tokens_per_image())
+    ChatEncoder::new(
+        tokenizer,
+        template,
+        specials,
+        ImageMarkup::smolvlm(config.tokens_per_image()),
+    )
 }
 
 fn load_retriever(

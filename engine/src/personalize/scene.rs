@@ -11,7 +11,7 @@ use super::types::{Event, Kind, Request, Stage};
 use crate::concepts::{Concept, Retrieved, retrieval};
 use crate::generate::Session;
 use crate::host::Host;
-use crate::image::{Rgb8, decode};
+use crate::image::{PhotoLayout, Rgb8, decode};
 use crate::{Error, Result};
 
 /// Where one request stands: its concepts, photos as visual tokens, and the sequence in the decoder.
@@ -20,7 +20,7 @@ pub(super) struct Scene<'a> {
     pub(super) retrieved: Vec<Retrieved>,
     pub(super) prompt_concepts: Vec<PromptConcept>,
     pub(super) visual: Tensor<2>,
-    pub(super) layouts: Vec<(usize, usize)>,
+    pub(super) layouts: Vec<PhotoLayout>,
     pub(super) session: Session<'a>,
 }
 
@@ -107,7 +107,7 @@ impl Lens {
         photo: &Rgb8,
         host: &dyn Host,
         on_event: &mut dyn FnMut(Event),
-    ) -> Result<(Tensor<2>, Vec<(usize, usize)>, Vec<(Concept, Seen)>)> {
+    ) -> Result<(Tensor<2>, Vec<PhotoLayout>, Vec<(Concept, Seen)>)> {
         let total = retrieved.len() + 1;
         let mut parts = Vec::with_capacity(total);
         let mut layouts = Vec::with_capacity(total);
@@ -134,7 +134,7 @@ impl Lens {
                 }
             };
             parts.push(tokens);
-            layouts.push((0, 0));
+            layouts.push(PhotoLayout::WHOLE);
             concepts.push((concept, seen));
             on_event(Event::Stage {
                 stage: Stage::Vision,
@@ -170,7 +170,7 @@ impl Lens {
                 ImageRef::Photo => scene.concepts.len(),
             }));
         }
-        let layouts: Vec<(usize, usize)> = order
+        let layouts: Vec<PhotoLayout> = order
             .into_iter()
             .filter_map(|at| scene.layouts.get(at).copied())
             .collect();
