@@ -3,20 +3,19 @@
 use std::collections::HashMap;
 
 use burn::tensor::{Device, Tensor};
-use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::retriever::{Retriever, Thresholds};
 use crate::concepts::Library;
 use crate::host::{Host, breathe};
-use crate::image::{ImageMarkup, ImageProcessor, decode};
+use crate::image::{ImageProcessor, decode};
 use crate::model::checkpoint::CheckpointSource;
 use crate::model::config::{DualConfig, VlmConfig};
 use crate::model::dual::DualEncoder;
 use crate::model::gguf_layout::GgufLayout;
 use crate::model::params::ParamBuilder;
 use crate::model::vlm::Vlm;
-use crate::text::{ChatEncoder, ChatTemplate, Specials, Tokenizer};
+use crate::text::{ChatEncoder, TextSettings, Tokenizer};
 use crate::weights::{ByteSource, WeightFile, Weights};
 use crate::{Error, Result};
 
@@ -242,43 +241,9 @@ impl Lens {
 
 fn chat_encoder(files: &ModelFiles, config: &VlmConfig) -> Result<ChatEncoder> {
     let tokenizer = Tokenizer::from_json(files.text("tokenizer.json")?.as_bytes())?;
-    let settings: Value =
-        serde_json::from_str(&files.text("tokenizer_config.json")?).map_err(|error| {
-            Error::Config {
-                file: "tokenizer_config.json".into(),
-                key: "(whole file)".into(),
-                problem: format!("not JSON: {error}"),
-            }
-        })?;
-    let template = match settings.get("chat_template").and_then(Value::as_str) {
-        Some(template) => template.to_owned(),
-        None => files.text("chat_template.jinja")?,
-    };
-    let special = |key: &str, otherwise: &str| {
-        let value = settings.get(key);
-        let text = value.and_then(|v| v.as_str().or_else(|| v.get("content")?.as_str()));
-        text.unwrap_or(otherwise).to_owned()
-    };
-    let image = tokenizer
-        .id_to_token(config.image_token_id)
-        .ok_or_else(|| Error::Config {
-            file: "config.json".into(),
-            key: "image_token_id".into(),
-            problem: "is not in the tokenizer; the two files belong to different models".into(),
-        })?;
-    let specials = Specials {
-        bos: special("bos_token", "<|im_start|>"),
-        eos: special("eos_token", "<end_of_utterance>"),
-        pad: special("pad_token", "<|im_end|>"),
-        image,
-    };
-    let template = ChatTemplate::new(&template)?;
-    ChatEncoder::new(
-        tokenizer,
-        template,
-        specials,
-        ImageMarkup::smolvlm(config.tokens_per_image()),
-    )
+    let settings = TextSettings::read(&|name| files.optional_text(name))?;
+    let markup = settings.smolvlm_markup(config.tokens_per_image());
+    settings.chat_encoder(tokenizer, config.image_token_id, markup)
 }
 
 fn load_retriever(
