@@ -2,6 +2,7 @@
 
 pub mod answer;
 mod boxes;
+mod files;
 pub mod inspect;
 pub mod lens;
 mod look;
@@ -16,5 +17,6 @@ pub mod seen;
 pub mod types;
 mod windows;
 
-pub use lens::{Lens, ModelFiles};
+pub use files::ModelFiles;
+pub use lens::Lens;
 pub use types::{Event, Kind, Outcome, Request, Retrieval};

@@ -1,4 +1,5 @@
-//! Text to token ids and back: tokenizer, chat template, streaming detokeniser.
+//! Text to token ids and back: tokenizer, chat template, streaming detokeniser, and the settings
+//! of a checkpoint folder ([`TextSettings`]) that they are made of.
 //!
 //! What a user writes is never interpreted: a [`ChatTemplate`] keeps user text apart from the
 //! template's own ([`Segment`]), and [`Tokenizer::encode_segments`] gives special meaning to the
@@ -6,19 +7,27 @@
 
 mod chat;
 mod declared;
+mod generation;
 mod gguf;
 mod json;
 mod segment;
+mod settings;
 mod stream;
 mod template;
 mod tokenizer;
 
 pub use chat::ChatEncoder;
+pub use generation::GenerationSettings;
 pub use gguf::GgufSpecials;
 pub use segment::Segment;
+pub use settings::{ReadText, TextSettings};
 pub use stream::TokenStream;
 pub use template::{ChatTemplate, Message, Part, Specials};
 pub use tokenizer::Tokenizer;
 
+#[cfg(test)]
+mod chat_tests;
+#[cfg(test)]
+mod settings_tests;
 #[cfg(test)]
 mod tests;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use anyhow::{Context, Result};
-use namelens_engine::image::ImageProcessor;
+use namelens_engine::image::{ImageMarkup, ImageProcessor};
 use namelens_engine::model::params::NamedValues;
 use namelens_engine::text::{ChatEncoder, ChatTemplate, Specials, Tokenizer};
 use namelens_engine::weights::{ByteSource, Dtype, TensorData, WeightFile, Weights, encode};
@@ -174,6 +174,6 @@ pub fn chat(dir: &Path, image_seq_len: usize) -> Result<ChatEncoder> {
         tokenizer,
         template,
         specials(),
-        image_seq_len,
+        ImageMarkup::smolvlm(image_seq_len),
     )?)
 }

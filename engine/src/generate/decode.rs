@@ -16,8 +16,8 @@ pub struct GenerateOptions {
     pub max_tokens: usize,
     /// The answer ends before any of these texts.
     pub stop: Vec<String>,
-    /// Token that ends an answer.
-    pub end: u32,
+    /// Tokens that end an answer.
+    pub ends: Vec<u32>,
 }
 
 /// Why an answer ended.
@@ -79,7 +79,7 @@ pub async fn generate(
     while tokens.len() < options.max_tokens {
         let allowed = constraint.as_ref().and_then(NameConstraint::allowed);
         let choice = sampler.choose(&logits, &tokens, allowed.as_deref());
-        if choice.token == options.end {
+        if options.ends.contains(&choice.token) {
             finish = Finish::Stop;
             break;
         }

@@ -5,10 +5,34 @@ use serde_json::{Map, Value};
 use super::Filter;
 use crate::{Error, Result};
 
+/// Largest side a key may name, in pixels.
+const MAX_EDGE: u32 = 4096;
+
 /// The keys of one image processor.
 pub(super) struct Config<'a> {
     file: &'a str,
     map: Map<String, Value>,
+    nested: bool,
+}
+
+/// What `size` or `crop_size` asks for, in pixels.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Size {
+    Exact {
+        height: u32,
+        width: u32,
+    },
+    /// The shorter side; the other follows.
+    Shortest(u32),
+}
+
+impl Size {
+    pub(super) const fn square(side: u32) -> Self {
+        Self::Exact {
+            height: side,
+            width: side,
+        }
+    }
 }
 
 impl<'a> Config<'a> {
@@ -23,8 +47,16 @@ impl<'a> Config<'a> {
             serde_json::from_str(json).map_err(|e| whole(format!("not JSON: {e}")))?;
         match root {
             Value::Object(mut map) => match map.remove("image_processor") {
-                Some(Value::Object(inner)) => Ok(Self { file, map: inner }),
-                _ => Ok(Self { file, map }),
+                Some(Value::Object(inner)) => Ok(Self {
+                    file,
+                    map: inner,
+                    nested: true,
+                }),
+                _ => Ok(Self {
+                    file,
+                    map,
+                    nested: false,
+                }),
             },
             _ => Err(whole(
                 "not a JSON object; take the file from the model's own folder".into(),
@@ -38,6 +70,29 @@ impl<'a> Config<'a> {
             key: key.into(),
             problem,
         }
+    }
+
+    /// Whether the file held the image processor as one of its parts.
+    pub(super) fn nested(&self) -> bool {
+        self.nested
+    }
+
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.get(key).is_some()
+    }
+
+    /// The type's name without what says which backend or age it is of.
+    pub(super) fn type_name(&self) -> Result<Option<String>> {
+        let keys = ["image_processor_type", "feature_extractor_type"];
+        let Some((key, value)) = keys.iter().find_map(|key| Some((key, self.get(key)?))) else {
+            return Ok(None);
+        };
+        let name = value
+            .as_str()
+            .ok_or_else(|| self.fail(key, format!("{value} is not a name")))?;
+        let name = name.strip_suffix("Fast").unwrap_or(name);
+        let name = name.strip_suffix("Pil").unwrap_or(name);
+        Ok(Some(name.replace("FeatureExtractor", "ImageProcessor")))
     }
 
     /// The value of a key that is present and not null.
@@ -85,13 +140,69 @@ impl<'a> Config<'a> {
         edge.and_then(|e| u32::try_from(e).ok())
             .filter(|e| (1..=most).contains(e))
             .ok_or_else(|| {
-                self.fail(key, format!("{value} is not {{\"longest_edge\": 1 to {most}}}; only Idefics3 processors are supported"))
+                self.fail(
+                    key,
+                    format!("{value} is not {{\"longest_edge\": 1 to {most}}}"),
+                )
             })
     }
 
-    pub(super) fn filter(&self, key: &str) -> Result<Filter> {
+    /// A size of pixels: `{"height", "width"}`, `{"shortest_edge"}`, or one number, which is a
+    /// square or the shortest edge.
+    pub(super) fn size(&self, key: &str, default: Size, square: bool) -> Result<Size> {
+        let Some(value) = self.get(key) else {
+            return Ok(default);
+        };
+        let at = |key: &str| edge(value.get(key)?);
+        let found = if let Some(map) = value.as_object() {
+            match (at("height"), at("width"), at("shortest_edge")) {
+                // Further keys, such as a longest edge, would change the meaning.
+                (Some(height), Some(width), None) if map.len() == 2 => {
+                    Some(Size::Exact { height, width })
+                }
+                (None, None, Some(side)) if map.len() == 1 => Some(Size::Shortest(side)),
+                _ => None,
+            }
+        } else if square {
+            edge(value).map(Size::square)
+        } else {
+            edge(value).map(Size::Shortest)
+        };
+        found.ok_or_else(|| {
+            self.fail(key, format!("{value} is not {{\"height\", \"width\"}} or {{\"shortest_edge\"}} of 1 to {MAX_EDGE} pixels"))
+        })
+    }
+
+    /// A whole number under `size`.
+    pub(super) fn size_part(&self, part: &str, default: u64) -> Result<u64> {
+        let Some(size) = self.get("size") else {
+            return Ok(default);
+        };
+        let number = size.get(part).and_then(Value::as_u64);
+        number.ok_or_else(|| self.fail("size", format!("{size} has no whole number `{part}`")))
+    }
+
+    /// A whole number, if the key is there.
+    pub(super) fn count(&self, key: &str) -> Result<Option<u64>> {
+        let Some(value) = self.get(key) else {
+            return Ok(None);
+        };
+        let number = value.as_u64().map(Some);
+        number.ok_or_else(|| self.fail(key, format!("{value} is not a whole number")))
+    }
+
+    /// Pixels, or patches, along a side.
+    pub(super) fn side(&self, key: &str, default: u32) -> Result<u32> {
+        let Some(value) = self.get(key) else {
+            return Ok(default);
+        };
+        edge(value).ok_or_else(|| self.fail(key, format!("{value} is not 1 to {MAX_EDGE}")))
+    }
+
+    pub(super) fn filter(&self, key: &str, default: Filter) -> Result<Filter> {
         match self.get(key).map(|v| (v, v.as_u64())) {
-            None | Some((_, Some(1))) => Ok(Filter::Lanczos3),
+            None => Ok(default),
+            Some((_, Some(1))) => Ok(Filter::Lanczos3),
             Some((_, Some(2))) => Ok(Filter::Bilinear),
             Some((_, Some(3))) => Ok(Filter::Bicubic),
             Some((v, _)) => Err(self.fail(
@@ -100,6 +211,11 @@ impl<'a> Config<'a> {
             )),
         }
     }
+}
+
+fn edge(value: &Value) -> Option<u32> {
+    let edge = u32::try_from(value.as_u64()?).ok()?;
+    (1..=MAX_EDGE).contains(&edge).then_some(edge)
 }
 
 fn finite(value: &Value) -> Option<f64> {

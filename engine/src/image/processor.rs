@@ -1,216 +1,203 @@
-//! The SmolVLM (Idefics3) image processor: which frames a photo becomes, and their normalised pixels.
+//! One type over the image processors of all families, chosen by what the configuration says.
 
 use super::config::Config;
-use super::{Filter, Rgb8, resize};
+use super::fixed::{self, Fixed};
+use super::idefics3::Idefics3;
+use super::naflex::Naflex;
+use super::normalize::{self, Levels};
+use super::qwen::Qwen;
+use super::{PhotoLayout, Rgb8};
 use crate::{Error, Result};
-
-/// The reference processor never works above this, whatever the configuration says.
-const MAX_WORKING_SIDE: u32 = 4096;
-/// Largest `size` a configuration may ask for; it is brought down to `MAX_WORKING_SIDE` afterwards.
-const MAX_EDGE: u32 = 16_384;
-/// Smallest tile; below it a photo would become more frames than any model takes.
-const MIN_TILE: u32 = 8;
 
 /// How photos are prepared for one checkpoint.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ImageProcessor {
-    do_resize: bool,
-    longest_edge: u32,
-    tile: u32,
-    do_image_splitting: bool,
-    filter: Filter,
-    /// Normalised value of each byte, a table a channel.
-    levels: Box<[[f32; 256]; 3]>,
+    kind: Kind,
+    levels: Levels,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+enum Kind {
+    Idefics3(Idefics3),
+    Qwen(Qwen),
+    Naflex(Naflex),
+    Fixed(Fixed),
+}
+
+/// One normalised picture.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Frame {
+    /// `3 * height * width` floats, channel-major (CHW).
+    pub pixels: Vec<f32>,
+    /// Rows.
+    pub height: usize,
+    /// Pixels a row.
+    pub width: usize,
 }
 
 /// The frames of one photo.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Processed {
-    /// Each `3 * side * side` floats, channel-major (CHW); tiles row by row, the whole photo last.
-    pub frames: Vec<Vec<f32>>,
-    /// Width and height of every frame.
-    pub side: usize,
+    /// Tiles row by row, the whole photo last; a photo that is not split is one frame.
+    pub frames: Vec<Frame>,
     /// Rows of tiles; 0 when the photo was not split.
     pub rows: usize,
     /// Columns of tiles; 0 when the photo was not split.
     pub cols: usize,
 }
 
+impl Processed {
+    /// A photo that was not split.
+    pub(super) fn one(frame: Frame) -> Self {
+        Self {
+            frames: vec![frame],
+            rows: 0,
+            cols: 0,
+        }
+    }
+}
+
+/// The files that may hold an image processor, in the reference's order: the newer holds it under
+/// `image_processor`, or not at all.
+const FILES: [&str; 2] = ["processor_config.json", "preprocessor_config.json"];
+const SUPPORTED: &str = "Idefics3ImageProcessor, SmolVLMImageProcessor, Qwen2VLImageProcessor, \
+     SiglipImageProcessor, Siglip2ImageProcessor, CLIPImageProcessor, BlipImageProcessor";
+
 impl ImageProcessor {
     /// Reads a `preprocessor_config.json`, or a `processor_config.json` that holds one under
-    /// `image_processor`; `file` names it in errors. Absent keys take Idefics3's defaults.
-    ///
-    /// `do_pad` is not read: every frame of one photo has the same size, so there is nothing to pad.
+    /// `image_processor`; `file` names it in errors. Absent keys take the defaults of the type.
     ///
     /// # Errors
-    /// [`Error::Config`] with the key that cannot be used.
+    /// [`Error::Config`] with the key that cannot be used; `image_processor_type` when it is of no
+    /// supported type.
     pub fn from_json(file: &str, json: &str) -> Result<Self> {
-        let config = Config::parse(file, json)?;
-        let tile = config.longest_edge("max_image_size", MAX_WORKING_SIDE, 364)?;
-        if tile < MIN_TILE {
-            return Err(config.fail(
-                "max_image_size",
-                format!("a tile needs at least {MIN_TILE} pixels a side"),
-            ));
+        Self::from_config(&Config::parse(file, json)?)
+    }
+
+    /// Reads the image processor of a checkpoint folder; `read` gives the text of a file, if there.
+    ///
+    /// # Errors
+    /// As [`Self::from_json`], and when the folder has no image processor.
+    pub fn from_folder(read: &dyn Fn(&str) -> Result<Option<String>>) -> Result<Self> {
+        for file in FILES {
+            let Some(json) = read(file)? else { continue };
+            let config = Config::parse(file, &json)?;
+            if file == FILES[1] || config.nested() {
+                return Self::from_config(&config);
+            }
         }
-        let factor = if config.bool("do_rescale", true)? {
-            config.number("rescale_factor", 1.0 / 255.0)?
-        } else {
-            1.0
-        };
-        let normalize = config.bool("do_normalize", true)?;
-        let mean = if normalize {
-            config.channels("image_mean", [0.5; 3])?
-        } else {
-            [0.0; 3]
-        };
-        let std = if normalize {
-            config.channels("image_std", [0.5; 3])?
-        } else {
-            [1.0; 3]
-        };
-        if std.contains(&0.0) {
-            return Err(config.fail("image_std", "must not be zero".into()));
-        }
-        Ok(Self {
-            do_resize: config.bool("do_resize", true)?,
-            longest_edge: config.longest_edge("size", MAX_EDGE, 4 * 364)?,
-            tile,
-            do_image_splitting: config.bool("do_image_splitting", true)?,
-            filter: config.filter("resample")?,
-            levels: levels(factor, mean, std),
+        Err(Error::Config {
+            file: FILES[1].into(),
+            key: "(whole file)".into(),
+            problem: "is missing from the model; take the folder whole".into(),
         })
     }
 
-    /// The same processor with splitting into tiles on or off, as a caller may choose a photo at a time.
+    fn from_config(config: &Config<'_>) -> Result<Self> {
+        let name = match config.type_name()? {
+            Some(name) => name,
+            None => guess(config).ok_or_else(|| {
+                config.fail(
+                    "image_processor_type",
+                    format!("is missing, and no other key tells it; name one of {SUPPORTED}"),
+                )
+            })?,
+        };
+        let fixed = |defaults| Fixed::from_config(config, defaults).map(Kind::Fixed);
+        let (kind, levels) = match name.as_str() {
+            "Idefics3ImageProcessor" | "SmolVLMImageProcessor" => (
+                Kind::Idefics3(Idefics3::from_config(config)?),
+                normalize::HALF,
+            ),
+            "Qwen2VLImageProcessor" => (Kind::Qwen(Qwen::from_config(config)?), normalize::CLIP),
+            "Siglip2ImageProcessor" => {
+                (Kind::Naflex(Naflex::from_config(config)?), normalize::HALF)
+            }
+            "SiglipImageProcessor" => (fixed(fixed::SIGLIP)?, normalize::HALF),
+            "CLIPImageProcessor" => (fixed(fixed::CLIP)?, normalize::CLIP),
+            "BlipImageProcessor" => (fixed(fixed::BLIP)?, normalize::CLIP),
+            other => {
+                return Err(config.fail(
+                    "image_processor_type",
+                    format!("`{other}` is not supported; supported are {SUPPORTED}"),
+                ));
+            }
+        };
+        Ok(Self {
+            kind,
+            levels: Levels::from_config(config, levels)?,
+        })
+    }
+
+    /// The same processor with splitting into tiles on or off, as a caller may choose a photo at a
+    /// time; processors that never split stay as they are.
     pub fn with_image_splitting(mut self, split: bool) -> Self {
-        self.do_image_splitting = split;
+        if let Kind::Idefics3(idefics3) = &mut self.kind {
+            idefics3.do_image_splitting = split;
+        }
         self
     }
 
-    /// Width and height of every frame.
-    pub fn side(&self) -> usize {
-        self.tile as usize
+    /// Width and height of every frame, when they are one number whatever the photo.
+    pub fn side(&self) -> Option<usize> {
+        match &self.kind {
+            Kind::Idefics3(idefics3) => Some(idefics3.tile as usize),
+            Kind::Fixed(fixed) => fixed.side().map(|side| side as usize),
+            Kind::Qwen(_) | Kind::Naflex(_) => None,
+        }
     }
 
-    /// Resizes, cuts and normalises one photo.
+    /// What the sides of frames are multiples of, when frames follow the photo's shape: the patch
+    /// (NaFlex), or the patch times the patches merged a side (Qwen), in pixels.
+    pub fn unit(&self) -> Option<usize> {
+        match &self.kind {
+            Kind::Qwen(qwen) => Some(qwen.unit() as usize),
+            Kind::Naflex(naflex) => Some(naflex.patch() as usize),
+            Kind::Idefics3(_) | Kind::Fixed(_) => None,
+        }
+    }
+
+    /// How a prompt shows a photo: its tiles, or (where frames follow the photo's shape) one visual
+    /// token for each [`Self::unit`] squared.
+    pub fn layout(&self, processed: &Processed) -> PhotoLayout {
+        match self.unit() {
+            Some(unit) => {
+                let tokens = |frame: &Frame| (frame.height / unit) * (frame.width / unit);
+                PhotoLayout::Tokens(processed.frames.iter().map(tokens).sum())
+            }
+            None => PhotoLayout::Tiles {
+                rows: processed.rows,
+                cols: processed.cols,
+            },
+        }
+    }
+
+    /// Resizes, cuts and normalises one photo. Frames are pictures: the model cuts them into patches.
     ///
     /// # Errors
-    /// [`Error::Image`] when `photo` is inconsistent, or too large for a processor that does not resize.
+    /// [`Error::Image`] when `photo` is inconsistent, or has a shape or size the model cannot take.
     pub fn process(&self, photo: &Rgb8) -> Result<Processed> {
-        let sized = if self.do_resize {
-            let (width, height) = working_size(photo.width, photo.height, self.longest_edge);
-            resize(photo, width, height, self.filter)?
-        } else if photo.width.max(photo.height) > MAX_WORKING_SIDE {
-            return Err(Error::Image {
-                problem: format!(
-                    "over {MAX_WORKING_SIDE} pixels a side, and the model's processor does not resize; scale it down"
-                ),
-            });
-        } else {
-            photo.clone()
-        };
-        let side = self.side();
-        if !self.do_image_splitting {
-            let whole = resize(&sized, self.tile, self.tile, self.filter)?;
-            return Ok(Processed {
-                frames: vec![self.frame(&whole, 0, 0)],
-                side,
-                rows: 0,
-                cols: 0,
-            });
+        photo.check()?;
+        match &self.kind {
+            Kind::Idefics3(idefics3) => idefics3.process(photo, &self.levels),
+            Kind::Qwen(qwen) => qwen.process(photo, &self.levels),
+            Kind::Naflex(naflex) => naflex.process(photo, &self.levels),
+            Kind::Fixed(fixed) => fixed.process(photo, &self.levels),
         }
-
-        let (width, height) = tiled_size(sized.width, sized.height, self.tile);
-        let sized = resize(&sized, width, height, self.filter)?;
-        let (rows, cols) = ((height / self.tile) as usize, (width / self.tile) as usize);
-        if rows == 1 && cols == 1 {
-            return Ok(Processed {
-                frames: vec![self.frame(&sized, 0, 0)],
-                side,
-                rows: 0,
-                cols: 0,
-            });
-        }
-        let mut frames = Vec::with_capacity(rows * cols + 1);
-        for row in 0..rows {
-            for col in 0..cols {
-                frames.push(self.frame(&sized, row * side, col * side));
-            }
-        }
-        let whole = resize(&sized, self.tile, self.tile, self.filter)?;
-        frames.push(self.frame(&whole, 0, 0));
-        Ok(Processed {
-            frames,
-            side,
-            rows,
-            cols,
-        })
-    }
-
-    /// The normalised tile whose upper left corner is (`top`, `left`).
-    fn frame(&self, photo: &Rgb8, top: usize, left: usize) -> Vec<f32> {
-        let side = self.side();
-        let stride = photo.width as usize * 3;
-        let mut frame = Vec::with_capacity(3 * side * side);
-        for (channel, levels) in self.levels.iter().enumerate() {
-            for row in photo.pixels.chunks_exact(stride).skip(top).take(side) {
-                let pixels = row[left * 3..].chunks_exact(3).take(side);
-                frame.extend(pixels.map(|pixel| levels[usize::from(pixel[channel])]));
-            }
-        }
-        frame
     }
 }
 
-/// Normalised value of every byte, rounded where the reference rounds: rescaled in f64, stored as
-/// f32, then normalised in f32.
-fn levels(factor: f64, mean: [f64; 3], std: [f64; 3]) -> Box<[[f32; 256]; 3]> {
-    let mut levels = Box::new([[0.0; 256]; 3]);
-    for ((table, mean), std) in levels.iter_mut().zip(mean).zip(std) {
-        for (byte, value) in (0u8..=255).zip(table.iter_mut()) {
-            *value = ((f64::from(byte) * factor) as f32 - mean as f32) / std as f32;
-        }
-    }
-    levels
-}
-
-/// First resize: the longest edge becomes `longest`, the other follows and is made even, and both
-/// stay at or below the reference's 4,096. The casts truncate, as Python's `int` does.
-fn working_size(width: u32, height: u32, longest: u32) -> (u32, u32) {
-    let aspect = f64::from(width) / f64::from(height);
-    let even = |side: f64| (side as u32).next_multiple_of(2).max(1);
-    let (width, height) = if width >= height {
-        (longest, even(f64::from(longest) / aspect))
-    } else {
-        (even(f64::from(longest) * aspect), longest)
-    };
-    let aspect = f64::from(width) / f64::from(height);
-    let (width, height) = if width >= height && width > MAX_WORKING_SIDE {
-        (
-            MAX_WORKING_SIDE,
-            (f64::from(MAX_WORKING_SIDE) / aspect) as u32,
-        )
-    } else if height > width && height > MAX_WORKING_SIDE {
-        (
-            (f64::from(MAX_WORKING_SIDE) * aspect) as u32,
-            MAX_WORKING_SIDE,
-        )
-    } else {
-        (width, height)
-    };
-    (width.max(1), height.max(1))
-}
-
-/// Second resize: both sides become multiples of the tile, the longest first.
-fn tiled_size(width: u32, height: u32, tile: u32) -> (u32, u32) {
-    let aspect = f64::from(width) / f64::from(height);
-    let up = |side: u32| side.max(1).next_multiple_of(tile);
-    if width >= height {
-        let width = up(width);
-        (width, up((f64::from(width) / aspect) as u32))
-    } else {
-        let height = up(height);
-        (up((f64::from(height) * aspect) as u32), height)
-    }
+/// The type a configuration without a name is of, told by keys that only one type has.
+fn guess(config: &Config<'_>) -> Option<String> {
+    let signs = [
+        ("max_image_size", "Idefics3ImageProcessor"),
+        ("do_image_splitting", "Idefics3ImageProcessor"),
+        ("merge_size", "Qwen2VLImageProcessor"),
+        ("temporal_patch_size", "Qwen2VLImageProcessor"),
+        ("max_num_patches", "Siglip2ImageProcessor"),
+        ("crop_size", "CLIPImageProcessor"),
+        ("do_center_crop", "CLIPImageProcessor"),
+    ];
+    let sign = signs.iter().find(|(key, _)| config.has(key));
+    sign.map(|(_, name)| (*name).to_owned())
 }

@@ -19,8 +19,8 @@ pub enum Filter {
 
 /// Fraction bits of the coefficients: 8 for the pixel and 2 of headroom for sums outside 0..=255.
 const PRECISION_BITS: u32 = 32 - 8 - 2;
-/// Longest side of a result, in pixels; no processor asks for more.
-const MAX_SIDE: u32 = 16_384;
+/// Most pixels of a result, and of the picture between the passes; no processor asks for more.
+const MAX_PIXELS: u64 = 1 << 27;
 
 impl Filter {
     /// Half-width of the kernel when not shrinking, in source pixels.
@@ -68,19 +68,17 @@ fn sinc(x: f64) -> f64 {
 /// Resizes to `width` x `height`, equal to Pillow's `Image.resize` on an RGB image.
 ///
 /// # Errors
-/// [`Error::Image`] when the target has an empty side or one over 16,384 pixels, or `photo` is inconsistent.
+/// [`Error::Image`] when the target has an empty side, or it or the picture between the two passes
+/// has over 134 million pixels, or `photo` is inconsistent.
 pub fn resize(photo: &Rgb8, width: u32, height: u32, filter: Filter) -> Result<Rgb8> {
-    let sane = 1..=MAX_SIDE;
-    if !sane.contains(&width) || !sane.contains(&height) {
+    photo.check()?;
+    let area = |height: u32| u64::from(width) * u64::from(height);
+    if area(height) == 0 || area(height.max(photo.height)) > MAX_PIXELS {
         return Err(Error::Image {
-            problem: format!("cannot resize to {width} x {height}; sides are 1 to {MAX_SIDE}"),
-        });
-    }
-    if photo.pixels.is_empty()
-        || photo.pixels.len() as u64 != u64::from(photo.width) * u64::from(photo.height) * 3
-    {
-        return Err(Error::Image {
-            problem: "its pixels do not match its size; build it with `Rgb8::new`".into(),
+            problem: format!(
+                "cannot resize {} x {} to {width} x {height} pixels; crop or scale the photo first",
+                photo.width, photo.height
+            ),
         });
     }
     // Pillow skips a pass that would not change the size, so rounding happens only where it resamples.

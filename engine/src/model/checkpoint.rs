@@ -58,6 +58,12 @@ impl CheckpointSource {
         self.weights.unused()
     }
 
+    /// The file a tensor is in, by the tensor's name there; empty when there is no such tensor.
+    pub fn file_of(&self, name: &str) -> String {
+        let found = self.weights.find(name);
+        found.map_or_else(String::new, |(file, _)| file.file().to_owned())
+    }
+
     /// Where `key` is in the files; where it should be when it is nowhere.
     fn stored(&self, key: &str) -> Stored {
         if let Some(layout) = self.layout {
@@ -75,12 +81,8 @@ impl CheckpointSource {
 
     /// The error of a tensor, with its file.
     fn fail(&self, name: String, problem: String) -> Error {
-        let file = self
-            .weights
-            .find(&name)
-            .map(|(file, _)| file.file().to_owned());
         Error::Weights {
-            file: file.unwrap_or_default(),
+            file: self.file_of(&name),
             place: name,
             problem,
         }

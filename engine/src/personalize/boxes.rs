@@ -69,7 +69,7 @@ impl Lens {
             sampling: SamplingOptions::default(),
             max_tokens: MAX_BOX_TOKENS.min(self.context_length().saturating_sub(ids.len())),
             stop: Vec::new(),
-            end: self.chat.end_of_turn(),
+            ends: self.chat.ends().to_vec(),
         };
         let tokenizer = self.chat.tokenizer();
         let answer = generate(

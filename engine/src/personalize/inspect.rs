@@ -9,6 +9,7 @@ use crate::generate::session::read;
 use crate::generate::{GenerateOptions, Photos, SamplingOptions, Session, generate};
 use crate::host::Host;
 use crate::image::decode;
+use crate::model::connector::Visual;
 use crate::text::Message;
 
 /// A tensor on the host, row-major.
@@ -25,8 +26,8 @@ pub struct Values {
 pub struct Inspection {
     /// The prompt as tokens, image places included.
     pub input_ids: Vec<u32>,
-    /// Prepared frames `[F, 3, S, S]`; absent for a chat without photos.
-    pub pixel_values: Option<Values>,
+    /// Prepared frames `[F, 3, H, W]` of each photo.
+    pub pixel_values: Vec<Values>,
     /// Visual tokens `[F * tokens per frame, hidden]`.
     pub image_features: Option<Values>,
     /// Logits `[T, vocab]` after every token of the prompt, computed in one go.
@@ -50,22 +51,18 @@ impl Lens {
         let mut pixels = Vec::with_capacity(photos.len());
         let mut layouts = Vec::with_capacity(photos.len());
         let mut grids = Vec::with_capacity(photos.len());
+        let mut parts = Vec::with_capacity(photos.len());
         for photo in photos {
             let (prepared, layout) = frames(&self.processor, &decode(photo)?, &self.device)?;
             let [_, _, height, width] = prepared.dims();
             grids.push(self.vlm.token_grid(height, width));
-            pixels.push(prepared);
             layouts.push(layout);
+            pixels.push(values(prepared.clone()).await?);
+            let seen = features(&self.vlm.vision, prepared, host).await?;
+            parts.push(self.vlm.connect(seen));
         }
         let input_ids = self.chat.encode(messages, &layouts, true)?;
-        let pixels = (!pixels.is_empty()).then(|| Tensor::cat(pixels, 0));
-        let visual = match &pixels {
-            Some(pixels) => {
-                let seen = features(&self.vlm.vision, pixels.clone(), host).await?;
-                Some(self.vlm.connect(seen))
-            }
-            None => None,
-        };
+        let visual = Visual::joined(parts);
         let (spots, _) = self.vlm.spots(&input_ids, &grids)?;
         let reading = self.vlm.read_at(&input_ids, visual.as_ref(), &spots)?;
         let [_, tokens, hidden] = reading.x.dims();
@@ -85,7 +82,7 @@ impl Lens {
             sampling: SamplingOptions::default(),
             max_tokens: max_new_tokens.min(limit.saturating_sub(input_ids.len())),
             stop: Vec::new(),
-            end: self.chat.end_of_turn(),
+            ends: self.chat.ends().to_vec(),
         };
         let tokenizer = self.chat.tokenizer();
         let answer = generate(
@@ -100,7 +97,7 @@ impl Lens {
         .await?;
         Ok(Inspection {
             input_ids,
-            pixel_values: optional(pixels).await?,
+            pixel_values: pixels,
             image_features: optional(visual.map(|visual| visual.tokens)).await?,
             logits: values(logits).await?,
             greedy_ids: answer.tokens,

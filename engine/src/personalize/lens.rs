@@ -3,124 +3,20 @@
 use std::collections::HashMap;
 
 use burn::tensor::Device;
-use serde_json::Value;
-use sha2::{Digest, Sha256};
 
+use super::files::{ModelFiles, all_taken};
 use super::retriever::{Retriever, Thresholds};
 use super::scene::Picture;
 use crate::concepts::Library;
 use crate::host::{Host, breathe};
-use crate::image::{ImageProcessor, decode};
+use crate::image::{ImageMarkup, ImageProcessor, decode};
 use crate::model::checkpoint::CheckpointSource;
 use crate::model::config::{DualConfig, VlmConfig};
 use crate::model::dual::DualEncoder;
-use crate::model::families;
-use crate::model::gguf_layout::GgufLayout;
 use crate::model::params::ParamBuilder;
 use crate::model::vlm::Vlm;
-use crate::text::{ChatEncoder, ChatTemplate, Specials, Tokenizer};
-use crate::weights::{ByteSource, WeightFile, Weights};
+use crate::text::{ChatEncoder, TextSettings, Tokenizer};
 use crate::{Error, Result};
-
-/// The files of a model bundle: small ones as text, weights as byte sources.
-///
-/// `config.json`, `tokenizer.json`, `tokenizer_config.json`, `chat_template.jinja`,
-/// `preprocessor_config.json` and `model.safetensors` are the captioner; below `retriever/` the
-/// dual encoder has `config.json`, `model.safetensors` and `retrieval.json`. In place of the
-/// captioner's `model.safetensors` there may be `model.gguf` with `mmproj.gguf`; matrices that are
-/// quantised there stay so.
-#[derive(Default)]
-pub struct ModelFiles {
-    files: HashMap<String, Box<dyn ByteSource>>,
-}
-
-impl std::fmt::Debug for ModelFiles {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_set().entries(self.files.keys()).finish()
-    }
-}
-
-/// Largest JSON or template file read into memory.
-const MAX_TEXT: u64 = 64 << 20;
-
-impl ModelFiles {
-    /// Adds a file under its name in the bundle.
-    pub fn insert(&mut self, name: impl Into<String>, source: Box<dyn ByteSource>) {
-        self.files.insert(name.into(), source);
-    }
-
-    /// Whether the bundle has a file.
-    pub fn contains(&self, name: &str) -> bool {
-        self.files.contains_key(name)
-    }
-
-    fn text(&self, name: &str) -> Result<String> {
-        let refuse = |problem: String| Error::Config {
-            file: name.into(),
-            key: "(whole file)".into(),
-            problem,
-        };
-        let source = self
-            .files
-            .get(name)
-            .ok_or_else(|| refuse("is missing from the model; take the folder whole".into()))?;
-        if source.len() > MAX_TEXT {
-            return Err(refuse(format!("{} bytes are too many", source.len())));
-        }
-        let mut bytes = vec![0; source.len() as usize];
-        source.read_at(0, &mut bytes)?;
-        String::from_utf8(bytes).map_err(|_| refuse("is not UTF-8 text".into()))
-    }
-
-    /// The weights of some files, and a digest of the last one.
-    fn weights(&mut self, names: &[&str]) -> Result<(Weights, String)> {
-        let mut weights = Weights::new();
-        let mut digest = String::new();
-        for &name in names {
-            let source = self.files.remove(name).ok_or_else(|| Error::Weights {
-                file: name.into(),
-                place: "file".into(),
-                problem: "is missing from the model; take the folder whole".into(),
-            })?;
-            digest = header_digest(source.as_ref())?;
-            weights.push(WeightFile::open(name, source)?)?;
-        }
-        Ok((weights, digest))
-    }
-
-    /// Where the captioner's parameters come from.
-    fn captioner(&mut self, config: &VlmConfig, device: &Device) -> Result<CheckpointSource> {
-        if self.contains("model.safetensors") || !self.contains("model.gguf") {
-            let (weights, _) = self.weights(&["model.safetensors"])?;
-            let names = families::names(&config.model_type);
-            return Ok(CheckpointSource::new(weights).with_names(names));
-        }
-        let layout = GgufLayout {
-            heads: config.text_config.num_attention_heads,
-            kv_heads: config.text_config.num_key_value_heads,
-        };
-        let (weights, _) = self.weights(&["model.gguf", "mmproj.gguf"])?;
-        Ok(CheckpointSource::new(weights)
-            .with_layout(layout)
-            .keep_blocks(device))
-    }
-}
-
-/// Sixteen hex digits that name a weight file by its first and last bytes and its length.
-fn header_digest(source: &dyn ByteSource) -> Result<String> {
-    let part = source.len().min(1 << 16);
-    let mut bytes = vec![0; part as usize];
-    let mut hash = Sha256::new();
-    hash.update(source.len().to_le_bytes());
-    for offset in [0, source.len() - part] {
-        source.read_at(offset, &mut bytes)?;
-        hash.update(&bytes);
-    }
-    Ok(hash.finalize()[..8]
-        .iter()
-        .map(|b| format!("{b:02x}"))
-        .collect())
-}
 
 /// A model with its concepts, ready for photos.
 #[derive(Debug)]
@@ -153,25 +49,15 @@ impl Lens {
         progress: &mut dyn FnMut(usize, usize),
     ) -> Result<Self> {
         let config = VlmConfig::from_json(&files.text("config.json")?)?;
-        let processor_file = "preprocessor_config.json";
-        let processor = ImageProcessor::from_json(processor_file, &files.text(processor_file)?)?;
-        if processor.side() != config.vision_config.image_size {
-            return Err(Error::Config {
-                file: processor_file.into(),
-                key: "max_image_size".into(),
-                problem: format!(
-                    "frames of {} pixels do not fit a tower of {}",
-                    processor.side(),
-                    config.vision_config.image_size
-                ),
-            });
-        }
+        let processor = ImageProcessor::from_folder(&|name| files.optional_text(name))?;
+        fits(&processor, &config)?;
         let chat = chat_encoder(&files, &config)?;
         progress(1, 3);
         breathe(host).await?;
         let mut source = files.captioner(&config, device)?;
         let mut params = ParamBuilder::new(&mut source, device);
         let vlm = Vlm::new(&mut params, &config)?;
+        all_taken(&source, config.tie_word_embeddings)?;
         progress(2, 3);
         breathe(host).await?;
         let retriever = load_retriever(&mut files, &processor, device)?;
@@ -200,8 +86,8 @@ impl Lens {
         self.config.text_config.context()
     }
 
-    /// Side of the square the model sees, pixels.
-    pub fn image_side(&self) -> usize {
+    /// Side of the square the model sees, pixels; `None` where every photo keeps its shape.
+    pub fn image_side(&self) -> Option<usize> {
         self.processor.side()
     }
 
@@ -241,40 +127,43 @@ impl Lens {
     }
 }
 
+/// Refuses an image processor whose frames the tower cannot take.
+fn fits(processor: &ImageProcessor, config: &VlmConfig) -> Result<()> {
+    let vision = &config.vision_config;
+    let (key, problem) = if config.is_dynamic() {
+        let unit = vision.patch_size * config.scale_factor;
+        if processor.unit() == Some(unit) {
+            return Ok(());
+        }
+        (
+            "patch_size",
+            format!("makes frames whose sides are no multiples of {unit}"),
+        )
+    } else {
+        if processor.side() == Some(vision.image_size) {
+            return Ok(());
+        }
+        let side = vision.image_size;
+        (
+            "max_image_size",
+            format!("makes frames that do not fit a tower of {side} pixels a side"),
+        )
+    };
+    Err(Error::Config {
+        file: "preprocessor_config.json".into(),
+        key: key.into(),
+        problem,
+    })
+}
+
 fn chat_encoder(files: &ModelFiles, config: &VlmConfig) -> Result<ChatEncoder> {
     let tokenizer = Tokenizer::from_json(files.text("tokenizer.json")?.as_bytes())?;
-    let settings: Value =
-        serde_json::from_str(&files.text("tokenizer_config.json")?).map_err(|error| {
-            Error::Config {
-                file: "tokenizer_config.json".into(),
-                key: "(whole file)".into(),
-                problem: format!("not JSON: {error}"),
-            }
-        })?;
-    let template = match settings.get("chat_template").and_then(Value::as_str) {
-        Some(template) => template.to_owned(),
-        None => files.text("chat_template.jinja")?,
+    let settings = TextSettings::read(&|name| files.optional_text(name))?;
+    let markup = match config.is_dynamic() {
+        true => ImageMarkup::Repeat,
+        false => settings.smolvlm_markup(config.tokens_per_image()),
     };
-    let special = |key: &str, otherwise: &str| {
-        let value = settings.get(key);
-        let text = value.and_then(|v| v.as_str().or_else(|| v.get("content")?.as_str()));
-        text.unwrap_or(otherwise).to_owned()
-    };
-    let image = tokenizer
-        .id_to_token(config.image_token_id)
-        .ok_or_else(|| Error::Config {
-            file: "config.json".into(),
-            key: "image_token_id".into(),
-            problem: "is not in the tokenizer; the two files belong to different models".into(),
-        })?;
-    let specials = Specials {
-        bos: special("bos_token", "<|im_start|>"),
-        eos: special("eos_token", "<end_of_utterance>"),
-        pad: special("pad_token", "<|im_end|>"),
-        image,
-    };
-    let template = ChatTemplate::new(&template)?;
-    ChatEncoder::new(tokenizer, template, specials, config.tokens_per_image())
+    settings.chat_encoder(tokenizer, config.image_token_id, markup)
 }
 
 fn load_retriever(
@@ -287,7 +176,7 @@ fn load_retriever(
     }
     let config = DualConfig::from_json(&files.text("retriever/config.json")?)?;
     let thresholds = Thresholds::from_json(&files.text("retriever/retrieval.json")?)?;
-    if processor.side() != config.vision_config.image_size {
+    if processor.side() != Some(config.vision_config.image_size) {
         return Err(Error::Config {
             file: "retriever/config.json".into(),
             key: "vision_config.image_size".into(),

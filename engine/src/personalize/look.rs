@@ -4,21 +4,23 @@ use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::Result;
 use crate::host::{Host, breathe};
-use crate::image::{ImageProcessor, Rgb8};
+use crate::image::{ImageProcessor, PhotoLayout, Rgb8};
 use crate::model::vision::{Features, VisionTower};
 
-/// Frames of one photo `[F, 3, S, S]` and its layout (rows, columns) of tiles.
+/// Frames of one photo `[F, 3, S, S]` and how a prompt shows it.
 pub(super) fn frames(
     processor: &ImageProcessor,
     photo: &Rgb8,
     device: &Device,
-) -> Result<(Tensor<4>, (usize, usize))> {
+) -> Result<(Tensor<4>, PhotoLayout)> {
     let processed = processor.process(photo)?;
-    let (count, side) = (processed.frames.len(), processed.side);
-    let values: Vec<f32> = processed.frames.into_iter().flatten().collect();
-    let data = TensorData::new(values, [count, 3, side, side]);
-    let pixels = Tensor::from_data(data, device);
-    Ok((pixels, (processed.rows, processed.cols)))
+    let layout = processor.layout(&processed);
+    let parts = processed.frames.into_iter().map(|frame| {
+        let size = [1, 3, frame.height, frame.width];
+        Tensor::from_data(TensorData::new(frame.pixels, size), device)
+    });
+    let pixels = Tensor::cat(parts.collect(), 0);
+    Ok((pixels, layout))
 }
 
 /// `tower.forward(pixels)`, cancellable between layers.

@@ -155,7 +155,7 @@ impl Lens {
             sampling: request.sampling.clone(),
             max_tokens: wanted.min(self.context_length().saturating_sub(prompt)),
             stop: request.stop.clone(),
-            end: self.chat.end_of_turn(),
+            ends: self.chat.ends().to_vec(),
         })
     }
 

@@ -9,7 +9,7 @@ use super::types::{Event, Kind, Request, Stage};
 use crate::concepts::{Concept, Retrieved, retrieval};
 use crate::generate::{Photos, Session};
 use crate::host::Host;
-use crate::image::{ImageProcessor, Rgb8, decode};
+use crate::image::{ImageProcessor, PhotoLayout, Rgb8, decode};
 use crate::model::connector::Visual;
 use crate::model::positions::Grid;
 use crate::{Error, Result};
@@ -17,8 +17,8 @@ use crate::{Error, Result};
 /// The pictures of a prompt, in its order: those of the references, then the photo.
 pub(super) struct Pictures {
     visual: Visual,
-    /// Rows and columns of tiles of each.
-    layouts: Vec<(usize, usize)>,
+    /// How the prompt shows each.
+    layouts: Vec<PhotoLayout>,
     /// Rows and columns of visual tokens of each.
     grids: Vec<Grid>,
 }
@@ -37,7 +37,7 @@ impl Pictures {
 #[derive(Debug, Clone)]
 pub(super) struct Picture {
     visual: Visual,
-    layout: (usize, usize),
+    layout: PhotoLayout,
     grid: Grid,
 }
 
@@ -214,7 +214,7 @@ impl Lens {
                 ImageRef::Photo => scene.concepts.len(),
             }));
         }
-        let layouts: Vec<(usize, usize)> = order
+        let layouts: Vec<PhotoLayout> = order
             .into_iter()
             .filter_map(|at| scene.pictures.layouts.get(at).copied())
             .collect();

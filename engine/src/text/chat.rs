@@ -1,7 +1,7 @@
 //! A chat with photos to token ids: template, image placeholders and tokenizer in one place.
 
-use super::{ChatTemplate, Message, Specials, Tokenizer};
-use crate::image::{ImageTokens, image_prompt};
+use super::{ChatTemplate, Message, Part, Specials, Tokenizer};
+use crate::image::{ImageMarkup, PhotoLayout};
 use crate::{Error, Result};
 
 /// Encodes chats for one checkpoint.
@@ -10,25 +10,25 @@ pub struct ChatEncoder {
     tokenizer: Tokenizer,
     template: ChatTemplate,
     specials: Specials,
-    image_tokens: ImageTokens,
-    /// Visual tokens a frame.
-    image_seq_len: usize,
-    /// Ends every turn.
-    end_of_turn: u32,
+    markup: ImageMarkup,
+    /// Each ends an answer; the first ends every turn of the template.
+    ends: Vec<u32>,
     /// Stands for one visual token.
     image_token: u32,
+    /// What stands between the end of a turn and an answer; empty when the template does not say.
+    header: Vec<u32>,
 }
 
 impl ChatEncoder {
     /// Joins the parts of a checkpoint.
     ///
     /// # Errors
-    /// [`Error::Tokenizer`] when the end-of-turn token is not in the vocabulary.
+    /// [`Error::Tokenizer`] when the end-of-turn or the image token is not in the vocabulary.
     pub fn new(
         tokenizer: Tokenizer,
         template: ChatTemplate,
         specials: Specials,
-        image_seq_len: usize,
+        markup: ImageMarkup,
     ) -> Result<Self> {
         let end_of_turn = tokenizer
             .token_id(&specials.eos)
@@ -44,11 +44,22 @@ impl ChatEncoder {
             tokenizer,
             template,
             specials,
-            image_tokens: ImageTokens::default(),
-            image_seq_len,
-            end_of_turn,
+            markup,
+            ends: vec![end_of_turn],
             image_token,
-        })
+            header: Vec::new(),
+        }
+        .find_header())
+    }
+
+    /// The same encoder with further tokens that end an answer, as a `generation_config.json` lists them.
+    pub fn with_ends(mut self, more: &[u32]) -> Self {
+        for &end in more {
+            if !self.ends.contains(&end) {
+                self.ends.push(end);
+            }
+        }
+        self.find_header()
     }
 
     /// The tokenizer.
@@ -58,7 +69,12 @@ impl ChatEncoder {
 
     /// The token that ends every turn.
     pub fn end_of_turn(&self) -> u32 {
-        self.end_of_turn
+        self.ends[0]
+    }
+
+    /// Every token that ends an answer, the end of a turn first.
+    pub fn ends(&self) -> &[u32] {
+        &self.ends
     }
 
     /// The token that holds the place of a visual token.
@@ -70,17 +86,17 @@ impl ChatEncoder {
     pub fn pad(&self) -> u32 {
         self.tokenizer
             .token_id(&self.specials.pad)
-            .unwrap_or(self.end_of_turn)
+            .unwrap_or_else(|| self.end_of_turn())
     }
 
-    /// Token ids of a chat; `layouts` are the (rows, columns) of tiles of each photo, in order.
+    /// Token ids of a chat; `layouts` are those of its photos, in order.
     ///
     /// # Errors
-    /// When the template refuses the chat or the photos do not match it.
+    /// When the template refuses the chat, or the photos do not match it or the model.
     pub fn encode(
         &self,
         messages: &[Message],
-        layouts: &[(usize, usize)],
+        layouts: &[PhotoLayout],
         add_generation_prompt: bool,
     ) -> Result<Vec<u32>> {
         let segments =
@@ -88,8 +104,8 @@ impl ChatEncoder {
                 .render_segments(messages, add_generation_prompt, &self.specials)?;
         let images: Vec<String> = layouts
             .iter()
-            .map(|&(rows, cols)| image_prompt(&self.image_tokens, rows, cols, self.image_seq_len))
-            .collect();
+            .map(|&layout| self.markup.expand(&self.specials.image, layout))
+            .collect::<Result<_>>()?;
         self.tokenizer.encode_segments(&segments, &images)
     }
 
@@ -97,17 +113,39 @@ impl ChatEncoder {
     /// end of each of its turns.
     ///
     /// # Errors
-    /// When the tokenizer fails.
+    /// [`Error::Template`] when the template does not say where an answer begins.
     pub fn answer_mask(&self, ids: &[u32]) -> Result<Vec<bool>> {
-        let header = self.tokenizer.encode("\nAssistant:", false)?;
+        if self.header.is_empty() {
+            return Err(Error::Template {
+                problem: "it prints nothing after a user's turn when an answer is to follow, or no end of a turn; answers cannot be told from questions".into(),
+            });
+        }
         let mut mask = vec![false; ids.len()];
         let mut start = 0;
-        for end in (0..ids.len()).filter(|&i| ids[i] == self.end_of_turn) {
-            if ids[start..].starts_with(&header) {
-                mask[start + header.len()..=end].fill(true);
+        for end in (0..ids.len()).filter(|&i| self.ends.contains(&ids[i])) {
+            if ids[start..].starts_with(&self.header) {
+                mask[start + self.header.len()..=end].fill(true);
             }
             start = end + 1;
         }
         Ok(mask)
+    }
+
+    /// Learns from the template itself what it prints between a user's turn and an answer.
+    fn find_header(mut self) -> Self {
+        let turn = [Message {
+            role: "user".into(),
+            content: vec![Part::Text("?".into())],
+        }];
+        let after = |prompt| {
+            let ids = self.encode(&turn, &[], prompt).ok()?;
+            let end = ids.iter().rposition(|id| self.ends.contains(id))?;
+            Some(ids[end + 1..].to_vec())
+        };
+        let (bare, header) = (after(false), after(true));
+        self.header = header
+            .filter(|header| bare.as_ref() != Some(header))
+            .unwrap_or_default();
+        self
     }
 }

@@ -106,7 +106,7 @@ fn chats_render_and_tokenise_as_the_reference_does() {
     }
 }
 
-fn message(value: &Value) -> Message {
+pub(super) fn message(value: &Value) -> Message {
     let part = |part: &Value| match part["text"].as_str() {
         Some(text) => Part::Text(text.into()),
         None => Part::Image,

@@ -10,7 +10,7 @@ use namelens::device::DeviceChoice;
 use namelens::export;
 use namelens_engine::host::Still;
 use namelens_engine::personalize::Lens;
-use namelens_engine::personalize::inspect::Inspection;
+use namelens_engine::personalize::inspect::{Inspection, Values};
 use namelens_engine::text::{Message, Part};
 use safetensors::tensor::{Dtype, TensorView};
 use serde_json::Value;
@@ -25,7 +25,7 @@ The messages are a chat as Hugging Face templates take it; photos lie beside the
 Example:
   namelens inspect --model models/playroom --messages chat.json --dump out.safetensors
 
-The dump holds input_ids [T] and greedy_ids [N] (i64), pixel_values [F, 3, S, S], image_features [V, H] and
+The dump holds input_ids [T] and greedy_ids [N] (i64), pixel_values [F, 3, S, S] (a photo at a time, pixel_values_0 and on, where photos differ in size), image_features [V, H] and
 logits [T, vocab] (f32).")]
 pub(super) struct InspectArgs {
     /// Model bundle.
@@ -123,6 +123,22 @@ fn parse_part(part: &Value, folder: &Path, photos: &mut Vec<Vec<u8>>) -> Result<
     }
 }
 
+/// The frames of all photos as one tensor, where they are of one size.
+fn together(photos: &[Values]) -> Option<Values> {
+    let size = photos.first()?.shape.get(1..)?.to_vec();
+    if photos.iter().any(|photo| photo.shape[1..] != size[..]) {
+        return None;
+    }
+    let frames = photos.iter().map(|photo| photo.shape[0]).sum();
+    Some(Values {
+        shape: [vec![frames], size].concat(),
+        values: photos
+            .iter()
+            .flat_map(|photo| photo.values.iter().copied())
+            .collect(),
+    })
+}
+
 fn write(found: &Inspection, path: &Path) -> Result<()> {
     let ids = |ids: &[u32]| -> (Dtype, Vec<usize>, Vec<u8>) {
         let bytes = ids.iter().flat_map(|&id| i64::from(id).to_le_bytes());
@@ -132,16 +148,27 @@ fn write(found: &Inspection, path: &Path) -> Result<()> {
         ("input_ids", ids(&found.input_ids)),
         ("greedy_ids", ids(&found.greedy_ids)),
     ];
-    let floats = [
-        ("pixel_values", found.pixel_values.as_ref()),
-        ("image_features", found.image_features.as_ref()),
-        ("logits", Some(&found.logits)),
-    ];
+    let pixels = together(&found.pixel_values);
+    let pixels: Vec<(String, &Values)> = match &pixels {
+        Some(all) => vec![("pixel_values".to_owned(), all)],
+        None => found
+            .pixel_values
+            .iter()
+            .enumerate()
+            .map(|(photo, values)| (format!("pixel_values_{photo}"), values))
+            .collect(),
+    };
+    let mut floats: Vec<(&str, &Values)> = pixels.iter().map(|(n, v)| (n.as_str(), *v)).collect();
+    floats.extend(
+        found
+            .image_features
+            .as_ref()
+            .map(|values| ("image_features", values)),
+    );
+    floats.push(("logits", &found.logits));
     for (name, values) in floats {
-        if let Some(values) = values {
-            let bytes = values.values.iter().flat_map(|v| v.to_le_bytes());
-            tensors.push((name, (Dtype::F32, values.shape.clone(), bytes.collect())));
-        }
+        let bytes = values.values.iter().flat_map(|v| v.to_le_bytes());
+        tensors.push((name, (Dtype::F32, values.shape.clone(), bytes.collect())));
     }
     let views = tensors
         .iter()

@@ -1,6 +1,6 @@
 //! From Playroom photos to tensors: pixels, region masks, padded token rows.
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
 use namelens_engine::image::{ImageProcessor, Rgb8};
 use playroom::Rgb;
@@ -10,13 +10,15 @@ use playroom::Rgb;
 /// # Errors
 /// When a photo cannot be processed.
 pub fn pixels(processor: &ImageProcessor, photos: &[&Rgb], device: &Device) -> Result<Tensor<4>> {
-    let side = processor.side();
+    let side = processor
+        .side()
+        .context("the image processor has no fixed size; choose one that has")?;
     let mut values = Vec::with_capacity(photos.len() * 3 * side * side);
     for photo in photos {
         let photo = Rgb8::new(photo.size, photo.size, photo.pixels.clone())?;
         let processed = processor.process(&photo)?;
         for frame in &processed.frames {
-            values.extend_from_slice(frame);
+            values.extend_from_slice(&frame.pixels);
         }
     }
     let frames = values.len() / (3 * side * side);

@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use anyhow::Result;
+use namelens_engine::image::PhotoLayout;
 use namelens_engine::personalize::prompt::{self, Exchange, PromptConcept, PromptStyle};
 use namelens_engine::personalize::seen::Seen;
 use namelens_engine::text::{ChatEncoder, Message, Part};
@@ -35,7 +36,7 @@ pub(super) struct Encoded {
 /// When the chat cannot be encoded.
 pub(super) fn encode(chat: &ChatEncoder, sample: &Sample, seen: &[Seen]) -> Result<Encoded> {
     let messages = messages(sample, seen);
-    let layouts = vec![(0, 0); sample.concepts.len() + 1];
+    let layouts = vec![PhotoLayout::WHOLE; sample.concepts.len() + 1];
     let ids = chat.encode(&messages, &layouts, false)?;
     let mut answers: Vec<Answer> = Vec::with_capacity(sample.turns.len());
     let mut open = false;

@@ -189,8 +189,8 @@ export interface ModelInfo {
   readonly bytes: number;
   /** Tokens. */
   readonly contextLength: number;
-  /** Pixels of the square the vision tower sees. */
-  readonly imageSide: number;
+  /** Pixels of the square the vision tower sees; null where every photo keeps its shape. */
+  readonly imageSide: number | null;
   /** The device in words. */
   readonly device: string;
   /** What the model was trained on and can be asked about. */

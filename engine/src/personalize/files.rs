@@ -1,0 +1,158 @@
+//! The files of a model folder: small ones as text, weights as byte sources in whatever pieces they come.
+
+use std::collections::HashMap;
+
+use burn::tensor::Device;
+use sha2::{Digest, Sha256};
+
+use crate::model::checkpoint::CheckpointSource;
+use crate::model::config::VlmConfig;
+use crate::model::families;
+use crate::model::gguf_layout::GgufLayout;
+use crate::weights::{ByteSource, ShardIndex, WeightFile, Weights};
+use crate::{Error, Result};
+
+/// A Hugging Face folder, or what of it a model needs.
+///
+/// `config.json`, `tokenizer.json`, `tokenizer_config.json`, `chat_template.jinja`, the image processor's file and
+/// `model.safetensors` (or its shards with their index) are the captioner; below `retriever/` the dual encoder has
+/// `config.json`, `model.safetensors` and `retrieval.json`. In place of the captioner's `model.safetensors` there may be
+/// `model.gguf` with `mmproj.gguf`; matrices that are quantised there stay so.
+#[derive(Default)]
+pub struct ModelFiles {
+    files: HashMap<String, Box<dyn ByteSource>>,
+}
+
+impl std::fmt::Debug for ModelFiles {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_set().entries(self.files.keys()).finish()
+    }
+}
+
+/// Largest JSON or template file read into memory.
+const MAX_TEXT: u64 = 64 << 20;
+/// Says which shard holds which tensor.
+const SHARD_INDEX: &str = "model.safetensors.index.json";
+
+impl ModelFiles {
+    /// Adds a file under its name in the folder.
+    pub fn insert(&mut self, name: impl Into<String>, source: Box<dyn ByteSource>) {
+        self.files.insert(name.into(), source);
+    }
+
+    /// Whether the folder has a file.
+    pub fn contains(&self, name: &str) -> bool {
+        self.files.contains_key(name)
+    }
+
+    /// A text file the folder must have.
+    pub(super) fn text(&self, name: &str) -> Result<String> {
+        self.optional_text(name)?.ok_or_else(|| Error::Config {
+            file: name.into(),
+            key: "(whole file)".into(),
+            problem: "is missing from the model; take the folder whole".into(),
+        })
+    }
+
+    /// A text file the folder may have.
+    pub(super) fn optional_text(&self, name: &str) -> Result<Option<String>> {
+        let refuse = |problem: String| Error::Config {
+            file: name.into(),
+            key: "(whole file)".into(),
+            problem,
+        };
+        let Some(source) = self.files.get(name) else {
+            return Ok(None);
+        };
+        if source.len() > MAX_TEXT {
+            return Err(refuse(format!("{} bytes are too many", source.len())));
+        }
+        let mut bytes = vec![0; source.len() as usize];
+        source.read_at(0, &mut bytes)?;
+        let text = String::from_utf8(bytes).map_err(|_| refuse("is not UTF-8 text".into()))?;
+        Ok(Some(text))
+    }
+
+    /// The weights of some files, and a digest of the last one.
+    pub(super) fn weights(&mut self, names: &[&str]) -> Result<(Weights, String)> {
+        let mut weights = Weights::new();
+        let mut digest = String::new();
+        for &name in names {
+            let source = self.files.remove(name).ok_or_else(|| Error::Weights {
+                file: name.into(),
+                place: "file".into(),
+                problem: "is missing from the model; take the folder whole".into(),
+            })?;
+            digest = header_digest(source.as_ref())?;
+            weights.push(WeightFile::open(name, source)?)?;
+        }
+        Ok((weights, digest))
+    }
+
+    /// Where the captioner's parameters come from.
+    pub(super) fn captioner(
+        &mut self,
+        config: &VlmConfig,
+        device: &Device,
+    ) -> Result<CheckpointSource> {
+        let names = families::names(&config.model_type);
+        if self.contains("model.safetensors") {
+            let (weights, _) = self.weights(&["model.safetensors"])?;
+            return Ok(CheckpointSource::new(weights).with_names(names));
+        }
+        if let Some(index) = self.optional_text(SHARD_INDEX)? {
+            let index = ShardIndex::parse(index.as_bytes())?;
+            let weights = index.open(&mut self.files)?;
+            return Ok(CheckpointSource::new(weights).with_names(names));
+        }
+        if !self.contains("model.gguf") {
+            // Says that the usual file is missing.
+            self.weights(&["model.safetensors"])?;
+        }
+        let layout = GgufLayout {
+            heads: config.text_config.num_attention_heads,
+            kv_heads: config.text_config.num_key_value_heads,
+        };
+        let (weights, _) = self.weights(&["model.gguf", "mmproj.gguf"])?;
+        Ok(CheckpointSource::new(weights)
+            .with_layout(layout)
+            .keep_blocks(device))
+    }
+}
+
+/// Refuses weights of which the model took only a part: they are of another model, or the configuration lies.
+///
+/// # Errors
+/// [`Error::Weights`] naming one tensor that is left over.
+pub(super) fn all_taken(source: &CheckpointSource, tied: bool) -> Result<()> {
+    let mut left = source.unused();
+    // A tied head may be stored all the same; the reference passes it over too.
+    left.retain(|name| !families::is_ignorable(name) && !(tied && *name == "lm_head.weight"));
+    match left.first() {
+        None => Ok(()),
+        Some(name) => Err(Error::Weights {
+            file: source.file_of(name),
+            place: (*name).to_owned(),
+            problem: format!(
+                "and {} more tensors have no place in this model; config.json and the weights are of different models",
+                left.len() - 1
+            ),
+        }),
+    }
+}
+
+/// Sixteen hex digits that name a weight file by its first and last bytes and its length.
+fn header_digest(source: &dyn ByteSource) -> Result<String> {
+    let part = source.len().min(1 << 16);
+    let mut bytes = vec![0; part as usize];
+    let mut hash = Sha256::new();
+    hash.update(source.len().to_le_bytes());
+    for offset in [0, source.len() - part] {
+        source.read_at(offset, &mut bytes)?;
+        hash.update(&bytes);
+    }
+    Ok(hash.finalize()[..8]
+        .iter()
+        .map(|b| format!("{b:02x}"))
+        .collect())
+}
