@@ -4,41 +4,14 @@
 use burn::tensor::Device;
 use namelens_engine::host::Still;
 use namelens_engine::model::config::VlmConfig;
-use namelens_engine::personalize::{Lens, ModelFiles};
+use namelens_engine::personalize::Lens;
 use namelens_engine::text::{Message, Part};
-use namelens_engine::weights::SliceSource;
 use namelens_tests::floats;
-use namelens_tests::golden::{Case, Checkpoint, distance, vlms};
+use namelens_tests::golden::{Case, Checkpoint, bundle, distance, vlms};
 use serde_json::Value;
 
 /// As in `goldens.rs`: f32 in another order of summation, against bugs of 1e-3 and more.
 const BAR: f32 = 1e-4;
-
-/// The folder's files; `processing` are the settings a case changes in the image processor's.
-fn files(checkpoint: &Checkpoint, processing: &Value) -> ModelFiles {
-    let mut files = ModelFiles::default();
-    for entry in std::fs::read_dir(&checkpoint.dir).unwrap() {
-        let path = entry.unwrap().path();
-        if !path.is_file() {
-            continue;
-        }
-        let name = path.file_name().unwrap().to_str().unwrap().to_owned();
-        let mut bytes = std::fs::read(&path).unwrap();
-        if name.ends_with("processor_config.json") {
-            let mut json: Value = serde_json::from_slice(&bytes).unwrap();
-            let part = match json.get("image_processor") {
-                Some(_) => &mut json["image_processor"],
-                None => &mut json,
-            };
-            for (key, value) in processing.as_object().unwrap() {
-                part[key] = value.clone();
-            }
-            bytes = json.to_string().into_bytes();
-        }
-        files.insert(name, Box::new(SliceSource::from(bytes)));
-    }
-    files
-}
 
 /// The picture `name` of a case as the bytes of a file.
 fn photo(case: &Case, name: &str) -> Vec<u8> {
@@ -79,7 +52,7 @@ fn walk(checkpoint: &Checkpoint, device: &Device, bar: f32) -> f32 {
     let mut worst = 0.0f32;
     let config = VlmConfig::from_json(&checkpoint.config.to_string()).unwrap();
     for case in checkpoint.cases() {
-        let files = files(checkpoint, &case.meta["processing"]);
+        let files = bundle(checkpoint.files(&case.meta["processing"]));
         let lens = pollster::block_on(Lens::load(files, device, &Still, &mut |_, _| ()));
         let lens = lens.unwrap_or_else(|error| panic!("{}: {error}", case.name));
         let (rows, padding) = case.rows();
@@ -140,11 +113,9 @@ fn a_folder_answers_as_the_reference_does() {
 #[cfg(feature = "wgpu")]
 #[test]
 fn a_gpu_answers_as_the_reference_does() {
-    // Other roundings of exponentials and square roots on top; still far from what a planted bug does.
-    const GPU_BAR: f32 = 5e-4;
     let device = namelens_tests::wgpu();
     for checkpoint in vlms() {
-        let worst = walk(&checkpoint, &device, GPU_BAR);
+        let worst = walk(&checkpoint, &device, BAR);
         println!("whole on wgpu | {} | {worst:.1e}", checkpoint.name);
     }
 }

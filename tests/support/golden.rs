@@ -3,6 +3,7 @@
 //! Their format is in `tests/fixtures/checkpoints/README.md`. `NAMELENS_GOLDENS` names another folder of checkpoints in the
 //! same format, to be checked by the same tests.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::{Device, Tensor, TensorData};
@@ -13,6 +14,8 @@ use namelens_engine::model::families;
 use namelens_engine::model::params::ParamBuilder;
 use namelens_engine::model::positions::Grid;
 use namelens_engine::model::vlm::Vlm;
+use namelens_engine::personalize::ModelFiles;
+use namelens_engine::weights::SliceSource;
 use safetensors::SafeTensors;
 use serde_json::Value;
 
@@ -80,6 +83,38 @@ impl Checkpoint {
     /// The text of one of its files.
     pub fn text(&self, name: &str) -> Option<String> {
         std::fs::read_to_string(self.dir.join(name)).ok()
+    }
+
+    /// Its files by name, with `processing` in place of what the image processor's file says.
+    ///
+    /// # Panics
+    /// When they cannot be read.
+    pub fn files(&self, processing: &Value) -> HashMap<String, Vec<u8>> {
+        let mut files = HashMap::new();
+        for entry in std::fs::read_dir(&self.dir).expect("a folder") {
+            let path = entry.expect("readable").path();
+            if !path.is_file() {
+                continue;
+            }
+            let name = path
+                .file_name()
+                .and_then(|name| name.to_str())
+                .expect("a name");
+            let mut bytes = std::fs::read(&path).expect("readable");
+            if name.ends_with("processor_config.json") {
+                let mut json: Value = serde_json::from_slice(&bytes).expect("JSON");
+                let part = match json.get("image_processor") {
+                    Some(_) => &mut json["image_processor"],
+                    None => &mut json,
+                };
+                for (key, value) in processing.as_object().into_iter().flatten() {
+                    part[key] = value.clone();
+                }
+                bytes = json.to_string().into_bytes();
+            }
+            files.insert(name.to_owned(), bytes);
+        }
+        files
     }
 
     /// Its cases, by name.
@@ -297,6 +332,15 @@ impl Case {
             .collect();
         (Visual::joined(parts), grids)
     }
+}
+
+/// Files in memory as the engine takes them.
+pub fn bundle(files: HashMap<String, Vec<u8>>) -> ModelFiles {
+    let mut model = ModelFiles::default();
+    for (name, bytes) in files {
+        model.insert(name, Box::new(SliceSource::from(bytes)));
+    }
+    model
 }
 
 /// Largest difference of two lists of numbers, in standard deviations of what is expected; infinite where one is no number.
