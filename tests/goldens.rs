@@ -126,6 +126,48 @@ fn of_rows(case: &Case, grids: &[Grid]) -> Vec<Vec<Grid>> {
         .collect()
 }
 
+#[test]
+fn every_layer_is_the_references() {
+    let device = Device::flex();
+    each("layers", |checkpoint, vlm, config, case| {
+        let layer = |side: &str, at: usize| Some(case.floats(&format!("{side}_hidden_{at}"))?.1);
+        layer("vision", 0)?;
+        let mut passage = vlm
+            .vision
+            .enter(case.frames(checkpoint, config, &device).remove(0));
+        let mut worst = 0.0f32;
+        for at in 0..=vlm.vision.depth() {
+            let far = distance(&floats(passage.hidden()), &layer("vision", at)?);
+            assert!(
+                far <= BAR,
+                "{}: {far:.1e} before layer {at} of the tower",
+                case.name
+            );
+            worst = worst.max(far);
+            if at < vlm.vision.depth() {
+                vlm.vision.layer(at, &mut passage);
+            }
+        }
+        let (rows, _) = case.rows();
+        let (visual, grids) = case.visual(checkpoint, vlm, config, &device);
+        let (spots, _) = vlm.spots(&rows[0], &grids).unwrap();
+        let mut reading = vlm.read_at(&rows[0], visual.as_ref(), &spots).unwrap();
+        for at in 0..=vlm.decoder.depth() {
+            let far = distance(&floats(reading.x.clone()), &layer("text", at)?);
+            assert!(
+                far <= BAR,
+                "{}: {far:.1e} before layer {at} of the decoder",
+                case.name
+            );
+            worst = worst.max(far);
+            if at < vlm.decoder.depth() {
+                vlm.layer(at, &mut reading, None);
+            }
+        }
+        Some(worst)
+    });
+}
+
 fn argmax(logits: &[f32]) -> i64 {
     let best = logits.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1));
     best.unwrap().0 as i64

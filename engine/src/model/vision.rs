@@ -106,6 +106,13 @@ pub struct Passage {
     deep: Vec<Tensor<3>>,
 }
 
+impl Passage {
+    /// What has come out of the layers so far, `[N, P, hidden]`, in the order of the sequence.
+    pub fn hidden(&self) -> Tensor<3> {
+        self.x.clone()
+    }
+}
+
 /// What the tower sees in N frames of one size.
 #[derive(Debug, Clone)]
 pub struct Features {
