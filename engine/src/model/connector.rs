@@ -138,6 +138,17 @@ impl Connector {
         })
     }
 
+    /// Its projections.
+    pub(super) fn linears(&mut self) -> Vec<&mut Linear> {
+        match self {
+            Self::PixelShuffle(shuffle) => vec![&mut shuffle.proj],
+            Self::PatchMerger(PatchMergers { last, deep }) => std::iter::once(last)
+                .chain(deep)
+                .flat_map(|merger| [&mut merger.fc1, &mut merger.fc2])
+                .collect(),
+        }
+    }
+
     /// Features of N frames of P patches to their visual tokens, frame by frame.
     pub fn forward(&self, features: Features) -> Visual {
         match self {
