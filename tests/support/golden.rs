@@ -141,13 +141,11 @@ impl Checkpoint {
     /// # Panics
     /// When no file says it.
     pub fn normalisation(&self) -> [(f32, f32); 3] {
-        let parse = |text: String| serde_json::from_str::<Value>(&text).expect("JSON");
-        let file = self
-            .text("processor_config.json")
-            .or_else(|| self.text("preprocessor_config.json"))
-            .map(parse)
+        let parse = |file: &str| -> Option<Value> { serde_json::from_str(&self.text(file)?).ok() };
+        let part = parse("processor_config.json")
+            .and_then(|mut whole| whole.get_mut("image_processor").map(Value::take))
+            .or_else(|| parse("preprocessor_config.json"))
             .expect("an image processor");
-        let part = file.get("image_processor").unwrap_or(&file);
         [0, 1, 2].map(|at| {
             let number = |key: &str| part[key][at].as_f64().expect("three numbers") as f32;
             (number("image_mean"), number("image_std"))
