@@ -65,7 +65,7 @@ pub fn merge(
     let weights = open_model(model)?;
     let mut adapter = open_adapter(model, adapter)?;
     check(&adapter, &weights)?;
-    let unfinished = unfinished(out)?;
+    let unfinished = unfinished(model, out)?;
     let result = write(model, &weights, &mut adapter, &unfinished, progress);
     let renamed = result.and_then(|merged| {
         fs::rename(&unfinished, out).with_context(|| format!("cannot make {}", out.display()))?;
@@ -128,14 +128,22 @@ fn check(adapter: &Adapter, weights: &Weights) -> Result<()> {
 }
 
 /// The folder that becomes `out` once it is whole.
-fn unfinished(out: &Path) -> Result<PathBuf> {
-    let mut name = out.as_os_str().to_owned();
+fn unfinished(model: &Path, out: &Path) -> Result<PathBuf> {
+    let name = out.file_name().context("--out must name a new folder")?;
+    let mut name = name.to_owned();
     name.push(".unfinished");
-    let path = PathBuf::from(name);
+    let path = out.with_file_name(name);
     if path.exists() {
         bail!("{} is left of an earlier run; remove it", path.display());
     }
     fs::create_dir_all(&path).with_context(|| format!("cannot create {}", path.display()))?;
+    if path.canonicalize()?.starts_with(model.canonicalize()?) {
+        fs::remove_dir(&path)?;
+        bail!(
+            "{} is within the model's folder, which would be copied into itself",
+            out.display()
+        );
+    }
     Ok(path)
 }
 

@@ -55,6 +55,10 @@ impl Visual {
 
 /// Patch features to visual tokens.
 #[derive(Module, Debug)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "a model has one; a box would save nothing worth a look-up"
+)]
 pub enum Connector {
     /// Space to depth, then one projection without bias.
     PixelShuffle(PixelShuffle),

@@ -94,6 +94,10 @@ impl GatedMlp {
 
 /// The feed-forward layer of a tower, as its configuration asks.
 #[derive(Module, Debug)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "a model has one a layer; a box would save nothing worth a look-up"
+)]
 pub enum FeedForward {
     /// SigLIP's, CLIP's, Qwen3-VL's.
     Plain(Mlp),

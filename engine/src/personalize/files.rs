@@ -157,7 +157,7 @@ fn missing(file: &str) -> Error {
 pub(super) fn all_taken(source: &CheckpointSource, tied: bool) -> Result<()> {
     let mut left = source.unused();
     // A tied head may be stored all the same; the reference passes it over too.
-    left.retain(|name| !families::is_ignorable(name) && !(tied && *name == "lm_head.weight"));
+    left.retain(|name| !(families::is_ignorable(name) || tied && *name == "lm_head.weight"));
     match left.first() {
         None => Ok(()),
         Some(name) => Err(Error::Weights {
