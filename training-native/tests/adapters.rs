@@ -194,7 +194,7 @@ fn a_merged_bundle_is_a_bundle() {
     assert!(merged.adapters().is_empty());
     let largest = want.iter().fold(0.0f32, |most, v| most.max(v.abs()));
     for (got, want) in logits(&merged).iter().zip(&want) {
-        // Weights are rounded to F16, 2^-12 of themselves, and there are four layers of them.
+        // Weights are rounded to F16, 2^-12 of themselves, and there are four layers of them in the tower and six in the decoder.
         assert!((got - want).abs() < 0.02 * largest, "{got}, not {want}");
     }
     // The manifest is that of the new weights.
