@@ -1,5 +1,6 @@
 //! The vision-language model and the dual encoder, built from Hugging Face configurations.
 
+pub mod adapters;
 pub mod attention;
 pub mod checkpoint;
 pub mod config;
@@ -10,6 +11,7 @@ pub mod families;
 pub mod gguf_layout;
 pub mod kv_cache;
 pub mod linear;
+pub mod lora;
 pub mod mlp;
 pub mod names;
 pub mod norm;

@@ -5,6 +5,7 @@ mod curve;
 mod eval;
 mod export;
 mod inspect;
+mod merge;
 mod train;
 mod world;
 
@@ -33,6 +34,8 @@ enum Command {
     Curve(curve::CurveArgs),
     /// Turn a run into a model bundle.
     Export(export::ExportArgs),
+    /// Write a model with a LoRA adapter merged into its weights.
+    Merge(merge::MergeArgs),
     /// Measure a model on held-out things and names.
     Eval(eval::EvalArgs),
     /// Caption a photo with the names you gave things.
@@ -58,6 +61,7 @@ impl Cli {
             Command::Curve(args) => args.run(),
             Command::Eval(args) => args.run(),
             Command::Export(args) => args.run(),
+            Command::Merge(args) => args.run(),
             Command::Caption(args) => args.run(),
             Command::Ask(args) => args.run(),
             Command::Inspect(args) => args.run(),

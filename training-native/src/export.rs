@@ -169,7 +169,35 @@ pub fn open_bundle(dir: &Path) -> Result<namelens_engine::personalize::ModelFile
             files.insert(name, Box::new(bundle::FileSource::open(&path)?));
         }
     }
+    for (name, dir) in adapters(dir)? {
+        for file in ADAPTER_FILES {
+            let source = bundle::FileSource::open(&dir.join(file))?;
+            files.insert(format!("adapters/{name}/{file}"), Box::new(source));
+        }
+    }
     Ok(files)
+}
+
+/// What PEFT writes of an adapter.
+pub const ADAPTER_FILES: [&str; 2] = ["adapter_config.json", "adapter_model.safetensors"];
+
+/// Names and folders of the adapters of a model.
+fn adapters(model: &Path) -> Result<Vec<(String, PathBuf)>> {
+    let folder = model.join("adapters");
+    if !folder.exists() {
+        return Ok(Vec::new());
+    }
+    let mut found = Vec::new();
+    for entry in
+        fs::read_dir(&folder).with_context(|| format!("cannot read {}", folder.display()))?
+    {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if entry.path().join(ADAPTER_FILES[0]).exists() {
+            found.push((name, entry.path()));
+        }
+    }
+    Ok(found)
 }
 
 fn with_architecture(config: &impl serde::Serialize, architecture: &str) -> Result<Value> {

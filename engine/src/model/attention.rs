@@ -115,6 +115,16 @@ impl Attention {
         })
     }
 
+    /// The four projections.
+    pub(super) fn linears(&mut self) -> Vec<&mut Linear> {
+        vec![
+            &mut self.q_proj,
+            &mut self.k_proj,
+            &mut self.v_proj,
+            &mut self.o_proj,
+        ]
+    }
+
     /// Tower attention: the whole sequence at once, turned if there are rotary positions.
     ///
     /// # Shapes

@@ -55,6 +55,10 @@ impl Visual {
 
 /// Patch features to visual tokens.
 #[derive(Module, Debug)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "a model has one; a box would save nothing worth a look-up"
+)]
 pub enum Connector {
     /// Space to depth, then one projection without bias.
     PixelShuffle(PixelShuffle),
@@ -136,6 +140,17 @@ impl Connector {
                 })
             }
         })
+    }
+
+    /// Its projections.
+    pub(super) fn linears(&mut self) -> Vec<&mut Linear> {
+        match self {
+            Self::PixelShuffle(shuffle) => vec![&mut shuffle.proj],
+            Self::PatchMerger(PatchMergers { last, deep }) => std::iter::once(last)
+                .chain(deep)
+                .flat_map(|merger| [&mut merger.fc1, &mut merger.fc2])
+                .collect(),
+        }
     }
 
     /// Features of N frames of P patches to their visual tokens, frame by frame.

@@ -106,6 +106,15 @@ impl Decoder {
         self.embed_tokens.val().device()
     }
 
+    /// The projections of every layer, and the head where it is one.
+    pub(super) fn linears(&mut self) -> Vec<&mut Linear> {
+        let layers = self.layers.iter_mut().flat_map(|layer| {
+            let attention = layer.self_attn.linears().into_iter();
+            attention.chain(layer.mlp.linears())
+        });
+        layers.chain(&mut self.lm_head).collect()
+    }
+
     /// Token ids `[N]` to embeddings `[N, hidden]`.
     pub fn embed(&self, ids: Tensor<1, Int>) -> Tensor<2> {
         self.embed_tokens.val().select(0, ids)

@@ -1,19 +1,29 @@
-//! `Linear` over every weight format: dense for training and small models, quantised blocks as stored.
+//! `Linear` over every weight format: dense for training and small models, quantised blocks as stored; and what an adapter
+//! adds to either.
 
 use burn::module::{Module, Param};
 use burn::tensor::{Tensor, module::linear};
 
+use super::lora::Lora;
 use super::params::{Init, ParamBuilder};
 use crate::Result;
 use crate::ops::{self, QuantMatrix};
 
-/// `y = x Wᵀ + b` with `W` `[out, in]`, the layout of checkpoints.
+/// `y = x Wᵀ + b` with `W` `[out, in]`, the layout of checkpoints, plus the active adapter's share.
 #[derive(Module, Debug)]
 pub struct Linear {
+    /// Our name of the layer.
+    #[module(skip)]
+    key: String,
     weight: Option<Param<Tensor<2>>>,
     #[module(skip)]
     blocks: Option<QuantMatrix>,
     bias: Option<Param<Tensor<1>>>,
+    /// The pairs of the adapters that have one for this layer.
+    loras: Vec<Lora>,
+    /// Which of them counts.
+    #[module(skip)]
+    active: Option<usize>,
 }
 
 impl Linear {
@@ -46,13 +56,58 @@ impl Linear {
             weight,
             blocks,
             bias,
+            key: name.to_owned(),
+            loras: Vec::new(),
+            active: None,
         })
+    }
+
+    /// Our name of the layer, such as `model.text_model.layers.0.self_attn.q_proj`.
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// Numbers that come out and that go in, `[out, in]`.
+    pub fn dims(&self) -> [usize; 2] {
+        match (&self.weight, &self.blocks) {
+            (Some(weight), _) => weight.dims(),
+            (None, Some(blocks)) => [blocks.rows, blocks.cols],
+            (None, None) => [0; 2],
+        }
+    }
+
+    /// Keeps what an adapter adds here; [`Linear::use_adapter`] makes it count.
+    pub(super) fn add_lora(&mut self, lora: Lora) {
+        self.loras.push(lora);
+    }
+
+    /// Lets the adapter of a name count from now on, where it has something to add.
+    pub(super) fn use_adapter(&mut self, name: Option<&str>) {
+        self.active =
+            name.and_then(|name| self.loras.iter().position(|lora| lora.adapter() == name));
+    }
+
+    /// Forgets an adapter. None counts afterwards.
+    pub(super) fn remove_adapter(&mut self, name: &str) {
+        self.active = None;
+        self.loras.retain(|lora| lora.adapter() != name);
     }
 
     /// # Shapes
     /// - x: `[.., in]`
     /// - output: `[.., out]`
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
+        match self.active.and_then(|at| self.loras.get(at)) {
+            Some(lora) => {
+                let added = lora.forward(x.clone());
+                self.base(x) + added
+            }
+            None => self.base(x),
+        }
+    }
+
+    /// The layer without adapters.
+    fn base<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
         if let Some(weight) = &self.weight {
             return linear(
                 x,

@@ -36,6 +36,11 @@ impl Mlp {
         })
     }
 
+    /// Both layers.
+    fn linears(&mut self) -> Vec<&mut Linear> {
+        vec![&mut self.fc1, &mut self.fc2]
+    }
+
     /// # Shapes
     /// - x, output: `[.., hidden]`
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
@@ -74,6 +79,11 @@ impl GatedMlp {
         })
     }
 
+    /// The three projections.
+    pub(super) fn linears(&mut self) -> Vec<&mut Linear> {
+        vec![&mut self.gate_proj, &mut self.up_proj, &mut self.down_proj]
+    }
+
     /// # Shapes
     /// - x, output: `[.., hidden]`
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
@@ -84,6 +94,10 @@ impl GatedMlp {
 
 /// The feed-forward layer of a tower, as its configuration asks.
 #[derive(Module, Debug)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "a model has one a layer; a box would save nothing worth a look-up"
+)]
 pub enum FeedForward {
     /// SigLIP's, CLIP's, Qwen3-VL's.
     Plain(Mlp),
@@ -108,6 +122,14 @@ impl FeedForward {
             true => Self::Gated(GatedMlp::new(p, name, hidden, intermediate, act, true)?),
             false => Self::Plain(Mlp::new(p, name, hidden, intermediate, act)?),
         })
+    }
+
+    /// Its projections.
+    pub(super) fn linears(&mut self) -> Vec<&mut Linear> {
+        match self {
+            Self::Plain(mlp) => mlp.linears(),
+            Self::Gated(mlp) => mlp.linears(),
+        }
     }
 
     /// # Shapes

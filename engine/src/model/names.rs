@@ -70,6 +70,20 @@ pub fn stored(names: Names, key: &str) -> Vec<Stored> {
         .collect()
 }
 
+/// A stored name as the newest files spell it, so that two spellings of one tensor can be told to be the same.
+///
+/// The name of a family whose files need no group may become one that no file has; it is for comparing only.
+pub fn newest(names: Names, stored: &str) -> String {
+    let respelt = |group: &Group| {
+        let rest = group.theirs.iter().find_map(|p| stored.strip_prefix(p))?;
+        Some(format!("{}{rest}", group.theirs.first()?))
+    };
+    names
+        .iter()
+        .find_map(respelt)
+        .unwrap_or_else(|| stored.to_owned())
+}
+
 /// Where `piece` stands in `name`, whole between dots: `norm` is not found in `norm1`.
 fn piece(name: &str, piece: &str) -> Option<usize> {
     name.match_indices(piece).map(|(at, _)| at).find(|&at| {
@@ -121,6 +135,21 @@ mod tests {
         assert_eq!(keys[1].name, "visual.blocks.3.attn.qkv.bias");
         assert_eq!(keys[1].part, Some(Part { index: 1, of: 3 }));
         assert_eq!(names("lm_head.weight"), ["lm_head.weight"]);
+    }
+
+    #[test]
+    fn every_spelling_of_a_tensor_has_one_newest_name() {
+        for key in [
+            "model.vision_model.encoder.layers.3.self_attn.k_proj.bias",
+            "model.text_model.layers.0.mlp.up_proj.weight",
+            "model.text_model.norm.weight",
+            "lm_head.weight",
+        ] {
+            let spellings = stored(NAMES, key);
+            for Stored { name, .. } in &spellings {
+                assert_eq!(newest(NAMES, name), spellings[0].name, "{name}");
+            }
+        }
     }
 
     #[test]

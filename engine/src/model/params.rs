@@ -154,7 +154,7 @@ impl<'a> ParamBuilder<'a> {
 
 /// The id of a parameter, a function of its key (FNV-1a), so that a saved optimiser state finds its
 /// parameter again in another process.
-fn id_of(name: &str) -> ParamId {
+pub(super) fn id_of(name: &str) -> ParamId {
     let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
     });

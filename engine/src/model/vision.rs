@@ -5,6 +5,7 @@ use burn::tensor::{Int, Tensor, TensorData};
 
 use super::attention::{Attention, AttentionShape, Sight};
 use super::config::VisionConfig;
+use super::linear::Linear;
 use super::mlp::FeedForward;
 use super::norm::Norm;
 use super::params::{Init, ParamBuilder};
@@ -178,6 +179,15 @@ impl VisionTower {
             side: config.patches_per_side(),
             variant,
         })
+    }
+
+    /// The projections of every layer.
+    pub(super) fn linears(&mut self) -> Vec<&mut Linear> {
+        let layers = self.layers.iter_mut().flat_map(|layer| {
+            let attention = layer.self_attn.linears().into_iter();
+            attention.chain(layer.mlp.linears())
+        });
+        layers.collect()
     }
 
     /// Side of one patch, pixels.

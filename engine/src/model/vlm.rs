@@ -3,6 +3,7 @@
 use burn::module::Module;
 use burn::tensor::{Bool, Int, Tensor, TensorData};
 
+use super::adapters::Adapters;
 use super::config::VlmConfig;
 use super::connector::{Connector, Visual};
 use super::decoder::Decoder;
@@ -29,6 +30,8 @@ pub struct Vlm {
     on_grid: bool,
     /// Side of the squares of patches that become one visual token.
     scale_factor: usize,
+    #[module(skip)]
+    pub(super) adapters: Adapters,
 }
 
 /// Rows of tokens on their way through the decoder.
@@ -59,6 +62,7 @@ impl Vlm {
             head_dim: text.head_dim(),
             on_grid: text.variant.mrope.is_some(),
             scale_factor: config.scale_factor,
+            adapters: Adapters::default(),
         })
     }
 

@@ -9,6 +9,8 @@ use crate::model::checkpoint::CheckpointSource;
 use crate::model::config::VlmConfig;
 use crate::model::families;
 use crate::model::gguf_layout::GgufLayout;
+use crate::model::lora::Adapter;
+use crate::model::names::Names;
 use crate::weights::{ByteSource, ShardIndex, WeightFile, Weights};
 use crate::{Error, Result};
 
@@ -17,7 +19,8 @@ use crate::{Error, Result};
 /// `config.json`, `tokenizer.json`, `tokenizer_config.json`, `chat_template.jinja`, the image processor's file and
 /// `model.safetensors` (or its shards with their index) are the captioner; below `retriever/` the dual encoder has
 /// `config.json`, `model.safetensors` and `retrieval.json`. In place of the captioner's `model.safetensors` there may be
-/// `model.gguf` with `mmproj.gguf`; matrices that are quantised there stay so.
+/// `model.gguf` with `mmproj.gguf`; matrices that are quantised there stay so. LoRA adapters lie below `adapters/<name>/`, as PEFT
+/// writes them.
 #[derive(Default)]
 pub struct ModelFiles {
     files: HashMap<String, Box<dyn ByteSource>>,
@@ -33,6 +36,9 @@ impl std::fmt::Debug for ModelFiles {
 const MAX_TEXT: u64 = 64 << 20;
 /// Says which shard holds which tensor.
 const SHARD_INDEX: &str = "model.safetensors.index.json";
+/// Where adapters lie, and what each of them must have.
+const ADAPTERS: &str = "adapters/";
+const ADAPTER_CONFIG: &str = "/adapter_config.json";
 
 impl ModelFiles {
     /// Adds a file under its name in the folder.
@@ -78,15 +84,31 @@ impl ModelFiles {
         let mut weights = Weights::new();
         let mut digest = String::new();
         for &name in names {
-            let source = self.files.remove(name).ok_or_else(|| Error::Weights {
-                file: name.into(),
-                place: "file".into(),
-                problem: "is missing from the model; take the folder whole".into(),
-            })?;
+            let source = self.files.remove(name).ok_or_else(|| missing(name))?;
             digest = header_digest(source.as_ref())?;
             weights.push(WeightFile::open(name, source)?)?;
         }
         Ok((weights, digest))
+    }
+
+    /// Names of the adapters, sorted.
+    pub(super) fn adapters(&self) -> Vec<String> {
+        let name = |file: &String| {
+            let name = file.strip_prefix(ADAPTERS)?.strip_suffix(ADAPTER_CONFIG)?;
+            (!name.is_empty() && !name.contains('/')).then(|| name.to_owned())
+        };
+        let mut names: Vec<String> = self.files.keys().filter_map(name).collect();
+        names.sort();
+        names
+    }
+
+    /// An adapter for models of a family with these names.
+    pub(super) fn adapter(&mut self, name: &str, names: Names) -> Result<Adapter> {
+        let folder = format!("{ADAPTERS}{name}");
+        let config = self.text(&format!("{folder}{ADAPTER_CONFIG}"))?;
+        let file = format!("{folder}/adapter_model.safetensors");
+        let weights = self.files.remove(&file).ok_or_else(|| missing(&file))?;
+        Adapter::open(&folder, &config, weights, names)
     }
 
     /// Where the captioner's parameters come from.
@@ -120,6 +142,14 @@ impl ModelFiles {
     }
 }
 
+fn missing(file: &str) -> Error {
+    Error::Weights {
+        file: file.into(),
+        place: "file".into(),
+        problem: "is missing from the model; take the folder whole".into(),
+    }
+}
+
 /// Refuses weights of which the model took only a part: they are of another model, or the configuration lies.
 ///
 /// # Errors
@@ -127,7 +157,7 @@ impl ModelFiles {
 pub(super) fn all_taken(source: &CheckpointSource, tied: bool) -> Result<()> {
     let mut left = source.unused();
     // A tied head may be stored all the same; the reference passes it over too.
-    left.retain(|name| !families::is_ignorable(name) && !(tied && *name == "lm_head.weight"));
+    left.retain(|name| !(families::is_ignorable(name) || tied && *name == "lm_head.weight"));
     match left.first() {
         None => Ok(()),
         Some(name) => Err(Error::Weights {

@@ -15,9 +15,12 @@ use crate::image::{ImageMarkup, ImageProcessor, decode};
 use crate::model::checkpoint::CheckpointSource;
 use crate::model::config::{DualConfig, VlmConfig};
 use crate::model::dual::DualEncoder;
+use crate::model::families;
+use crate::model::lora::Adapter;
 use crate::model::params::ParamBuilder;
 use crate::model::vlm::Vlm;
 use crate::text::{ChatEncoder, GenerationSettings, TextSettings, Tokenizer};
+use crate::weights::ByteSource;
 use crate::{Error, Result};
 
 /// A model with its concepts, ready for photos.
@@ -42,7 +45,7 @@ pub struct Lens {
 }
 
 impl Lens {
-    /// Loads a model bundle onto `device`.
+    /// Loads a model bundle onto `device`, with its adapters, none of which is in use yet.
     ///
     /// `progress` hears of parts done. Weights are read tensor by tensor; a file is let go of as
     /// soon as its tensors are on the device.
@@ -63,15 +66,20 @@ impl Lens {
         breathe(host).await?;
         let mut source = files.captioner(&config, device)?;
         let mut params = ParamBuilder::new(&mut source, device);
-        let vlm = Vlm::new(&mut params, &config)?;
+        let mut vlm = Vlm::new(&mut params, &config)?;
         all_taken(&source, config.tie_word_embeddings)?;
+        let parameters = burn::module::Module::num_params(&vlm);
+        for name in files.adapters() {
+            let adapter = files.adapter(&name, families::names(&config.model_type))?;
+            vlm.add_adapter(&name, adapter)?;
+        }
         progress(2, 3);
         breathe(host).await?;
         let retriever = load_retriever(&mut files, &processor, device)?;
         progress(3, 3);
         let digest = retriever.as_ref().map_or("", Retriever::digest).to_owned();
         Ok(Self {
-            parameters: burn::module::Module::num_params(&vlm),
+            parameters,
             vlm,
             config,
             chat,
@@ -86,7 +94,58 @@ impl Lens {
         })
     }
 
-    /// Parameters of the captioner.
+    /// Loads a LoRA adapter beside those of the model's folder; `config` is the text of its `adapter_config.json`, `weights` its
+    /// `adapter_model.safetensors`.
+    ///
+    /// # Errors
+    /// When the name is taken, or the adapter is for another model or more than LoRA.
+    pub fn add_adapter(
+        &mut self,
+        name: &str,
+        config: &str,
+        weights: Box<dyn ByteSource>,
+    ) -> Result<()> {
+        let names = families::names(&self.config.model_type);
+        let adapter = Adapter::open(name, config, weights, names)?;
+        self.vlm.add_adapter(name, adapter)
+    }
+
+    /// Answers with this adapter from now on, or with none.
+    ///
+    /// # Errors
+    /// [`Error::Option`] when there is none of this name.
+    pub fn use_adapter(&mut self, name: Option<&str>) -> Result<()> {
+        if name == self.active_adapter() {
+            return Ok(());
+        }
+        self.vlm.set_adapter(name)?;
+        // An adapter may see otherwise than the model alone.
+        self.reference_pictures.clear();
+        Ok(())
+    }
+
+    /// Lets go of an adapter; where it was in use, none is afterwards.
+    ///
+    /// # Errors
+    /// [`Error::Option`] when there is none of this name.
+    pub fn remove_adapter(&mut self, name: &str) -> Result<()> {
+        if self.active_adapter() == Some(name) {
+            self.use_adapter(None)?;
+        }
+        self.vlm.remove_adapter(name)
+    }
+
+    /// Names of the adapters, those of the folder first.
+    pub fn adapters(&self) -> &[String] {
+        self.vlm.adapters()
+    }
+
+    /// The adapter in use.
+    pub fn active_adapter(&self) -> Option<&str> {
+        self.vlm.active_adapter()
+    }
+
+    /// Parameters of the captioner, without adapters.
     pub fn parameters(&self) -> usize {
         self.parameters
     }

@@ -22,6 +22,9 @@ pub(super) struct PhotoArgs {
     /// A thing you named: `NAME=PHOTO`, or `NAME=PHOTO:what cannot be seen`. May be repeated.
     #[arg(long = "concept", value_name = "NAME=PHOTO[:INFO]")]
     concepts: Vec<String>,
+    /// LoRA adapter to answer with, a folder of the model's `adapters/`.
+    #[arg(long, value_name = "NAME")]
+    adapter: Option<String>,
     /// Tell the model of every thing, not only of those found in the photo.
     #[arg(long)]
     all: bool,
@@ -76,6 +79,7 @@ impl PhotoArgs {
         let files = export::open_bundle(&self.model)?;
         let device = self.device.open()?;
         let mut lens = pollster::block_on(Lens::load(files, &device, &host, &mut |_, _| ()))?;
+        lens.use_adapter(self.adapter.as_deref())?;
         for text in &self.concepts {
             lens.library.add(concept(text)?, 0)?;
         }

@@ -31,6 +31,9 @@ pub(super) struct InspectArgs {
     /// Model bundle.
     #[arg(long)]
     model: PathBuf,
+    /// LoRA adapter to answer with, a folder of the model's `adapters/`.
+    #[arg(long, value_name = "NAME")]
+    adapter: Option<String>,
     /// The chat, as JSON.
     #[arg(long)]
     messages: PathBuf,
@@ -59,7 +62,8 @@ impl InspectArgs {
         let (messages, photos) = parse(&chat, folder)?;
         let files = export::open_bundle(&self.model)?;
         let device = self.device.open()?;
-        let lens = pollster::block_on(Lens::load(files, &device, &Still, &mut |_, _| ()))?;
+        let mut lens = pollster::block_on(Lens::load(files, &device, &Still, &mut |_, _| ()))?;
+        lens.use_adapter(self.adapter.as_deref())?;
         let found =
             pollster::block_on(lens.inspect(&messages, &photos, self.max_new_tokens, &Still))?;
         write(&found, &self.dump)?;
