@@ -1,6 +1,7 @@
 //! Shared helpers of the cross-crate tests: devices, seeded data, comparisons that say where.
 
 pub mod golden;
+mod pixels;
 
 use burn::tensor::{Device, DeviceKind, Int, Shape, Tensor, TensorData};
 use namelens_engine::kernels;

@@ -1,5 +1,6 @@
 //! The patches of one photo in the order a tower reads them: merged squares, windows, positions. Host numbers only.
 
+use super::resample::{bicubic, smoothed};
 use super::rope::Spot;
 use super::variants::{PatchPositions, VisionVariant};
 
@@ -14,6 +15,17 @@ pub struct PatchGrid {
 
 /// A weighted row of a position table.
 pub type Tap = (usize, f32);
+
+/// How a square table is brought to a grid: along its rows and along its columns, each as weights of a line's points.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Stretch {
+    /// Side of the table.
+    pub side: usize,
+    /// `[rows of the grid, side]`, row-major.
+    pub rows: Vec<f32>,
+    /// `[columns of the grid, side]`, row-major.
+    pub cols: Vec<f32>,
+}
 
 impl PatchGrid {
     /// Number of patches.
@@ -82,8 +94,23 @@ impl PatchGrid {
             .collect()
     }
 
+    /// How the position table is brought to this grid as a whole; `None` where [`PatchGrid::taps`] says it patch by patch.
+    /// `side` is that of the tower's own grid.
+    pub fn stretch(self, positions: PatchPositions, side: usize) -> Option<Stretch> {
+        let (side, line): (usize, fn(usize, usize) -> Vec<f32>) = match positions {
+            PatchPositions::Learned if (self.rows, self.cols) != (side, side) => (side, bicubic),
+            PatchPositions::Smoothed { side } => (side, smoothed),
+            _ => return None,
+        };
+        Some(Stretch {
+            side,
+            rows: line(side, self.rows),
+            cols: line(side, self.cols),
+        })
+    }
+
     /// The rows of the position table each patch adds, weighted; patches row by row. `side` is that of the tower's own
-    /// grid. `None` when there is no table.
+    /// grid. `None` when there is no table, or it is stretched as a whole.
     pub fn taps(self, positions: PatchPositions, side: usize) -> Option<Vec<Vec<Tap>>> {
         let places = |rows: &[Vec<Tap>], cols: &[Vec<Tap>], side: usize| {
             (0..self.len())
@@ -96,7 +123,7 @@ impl PatchGrid {
                 .collect()
         };
         Some(match positions {
-            PatchPositions::Absent => return None,
+            PatchPositions::Absent | PatchPositions::Smoothed { .. } => return None,
             PatchPositions::Learned => (0..self.len()).map(|at| vec![(at, 1.0)]).collect(),
             PatchPositions::Bucketed => {
                 places(&buckets(self.rows, side), &buckets(self.cols, side), side)
