@@ -113,3 +113,7 @@ fn of(model_type: &str) -> Option<&'static Family> {
         .iter()
         .find(|family| family.model_types.contains(&model_type))
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod dual_tests;

@@ -228,4 +228,23 @@ mod tests {
         assert_eq!(taps[2][0], (1, 1.0));
         assert_eq!(taps[4][0], (2, 1.0));
     }
+
+    #[test]
+    fn a_table_is_stretched_only_to_another_grid() {
+        let grid = PatchGrid { rows: 2, cols: 3 };
+        assert_eq!(
+            PatchGrid { rows: 4, cols: 4 }.stretch(PatchPositions::Learned, 4),
+            None
+        );
+        assert_eq!(grid.stretch(PatchPositions::Bucketed, 4), None);
+        for positions in [
+            PatchPositions::Learned,
+            PatchPositions::Smoothed { side: 4 },
+        ] {
+            let stretch = grid.stretch(positions, 4).unwrap_or_else(|| panic!("one"));
+            assert_eq!((stretch.rows.len(), stretch.cols.len()), (8, 12));
+            let sum: f32 = stretch.cols[4..8].iter().sum();
+            assert!((sum - 1.0).abs() < 1e-6, "{sum}");
+        }
+    }
 }
