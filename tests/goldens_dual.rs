@@ -5,7 +5,7 @@ use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
 use namelens_engine::model::dual::{DualEncoder, normalise};
 use namelens_engine::model::dual_config::DualConfig;
 use namelens_engine::model::params::{Init, ParamBuilder, ParamSource, Values};
-use namelens_engine::model::variants::PhotoPooling;
+use namelens_engine::model::variants::{PhotoPooling, TextPooling};
 use namelens_tests::floats;
 use namelens_tests::golden::{Case, Checkpoint, checkpoints, distance};
 
@@ -158,6 +158,27 @@ fn texts_embed_as_in_the_reference() {
         let (_, want) = dual.case.floats("text_embeds").unwrap();
         let found = floats(dual.model.embed_texts(dual.ids()));
         dual.check("texts", &found, &want);
+    }
+}
+
+#[test]
+fn an_old_clip_finds_the_end_by_the_highest_token() {
+    let device = Device::flex();
+    for checkpoint in checkpoints(&["clip"]) {
+        let mut json = checkpoint.config.clone();
+        json["text_config"]["eos_token_id"] = 2.into();
+        let config = DualConfig::from_json(&json.to_string()).unwrap();
+        assert_eq!(config.variant.texts, TextPooling::Highest);
+        let mut source = checkpoint.source();
+        let model = DualEncoder::new(&mut ParamBuilder::new(&mut source, &device), &config);
+        for dual in duals()
+            .iter()
+            .filter(|dual| dual.checkpoint.name == checkpoint.name)
+        {
+            let found = floats(model.as_ref().unwrap().embed_texts(dual.ids()));
+            let (_, want) = dual.case.floats("text_embeds").unwrap();
+            dual.check("texts of an old configuration", &found, &want);
+        }
     }
 }
 
