@@ -55,14 +55,14 @@ fn visual_tokens_are_the_references() {
 fn deepstack_features_are_the_references() {
     let device = Device::flex();
     each("DeepStack", |checkpoint, vlm, config, case| {
-        let mut worst = None;
+        let mut worst: Option<f32> = None;
         for at in 0.. {
             let Some((_, want)) = case.floats(&format!("deepstack_features_{at}")) else {
                 break;
             };
             let (visual, _) = case.visual(checkpoint, vlm, config, &device);
             let deep = visual.unwrap().deep[at].clone();
-            worst = worst.max(Some(distance(&floats(deep), &want)));
+            worst = Some(distance(&floats(deep), &want).max(worst.unwrap_or(0.0)));
         }
         worst
     });

@@ -3,6 +3,7 @@
 //! Their format is in `tests/fixtures/checkpoints/README.md`. `NAMELENS_GOLDENS` names another folder of checkpoints in the
 //! same format, to be checked by the same tests.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::{Device, Tensor};
@@ -13,6 +14,8 @@ use namelens_engine::model::families;
 use namelens_engine::model::params::ParamBuilder;
 use namelens_engine::model::positions::Grid;
 use namelens_engine::model::vlm::Vlm;
+use namelens_engine::personalize::ModelFiles;
+use namelens_engine::weights::SliceSource;
 use safetensors::SafeTensors;
 use serde_json::Value;
 
@@ -82,6 +85,38 @@ impl Checkpoint {
         std::fs::read_to_string(self.dir.join(name)).ok()
     }
 
+    /// Its files by name, with `processing` in place of what the image processor's file says.
+    ///
+    /// # Panics
+    /// When they cannot be read.
+    pub fn files(&self, processing: &Value) -> HashMap<String, Vec<u8>> {
+        let mut files = HashMap::new();
+        for entry in std::fs::read_dir(&self.dir).expect("a folder") {
+            let path = entry.expect("readable").path();
+            if !path.is_file() {
+                continue;
+            }
+            let name = path
+                .file_name()
+                .and_then(|name| name.to_str())
+                .expect("a name");
+            let mut bytes = std::fs::read(&path).expect("readable");
+            if name.ends_with("processor_config.json") {
+                let mut json: Value = serde_json::from_slice(&bytes).expect("JSON");
+                let part = match json.get("image_processor") {
+                    Some(_) => &mut json["image_processor"],
+                    None => &mut json,
+                };
+                for (key, value) in processing.as_object().into_iter().flatten() {
+                    part[key] = value.clone();
+                }
+                bytes = json.to_string().into_bytes();
+            }
+            files.insert(name.to_owned(), bytes);
+        }
+        files
+    }
+
     /// Its cases, by name.
     ///
     /// # Panics
@@ -141,13 +176,11 @@ impl Checkpoint {
     /// # Panics
     /// When no file says it.
     pub fn normalisation(&self) -> [(f32, f32); 3] {
-        let parse = |text: String| serde_json::from_str::<Value>(&text).expect("JSON");
-        let file = self
-            .text("processor_config.json")
-            .or_else(|| self.text("preprocessor_config.json"))
-            .map(parse)
+        let parse = |file: &str| -> Option<Value> { serde_json::from_str(&self.text(file)?).ok() };
+        let part = parse("processor_config.json")
+            .and_then(|mut whole| whole.get_mut("image_processor").map(Value::take))
+            .or_else(|| parse("preprocessor_config.json"))
             .expect("an image processor");
-        let part = file.get("image_processor").unwrap_or(&file);
         [0, 1, 2].map(|at| {
             let number = |key: &str| part[key][at].as_f64().expect("three numbers") as f32;
             (number("image_mean"), number("image_std"))
@@ -235,6 +268,15 @@ impl Case {
             .collect();
         (Visual::joined(parts), grids)
     }
+}
+
+/// Files in memory as the engine takes them.
+pub fn bundle(files: HashMap<String, Vec<u8>>) -> ModelFiles {
+    let mut model = ModelFiles::default();
+    for (name, bytes) in files {
+        model.insert(name, Box::new(SliceSource::from(bytes)));
+    }
+    model
 }
 
 /// Largest difference of two lists of numbers, in standard deviations of what is expected; infinite where one is no number.

@@ -3,7 +3,10 @@
 pub mod golden;
 mod pixels;
 
-use burn::tensor::{Device, DeviceKind, Int, Shape, Tensor, TensorData};
+#[cfg(feature = "wgpu")]
+use burn::tensor::{Device, DeviceKind};
+use burn::tensor::{Int, Shape, Tensor, TensorData};
+#[cfg(feature = "wgpu")]
 use namelens_engine::kernels;
 use rand::{RngCore, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -13,6 +16,7 @@ use rand_chacha::ChaCha8Rng;
 /// # Panics
 /// Without a Vulkan adapter, or when its shaders are not compiled from WGSL: a test that needs
 /// the GPU fails rather than passing unseen.
+#[cfg(feature = "wgpu")]
 pub fn wgpu() -> Device {
     let device = Device::wgpu(DeviceKind::DefaultDevice);
     assert!(
@@ -23,6 +27,7 @@ pub fn wgpu() -> Device {
 }
 
 /// The devices with a fast path: flex and wgpu.
+#[cfg(feature = "wgpu")]
 pub fn fast_devices() -> [Device; 2] {
     [Device::flex(), wgpu()]
 }

@@ -106,6 +106,7 @@ impl NameLensEngine {
             "bytes": self.bytes,
             "contextLength": self.lens.context_length(),
             "imageSide": self.lens.image_side(),
+            "generation": self.lens.generation_report(),
             "device": self.device,
             "knows": self.knows,
         }))

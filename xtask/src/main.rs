@@ -2,6 +2,7 @@
 
 mod check;
 mod demo;
+mod fixtures;
 mod map;
 mod paths;
 mod run;
@@ -43,6 +44,17 @@ enum Verb {
         after_help = "Examples:\n  cargo xtask wasm\n  cargo xtask wasm --release    # also wasm-opt, and the size budget is enforced"
     )]
     Wasm(wasm::Options),
+    /// Make the golden checkpoints again with the reference implementation (Python)
+    #[command(
+        after_help = "Python: the one of --python or NAMELENS_PYTHON must have the packages of\n\
+            tests/fixtures/generate/requirements.txt in those very versions. Without either, a\n\
+            virtual environment is made in the target directory and pip installs them once;\n\
+            PIP_EXTRA_INDEX_URL may name an index with CPU builds of torch, which are smaller.\n\n\
+            The same versions give the same bytes: `git status` shows nothing new after a run.\n\n\
+            Examples:\n  cargo xtask fixtures\n  cargo xtask fixtures --only smolvlm\n  \
+            cargo xtask fixtures --python ~/venv/bin/python --bugs"
+    )]
+    Fixtures(fixtures::Options),
     /// Compare the README's file map with the first line of each file
     #[command(after_help = "Examples:\n  cargo xtask map\n  cargo xtask map --write")]
     Map(map::Options),
@@ -54,6 +66,7 @@ fn main() -> ExitCode {
         Verb::Test(options) => suite::test(&options),
         Verb::Check => check::check(),
         Verb::Wasm(options) => wasm::build(&options).map(drop),
+        Verb::Fixtures(options) => fixtures::fixtures(&options),
         Verb::Map(options) => map::map(&options),
     };
     match done {

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::text::GenerationSettings;
 use crate::{Error, Result};
 
 /// How the next token is chosen.
@@ -30,6 +31,27 @@ impl Default for SamplingOptions {
             top_p: 1.0,
             min_p: 0.0,
             repetition_penalty: 1.0,
+            seed: 0,
+        }
+    }
+}
+
+impl From<&GenerationSettings> for SamplingOptions {
+    /// As a checkpoint wants it. What its file is silent about takes the values `transformers` takes.
+    fn from(settings: &GenerationSettings) -> Self {
+        let penalty = settings.repetition_penalty.unwrap_or(1.0);
+        if settings.do_sample != Some(true) {
+            return Self {
+                repetition_penalty: penalty,
+                ..Self::default()
+            };
+        }
+        Self {
+            temperature: settings.temperature.unwrap_or(1.0),
+            top_k: settings.top_k.unwrap_or(50) as usize,
+            top_p: settings.top_p.unwrap_or(1.0),
+            min_p: settings.min_p.unwrap_or(0.0),
+            repetition_penalty: penalty,
             seed: 0,
         }
     }

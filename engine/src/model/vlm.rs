@@ -188,13 +188,13 @@ impl Vlm {
         self.decoder.finish(reading.x)
     }
 
-    /// An empty cache for one sequence of at most `capacity` tokens.
-    pub fn new_cache(&self, capacity: usize) -> KvCache {
+    /// An empty cache for one sequence of at most `limit` tokens.
+    pub fn new_cache(&self, limit: usize) -> KvCache {
         KvCache::new(
             self.decoder.depth(),
             self.kv_heads,
             self.head_dim,
-            capacity,
+            limit,
             &self.decoder.device(),
         )
     }

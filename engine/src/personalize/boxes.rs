@@ -82,7 +82,8 @@ impl Lens {
             &mut |_| (),
         )
         .await?;
-        Ok(parse_box(&answer.text).map(|box_| (box_, answer.confidence())))
+        let scale = self.box_scale(scene.pictures.photo_size());
+        Ok(parse_box(&answer.text, scale).map(|box_| (box_, answer.confidence())))
     }
 }
 

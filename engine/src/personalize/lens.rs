@@ -4,10 +4,12 @@ use std::collections::HashMap;
 
 use burn::tensor::Device;
 
+use super::answer::BoxScale;
 use super::files::{ModelFiles, all_taken};
 use super::retriever::{Retriever, Thresholds};
 use super::scene::Picture;
 use crate::concepts::Library;
+use crate::generate::SamplingOptions;
 use crate::host::{Host, breathe};
 use crate::image::{ImageMarkup, ImageProcessor, decode};
 use crate::model::checkpoint::CheckpointSource;
@@ -17,7 +19,7 @@ use crate::model::dual_config::DualConfig;
 use crate::model::families;
 use crate::model::params::ParamBuilder;
 use crate::model::vlm::Vlm;
-use crate::text::{ChatEncoder, TextSettings, Tokenizer};
+use crate::text::{ChatEncoder, GenerationSettings, TextSettings, Tokenizer};
 use crate::{Error, Result};
 
 /// A model with its concepts, ready for photos.
@@ -31,6 +33,11 @@ pub struct Lens {
     pub(super) device: Device,
     /// Reference photos by (concept, position, time of change), as the decoder takes them.
     pub(super) reference_pictures: HashMap<(String, usize, u64), Picture>,
+    /// How tokens are chosen unless a request says otherwise.
+    pub(super) sampling: SamplingOptions,
+    /// Longest answer unless a request says otherwise, if the checkpoint says.
+    pub(super) max_tokens: Option<usize>,
+    generation: GenerationSettings,
     parameters: usize,
     /// The concepts; changes count from the next request on.
     pub library: Library,
@@ -53,7 +60,7 @@ impl Lens {
         let config = VlmConfig::from_json(&files.text("config.json")?)?;
         let processor = ImageProcessor::from_folder(&|name| files.optional_text(name))?;
         fits(&processor, &config)?;
-        let chat = chat_encoder(&files, &config)?;
+        let (chat, generation) = chat_encoder(&files, &config)?;
         progress(1, 3);
         breathe(host).await?;
         let mut source = files.captioner(&config, device)?;
@@ -74,6 +81,9 @@ impl Lens {
             retriever,
             device: device.clone(),
             reference_pictures: HashMap::new(),
+            sampling: SamplingOptions::from(&generation),
+            max_tokens: generation.max_new_tokens.map(|most| most as usize),
+            generation,
             library: Library::new(digest),
         })
     }
@@ -81,6 +91,19 @@ impl Lens {
     /// Parameters of the captioner.
     pub fn parameters(&self) -> usize {
         self.parameters
+    }
+
+    /// What the checkpoint's `generation_config.json` sets, a line each.
+    pub fn generation_report(&self) -> Vec<String> {
+        self.generation.report()
+    }
+
+    /// How the model writes boxes on a photo it saw in this width and height.
+    pub(super) fn box_scale(&self, size: (usize, usize)) -> BoxScale {
+        BoxScale {
+            units: self.config.box_units,
+            size,
+        }
     }
 
     /// Longest sequence, tokens.
@@ -158,14 +181,18 @@ fn fits(processor: &ImageProcessor, config: &VlmConfig) -> Result<()> {
     })
 }
 
-fn chat_encoder(files: &ModelFiles, config: &VlmConfig) -> Result<ChatEncoder> {
+fn chat_encoder(
+    files: &ModelFiles,
+    config: &VlmConfig,
+) -> Result<(ChatEncoder, GenerationSettings)> {
     let tokenizer = Tokenizer::from_json(files.text("tokenizer.json")?.as_bytes())?;
     let settings = TextSettings::read(&|name| files.optional_text(name))?;
     let markup = match config.is_dynamic() {
         true => ImageMarkup::Repeat,
         false => settings.smolvlm_markup(config.tokens_per_image()),
     };
-    settings.chat_encoder(tokenizer, config.image_token_id, markup)
+    let chat = settings.chat_encoder(tokenizer, config.image_token_id, markup)?;
+    Ok((chat, settings.generation))
 }
 
 fn load_retriever(

@@ -1,6 +1,6 @@
 //! One request from photo to answer: retrieve, build the prompt, generate, find the boxes.
 
-use super::answer::{parse_box, parse_yes_no};
+use super::answer::{BoxScale, parse_box, parse_yes_no};
 use super::lens::Lens;
 use super::mentions::{KnownName, MentionParser};
 use super::prompt::PromptConcept;
@@ -50,7 +50,7 @@ impl Lens {
         timings.retrieve_ms = lap(host, t);
 
         let t = host.now_ms();
-        let (retrieved, seen) = told(retrieved, request.hints);
+        let (retrieved, seen) = told(retrieved, request.hints && self.retriever.is_some());
         let (pictures, concepts) = self.look(&retrieved, &seen, &photo, host, on_event).await?;
         timings.vision_ms = lap(host, t);
 
@@ -132,10 +132,11 @@ impl Lens {
             prompt: ids.len(),
             generated: answer.tokens.len(),
         };
+        let scale = self.box_scale(scene.pictures.photo_size());
         Ok(outcome(
             request,
             &answer,
-            parser.text(),
+            (parser.text(), scale),
             mentions,
             views,
             timings,
@@ -144,7 +145,7 @@ impl Lens {
     }
 
     fn generate_options(&self, request: &Request, prompt: usize) -> Result<GenerateOptions> {
-        let wanted = request.max_tokens.unwrap_or(MAX_TOKENS);
+        let wanted = request.max_tokens.or(self.max_tokens).unwrap_or(MAX_TOKENS);
         if wanted == 0 {
             return Err(Error::Option {
                 option: "maxTokens".into(),
@@ -152,7 +153,10 @@ impl Lens {
             });
         }
         Ok(GenerateOptions {
-            sampling: request.sampling.clone(),
+            sampling: request
+                .sampling
+                .clone()
+                .unwrap_or_else(|| self.sampling.clone()),
             max_tokens: wanted.min(self.context_length().saturating_sub(prompt)),
             stop: request.stop.clone(),
             ends: self.chat.ends().to_vec(),
@@ -226,7 +230,7 @@ fn views_of(parser: &MentionParser, concepts: &[Concept]) -> Vec<MentionView> {
 fn outcome(
     request: &Request,
     answer: &Generated,
-    text: &str,
+    (text, scale): (&str, BoxScale),
     mut mentions: Vec<MentionView>,
     retrieved: Vec<RetrievedView>,
     timings: Timings,
@@ -237,7 +241,7 @@ fn outcome(
         Refusal::Unknown => "unknown",
     });
     let box_ = match request.kind {
-        Kind::Locate => parse_box(&answer.text),
+        Kind::Locate => parse_box(&answer.text, scale),
         _ => None,
     };
     let found = match request.kind {

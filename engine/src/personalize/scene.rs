@@ -21,6 +21,8 @@ pub(super) struct Pictures {
     layouts: Vec<PhotoLayout>,
     /// Rows and columns of visual tokens of each.
     grids: Vec<Grid>,
+    /// Width and height of the photo's frames, pixels.
+    photo_size: (usize, usize),
 }
 
 impl Pictures {
@@ -31,6 +33,11 @@ impl Pictures {
             grids: &self.grids,
         }
     }
+
+    /// Width and height of the photo as the model sees it, pixels.
+    pub(super) fn photo_size(&self) -> (usize, usize) {
+        self.photo_size
+    }
 }
 
 /// A picture as the decoder takes it; kept for references, which come again with every request.
@@ -39,6 +46,8 @@ pub(super) struct Picture {
     visual: Visual,
     layout: PhotoLayout,
     grid: Grid,
+    /// Width and height of its frames, pixels.
+    size: (usize, usize),
 }
 
 /// Where one request stands: its concepts, photos as visual tokens, and the sequence in the decoder.
@@ -99,9 +108,6 @@ impl Lens {
         on_event: &mut dyn FnMut(Event),
     ) -> Result<Vec<Retrieved>> {
         let mode = retrieval::Mode::from(&request.retrieval);
-        let Some(retriever) = &self.retriever else {
-            return Ok(Vec::new());
-        };
         if self.library.is_empty() || mode == retrieval::Mode::Off {
             return Ok(Vec::new());
         }
@@ -110,8 +116,14 @@ impl Lens {
             done: 0,
             total: 1,
         });
-        let scan = retriever.scan(photo, host).await?;
-        let mut found = retriever.retrieve(Some(&scan), question, &self.library, mode)?;
+        let mut found = match &self.retriever {
+            Some(retriever) => {
+                let scan = retriever.scan(photo, host).await?;
+                retriever.retrieve(Some(&scan), question, &self.library, mode)?
+            }
+            // Nothing is searched for, but what is named, listed or all can be handed over.
+            None => retrieval::unseen(question, &self.library, mode)?,
+        };
         if matches!(request.kind, Kind::Recognize | Kind::Locate) {
             // Only the thing in question: others would be distractors.
             found.retain(|r| r.reason != crate::concepts::Reason::Similar);
@@ -173,6 +185,7 @@ impl Lens {
         });
         let layouts = pictures.iter().map(|picture| picture.layout).collect();
         let grids = pictures.iter().map(|picture| picture.grid).collect();
+        let photo_size = pictures.last().map_or((0, 0), |picture| picture.size);
         let visual = pictures.into_iter().map(|picture| picture.visual).collect();
         let Some(visual) = Visual::joined(visual) else {
             unreachable!("the photo's own is among them")
@@ -181,6 +194,7 @@ impl Lens {
             visual,
             layouts,
             grids,
+            photo_size,
         };
         Ok((pictures, concepts))
     }
@@ -199,6 +213,7 @@ impl Lens {
             visual: self.vlm.connect(features),
             layout,
             grid: self.vlm.token_grid(height, width),
+            size: (width, height),
         })
     }
 

@@ -63,9 +63,9 @@ pub struct Request {
     /// Whether the captioner hears where the retriever saw each concept, or has to find out by itself.
     #[serde(default = "yes")]
     pub hints: bool,
-    /// How tokens are chosen.
+    /// How tokens are chosen; as the checkpoint's `generation_config.json` says when absent.
     #[serde(default)]
-    pub sampling: SamplingOptions,
+    pub sampling: Option<SamplingOptions>,
     /// Longest answer, tokens.
     #[serde(default)]
     pub max_tokens: Option<usize>,
@@ -87,7 +87,7 @@ impl Request {
             concept: None,
             retrieval: Retrieval::default(),
             hints: true,
-            sampling: SamplingOptions::default(),
+            sampling: None,
             max_tokens: None,
             stop: Vec::new(),
         }

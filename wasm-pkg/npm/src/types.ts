@@ -98,7 +98,7 @@ export type RunEvent =
       readonly mentions: readonly Mention[];
     };
 
-/** How the next token is drawn. Left out: greedy. */
+/** How the next token is drawn. Left out: as the checkpoint's `generation_config.json` says, greedy where it is silent. */
 export interface Sampling {
   readonly temperature?: number;
   readonly topK?: number;
@@ -191,6 +191,8 @@ export interface ModelInfo {
   readonly contextLength: number;
   /** Pixels of the square the vision tower sees; null where every photo keeps its shape. */
   readonly imageSide: number | null;
+  /** What the checkpoint's `generation_config.json` sets, a line each. */
+  readonly generation: readonly string[];
   /** The device in words. */
   readonly device: string;
   /** What the model was trained on and can be asked about. */

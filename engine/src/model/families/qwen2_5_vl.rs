@@ -141,7 +141,8 @@ fn vision(json: &Json) -> Result<VisionConfig> {
     let merge = json.number_or("spatial_merge_size", 2)?;
     let window = json.number_or("window_size", 112)?;
     let square = patch.saturating_mul(merge);
-    if square == 0 || window < square {
+    // A square of nothing is refused with the other sizes.
+    if window < square {
         return Err(json.fail(
             "window_size",
             "is smaller than one merged square of patches",
@@ -165,7 +166,7 @@ fn vision(json: &Json) -> Result<VisionConfig> {
             positions: PatchPositions::Absent,
             rotary: Some(json.rope_theta(10_000.0)?),
             windows: Windows {
-                side: window / square,
+                side: window / square.max(1),
                 full: json.numbers("fullatt_block_indexes")?,
             },
             merge,
