@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Device, Tensor};
 use namelens_engine::model::checkpoint::CheckpointSource;
 use namelens_engine::model::config::VlmConfig;
 use namelens_engine::model::connector::Visual;
@@ -249,70 +249,6 @@ impl Case {
     /// Whether rows are filled up.
     pub fn is_padded(&self) -> bool {
         self.rows().1.iter().any(|&padding| padding > 0)
-    }
-
-    /// The pixels the reference gave the tower, `[N, 3, H, W]` for each photo (for all photos where all frames are alike).
-    ///
-    /// # Panics
-    /// When shapes do not fit.
-    pub fn frames(
-        &self,
-        checkpoint: &Checkpoint,
-        config: &VlmConfig,
-        device: &Device,
-    ) -> Vec<Tensor<4>> {
-        let Some((shape, levels)) = self.ints("pixel_levels") else {
-            return Vec::new();
-        };
-        let norms = checkpoint.normalisation();
-        let normal = |level: i64, channel: usize| {
-            let (mean, std) = norms[channel];
-            ((level as f64 / 255.0) as f32 - mean) / std
-        };
-        let tensor = |values: Vec<f32>, shape: [usize; 4]| {
-            Tensor::<4>::from_data(TensorData::new(values, shape), device)
-        };
-        if shape.len() == 4 {
-            let plane = shape[2] * shape[3];
-            let values = levels
-                .iter()
-                .enumerate()
-                .map(|(at, &level)| normal(level, at / plane % 3));
-            return vec![tensor(values.collect(), [shape[0], 3, shape[2], shape[3]])];
-        }
-        let (_, grids) = self.ints("image_grid_thw").expect("image_grid_thw");
-        let patch = config.vision_config.patch_size;
-        let (merge, frames) = (
-            config.vision_config.variant.merge,
-            config.vision_config.variant.frames,
-        );
-        let mut first = 0;
-        let mut photos = Vec::new();
-        for grid in grids.chunks(3) {
-            let (rows, cols) = (grid[1] as usize, grid[2] as usize);
-            let (height, width) = (rows * patch, cols * patch);
-            let mut values = vec![f32::NAN; 3 * height * width];
-            for place in 0..rows * cols {
-                // Squares of merged patches, row by row; within them row by row again.
-                let (square, within) = (place / (merge * merge), place % (merge * merge));
-                let across = cols / merge;
-                let row = square / across * merge + within / merge;
-                let col = square % across * merge + within % merge;
-                let pixels = &levels[(first + place) * shape[1]..][..shape[1]];
-                for channel in 0..3 {
-                    for y in 0..patch {
-                        for x in 0..patch {
-                            let level = pixels[((channel * frames) * patch + y) * patch + x];
-                            let to = (channel * height + row * patch + y) * width + col * patch + x;
-                            values[to] = normal(level, channel);
-                        }
-                    }
-                }
-            }
-            first += rows * cols;
-            photos.push(tensor(values, [1, 3, height, width]));
-        }
-        photos
     }
 
     /// Visual tokens of all photos, and the grid of each photo's.

@@ -1,6 +1,7 @@
 //! Shared helpers of the cross-crate tests: devices, seeded data, comparisons that say where.
 
 pub mod golden;
+mod pixels;
 
 #[cfg(feature = "wgpu")]
 use burn::tensor::{Device, DeviceKind};

@@ -1,9 +1,10 @@
 //! Sizes of models trained from scratch on the Playroom.
 
-use namelens_engine::model::config::{
-    Activation, DualConfig, DualTextConfig, TextConfig, VisionConfig, VlmConfig,
+use namelens_engine::model::config::{Activation, TextConfig, VisionConfig, VlmConfig};
+use namelens_engine::model::dual_config::{DualConfig, DualTextConfig};
+use namelens_engine::model::variants::{
+    BoxUnits, ConnectorKind, DualVariant, TextVariant, VisionVariant,
 };
-use namelens_engine::model::variants::{BoxUnits, ConnectorKind, TextVariant, VisionVariant};
 
 /// Side of the square every photo is brought to, pixels.
 pub const IMAGE_SIDE: usize = 96;
@@ -70,5 +71,6 @@ pub fn dual() -> DualConfig {
             hidden_act: Activation::Gelu,
             projection_size: None,
         },
+        variant: DualVariant::default(),
     }
 }

@@ -12,7 +12,7 @@ use namelens::train::schedule::Schedule;
 use namelens::train::{FitOptions, Objective, checkpoint, fit};
 use namelens::{bundle, presets};
 use namelens_engine::model::checkpoint::CheckpointSource;
-use namelens_engine::model::config::DualConfig;
+use namelens_engine::model::dual_config::DualConfig;
 use namelens_engine::model::params::{ParamBuilder, ParamSource, RandomSource};
 
 const STEPS: u64 = 5;

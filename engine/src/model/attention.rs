@@ -36,6 +36,8 @@ pub enum Sight {
 pub struct AttentionShape {
     /// Width of the residual stream.
     pub hidden: usize,
+    /// Width of what keys and values are made of, where that is not the residual stream itself.
+    pub memory: Option<usize>,
     /// Query heads.
     pub heads: usize,
     /// Key and value heads.
@@ -87,6 +89,7 @@ impl Attention {
     pub fn new(p: &mut ParamBuilder<'_>, name: &str, shape: AttentionShape) -> Result<Self> {
         let AttentionShape {
             hidden,
+            memory,
             heads,
             kv_heads,
             head_dim,
@@ -95,6 +98,7 @@ impl Attention {
             qk_norm,
             output,
         } = shape;
+        let memory = memory.unwrap_or(hidden);
         let (wide, narrow) = (heads * head_dim, kv_heads * head_dim);
         let mut head_norm = |which: &str| -> Result<Option<RmsNorm>> {
             qk_norm
@@ -106,8 +110,8 @@ impl Attention {
             q_norm,
             k_norm,
             q_proj: Linear::new(p, &format!("{name}.q_proj"), hidden, wide, bias)?,
-            k_proj: Linear::new(p, &format!("{name}.k_proj"), hidden, narrow, bias)?,
-            v_proj: Linear::new(p, &format!("{name}.v_proj"), hidden, narrow, bias)?,
+            k_proj: Linear::new(p, &format!("{name}.k_proj"), memory, narrow, bias)?,
+            v_proj: Linear::new(p, &format!("{name}.v_proj"), memory, narrow, bias)?,
             o_proj: Linear::new(p, &format!("{name}.{output}"), wide, hidden, output_bias)?,
             heads,
             kv_heads,
@@ -130,12 +134,22 @@ impl Attention {
     /// # Shapes
     /// - x, output: `[B, T, hidden]`
     pub fn forward(&self, x: Tensor<3>, rotation: Option<&Rotation>, sight: Sight) -> Tensor<3> {
-        let (mut q, mut k, v) = self.project(x);
+        let (mut q, mut k, v) = self.project(x.clone(), x);
         if let Some(rotation) = rotation {
             q = rotation.rotate(q);
             k = rotation.rotate(k);
         }
         self.finish(attend(q, k, v, sight))
+    }
+
+    /// Cross attention: all of `x` at all of `memory`.
+    ///
+    /// # Shapes
+    /// - x, output: `[B, T, hidden]`
+    /// - memory: `[B, M, memory]`
+    pub fn forward_across(&self, x: Tensor<3>, memory: Tensor<3>) -> Tensor<3> {
+        let (q, k, v) = self.project(x, memory);
+        self.finish(attend(q, k, v, Sight::Full))
     }
 
     /// Decoder attention: rotary positions, causal, and the cache if there is one.
@@ -145,7 +159,7 @@ impl Attention {
     pub fn forward_at(&self, x: Tensor<3>, place: &mut Place<'_>) -> Tensor<3> {
         let tokens = x.dims()[1];
         let start = place.cache.as_ref().map_or(0, |cache| cache.len());
-        let (q, k, v) = self.project(x);
+        let (q, k, v) = self.project(x.clone(), x);
         let q = place.rotation.rotate(q);
         let k = place.rotation.rotate(k);
         let Some(cache) = place.cache.as_deref_mut() else {
@@ -172,15 +186,15 @@ impl Attention {
         self.finish(attend(q, keys, values, sight))
     }
 
-    /// Queries, keys and values `[B, H, T, D]`, each head normed where the model does that.
-    fn project(&self, x: Tensor<3>) -> (Tensor<4>, Tensor<4>, Tensor<4>) {
+    /// Queries of `x`, keys and values of `memory`, `[B, H, T, D]`, each head normed where the model does that.
+    fn project(&self, x: Tensor<3>, memory: Tensor<3>) -> (Tensor<4>, Tensor<4>, Tensor<4>) {
         let normed = |x: Tensor<4>, norm: &Option<RmsNorm>| match norm {
             Some(norm) => norm.forward(x),
             None => x,
         };
-        let q = split_heads(self.q_proj.forward(x.clone()), self.heads);
-        let k = split_heads(self.k_proj.forward(x.clone()), self.kv_heads);
-        let v = split_heads(self.v_proj.forward(x), self.kv_heads);
+        let q = split_heads(self.q_proj.forward(x), self.heads);
+        let k = split_heads(self.k_proj.forward(memory.clone()), self.kv_heads);
+        let v = split_heads(self.v_proj.forward(memory), self.kv_heads);
         (normed(q, &self.q_norm), normed(k, &self.k_norm), v)
     }
 

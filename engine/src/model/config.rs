@@ -86,43 +86,6 @@ pub struct TextConfig {
     pub variant: TextVariant,
 }
 
-/// A SigLIP dual encoder (`model_type` "siglip").
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct DualConfig {
-    /// Architecture family.
-    pub model_type: String,
-    /// The image side.
-    pub vision_config: VisionConfig,
-    /// The text side.
-    pub text_config: DualTextConfig,
-}
-
-/// The text tower of a SigLIP dual encoder.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct DualTextConfig {
-    /// Width.
-    pub hidden_size: usize,
-    /// Width of the feed-forward layer.
-    pub intermediate_size: usize,
-    /// Number of layers.
-    pub num_hidden_layers: usize,
-    /// Attention heads.
-    pub num_attention_heads: usize,
-    /// Rows of the embedding matrix.
-    pub vocab_size: usize,
-    /// Fixed length texts are padded to (SigLIP uses no mask).
-    pub max_position_embeddings: usize,
-    /// Epsilon of the layer norms.
-    #[serde(default = "default_layer_norm_eps")]
-    pub layer_norm_eps: f64,
-    /// Activation of the feed-forward layer.
-    #[serde(default)]
-    pub hidden_act: Activation,
-    /// Width of the shared space; equals `hidden_size` unless given.
-    #[serde(default)]
-    pub projection_size: Option<usize>,
-}
-
 /// Activation functions as `config.json` spells them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -136,6 +99,8 @@ pub enum Activation {
     /// `x * sigmoid(x)`.
     #[serde(alias = "swish")]
     Silu,
+    /// `x * sigmoid(1.702 x)`, OpenAI's CLIP.
+    QuickGelu,
 }
 
 fn default_layer_norm_eps() -> f64 {
@@ -195,42 +160,6 @@ impl VlmConfig {
     }
 }
 
-impl DualConfig {
-    /// Reads and checks a SigLIP `config.json`.
-    ///
-    /// # Errors
-    /// [`Error::Config`] naming the key that is missing or cannot be.
-    pub fn from_json(json: &str) -> Result<Self> {
-        let config: Self = parse(json)?;
-        if config.model_type != "siglip" {
-            return Err(refuse(
-                "model_type",
-                format!("`{}` is not a SigLIP dual encoder", config.model_type),
-            ));
-        }
-        config.vision_config.check()?;
-        let text = &config.text_config;
-        positive("text_config.hidden_size", text.hidden_size)?;
-        positive("text_config.num_attention_heads", text.num_attention_heads)?;
-        positive(
-            "text_config.max_position_embeddings",
-            text.max_position_embeddings,
-        )?;
-        divides(
-            "text_config.num_attention_heads",
-            text.num_attention_heads,
-            text.hidden_size,
-        )?;
-        if text.projection_size.unwrap_or(text.hidden_size) != config.vision_config.hidden_size {
-            return Err(refuse(
-                "text_config.projection_size",
-                "must equal vision_config.hidden_size, the width of the shared space".into(),
-            ));
-        }
-        Ok(config)
-    }
-}
-
 impl VisionConfig {
     /// Patches along one side of the square input.
     pub fn patches_per_side(&self) -> usize {
@@ -239,10 +168,10 @@ impl VisionConfig {
 
     /// Patches of one image.
     pub fn num_patches(&self) -> usize {
-        self.patches_per_side().pow(2)
+        self.patches_per_side().saturating_pow(2)
     }
 
-    fn check(&self) -> Result<()> {
+    pub(super) fn check(&self) -> Result<()> {
         let variant = &self.variant;
         positive("vision_config.hidden_size", self.hidden_size)?;
         positive("vision_config.intermediate_size", self.intermediate_size)?;
@@ -268,6 +197,7 @@ impl VisionConfig {
             PatchPositions::Interpolated { side } => {
                 positive("vision_config.num_position_embeddings", side)?;
             }
+            PatchPositions::Smoothed { side } => positive("vision_config.num_patches", side)?,
             PatchPositions::Absent => {}
         }
         let head = self.hidden_size / self.num_attention_heads;
@@ -354,21 +284,21 @@ pub const CONTEXT: usize = 8192;
 /// The widest or deepest number a config may state: 2^20 keeps every product below inside u64.
 const LARGEST: usize = 1 << 20;
 
-fn positive(key: &str, value: usize) -> Result<()> {
+pub(super) fn positive(key: &str, value: usize) -> Result<()> {
     if value == 0 {
         return Err(refuse(key, "must be positive".into()));
     }
     limit(key, value)
 }
 
-fn limit(key: &str, value: usize) -> Result<()> {
+pub(super) fn limit(key: &str, value: usize) -> Result<()> {
     if value > LARGEST {
         return Err(refuse(key, format!("{value} is beyond {LARGEST}")));
     }
     Ok(())
 }
 
-fn divides(key: &str, divisor: usize, of: usize) -> Result<()> {
+pub(super) fn divides(key: &str, divisor: usize, of: usize) -> Result<()> {
     if divisor == 0 || !of.is_multiple_of(divisor) {
         return Err(refuse(key, format!("{divisor} does not divide {of}")));
     }

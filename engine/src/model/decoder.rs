@@ -49,6 +49,7 @@ impl Decoder {
         let device = p.device().clone();
         let attention = AttentionShape {
             hidden,
+            memory: None,
             heads: config.num_attention_heads,
             kv_heads: config.num_key_value_heads,
             head_dim: config.head_dim(),

@@ -147,5 +147,7 @@ pub(super) fn activate<const D: usize>(x: Tensor<D>, act: Activation) -> Tensor<
         Activation::Gelu => ops::gelu(x),
         Activation::GeluPytorchTanh => activation::gelu_approximate(x),
         Activation::Silu => ops::silu(x),
+        // x sigmoid(1.702 x)
+        Activation::QuickGelu => ops::silu(x * 1.702) / 1.702,
     }
 }

@@ -1,5 +1,6 @@
 //! The patches of one photo in the order a tower reads them: merged squares, windows, positions. Host numbers only.
 
+use super::resample::{bicubic, smoothed};
 use super::rope::Spot;
 use super::variants::{PatchPositions, VisionVariant};
 
@@ -14,6 +15,17 @@ pub struct PatchGrid {
 
 /// A weighted row of a position table.
 pub type Tap = (usize, f32);
+
+/// How a square table is brought to a grid: along its rows and along its columns, each as weights of a line's points.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Stretch {
+    /// Side of the table.
+    pub side: usize,
+    /// `[rows of the grid, side]`, row-major.
+    pub rows: Vec<f32>,
+    /// `[columns of the grid, side]`, row-major.
+    pub cols: Vec<f32>,
+}
 
 impl PatchGrid {
     /// Number of patches.
@@ -82,8 +94,23 @@ impl PatchGrid {
             .collect()
     }
 
+    /// How the position table is brought to this grid as a whole; `None` where [`PatchGrid::taps`] says it patch by patch.
+    /// `side` is that of the tower's own grid.
+    pub fn stretch(self, positions: PatchPositions, side: usize) -> Option<Stretch> {
+        let (side, line): (usize, fn(usize, usize) -> Vec<f32>) = match positions {
+            PatchPositions::Learned if (self.rows, self.cols) != (side, side) => (side, bicubic),
+            PatchPositions::Smoothed { side } => (side, smoothed),
+            _ => return None,
+        };
+        Some(Stretch {
+            side,
+            rows: line(side, self.rows),
+            cols: line(side, self.cols),
+        })
+    }
+
     /// The rows of the position table each patch adds, weighted; patches row by row. `side` is that of the tower's own
-    /// grid. `None` when there is no table.
+    /// grid. `None` when there is no table, or it is stretched as a whole.
     pub fn taps(self, positions: PatchPositions, side: usize) -> Option<Vec<Vec<Tap>>> {
         let places = |rows: &[Vec<Tap>], cols: &[Vec<Tap>], side: usize| {
             (0..self.len())
@@ -96,7 +123,7 @@ impl PatchGrid {
                 .collect()
         };
         Some(match positions {
-            PatchPositions::Absent => return None,
+            PatchPositions::Absent | PatchPositions::Smoothed { .. } => return None,
             PatchPositions::Learned => (0..self.len()).map(|at| vec![(at, 1.0)]).collect(),
             PatchPositions::Bucketed => {
                 places(&buckets(self.rows, side), &buckets(self.cols, side), side)
@@ -221,5 +248,24 @@ mod tests {
         // The middle of five is the middle of three; the last is the last.
         assert_eq!(taps[2][0], (1, 1.0));
         assert_eq!(taps[4][0], (2, 1.0));
+    }
+
+    #[test]
+    fn a_table_is_stretched_only_to_another_grid() {
+        let grid = PatchGrid { rows: 2, cols: 3 };
+        assert_eq!(
+            PatchGrid { rows: 4, cols: 4 }.stretch(PatchPositions::Learned, 4),
+            None
+        );
+        assert_eq!(grid.stretch(PatchPositions::Bucketed, 4), None);
+        for positions in [
+            PatchPositions::Learned,
+            PatchPositions::Smoothed { side: 4 },
+        ] {
+            let stretch = grid.stretch(positions, 4).unwrap_or_else(|| panic!("one"));
+            assert_eq!((stretch.rows.len(), stretch.cols.len()), (8, 12));
+            let sum: f32 = stretch.cols[4..8].iter().sum();
+            assert!((sum - 1.0).abs() < 1e-6, "{sum}");
+        }
     }
 }

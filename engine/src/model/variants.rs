@@ -18,13 +18,20 @@ pub enum NormKind {
 /// Where patches get their positions from, before any rotary ones.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum PatchPositions {
-    /// A row of a learned table for each patch, the table as large as the grid (SigLIP, CLIP).
+    /// A row of a learned table for each patch, the table as large as the tower's own grid (SigLIP, CLIP); on another grid
+    /// it is stretched by bicubic interpolation.
     #[default]
     Learned,
     /// A learned table, its rows found by bucketing fractions of the side in f32 (Idefics3).
     Bucketed,
     /// A square learned table of this side, brought to the grid by bilinear interpolation with corners aligned (Qwen3-VL).
     Interpolated {
+        /// Side of the table.
+        side: usize,
+    },
+    /// A square learned table of this side, brought to the grid by bilinear interpolation that smooths where it shrinks
+    /// (SigLIP 2 NaFlex).
+    Smoothed {
         /// Side of the table.
         side: usize,
     },
@@ -48,10 +55,17 @@ pub struct VisionVariant {
     pub norm: NormKind,
     /// Whether the feed-forward layer is gated (and has biases).
     pub gated: bool,
+    /// Whether the query, key and value projections have biases.
+    pub qkv_bias: bool,
     /// Whether the patch embedding has a bias.
     pub patch_bias: bool,
+    /// Whether the stored kernel is a matrix over patches laid out by row, column and channel (SigLIP 2 NaFlex).
+    pub flat_kernel: bool,
     /// Frames one patch spans in the stored kernel; a photo is a film of equal frames.
     pub frames: usize,
+    /// Whether a learned token stands before the patches, with the first row of the position table (CLIP, BLIP-2). Such
+    /// towers read the patches row by row.
+    pub class_token: bool,
     /// Positions added to the patches.
     pub positions: PatchPositions,
     /// Base of the rotary positions by row and column, if there are any.
@@ -60,6 +74,8 @@ pub struct VisionVariant {
     pub windows: Windows,
     /// Side of the squares of patches that stand together in the sequence; 1 is row by row.
     pub merge: usize,
+    /// Whether a norm comes before the first layer (CLIP).
+    pub pre_norm: bool,
     /// Whether a norm follows the last layer.
     pub post_norm: bool,
     /// Layers whose output also reaches the first layers of the decoder (DeepStack).
@@ -71,12 +87,16 @@ impl Default for VisionVariant {
         Self {
             norm: NormKind::Layer,
             gated: false,
+            qkv_bias: true,
             patch_bias: true,
+            flat_kernel: false,
             frames: 1,
+            class_token: false,
             positions: PatchPositions::Learned,
             rotary: None,
             windows: Windows::default(),
             merge: 1,
+            pre_norm: false,
             post_norm: true,
             deepstack: Vec::new(),
         }
@@ -130,4 +150,53 @@ pub enum BoxUnits {
     Thousandths,
     /// Pixels of the resized photo (Qwen2.5-VL).
     Pixels,
+}
+
+/// What a dual encoder makes a photo's embedding of.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum PhotoPooling {
+    /// What a learned probe sees in the patches (SigLIP).
+    #[default]
+    Probe,
+    /// The class token, projected without a bias (CLIP).
+    ClassToken,
+}
+
+/// The token of a text that stands for all of it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum TextPooling {
+    /// The last one, after filling up to the fixed length (SigLIP).
+    #[default]
+    Last,
+    /// The first of this id, the end of the text (CLIP).
+    First(u32),
+    /// The first of the highest id there is (CLIP, whose old configurations name a wrong end of text).
+    Highest,
+}
+
+/// A dual encoder's differences from SigLIP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DualVariant {
+    /// How photos and regions become embeddings.
+    pub photos: PhotoPooling,
+    /// How texts do.
+    pub texts: TextPooling,
+    /// Whether each token of a text looks only at itself and what came before.
+    pub causal: bool,
+    /// Whether the text's projection has a bias.
+    pub head_bias: bool,
+    /// Whether similarities are moved as well as scaled.
+    pub logit_bias: bool,
+}
+
+impl Default for DualVariant {
+    fn default() -> Self {
+        Self {
+            photos: PhotoPooling::Probe,
+            texts: TextPooling::Last,
+            causal: false,
+            head_bias: true,
+            logit_bias: true,
+        }
+    }
 }

@@ -1,6 +1,6 @@
-//! The vision tower: patches with positions through pre-norm transformer layers (SigLIP, Qwen-VL; see [`VisionVariant`]).
+//! The vision tower: patches with positions through pre-norm transformer layers (SigLIP, CLIP, Qwen-VL; see [`VisionVariant`]).
 
-use burn::module::{Module, Param};
+use burn::module::Module;
 use burn::tensor::{Int, Tensor, TensorData};
 
 use super::attention::{Attention, AttentionShape, Sight};
@@ -8,10 +8,11 @@ use super::config::VisionConfig;
 use super::linear::Linear;
 use super::mlp::FeedForward;
 use super::norm::Norm;
-use super::params::{Init, ParamBuilder};
+use super::params::ParamBuilder;
+use super::patch_embedding::PatchEmbedding;
 use super::patch_grid::PatchGrid;
 use super::rope::{Rope, Rotation, Spot};
-use super::variants::{NormKind, PatchPositions, VisionVariant};
+use super::variants::{NormKind, VisionVariant};
 use super::windows::WindowPlan;
 use crate::Result;
 
@@ -34,6 +35,7 @@ pub(crate) struct TowerShape {
     pub(crate) act: super::config::Activation,
     pub(crate) norm: NormKind,
     pub(crate) gated: bool,
+    pub(crate) qkv_bias: bool,
 }
 
 impl TowerLayer {
@@ -46,13 +48,15 @@ impl TowerLayer {
             act,
             norm,
             gated,
+            qkv_bias,
         } = shape;
         let attention = AttentionShape {
             hidden,
+            memory: None,
             heads,
             kv_heads: heads,
             head_dim: hidden / heads,
-            bias: true,
+            bias: qkv_bias,
             output_bias: true,
             qk_norm: None,
             output: "out_proj",
@@ -83,18 +87,14 @@ impl TowerLayer {
 /// The tower up to and including its final norm.
 #[derive(Module, Debug)]
 pub struct VisionTower {
-    patch_weight: Param<Tensor<4>>,
-    patch_bias: Option<Param<Tensor<1>>>,
-    positions: Option<Param<Tensor<2>>>,
+    embeddings: PatchEmbedding,
+    pre_layernorm: Option<Norm>,
     layers: Vec<TowerLayer>,
     post_layernorm: Option<Norm>,
     #[module(skip)]
     rope: Option<Rope>,
     #[module(skip)]
     variant: VisionVariant,
-    patch_size: usize,
-    /// Side of the tower's own grid of patches; 0 when it takes any.
-    side: usize,
 }
 
 /// A photo, or several frames of one size, on the way through the tower.
@@ -117,7 +117,8 @@ impl Passage {
 /// What the tower sees in N frames of one size.
 #[derive(Debug, Clone)]
 pub struct Features {
-    /// `[N, P, hidden]`: row by row, or merged squares together where the connector merges.
+    /// `[N, P, hidden]`: row by row, or merged squares together where the connector merges. A class token, if the tower
+    /// has one, comes first: `[N, 1 + P, hidden]`.
     pub patches: Tensor<3>,
     /// The same behind each DeepStack layer.
     pub deep: Vec<Tensor<3>>,
@@ -142,41 +143,32 @@ impl VisionTower {
             act: config.hidden_act,
             norm: variant.norm,
             gated: variant.gated,
+            qkv_bias: variant.qkv_bias,
         };
-        let rows = match variant.positions {
-            PatchPositions::Learned | PatchPositions::Bucketed => Some(config.num_patches()),
-            PatchPositions::Interpolated { side } => Some(side * side),
-            PatchPositions::Absent => None,
+        let norm = |p: &mut ParamBuilder<'_>, which: &str| -> Result<Norm> {
+            Norm::new(p, &format!("{name}.{which}"), hidden, eps, variant.norm)
         };
-        let positions = format!("{name}.embeddings.position_embedding.weight");
-        let bias = format!("{name}.embeddings.patch_embedding.bias");
-        let post_norm = format!("{name}.post_layernorm");
         let device = p.device().clone();
+        let embeddings = PatchEmbedding::new(p, &format!("{name}.embeddings"), config)?;
+        let pre_layernorm = match variant.pre_norm {
+            true => Some(norm(p, "pre_layernorm")?),
+            false => None,
+        };
+        let layers = (0..config.num_hidden_layers)
+            .map(|i| TowerLayer::new(p, &format!("{name}.encoder.layers.{i}"), shape))
+            .collect::<Result<_>>()?;
+        let post_layernorm = match variant.post_norm {
+            true => Some(norm(p, "post_layernorm")?),
+            false => None,
+        };
         Ok(Self {
-            patch_weight: patch_kernel(
-                p,
-                &format!("{name}.embeddings.patch_embedding.weight"),
-                config,
-            )?,
-            patch_bias: variant
-                .patch_bias
-                .then(|| p.param(&bias, [hidden], Init::Constant(0.0)))
-                .transpose()?,
-            positions: rows
-                .map(|rows| p.param(&positions, [rows, hidden], Init::Normal(0.2)))
-                .transpose()?,
-            layers: (0..config.num_hidden_layers)
-                .map(|i| TowerLayer::new(p, &format!("{name}.encoder.layers.{i}"), shape))
-                .collect::<Result<_>>()?,
-            post_layernorm: variant
-                .post_norm
-                .then(|| Norm::new(p, &post_norm, hidden, eps, variant.norm))
-                .transpose()?,
+            embeddings,
+            pre_layernorm,
+            layers,
+            post_layernorm,
             rope: variant
                 .rotary
                 .map(|theta| Rope::tower(hidden / config.num_attention_heads, theta, &device)),
-            patch_size: config.patch_size,
-            side: config.patches_per_side(),
             variant,
         })
     }
@@ -192,7 +184,7 @@ impl VisionTower {
 
     /// Side of one patch, pixels.
     pub fn patch_size(&self) -> usize {
-        self.patch_size
+        self.embeddings.patch_size()
     }
 
     /// Number of layers, the steps of progress a caller may report.
@@ -219,14 +211,17 @@ impl VisionTower {
     /// Frames `[N, 3, H, W]` as patches with positions, in the order of the sequence.
     pub fn enter(&self, pixels: Tensor<4>) -> Passage {
         let [_, _, height, width] = pixels.dims();
-        let patch = self.patch_size;
+        let patch = self.patch_size();
         let grid = PatchGrid {
             rows: height / patch,
             cols: width / patch,
         };
         let device = pixels.device();
         let variant = &self.variant;
-        let mut x = self.embed(pixels, grid);
+        let mut x = self.embeddings.forward(pixels, grid);
+        if let Some(norm) = &self.pre_layernorm {
+            x = norm.forward(x);
+        }
         let mut spots = grid.spots();
         if let Some(order) = grid.order(variant) {
             spots = order.iter().map(|&at| spots[at]).collect::<Vec<Spot>>();
@@ -285,71 +280,9 @@ impl VisionTower {
             grid,
         }
     }
-
-    /// Patches to the width of the tower, with positions, row by row.
-    fn embed(&self, pixels: Tensor<4>, grid: PatchGrid) -> Tensor<3> {
-        let [images, channels, _, _] = pixels.dims();
-        let (patch, PatchGrid { rows, cols }) = (self.patch_size, grid);
-        // A convolution whose stride is its kernel is one product over unfolded patches.
-        let patches = pixels
-            .reshape([images, channels, rows, patch, cols, patch])
-            .permute([0, 2, 4, 1, 3, 5])
-            .reshape([images, rows * cols, channels * patch * patch]);
-        let [hidden, ..] = self.patch_weight.dims();
-        let kernel = self
-            .patch_weight
-            .val()
-            .reshape([hidden, channels * patch * patch]);
-        let bias = self.patch_bias.as_ref().map(Param::val);
-        let x = burn::tensor::module::linear(patches, kernel.transpose(), bias);
-        match self.position_rows(grid) {
-            Some(positions) => x + positions.unsqueeze(),
-            None => x,
-        }
-    }
-
-    /// What each patch of `grid` adds, `[P, hidden]`.
-    fn position_rows(&self, grid: PatchGrid) -> Option<Tensor<2>> {
-        let table = self.positions.as_ref()?.val();
-        let taps = grid.taps(self.variant.positions, self.side)?;
-        let each = taps.first().map_or(0, Vec::len);
-        let row = |tap: usize| -> Vec<usize> { taps.iter().map(|taps| taps[tap].0).collect() };
-        if each == 1 {
-            let rows = row(0);
-            let is_whole = rows.iter().copied().eq(0..table.dims()[0]);
-            return Some(match is_whole {
-                true => table,
-                false => table.clone().select(0, indices(&rows, &table.device())),
-            });
-        }
-        let device = table.device();
-        let weighted = |tap: usize| {
-            let weights: Vec<f32> = taps.iter().map(|taps| taps[tap].1).collect();
-            let weights =
-                Tensor::<2>::from_data(TensorData::new(weights, [grid.len(), 1]), &device);
-            table.clone().select(0, indices(&row(tap), &device)) * weights
-        };
-        (0..each).map(weighted).reduce(|sum, tap| sum + tap)
-    }
 }
 
-/// The patch kernel `[hidden, 3, patch, patch]`. One over several frames is summed: a photo is a film of equal frames.
-fn patch_kernel(
-    p: &mut ParamBuilder<'_>,
-    name: &str,
-    config: &VisionConfig,
-) -> Result<Param<Tensor<4>>> {
-    let (hidden, patch, frames) = (config.hidden_size, config.patch_size, config.variant.frames);
-    let init = Init::Normal((1.0 / (3 * patch * patch) as f64).sqrt());
-    if frames == 1 {
-        return p.param(name, [hidden, 3, patch, patch], init);
-    }
-    let kernel: Param<Tensor<5>> = p.param(name, [hidden, 3, frames, patch, patch], init)?;
-    let summed = kernel.val().sum_dim(2).reshape([hidden, 3, patch, patch]);
-    Ok(Param::initialized(kernel.id, summed))
-}
-
-fn indices(at: &[usize], device: &burn::tensor::Device) -> Tensor<1, Int> {
+pub(super) fn indices(at: &[usize], device: &burn::tensor::Device) -> Tensor<1, Int> {
     let values: Vec<i64> = at.iter().map(|&at| at as i64).collect();
     Tensor::from_data(TensorData::new(values, [at.len()]), device)
 }

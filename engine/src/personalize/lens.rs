@@ -13,8 +13,9 @@ use crate::generate::SamplingOptions;
 use crate::host::{Host, breathe};
 use crate::image::{ImageMarkup, ImageProcessor, decode};
 use crate::model::checkpoint::CheckpointSource;
-use crate::model::config::{DualConfig, VlmConfig};
+use crate::model::config::VlmConfig;
 use crate::model::dual::DualEncoder;
+use crate::model::dual_config::DualConfig;
 use crate::model::families;
 use crate::model::lora::Adapter;
 use crate::model::params::ParamBuilder;
@@ -270,7 +271,8 @@ fn load_retriever(
         });
     }
     let (weights, digest) = files.weights(&["retriever/model.safetensors"])?;
-    let mut source = CheckpointSource::new(weights);
+    let names = families::names(&config.model_type);
+    let mut source = CheckpointSource::new(weights).with_names(names);
     let mut params = ParamBuilder::new(&mut source, device);
     let dual = DualEncoder::new(&mut params, &config)?;
     let grid = config.vision_config.patches_per_side();

@@ -59,7 +59,7 @@ impl Weights {
     /// The elements of a tensor in row-major order, and marks it taken.
     ///
     /// # Errors
-    /// When it is missing, of a type we cannot read, or not of the expected shape.
+    /// When it is missing, of a type we cannot read, or not of the expected shape; dimensions of one are passed over.
     pub fn take_f32(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
         self.take_rows_f32(name, shape, (0, 1))
     }
@@ -128,7 +128,7 @@ impl Weights {
         let Some((file, tensor)) = self.find(name) else {
             return Err(self.missing(name, &whole));
         };
-        if tensor.shape != whole {
+        if !is_same_shape(&tensor.shape, &whole) {
             return Err(Error::Weights {
                 file: file.file().into(),
                 place: name.into(),
@@ -175,4 +175,11 @@ impl Weights {
             ),
         }
     }
+}
+
+/// Whether two shapes differ in nothing but dimensions of one, which some families write and others leave out.
+fn is_same_shape(a: &[usize], b: &[usize]) -> bool {
+    let wide = |shape: &[usize]| shape.iter().copied().filter(|&size| size != 1).collect();
+    let (a, b): (Vec<usize>, Vec<usize>) = (wide(a), wide(b));
+    a == b
 }

@@ -1,6 +1,6 @@
 //! Idefics3, SmolVLM and SmolVLM2: a SigLIP tower with bucketed positions, pixel shuffle, a Llama decoder.
 
-use super::{Family, Json};
+use super::{Family, Json, Reader};
 use crate::Result;
 use crate::model::config::{TextConfig, VisionConfig, VlmConfig};
 use crate::model::names::{Group, Names};
@@ -8,7 +8,7 @@ use crate::model::variants::{BoxUnits, ConnectorKind, PatchPositions, TextVarian
 
 pub(super) const FAMILY: Family = Family {
     model_types: &["idefics3", "smolvlm"],
-    config,
+    read: Reader::Vlm(config),
     names: NAMES,
 };
 

@@ -1,6 +1,6 @@
 //! Qwen2.5-VL: a tower of gated layers with rotary positions and windows, a patch merger, a Qwen2 decoder with M-RoPE.
 
-use super::{Family, Json};
+use super::{Family, Json, Reader};
 use crate::Result;
 use crate::model::config::{Activation, TextConfig, VisionConfig, VlmConfig};
 use crate::model::names::{Group, Names, Piece, third};
@@ -10,7 +10,7 @@ use crate::model::variants::{
 
 pub(super) const FAMILY: Family = Family {
     model_types: &["qwen2_5_vl"],
-    config,
+    read: Reader::Vlm(config),
     names: NAMES,
 };
 
@@ -171,7 +171,7 @@ fn vision(json: &Json) -> Result<VisionConfig> {
             },
             merge,
             post_norm: false,
-            deepstack: Vec::new(),
+            ..VisionVariant::default()
         },
     })
 }

@@ -1,7 +1,7 @@
 //! Qwen3-VL (dense): a tower with interpolated and rotary positions, DeepStack, a Qwen3 decoder with M-RoPE by turns.
 
 use super::qwen2_5_vl::{TEXT, TOWER, decoder, mrope, text_part, tied};
-use super::{Family, Json};
+use super::{Family, Json, Reader};
 use crate::Result;
 use crate::model::config::{Activation, TextConfig, VisionConfig, VlmConfig};
 use crate::model::names::{Group, Names};
@@ -11,7 +11,7 @@ use crate::model::variants::{
 
 pub(super) const FAMILY: Family = Family {
     model_types: &["qwen3_vl"],
-    config,
+    read: Reader::Vlm(config),
     names: NAMES,
 };
 
@@ -91,6 +91,7 @@ fn vision(json: &Json) -> Result<VisionConfig> {
             merge: json.number_or("spatial_merge_size", 2)?,
             post_norm: false,
             deepstack: json.numbers("deepstack_visual_indexes")?,
+            ..VisionVariant::default()
         },
     })
 }

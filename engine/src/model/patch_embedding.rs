@@ -1,0 +1,182 @@
+//! The first step of a tower: patches to its width, with positions, and the class token before them.
+
+use burn::module::{Module, Param};
+use burn::tensor::{Tensor, TensorData};
+
+use super::config::VisionConfig;
+use super::params::{Init, ParamBuilder};
+use super::patch_grid::{PatchGrid, Stretch};
+use super::variants::PatchPositions;
+use super::vision::indices;
+use crate::Result;
+
+/// Patches, positions and class token.
+#[derive(Module, Debug)]
+pub struct PatchEmbedding {
+    weight: Param<Tensor<4>>,
+    bias: Option<Param<Tensor<1>>>,
+    class_token: Option<Param<Tensor<1>>>,
+    /// The class token's row first, if there is one.
+    positions: Option<Param<Tensor<2>>>,
+    #[module(skip)]
+    kind: PatchPositions,
+    patch_size: usize,
+    /// Side of the tower's own grid of patches; 0 when it takes any.
+    side: usize,
+}
+
+impl PatchEmbedding {
+    /// Builds the parameters below `name`.
+    ///
+    /// # Errors
+    /// [`crate::Error::Weights`] when the source lacks a tensor.
+    pub fn new(p: &mut ParamBuilder<'_>, name: &str, config: &VisionConfig) -> Result<Self> {
+        let hidden = config.hidden_size;
+        let variant = &config.variant;
+        let rows = match variant.positions {
+            PatchPositions::Learned | PatchPositions::Bucketed => Some(config.num_patches()),
+            PatchPositions::Interpolated { side } | PatchPositions::Smoothed { side } => {
+                Some(side * side)
+            }
+            PatchPositions::Absent => None,
+        };
+        let rows = rows.map(|rows| rows + usize::from(variant.class_token));
+        let weight = kernel(p, &format!("{name}.patch_embedding.weight"), config)?;
+        let bias = match variant.patch_bias {
+            true => {
+                let name = format!("{name}.patch_embedding.bias");
+                Some(p.param(&name, [hidden], Init::Constant(0.0))?)
+            }
+            false => None,
+        };
+        let class_token = match variant.class_token {
+            true => {
+                let name = format!("{name}.class_embedding");
+                Some(p.param(&name, [hidden], Init::Normal(0.2))?)
+            }
+            false => None,
+        };
+        let table = format!("{name}.position_embedding.weight");
+        Ok(Self {
+            weight,
+            bias,
+            class_token,
+            positions: rows
+                .map(|rows| p.param(&table, [rows, hidden], Init::Normal(0.2)))
+                .transpose()?,
+            kind: variant.positions,
+            patch_size: config.patch_size,
+            side: config.patches_per_side(),
+        })
+    }
+
+    /// Side of one patch, pixels.
+    pub fn patch_size(&self) -> usize {
+        self.patch_size
+    }
+
+    /// # Shapes
+    /// - pixels: `[N, 3, H, W]`, H and W the patches of `grid`
+    /// - output: `[N, P, hidden]`, row by row; `[N, 1 + P, hidden]` with a class token
+    pub fn forward(&self, pixels: Tensor<4>, grid: PatchGrid) -> Tensor<3> {
+        let [images, channels, _, _] = pixels.dims();
+        let (patch, PatchGrid { rows, cols }) = (self.patch_size, grid);
+        // A convolution whose stride is its kernel is one product over unfolded patches.
+        let patches = pixels
+            .reshape([images, channels, rows, patch, cols, patch])
+            .permute([0, 2, 4, 1, 3, 5])
+            .reshape([images, rows * cols, channels * patch * patch]);
+        let [hidden, ..] = self.weight.dims();
+        let kernel = self
+            .weight
+            .val()
+            .reshape([hidden, channels * patch * patch]);
+        let bias = self.bias.as_ref().map(Param::val);
+        let x = burn::tensor::module::linear(patches, kernel.transpose(), bias);
+        let table = self.positions.as_ref().map(Param::val);
+        let Some(token) = self.class_token.as_ref().map(Param::val) else {
+            return with(x, table.and_then(|table| self.rows(table, grid)));
+        };
+        let token = token.unsqueeze::<2>();
+        let (token, x) = match table {
+            Some(table) => {
+                let own = table.clone().narrow(0, 0, 1);
+                let others = table.dims()[0] - 1;
+                let rest = table.narrow(0, 1, others);
+                (token + own, with(x, self.rows(rest, grid)))
+            }
+            None => (token, x),
+        };
+        let token = token.unsqueeze::<3>().expand([images, 1, hidden]);
+        Tensor::cat(vec![token, x], 1)
+    }
+
+    /// What each patch of `grid` adds, `[P, hidden]`, out of the table of patches.
+    fn rows(&self, table: Tensor<2>, grid: PatchGrid) -> Option<Tensor<2>> {
+        if let Some(stretch) = grid.stretch(self.kind, self.side) {
+            return Some(stretched(&table, &stretch, grid));
+        }
+        let taps = grid.taps(self.kind, self.side)?;
+        let each = taps.first().map_or(0, Vec::len);
+        let row = |tap: usize| -> Vec<usize> { taps.iter().map(|taps| taps[tap].0).collect() };
+        let device = table.device();
+        if each == 1 {
+            let rows = row(0);
+            let is_whole = rows.iter().copied().eq(0..table.dims()[0]);
+            return Some(match is_whole {
+                true => table,
+                false => table.select(0, indices(&rows, &device)),
+            });
+        }
+        let weighted = |tap: usize| {
+            let weights: Vec<f32> = taps.iter().map(|taps| taps[tap].1).collect();
+            let weights =
+                Tensor::<2>::from_data(TensorData::new(weights, [grid.len(), 1]), &device);
+            table.clone().select(0, indices(&row(tap), &device)) * weights
+        };
+        (0..each).map(weighted).reduce(|sum, tap| sum + tap)
+    }
+}
+
+fn with(x: Tensor<3>, positions: Option<Tensor<2>>) -> Tensor<3> {
+    match positions {
+        Some(positions) => x + positions.unsqueeze(),
+        None => x,
+    }
+}
+
+/// A square table brought to `grid`, first along its rows, then along its columns.
+fn stretched(table: &Tensor<2>, stretch: &Stretch, grid: PatchGrid) -> Tensor<2> {
+    let (device, hidden, side) = (table.device(), table.dims()[1], stretch.side);
+    let weights = |lines: &[f32], count: usize| {
+        Tensor::<2>::from_data(TensorData::new(lines.to_vec(), [count, side]), &device)
+    };
+    let across = weights(&stretch.cols, grid.cols)
+        .unsqueeze::<3>()
+        .expand([side, grid.cols, side])
+        .matmul(table.clone().reshape([side, side, hidden]));
+    weights(&stretch.rows, grid.rows)
+        .matmul(across.reshape([side, grid.cols * hidden]))
+        .reshape([grid.len(), hidden])
+}
+
+/// The patch kernel `[hidden, 3, patch, patch]`, however it is stored. One over several frames is summed: a photo is a
+/// film of equal frames.
+fn kernel(p: &mut ParamBuilder<'_>, name: &str, config: &VisionConfig) -> Result<Param<Tensor<4>>> {
+    let (hidden, patch, frames) = (config.hidden_size, config.patch_size, config.variant.frames);
+    let init = Init::Normal((1.0 / (3 * patch * patch) as f64).sqrt());
+    if config.variant.flat_kernel {
+        let kernel: Param<Tensor<2>> = p.param(name, [hidden, patch * patch * 3], init)?;
+        let by_channel = kernel.val().reshape([hidden, patch, patch, 3]);
+        return Ok(Param::initialized(
+            kernel.id,
+            by_channel.permute([0, 3, 1, 2]),
+        ));
+    }
+    if frames == 1 {
+        return p.param(name, [hidden, 3, patch, patch], init);
+    }
+    let kernel: Param<Tensor<5>> = p.param(name, [hidden, 3, frames, patch, patch], init)?;
+    let summed = kernel.val().sum_dim(2).reshape([hidden, 3, patch, patch]);
+    Ok(Param::initialized(kernel.id, summed))
+}

@@ -1,0 +1,139 @@
+//! Weights that bring the points of a line to another number, as `torch.nn.functional.interpolate` has them
+//! (`align_corners=False`), in its f32 arithmetic.
+
+/// The sharpness of torch's cubic: the curve's slope where it first crosses zero.
+const SHARPNESS: f32 = -0.75;
+
+/// `mode="bicubic"` along one axis: `[to, from]`, row-major; beyond the ends the last point counts on.
+pub fn bicubic(from: usize, to: usize) -> Vec<f32> {
+    let scale = from as f32 / to as f32;
+    let near = |x: f32| ((SHARPNESS + 2.0) * x - (SHARPNESS + 3.0)) * x * x + 1.0;
+    let far =
+        |x: f32| ((SHARPNESS * x - 5.0 * SHARPNESS) * x + 8.0 * SHARPNESS) * x - 4.0 * SHARPNESS;
+    lines(from, to, |at, line| {
+        let place = scale * (at as f32 + 0.5) - 0.5;
+        let floor = place.floor();
+        let share = place - floor;
+        let weights = [
+            far(share + 1.0),
+            near(share),
+            near(1.0 - share),
+            far(2.0 - share),
+        ];
+        for (tap, weight) in weights.into_iter().enumerate() {
+            let point = floor as i64 + tap as i64 - 1;
+            line[point.clamp(0, from as i64 - 1) as usize] += weight;
+        }
+    })
+}
+
+/// `mode="bilinear", antialias=True` along one axis: `[to, from]`, row-major; where the line shrinks each new point is a
+/// mean of all that it stands for.
+pub fn smoothed(from: usize, to: usize) -> Vec<f32> {
+    let scale = from as f32 / to as f32;
+    let reach = scale.max(1.0);
+    lines(from, to, |at, line| {
+        let centre = scale * (at as f32 + 0.5);
+        let first = (centre - reach + 0.5).max(0.0) as usize;
+        let end = ((centre + reach + 0.5) as usize).min(from);
+        for (point, weight) in line.iter_mut().enumerate().take(end).skip(first) {
+            let far = (point as f32 - centre + 0.5) / reach;
+            *weight = (1.0 - far.abs()).max(0.0);
+        }
+        let sum: f32 = line.iter().sum();
+        line.iter_mut().for_each(|weight| *weight /= sum);
+    })
+}
+
+/// `to` lines of `from` weights; `fill` says one. None where a side is zero.
+fn lines(from: usize, to: usize, fill: impl Fn(usize, &mut [f32])) -> Vec<f32> {
+    let mut weights = vec![0.0; from.saturating_mul(to)];
+    if from > 0 {
+        for (at, line) in weights.chunks_exact_mut(from).enumerate() {
+            fill(at, line);
+        }
+    }
+    weights
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What torch 2.15 gives on a CPU, itself 2e-7 off; a few roundings of f32 are allowed for another order of its sums.
+    fn assert_close(found: &[f32], torch: &[f32]) {
+        assert_eq!(found.len(), torch.len());
+        for (at, (found, torch)) in found.iter().zip(torch).enumerate() {
+            assert!((found - torch).abs() < 1e-6, "{at}: {found} for {torch}");
+        }
+    }
+
+    #[test]
+    fn bicubic_is_torchs() {
+        let longer = [
+            [1.086_805_8, -0.086_805_58, 0.0, 0.0],
+            [0.5, 0.593_75, -0.093_75, 0.0],
+            [-0.086_805_34, 0.943_287, 0.160_879_61, -0.017_361_164],
+            [-0.017_360_926, 0.160_879_61, 0.943_287_1, -0.086_805_58],
+            [0.0, -0.093_75, 0.593_75, 0.5],
+            [0.0, 0.0, -0.086_805_34, 1.086_805_5],
+        ];
+        assert_close(&bicubic(4, 6), longer.as_flattened());
+        let shorter = [
+            [0.856_481_67, 0.160_879_67, -0.017_361_164, 0.0],
+            [-0.093_75, 0.593_75, 0.593_75, -0.093_75],
+            [0.0, -0.017_360_687, 0.160_879_5, 0.856_481_55],
+        ];
+        assert_close(&bicubic(4, 3), shorter.as_flattened());
+        assert_close(&bicubic(1, 3), &[1.0; 3]);
+    }
+
+    #[test]
+    fn smoothing_is_torchs() {
+        let longer = [
+            [1.0, 0.0, 0.0, 0.0],
+            [0.642_857_1, 0.357_142_9, 0.0, 0.0],
+            [0.071_428_54, 0.928_571_46, 0.0, 0.0],
+            [0.0, 0.5, 0.5, 0.0],
+            [0.0, 0.0, 0.928_571_2, 0.071_428_776],
+            [0.0, 0.0, 0.357_142_7, 0.642_857_3],
+            [0.0, 0.0, 0.0, 1.0],
+        ];
+        assert_close(&smoothed(4, 7), longer.as_flattened());
+        let shorter = [
+            [0.357_142_87, 0.428_571_4, 0.214_285_7, 0.0, 0.0, 0.0, 0.0],
+            [
+                0.0,
+                0.058_823_53,
+                0.235_294_12,
+                0.411_764_7,
+                0.235_294_12,
+                0.058_823_53,
+                0.0,
+            ],
+            [
+                0.0,
+                0.0,
+                0.0,
+                5.960_464e-8,
+                0.214_285_76,
+                0.428_571_43,
+                0.357_142_78,
+            ],
+        ];
+        assert_close(&smoothed(7, 3), shorter.as_flattened());
+        let mean = [0.208_333_33, 0.291_666_66, 0.291_666_66, 0.208_333_33];
+        assert_close(&smoothed(4, 1), &mean);
+        assert_close(&smoothed(1, 3), &[1.0; 3]);
+    }
+
+    #[test]
+    fn a_line_of_its_own_length_stays() {
+        for line in [bicubic(5, 5), smoothed(5, 5)] {
+            for (at, weight) in line.into_iter().enumerate() {
+                assert_eq!(weight, if at % 6 == 0 { 1.0 } else { 0.0 });
+            }
+        }
+        assert!(smoothed(0, 3).is_empty() && bicubic(3, 0).is_empty());
+    }
+}
