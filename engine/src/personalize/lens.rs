@@ -76,6 +76,11 @@ impl Lens {
         })
     }
 
+    /// The captioner's family, as `model_type` of its configuration names it.
+    pub fn family(&self) -> &str {
+        &self.config.model_type
+    }
+
     /// Parameters of the captioner.
     pub fn parameters(&self) -> usize {
         self.parameters
