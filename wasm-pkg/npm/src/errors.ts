@@ -3,6 +3,8 @@
 /** What went wrong, in a word that stays the same between versions. */
 export type ErrorCode =
   | "config"
+  | "missing"
+  | "file"
   | "weights"
   | "image"
   | "tokenizer"
@@ -16,15 +18,19 @@ export type ErrorCode =
   | "device"
   | "memory"
   | "network"
+  | "http"
   | "integrity"
   | "storage"
+  | "quota"
   | "unsupported"
   | "worker"
   | "disposed"
   | "internal";
 
 const HINTS: Record<ErrorCode, string> = {
-  config: "Check that the model address points at a complete NameLens bundle.",
+  config: "Check that the files are a complete model of a family that NameLens knows.",
+  missing: "Take the whole folder of the model, with every file that its authors put there.",
+  file: "Choose the folder of the model again.",
   weights: "The model's weights cannot be used; export the bundle again or take another one.",
   image: "Use a JPEG, PNG or WebP photo.",
   tokenizer: "The model's tokenizer cannot be used; export the bundle again.",
@@ -38,8 +44,10 @@ const HINTS: Record<ErrorCode, string> = {
   device: "The GPU was lost or failed; create NameLens again, or choose the CPU.",
   memory: "Close other tabs, use a smaller photo, or choose the CPU.",
   network: "Check the connection and try again; once loaded, no connection is needed.",
+  http: "Check the address of the model, and that its server lets this page read it.",
   integrity: "The downloaded file is not the published one; reload, or publish the bundle again.",
   storage: "The browser refused to keep the data: free some space or leave private browsing.",
+  quota: "Free some disk space, or take a smaller model; what has arrived is kept and need not be fetched again.",
   unsupported: "Use a current version of Chrome, Edge, Safari or Firefox.",
   worker: "Check that the page's Content-Security-Policy has worker-src 'self', or pass { worker: false }.",
   disposed: "Create a new NameLens; this one was disposed of.",
