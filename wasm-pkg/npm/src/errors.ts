@@ -86,6 +86,8 @@ export function asError(thrown: unknown, fallback: ErrorCode = "internal"): Name
     const text = typeof message === "string" && message !== "" ? message : String(name ?? thrown);
     if (isCode(code)) return new NameLensError(code, text, { cause: thrown });
     if (name === "AbortError") return new NameLensError("cancelled", text, { cause: thrown });
+    // A chosen file that was changed or moved since.
+    if (name === "NotReadableError") return new NameLensError("file", text, { cause: thrown });
     // A WebAssembly allocation that fails is a RangeError or a trap, never a typed engine error.
     if (name === "RangeError") return new NameLensError("memory", text, { cause: thrown });
     return new NameLensError(fallback, text, { cause: thrown });

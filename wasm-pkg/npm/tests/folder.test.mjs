@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { NameLensError } from "../dist/errors.js";
 import { ChosenFolder, collect, rooted, shardNames } from "../dist/folder.js";
 import { addressIn, nameOf } from "../dist/remote.js";
-import { addressed } from "../dist/source.js";
+import { addressed, modelSource } from "../dist/source.js";
 
 const TEXTS = ["config.json", "tokenizer.json", "processor_config.json"];
 const folder = (names, contents = {}) =>
@@ -75,4 +75,31 @@ test("an address points at a manifest or at a folder", () => {
   assert.equal(nameOf("https://hub.example/org/m/resolve/main/"), "org/m");
   assert.equal(nameOf("https://hub.example/models/my%20model/"), "my model");
   assert.equal(nameOf("https://hub.example/"), "hub.example");
+});
+
+test("a picked folder, a file list and a map are the same model", async () => {
+  const file = (name, path = "") => Object.defineProperty(new File([name], name), "webkitRelativePath", { value: path });
+  const handle = (name) => ({ kind: "file", name, getFile: async () => file(name) });
+  const directory = (name, ...inside) => ({
+    kind: "directory",
+    name,
+    async *entries() {
+      for (const entry of inside) yield [entry.name, entry];
+    },
+  });
+  const retriever = directory("retriever", handle("retrieval.json"));
+  const names = async (model) => {
+    const { name, chosen } = await modelSource(model);
+    return [name, [...chosen.keys()].sort()];
+  };
+  const expected = ["m", ["config.json", "retriever/retrieval.json"]];
+  assert.deepEqual(await names(directory("m", handle("config.json"), retriever, directory("goldens", handle("x")))), expected);
+  assert.deepEqual(await names([file("config.json", "m/config.json"), file("retrieval.json", "m/retriever/retrieval.json")]), expected);
+  assert.deepEqual(await names(new Map(["m/config.json", "m/retriever/retrieval.json"].map((path) => [path, new Blob()]))), expected);
+  assert.deepEqual(await names([file("config.json")]), ["the chosen files", ["config.json"]]);
+  await assert.rejects(modelSource([]), { code: "missing" });
+  await assert.rejects(modelSource({}), { code: "option" });
+  await assert.rejects(modelSource([{ name: "config.json" }]), { code: "option" });
+  const closed = { ...directory("m"), entries: async function* () { throw new DOMException("denied", "NotAllowedError"); } };
+  await assert.rejects(modelSource(closed), { code: "file" });
 });
