@@ -8,6 +8,8 @@ export interface Folder {
   readonly name: string;
   /** Which of these files it has. */
   find(names: readonly string[]): Promise<ReadonlySet<string>>;
+  /** Hears which of the found files will be opened, so that progress knows its end. */
+  plan?(names: readonly string[]): void;
   /** A file that `find` found. */
   open(name: string): Promise<Blob>;
 }
@@ -46,6 +48,7 @@ export async function collect(folder: Folder): Promise<Map<string, Blob>> {
   const weights = await weightNames(folder, found, missing);
   const retriever = found.has("retriever/config.json") ? RETRIEVER : [];
   for (const name of retriever) if (!found.has(name)) missing(`${name} is missing`);
+  folder.plan?.([...texts, ...weights.texts, ...weights.names, ...retriever]);
   const files = new Map<string, Blob>();
   await Promise.all([...texts, ...weights.texts].map(async (name) => files.set(name, await folder.open(name))));
   // One after the other: each takes the whole connection, and a broken visit leaves whole files behind it.

@@ -100,7 +100,7 @@ function adder(report: (progress: LoadProgress) => void): Keeper["onProgress"] {
     const files = stages.get(stage) ?? new Map<string, { done: number; total: number }>();
     stages.set(stage, files.set(file, { done, total }));
     const now = performance.now();
-    if (now - last < PROGRESS_MS && done !== total) return;
+    if (now - last < PROGRESS_MS && (done !== total || done === 0)) return;
     last = now;
     const sum = (pick: "done" | "total"): number => [...files.values()].reduce((all, one) => all + one[pick], 0);
     report({ stage, done: sum("done"), total: sum("total"), file });

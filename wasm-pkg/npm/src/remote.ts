@@ -54,6 +54,10 @@ export class RemoteFolder implements Folder {
     return new Set(names.filter((_, index) => there[index]));
   }
 
+  plan(names: readonly string[]): void {
+    for (const name of names) this.#keeper.onProgress("download", name, 0, this.#known.get(name)?.bytes ?? 0);
+  }
+
   async open(name: string): Promise<Blob> {
     const file = this.#known.get(name) ?? (await this.#look(name));
     if (!file) throw new NameLensError("missing", `${this.name}: ${name} is missing`);
@@ -80,7 +84,6 @@ export class RemoteFolder implements Folder {
     const { contentLength, validator, encoded } = replyOf(response);
     const file = { url, name, binary: isWeights(name), bytes: encoded ? null : contentLength, validator };
     this.#known.set(name, file);
-    if (file.bytes !== null) this.#keeper.onProgress("download", name, 0, file.bytes);
     return file;
   }
 
