@@ -29,6 +29,14 @@ pub enum Error {
         /// What is wrong and what would be right.
         problem: String,
     },
+    /// A file of the model whose bytes cannot be read any more, whatever is in them.
+    #[error("{file}: {problem}")]
+    File {
+        /// The file as the caller named it.
+        file: String,
+        /// What happened to it and what to do.
+        problem: String,
+    },
     /// Bytes that are not a photo we can read.
     #[error("photo: {problem}")]
     Image {
@@ -104,6 +112,7 @@ impl Error {
         match self {
             Self::Config { .. } => "config",
             Self::Weights { .. } => "weights",
+            Self::File { .. } => "file",
             Self::Image { .. } => "image",
             Self::Tokenizer { .. } => "tokenizer",
             Self::Template { .. } => "template",

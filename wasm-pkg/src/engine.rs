@@ -10,8 +10,7 @@ use namelens_engine::Error;
 use namelens_engine::concepts::{ConceptPatch, Library, NewConcept, OnCollision, bundle, rap};
 use namelens_engine::host::Still;
 use namelens_engine::image::decode;
-use namelens_engine::personalize::{Event, Lens, ModelFiles, Request};
-use namelens_engine::weights::SliceSource;
+use namelens_engine::personalize::{Event, Lens, Request};
 use serde::Serialize;
 use serde_json::json;
 use wasm_bindgen::prelude::wasm_bindgen;
@@ -19,6 +18,7 @@ use wasm_bindgen::{JsCast, JsValue};
 
 use crate::concepts::{Summary, Texts, from_stored, references, to_stored};
 use crate::error::{bad_input, to_js};
+use crate::files::open_files;
 use crate::host::{CancelFlag, Worker};
 
 type JsResult<T> = Result<T, JsValue>;
@@ -30,7 +30,7 @@ pub struct NameLensEngine {
     name: String,
     knows: String,
     device: String,
-    bytes: usize,
+    bytes: u64,
 }
 
 impl std::fmt::Debug for NameLensEngine {
@@ -43,7 +43,8 @@ impl std::fmt::Debug for NameLensEngine {
 
 #[wasm_bindgen]
 impl NameLensEngine {
-    /// Loads a model bundle, given as its files by name, onto `webgpu` or `cpu`.
+    /// Loads a model, given as its files by name, onto `webgpu` or `cpu`. A file is a `Blob`, which is read by
+    /// ranges as its tensors are needed, or a `Uint8Array`.
     pub async fn create(
         device: String,
         files: Map,
@@ -54,23 +55,7 @@ impl NameLensEngine {
         let host = Worker::new(cancel);
         // First of all: when it fails, the page tries another device with the same files.
         let burn_device = open(&device).await?;
-        let mut model = ModelFiles::default();
-        let mut card = json!({});
-        let mut bytes = 0;
-        for entry in files.entries() {
-            let entry: Array = entry?.unchecked_into();
-            let name = entry.get(0).as_string().unwrap_or_default();
-            let data = entry
-                .get(1)
-                .dyn_into::<Uint8Array>()
-                .map_err(|_| bad_input("files", "each must be a Uint8Array"))?
-                .to_vec();
-            bytes += data.len();
-            if name == "model.json" {
-                card = serde_json::from_slice(&data).unwrap_or_default();
-            }
-            model.insert(name, Box::new(SliceSource::from(data)));
-        }
+        let (model, card, bytes) = open_files(&files)?;
         // The copies in the page are not needed any more.
         files.clear();
         let mut progress = |done: usize, total: usize| {
@@ -102,6 +87,7 @@ impl NameLensEngine {
     pub fn model_info(&self) -> JsResult<JsValue> {
         to_value(&json!({
             "name": self.name,
+            "family": self.lens.family(),
             "parameters": self.lens.parameters(),
             "bytes": self.bytes,
             "contextLength": self.lens.context_length(),

@@ -8,14 +8,22 @@
 )]
 
 #[cfg(target_family = "wasm")]
+mod blob;
+#[cfg(target_family = "wasm")]
 mod concepts;
+#[cfg(target_family = "wasm")]
+mod digest;
 #[cfg(target_family = "wasm")]
 mod engine;
 #[cfg(target_family = "wasm")]
 mod error;
 #[cfg(target_family = "wasm")]
+mod files;
+#[cfg(target_family = "wasm")]
 mod host;
 
+#[cfg(target_family = "wasm")]
+pub use digest::StreamDigest;
 #[cfg(target_family = "wasm")]
 pub use engine::NameLensEngine;
 #[cfg(target_family = "wasm")]

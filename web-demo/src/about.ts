@@ -6,7 +6,11 @@ import type { Session } from "./session.js";
 /** Wires the button to the dialog. */
 export function startAbout(session: Session): void {
   const knows = h("p", { class: "fine" });
-  session.listen({ ready: (lens) => (knows.textContent = `The loaded model says: ${lens.info.model.knows}`) });
+  session.listen({
+    ready: ({ info: { model } }) => {
+      knows.textContent = model.knows ? `The loaded model says: ${model.knows}` : `${model.name} does not say what it was trained on.`;
+    },
+  });
   const close = h("button", { type: "button", class: "primary" }, "Close");
   const paragraph = (title: string, text: string): HTMLElement => h("div", {}, h("h3", {}, title), h("p", {}, text));
   const dialog = h(
@@ -19,7 +23,7 @@ export function startAbout(session: Session): void {
     ),
     paragraph(
       "What it can and cannot do",
-      "The built-in model was trained from scratch, for this page, on the Playroom: a small drawn world of toys. It describes those, often rightly, sometimes not. Photographs of the real world mean nothing to it. A larger model can be loaded in its place: put its folder beside this page and add ?model=folder/ to the address.",
+      "The built-in model was trained from scratch, for this page, on the Playroom: a small drawn world of toys. It describes those, often rightly, sometimes not. Photographs of the real world mean nothing to it. A larger model can be loaded in its place: choose its folder under “Change the model” at the foot of the page, or put it beside this page and add ?model=folder/ to the address.",
     ),
     paragraph(
       "Private by construction",

@@ -64,8 +64,12 @@ async function takePhoto(onPick: (picked: Picked) => void): Promise<void> {
   dialog.showModal();
 }
 
-/** Drag and drop over the whole page (one half names, the other captions) and paste. */
-export function acceptDropsAndPaste(onThing: (picked: Picked) => void, onPhoto: (picked: Picked) => void): void {
+/** Drag and drop over the whole page (one half names, the other captions; a folder is a model) and paste. */
+export function acceptDropsAndPaste(
+  onThing: (picked: Picked) => void,
+  onPhoto: (picked: Picked) => void,
+  onFolder: (folder: FileSystemDirectoryEntry) => void,
+): void {
   const zone = (title: string, text: string): HTMLElement =>
     h("div", { class: "drop-zone" }, h("strong", {}, title), h("span", {}, text));
   const name = zone("Name it", "Drop a photo of one thing");
@@ -91,6 +95,9 @@ export function acceptDropsAndPaste(onThing: (picked: Picked) => void, onPhoto: 
     if (!dragsFile(event)) return;
     event.preventDefault();
     overlay.hidden = true;
+    // Only a drop says whether it is a folder; while it is dragged, browsers do not tell.
+    const entry = event.dataTransfer?.items[0]?.webkitGetAsEntry();
+    if (entry?.isDirectory) return onFolder(entry as FileSystemDirectoryEntry);
     const file = files(event.dataTransfer)[0];
     if (!file) return;
     const naming = name.contains(event.target as Node);

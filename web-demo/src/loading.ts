@@ -11,6 +11,8 @@ export function showLoading(session: Session): void {
   const place = byId("loading");
   const words = h("span", { id: "loading-words" });
   const bar = h("progress", { "aria-labelledby": "loading-words" });
+  const stop = h("button", { type: "button", class: "pill" }, "Stop loading");
+  stop.addEventListener("click", () => session.stop());
   let stage = "";
   session.listen({
     loading: (progress) => {
@@ -18,10 +20,11 @@ export function showLoading(session: Session): void {
       if (!progress) return;
       if (progress.stage !== stage || !bar.isConnected) {
         stage = progress.stage;
-        place.replaceChildren(words, bar);
+        // Only what takes long and can be gone on with is worth a stop.
+        place.replaceChildren(words, bar, ...(stage === "download" ? [h("div", { class: "row" }, stop)] : []));
       }
       const { done, total } = progress;
-      const inBytes = stage === "download" || stage === "engine";
+      const inBytes = ["download", "engine", "verify"].includes(stage);
       const amount = inBytes && done > 0 ? ` · ${megabytes(done)}${total ? ` of ${megabytes(total)}` : ""}` : "";
       words.textContent = loadingWords(stage) + amount;
       if (total > 0) {
@@ -33,19 +36,30 @@ export function showLoading(session: Session): void {
     },
     ready: () => announce("The model is ready"),
     failed: (error) => {
-      const { title, hint, detail } = explain(error);
+      const { title, hint, detail } = failure(error);
       const again = h("button", { type: "button", class: "primary" }, "Try again");
       again.addEventListener("click", () => void session.start(wishedDevice()));
       const cpu = h("button", { type: "button", class: "pill" }, "Use the processor instead");
       cpu.addEventListener("click", () => void session.start("cpu"));
+      const back = h("button", { type: "button", class: "pill", hidden: session.isBuiltIn }, "Back to the built-in model");
+      back.addEventListener("click", () => {
+        session.choose(null);
+        void session.start(wishedDevice());
+      });
       place.hidden = false;
       place.replaceChildren(
         h(
           "div",
           { class: "notice notice-error", role: "alert" },
-          h("div", {}, h("strong", {}, title), h("p", {}, hint), h("p", { class: "fine" }, detail), h("div", { class: "row" }, again, cpu)),
+          h("div", {}, h("strong", {}, title), h("p", {}, hint), h("p", { class: "fine" }, detail), h("div", { class: "row" }, again, cpu, back)),
         ),
       );
     },
   });
+}
+
+function failure(error: unknown): { title: string; hint: string; detail: string } {
+  const said = explain(error);
+  if (said.code !== "cancelled") return said;
+  return { title: "Loading was stopped", hint: "What has arrived is kept; the next try goes on from there.", detail: "" };
 }

@@ -2,6 +2,7 @@
 
 import { startAbout } from "./about.js";
 import { readAlbum } from "./album.js";
+import { startFolder } from "./folder.js";
 import { acceptDropsAndPaste } from "./intake.js";
 import { showLoading } from "./loading.js";
 import { showError, showInfo } from "./notices.js";
@@ -17,6 +18,7 @@ const session = new Session();
 const status = new Status(session);
 showLoading(session);
 startAbout(session);
+const loadFolder = startFolder(session);
 startShelf(session);
 session.listen({
   ready: ({ info }) => {
@@ -31,4 +33,4 @@ void session.start(wishedDevice());
 const album = await readAlbum();
 const nameThing = startThings(session, album);
 const photos = new PhotoSection(session, album, (result, lens) => status.finished(result, lens));
-acceptDropsAndPaste(nameThing, (picked) => void photos.show(picked));
+acceptDropsAndPaste(nameThing, (picked) => void photos.show(picked), loadFolder);

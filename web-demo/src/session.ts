@@ -1,6 +1,6 @@
 // The one NameLens of the page: loads it, tells who listens how that goes, and starts over on another device.
 
-import { NameLens, NameLensError, type Concept, type Device, type LoadProgress } from "namelens";
+import { NameLens, NameLensError, type Concept, type Device, type LoadProgress, type ModelInput } from "namelens";
 import { assignColors } from "./colors.js";
 
 export type DeviceWish = Device | "auto";
@@ -34,6 +34,8 @@ export class Session {
   #abort = new AbortController();
   #lens: Promise<NameLens> | null = null;
   #concepts: readonly Concept[] = [];
+  /** What the visitor chose; null is the built-in model, undefined leaves it to the address. */
+  #chosen: ModelInput | null | undefined;
 
   /** Adds a listener. */
   listen(listener: SessionListener): void {
@@ -50,6 +52,21 @@ export class Session {
     return this.#lens ?? Promise.reject(new Error("loading has not begun"));
   }
 
+  /** Whether the model is, or would be, the one that comes with the page. */
+  get isBuiltIn(): boolean {
+    return this.#chosen === null || (this.#chosen === undefined && !new URLSearchParams(location.search).has("model"));
+  }
+
+  /** Takes another model from the next start on; null is the built-in one. */
+  choose(model: ModelInput | null): void {
+    this.#chosen = model;
+  }
+
+  /** Stops loading; what has arrived is kept for the next try. */
+  stop(): void {
+    this.#abort.abort();
+  }
+
   /** Loads the engine for a device, in place of the one before. Never rejects: failures go to the listeners. */
   async start(device: DeviceWish): Promise<void> {
     this.#abort.abort();
@@ -59,7 +76,7 @@ export class Session {
     this.#lens = (async () => {
       // The old engine is given up first: a phone may not have the memory for two.
       await before?.then((lens) => lens.dispose()).catch(() => undefined);
-      const model = wishedModel();
+      const model = this.#chosen === undefined ? wishedModel() : this.#chosen;
       return NameLens.create({
         device,
         signal: abort.signal,
@@ -74,7 +91,7 @@ export class Session {
       this.#tell("loading", null);
       this.#tell("ready", lens);
     } catch (error) {
-      if (abort.signal.aborted) return; // a newer start took over
+      if (this.#abort !== abort) return; // a newer start took over
       this.#tell("loading", null);
       this.#tell("failed", error);
     }

@@ -25,6 +25,8 @@ export const REASONS: Record<Retrieved["reason"], string> = {
 const LOADING: Record<string, string> = {
   engine: "Fetching the engine",
   download: "Fetching the model",
+  verify: "Checking the model",
+  model: "Opening the model",
   device: "Waking up the device",
   weights: "Unpacking the model",
   concepts: "Remembering your things",
@@ -39,7 +41,11 @@ const TITLES: Partial<Record<ErrorCode, string>> = {
   image: "This photo cannot be opened",
   concept: "That does not work with this name",
   bundle: "This file cannot be imported",
+  missing: "A file of the model is missing",
+  file: "A file of the model cannot be read",
   network: "The model could not be fetched",
+  http: "The model could not be fetched",
+  quota: "There is no space for the model",
   integrity: "The download is damaged",
   option: "That cannot be done as asked",
   config: "The model could not be opened",
@@ -54,6 +60,18 @@ const TITLES: Partial<Record<ErrorCode, string>> = {
   unsupported: "This browser is too old for NameLens",
   worker: "The engine could not be started",
 };
+
+const FAMILIES: Record<string, string> = {
+  smolvlm: "SmolVLM",
+  idefics3: "Idefics3",
+  qwen2_5_vl: "Qwen2.5-VL",
+  qwen3_vl: "Qwen3-VL",
+};
+
+/** A family of models by the name that a checkpoint gives it. */
+export function familyName(family: string): string {
+  return FAMILIES[family] ?? family;
+}
 
 /** An error as a visitor reads it. */
 export function explain(thrown: unknown): { title: string; detail: string; hint: string; code: string } {

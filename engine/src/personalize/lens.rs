@@ -95,6 +95,11 @@ impl Lens {
         })
     }
 
+    /// The captioner's family, as `model_type` of its configuration names it.
+    pub fn family(&self) -> &str {
+        &self.config.model_type
+    }
+
     /// Loads a LoRA adapter beside those of the model's folder; `config` is the text of its `adapter_config.json`, `weights` its
     /// `adapter_model.safetensors`.
     ///

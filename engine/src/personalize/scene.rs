@@ -6,7 +6,8 @@ use super::prompt::{self, ImageRef, PromptConcept, PromptStyle};
 use super::sanitize;
 use super::seen::{self, Seen};
 use super::types::{Event, Kind, Request, Stage};
-use crate::concepts::{Concept, Retrieved, retrieval};
+use crate::concepts::retrieval::Scored;
+use crate::concepts::{Concept, Library, Retrieved, retrieval};
 use crate::generate::{Photos, Session};
 use crate::host::Host;
 use crate::image::{ImageProcessor, PhotoLayout, Rgb8, decode};
@@ -111,6 +112,9 @@ impl Lens {
         if self.library.is_empty() || mode == retrieval::Mode::Off {
             return Ok(Vec::new());
         }
+        let Some(retriever) = &self.retriever else {
+            return unsearched(&self.library, question, mode);
+        };
         on_event(Event::Stage {
             stage: Stage::Retrieve,
             done: 0,
@@ -237,6 +241,24 @@ impl Lens {
     }
 }
 
+/// The concepts for a photo that nothing can search: those the question names, or those asked for.
+fn unsearched(library: &Library, question: &str, mode: retrieval::Mode) -> Result<Vec<Retrieved>> {
+    let scored: Vec<Scored<'_>> = library
+        .list()
+        .map(|concept| Scored {
+            concept,
+            windows: Vec::new(),
+            whole: None,
+        })
+        .collect();
+    // Nothing is compared, so no similarity reaches the threshold.
+    let options = retrieval::Options {
+        mode,
+        ..retrieval::Options::auto(1.0, 1.0)
+    };
+    retrieval::retrieve(question, &scored, &options)
+}
+
 /// What the captioner is told of each retrieved concept, in the order the prompt lists them; see [`seen::reading_order`].
 ///
 /// Without `hints` nothing is told, and the order is that of retrieval.
@@ -253,4 +275,44 @@ pub(super) fn told(retrieved: Vec<Retrieved>, hints: bool) -> (Vec<Retrieved>, V
         .into_iter()
         .map(|at| (retrieved[at].clone(), all[at]))
         .unzip()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+    use crate::concepts::{NewConcept, Reason};
+
+    #[test]
+    fn without_a_retriever_concepts_are_named_listed_or_all() {
+        let mut library = Library::new("");
+        for name in ["Miso", "Otto"] {
+            let new = NewConcept {
+                name: name.into(),
+                ..NewConcept::default()
+            };
+            library.add(new, 0).unwrap();
+        }
+        let choose = |question: &str, mode| -> Vec<(String, Reason)> {
+            let found = unsearched(&library, question, mode).unwrap();
+            assert!(found.iter().all(|f| f.box_.is_none() && f.score == 0.0));
+            found.into_iter().map(|f| (f.name, f.reason)).collect()
+        };
+        let auto = || retrieval::Mode::Auto;
+        assert_eq!(choose("What is this?", auto()), []);
+        assert_eq!(
+            choose("Where is otto?", auto()),
+            [("Otto".into(), Reason::Named)]
+        );
+        let all = choose("What is this?", retrieval::Mode::All);
+        assert_eq!(all.len(), 2);
+        let id = library.list().next().unwrap().id.clone();
+        let listed = choose("What is this?", retrieval::Mode::Explicit(vec![id]));
+        assert_eq!(listed, [("Miso".into(), Reason::Listed)]);
+        let unknown = retrieval::Mode::Explicit(vec!["nobody".into()]);
+        assert_eq!(
+            unsearched(&library, "", unknown).unwrap_err().code(),
+            "concept"
+        );
+    }
 }

@@ -1,10 +1,10 @@
-// One file over the network, with progress, an expected size and a way out.
+// One small file over the network into memory, with progress, an expected size and a way out.
 
 import { cancelled, NameLensError } from "./errors.js";
 
 /**
  * Fetches `url` whole. `expected` is its size in bytes when that is known: more is refused while it arrives.
- * Rejects with code `network`, `integrity` or `cancelled`.
+ * Rejects with code `network`, `http`, `integrity` or `cancelled`.
  */
 export async function download(
   url: string,
@@ -17,7 +17,7 @@ export async function download(
   let done = 0;
   try {
     const response = await fetch(url, { signal, cache });
-    if (!response.ok) throw new NameLensError("network", `${url}: the server answered ${response.status}`);
+    if (!response.ok) throw new NameLensError("http", `${url}: the server answered ${response.status}`);
     // A compressed transfer states the compressed length, so it is a guess at best.
     const total = expected ?? 0;
     const reader = response.body?.getReader();

@@ -4,8 +4,10 @@
 import * as glue from "../wasm/namelens_wasm.js";
 import { asError, NameLensError, type ErrorInfo } from "./errors.js";
 import { download } from "./download.js";
+import type { Digest } from "./keep.js";
 import type { ConceptPatch, NewConcept } from "./protocol.js";
 import type { Concept, Device, LoadProgress, ModelInfo, Request, RunEvent, RunResult, StoredConcept } from "./types.js";
+import { MEMORY_LIMIT, tooMuchMemory } from "./vault.js";
 
 /** A flag that long calls look at whenever they yield. */
 export interface CancelFlag {
@@ -34,11 +36,12 @@ interface EngineModule {
   NameLensEngine: {
     create(
       device: Device,
-      files: Map<string, Uint8Array>,
+      files: Map<string, Blob | Uint8Array>,
       onProgress: (progress: LoadProgress) => void,
       cancel: CancelFlag,
     ): Promise<Engine>;
   };
+  Sha256: new () => Digest;
   CancelFlag: new () => CancelFlag;
 }
 
@@ -62,14 +65,31 @@ async function start(onProgress: (progress: LoadProgress) => void, signal: Abort
   await wasm.default({ module_or_path: response });
 }
 
-/** Builds the engine from the files of a bundle. */
+/** Builds the engine from the files of a model. */
 export async function createEngine(
   device: Device,
-  files: Map<string, Uint8Array>,
+  files: ReadonlyMap<string, Blob>,
   onProgress: (progress: LoadProgress) => void,
   signal: AbortSignal,
 ): Promise<Engine> {
-  return withCancel(signal, (flag) => wasm.NameLensEngine.create(device, files, onProgress, flag));
+  const readable = await asReadable(files);
+  return withCancel(signal, (flag) => wasm.NameLensEngine.create(device, readable, onProgress, flag));
+}
+
+/** The files as the engine can read them here: by ranges in a worker, else whole in memory. */
+async function asReadable(files: ReadonlyMap<string, Blob>): Promise<Map<string, Blob | Uint8Array>> {
+  // The engine empties the map, and another device may need the files once more.
+  if ("FileReaderSync" in globalThis) return new Map(files);
+  const bytes = [...files.values()].reduce((sum, { size }) => sum + size, 0);
+  if (bytes > MEMORY_LIMIT) throw tooMuchMemory();
+  const whole = new Map<string, Uint8Array>();
+  for (const [name, blob] of files) whole.set(name, new Uint8Array(await blob.arrayBuffer()));
+  return whole;
+}
+
+/** A digest by the engine, which must be loaded. */
+export function openDigest(): Digest {
+  return new wasm.Sha256();
 }
 
 /** Runs `body` with a flag that goes up when `signal` aborts. */

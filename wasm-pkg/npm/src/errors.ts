@@ -3,6 +3,8 @@
 /** What went wrong, in a word that stays the same between versions. */
 export type ErrorCode =
   | "config"
+  | "missing"
+  | "file"
   | "weights"
   | "image"
   | "tokenizer"
@@ -16,19 +18,23 @@ export type ErrorCode =
   | "device"
   | "memory"
   | "network"
+  | "http"
   | "integrity"
   | "storage"
+  | "quota"
   | "unsupported"
   | "worker"
   | "disposed"
   | "internal";
 
 const HINTS: Record<ErrorCode, string> = {
-  config: "Check that the model address points at a complete NameLens bundle.",
-  weights: "The model's weights cannot be used; export the bundle again or take another one.",
+  config: "Check that the files are a complete model of a family that NameLens knows.",
+  missing: "Take the whole folder of the model, with every file that its authors put there.",
+  file: "Choose the folder of the model again.",
+  weights: "The model's weights cannot be used; fetch or export its files again, or take another one.",
   image: "Use a JPEG, PNG or WebP photo.",
-  tokenizer: "The model's tokenizer cannot be used; export the bundle again.",
-  template: "The model's chat template cannot be used; export the bundle again.",
+  tokenizer: "The model's tokenizer cannot be used; fetch or export its files again.",
+  template: "The model's chat template cannot be used; fetch or export its files again.",
   bundle: "Choose a file that NameLens exported, or a RAP/RePIC database.json together with its photos.",
   concept: "Choose another name, or check that the thing still exists.",
   option: "Correct the option that the message names.",
@@ -38,8 +44,10 @@ const HINTS: Record<ErrorCode, string> = {
   device: "The GPU was lost or failed; create NameLens again, or choose the CPU.",
   memory: "Close other tabs, use a smaller photo, or choose the CPU.",
   network: "Check the connection and try again; once loaded, no connection is needed.",
+  http: "Check the address of the model, and that its server lets this page read it.",
   integrity: "The downloaded file is not the published one; reload, or publish the bundle again.",
   storage: "The browser refused to keep the data: free some space or leave private browsing.",
+  quota: "Free some disk space, or take a smaller model; what has arrived is kept and need not be fetched again.",
   unsupported: "Use a current version of Chrome, Edge, Safari or Firefox.",
   worker: "Check that the page's Content-Security-Policy has worker-src 'self', or pass { worker: false }.",
   disposed: "Create a new NameLens; this one was disposed of.",
@@ -78,6 +86,8 @@ export function asError(thrown: unknown, fallback: ErrorCode = "internal"): Name
     const text = typeof message === "string" && message !== "" ? message : String(name ?? thrown);
     if (isCode(code)) return new NameLensError(code, text, { cause: thrown });
     if (name === "AbortError") return new NameLensError("cancelled", text, { cause: thrown });
+    // A chosen file that was changed or moved since.
+    if (name === "NotReadableError") return new NameLensError("file", text, { cause: thrown });
     // A WebAssembly allocation that fails is a RangeError or a trap, never a typed engine error.
     if (name === "RangeError") return new NameLensError("memory", text, { cause: thrown });
     return new NameLensError(fallback, text, { cause: thrown });

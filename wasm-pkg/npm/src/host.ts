@@ -2,9 +2,9 @@
 
 import { serve, type Port } from "./channel.js";
 import { chooseDevice } from "./device.js";
-import { createEngine, loadEngine, withCancel, type Engine } from "./engine.js";
+import { createEngine, loadEngine, openDigest, withCancel, type Engine } from "./engine.js";
 import { asError, asInfo, NameLensError, type ErrorInfo } from "./errors.js";
-import { loadModel } from "./model.js";
+import { loadModel, together } from "./model.js";
 import type { Calls, Context, Handlers, Opened } from "./protocol.js";
 import { Queue } from "./queue.js";
 import { DatabaseStore, MemoryStore, type ConceptStore } from "./store.js";
@@ -58,11 +58,9 @@ class Host {
     { model, device: wish, storage }: Calls["open"]["in"],
     { signal, emit }: Context<LoadProgress>,
   ): Promise<Opened> {
-    const [choice, files] = await Promise.all([
-      chooseDevice(wish),
-      loadModel(model, emit, signal),
-      loadEngine(emit, signal),
-    ]);
+    const ready = loadEngine(emit, signal);
+    const loading = loadModel(model, emit, signal, () => ready.then(openDigest));
+    const [choice, files] = await together(signal, [chooseDevice(wish), loading, ready]);
     const { engine, device, fallback } = await build(choice, wish, files, emit, signal);
     this.#engine = engine;
     const problems: ErrorInfo[] = [];
@@ -156,7 +154,7 @@ class Host {
 async function build(
   { device, fallback }: { device: Device; fallback: string | null },
   wish: Device | "auto",
-  files: Map<string, Uint8Array>,
+  files: ReadonlyMap<string, Blob>,
   emit: (progress: LoadProgress) => void,
   signal: AbortSignal,
 ): Promise<{ engine: Engine; device: Device; fallback: string | null }> {

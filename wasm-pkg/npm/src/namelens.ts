@@ -2,17 +2,25 @@
 
 import { Caller, type Port } from "./channel.js";
 import { Concepts } from "./concepts.js";
-import { embedded } from "./embedded.js";
-import { asError, NameLensError } from "./errors.js";
+import { asError, cancelled, NameLensError } from "./errors.js";
 import { photoBytes } from "./photo.js";
-import type { ModelSource, Opened } from "./protocol.js";
+import type { Opened } from "./protocol.js";
 import { Run } from "./run.js";
+import { modelSource, type ModelInput } from "./source.js";
 import type { Device, LoadProgress, Location, PhotoSource, Recognition, Request, RunOptions, RunResult } from "./types.js";
+import { emptyVault } from "./vault-open.js";
+
+/** Milliseconds that a cancelled loading has for keeping what has arrived. */
+const GRACE_MS = 1000;
 
 /** Options of {@link NameLens.create}. */
 export interface CreateOptions {
-  /** Address of a model bundle: its `manifest.json`, or the folder with it. Left out: the model in this package. */
-  readonly model?: URL | string;
+  /**
+   * The model: the address of a checkpoint folder (`.../org/model/resolve/main/`) or of a bundle (its `manifest.json`,
+   * or the folder with it); a folder that somebody picked (`showDirectoryPicker`); the files of an
+   * `<input webkitdirectory>`; or files by their paths. Left out: the model in this package.
+   */
+  readonly model?: ModelInput;
   /** `auto` takes WebGPU on real graphics hardware, else the CPU. */
   readonly device?: Device | "auto";
   readonly onProgress?: (progress: LoadProgress) => void;
@@ -43,11 +51,15 @@ export class NameLens {
   /** Loads model and engine. Rejects with a {@link NameLensError}; nothing is left running then. */
   static async create(options: CreateOptions = {}): Promise<NameLens> {
     const { device = "auto", storage = "indexeddb", worker = true, signal, onProgress } = options;
-    const model = modelSource(options.model);
+    const model = await modelSource(options.model);
+    if (signal?.aborted) throw cancelled(signal);
     const { port, close, onFailure } = worker ? startWorker() : await startHere();
     let notify = (): void => undefined;
     const caller = new Caller(port, () => notify());
     onFailure((error) => caller.break(error));
+    // Asked nicely, the worker keeps what has arrived; deep in the weights it cannot hear and is ended all the same.
+    const giveUp = (): void => void setTimeout(() => caller.break(cancelled(signal)), GRACE_MS);
+    signal?.addEventListener("abort", giveUp, { once: true });
     try {
       const concepts = new Concepts(caller);
       notify = () => concepts.notify();
@@ -56,7 +68,14 @@ export class NameLens {
     } catch (thrown) {
       close();
       throw asError(thrown);
+    } finally {
+      signal?.removeEventListener("abort", giveUp);
     }
+  }
+
+  /** Deletes all model files that were kept for later visits. Named things stay. */
+  static forgetModels(): Promise<void> {
+    return emptyVault();
   }
 
   /** Describes the photo, with the names of the things it shows. */
@@ -109,23 +128,6 @@ export class NameLens {
       );
     }, signal);
   }
-}
-
-function modelSource(model: URL | string | undefined): ModelSource {
-  if (model === undefined) {
-    if (embedded) return embedded;
-    throw new NameLensError("config", "this build of the package carries no model; pass { model: address }");
-  }
-  let url: URL;
-  try {
-    url = new URL(model, document.baseURI);
-  } catch (cause) {
-    throw new NameLensError("option", `model: "${String(model)}" is not an address`, { cause });
-  }
-  if (!url.pathname.endsWith(".json")) {
-    url.pathname = url.pathname.replace(/\/?$/, "/manifest.json");
-  }
-  return { manifest: url.href };
 }
 
 interface Started {

@@ -4,10 +4,23 @@ import type { ErrorInfo } from "./errors.js";
 import type { Concept, Device, LoadProgress, ModelInfo, Request, RunEvent, RunResult } from "./types.js";
 
 /** Where a model bundle is: its manifest, and addresses of files that do not lie beside it. */
-export interface ModelSource {
+export interface BundleSource {
   readonly manifest: string;
   readonly files?: Readonly<Record<string, string>>;
 }
+
+/** A folder on a server, its address ending in a slash: a bundle if there is a manifest, else a checkpoint. */
+export interface FolderSource {
+  readonly folder: string;
+}
+
+/** Files that somebody chose, by their paths in the model's folder. */
+export interface ChosenSource {
+  readonly name: string;
+  readonly chosen: ReadonlyMap<string, Blob>;
+}
+
+export type ModelSource = BundleSource | FolderSource | ChosenSource;
 
 /** What was opened. */
 export interface Opened {

@@ -173,10 +173,13 @@ export interface StoredConcept {
 
 /** What loading is busy with. `total` is 0 while it is not known. */
 export interface LoadProgress {
-  /** `engine`: the WebAssembly; `download`: the model; the rest comes from the engine. */
+  /** `engine`: the WebAssembly; `download`: the model; `verify`: its digests; the rest comes from the engine. */
   readonly stage: string;
+  /** Bytes for the stages named above. */
   readonly done: number;
   readonly total: number;
+  /** The file that moved on, in `download` and `verify`. */
+  readonly file?: string;
 }
 
 /** Where the model runs. */
@@ -185,6 +188,8 @@ export type Device = "webgpu" | "cpu";
 /** What was loaded, and where it runs. */
 export interface ModelInfo {
   readonly name: string;
+  /** What its configuration calls the family, such as `smolvlm` or `qwen2_5_vl`. */
+  readonly family: string;
   readonly parameters: number;
   readonly bytes: number;
   /** Tokens. */

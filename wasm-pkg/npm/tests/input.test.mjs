@@ -54,6 +54,7 @@ test("whatever is thrown becomes a typed error", () => {
   assert.equal(asError(Object.assign(new Error("x"), { code: "weights" })).code, "weights");
   assert.equal(asError(Object.assign(new Error("x"), { code: "made-up" })).code, "internal");
   assert.equal(asError(new DOMException("stop", "AbortError")).code, "cancelled");
+  assert.equal(asError(new DOMException("changed", "NotReadableError")).code, "file");
   assert.equal(asError(new RangeError("out of memory")).code, "memory");
   assert.equal(asError("text", "network").code, "network");
   assert.equal(asError(null).code, "internal");

@@ -1,0 +1,125 @@
+// A checkpoint folder on a server: asked what it has, fetched file by file, kept for visits without a connection.
+
+import { asError, cancelled, NameLensError } from "./errors.js";
+import { isWeights, type Folder } from "./folder.js";
+import { keepCurrent, keptWhole, type Current, type Keeper } from "./keep.js";
+import { sha256 } from "./manifest.js";
+import { replyOf } from "./transfer.js";
+import { readText, writeText, type Vault } from "./vault.js";
+
+/** Answers that mean: there is no such file. */
+const ABSENT = [404, 410];
+/** Answers of servers that do not know HEAD. */
+const NO_HEAD = [405, 501];
+
+/** The address of a file in a folder; what comes after a `?` in the folder's address is kept. */
+export function addressIn(folder: string, name: string): string {
+  const url = new URL(name, folder);
+  url.search = new URL(folder).search;
+  return url.href;
+}
+
+/** What a folder's address calls the model: `org/model` of a hub's `.../org/model/resolve/main/`. */
+export function nameOf(folder: string): string {
+  const parts = new URL(folder).pathname.split("/").filter((part) => part !== "").map(decode);
+  const resolve = parts.indexOf("resolve");
+  if (resolve >= 2) return parts.slice(resolve - 2, resolve).join("/");
+  return parts.at(-1) ?? new URL(folder).host;
+}
+
+function decode(part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
+}
+
+/** The folder at an address that ends in a slash (a query may follow). */
+export class RemoteFolder implements Folder {
+  readonly name: string;
+  readonly #address: string;
+  readonly #keeper: Keeper;
+  readonly #known = new Map<string, Current>();
+  readonly #opened: string[] = [];
+
+  constructor(address: string, keeper: Keeper) {
+    this.name = nameOf(address);
+    this.#address = address;
+    this.#keeper = keeper;
+  }
+
+  async find(names: readonly string[]): Promise<ReadonlySet<string>> {
+    const there = await Promise.all(names.map(async (name) => (await this.#look(name)) !== null));
+    return new Set(names.filter((_, index) => there[index]));
+  }
+
+  plan(names: readonly string[]): void {
+    for (const name of names) this.#keeper.onProgress("download", name, 0, this.#known.get(name)?.bytes ?? 0);
+  }
+
+  async open(name: string): Promise<Blob> {
+    const file = this.#known.get(name) ?? (await this.#look(name));
+    if (!file) throw new NameLensError("missing", `${this.name}: ${name} is missing`);
+    const blob = await keepCurrent(await keyOf(file.url), file, this.#keeper);
+    this.#opened.push(name);
+    this.#keeper.onProgress("download", name, blob.size, blob.size);
+    return blob;
+  }
+
+  /** Remembers what was opened, for {@link keptFolder}. */
+  async remember(): Promise<void> {
+    const { vault } = this.#keeper;
+    if (vault.lasting) await writeText(vault, await listKey(this.#address), JSON.stringify(this.#opened));
+  }
+
+  /** Asks the server for the file's size and validator; null when it is not there. */
+  async #look(name: string): Promise<Current | null> {
+    const url = addressIn(this.#address, name);
+    const response = await this.#ask(url);
+    const html = response.headers.get("content-type")?.startsWith("text/html") ?? false;
+    // Servers of single-page apps answer every address with their page.
+    if (ABSENT.includes(response.status) || (response.ok && html)) return null;
+    if (!response.ok) throw new NameLensError("http", `${url}: the server answered ${response.status}`);
+    const { contentLength, validator, encoded } = replyOf(response);
+    const file = { url, name, binary: isWeights(name), bytes: encoded ? null : contentLength, validator };
+    this.#known.set(name, file);
+    return file;
+  }
+
+  async #ask(url: string): Promise<Response> {
+    const { signal } = this.#keeper;
+    try {
+      const response = await fetch(url, { method: "HEAD", signal, cache: "no-cache" });
+      if (!NO_HEAD.includes(response.status)) return response;
+      const whole = await fetch(url, { signal, cache: "no-cache" });
+      await whole.body?.cancel();
+      return whole;
+    } catch (thrown) {
+      if (signal.aborted) throw cancelled(signal);
+      throw new NameLensError("network", `${url}: ${asError(thrown).message}`, { cause: thrown });
+    }
+  }
+}
+
+/** The files of a folder as they were fetched last; null unless all are still kept. */
+export async function keptFolder(address: string, vault: Vault): Promise<Map<string, Blob> | null> {
+  let names: unknown;
+  try {
+    names = JSON.parse((await readText(vault, await listKey(address))) ?? "");
+  } catch {
+    return null;
+  }
+  if (!Array.isArray(names)) return null;
+  const files = new Map<string, Blob>();
+  for (const name of names.map(String)) {
+    const blob = await keptWhole(await keyOf(addressIn(address, name)), vault);
+    if (!blob) return null;
+    files.set(name, blob);
+  }
+  return files;
+}
+
+const digestOf = (text: string): Promise<string> => sha256(new TextEncoder().encode(text));
+const keyOf = async (url: string): Promise<string> => `file-${await digestOf(url)}`;
+const listKey = async (address: string): Promise<string> => `folder-${await digestOf(address)}`;

@@ -1,0 +1,71 @@
+// What a page may pass as a model, brought into the form in which it crosses to the worker.
+
+import { embedded } from "./embedded.js";
+import { NameLensError } from "./errors.js";
+import { rooted } from "./folder.js";
+import type { ModelSource } from "./protocol.js";
+
+/**
+ * A model: the address of a folder or of a bundle's manifest, a folder that somebody picked, its files as an
+ * `<input webkitdirectory>` or a drop gives them, or files by their paths.
+ */
+export type ModelInput = URL | string | FileSystemDirectoryHandle | Iterable<File> | ReadonlyMap<string, Blob>;
+
+/** The model that was meant. Rejects with `option`, `config` (the package carries none) or `file`. */
+export async function modelSource(model: ModelInput | undefined): Promise<ModelSource> {
+  if (model === undefined) {
+    if (embedded) return embedded;
+    throw new NameLensError("config", "this build of the package carries no model; pass { model: address }");
+  }
+  if (typeof model === "string" || model instanceof URL) return addressed(model, document.baseURI);
+  if (isDirectory(model)) return { name: model.name, chosen: await filesOf(model) };
+  if (typeof (model as Partial<Iterable<unknown>>)[Symbol.iterator] !== "function") {
+    throw new NameLensError("option", "model: not an address, a folder, or files");
+  }
+  const entries = model instanceof Map ? [...(model as ReadonlyMap<string, Blob>)] : [...(model as Iterable<File>)].map(named);
+  if (entries.length === 0) throw new NameLensError("missing", "the chosen folder is empty");
+  const { name, files } = rooted(entries);
+  return { name, chosen: files };
+}
+
+/** Where an address points: a manifest ends in `.json`, everything else is a folder, also the one of a `config.json`. */
+export function addressed(model: URL | string, base: string): ModelSource {
+  let url: URL;
+  try {
+    url = new URL(model, base);
+  } catch (cause) {
+    throw new NameLensError("option", `model: "${String(model)}" is not an address`, { cause });
+  }
+  url.hash = "";
+  if (/\/config\.json$/.test(url.pathname)) url.pathname = url.pathname.replace(/[^/]*$/, "");
+  if (url.pathname.endsWith(".json")) return { manifest: url.href };
+  url.pathname = url.pathname.replace(/\/?$/, "/");
+  return { folder: url.href };
+}
+
+function named(file: unknown): [path: string, file: Blob] {
+  if (!(file instanceof File)) throw new NameLensError("option", "model: every one of its files must be a File");
+  return [file.webkitRelativePath || file.name, file];
+}
+
+function isDirectory(model: object): model is FileSystemDirectoryHandle {
+  return "kind" in model && model.kind === "directory" && "entries" in model;
+}
+
+/** The files in a picked folder and in its `retriever/`, by path. */
+async function filesOf(directory: FileSystemDirectoryHandle): Promise<Map<string, Blob>> {
+  const files = new Map<string, Blob>();
+  const add = async (folder: FileSystemDirectoryHandle, prefix: string): Promise<void> => {
+    for await (const [name, handle] of folder.entries()) {
+      if (handle.kind === "file") files.set(prefix + name, await (handle as FileSystemFileHandle).getFile());
+      else if (prefix === "" && name === "retriever") await add(handle as FileSystemDirectoryHandle, "retriever/");
+    }
+  };
+  try {
+    await add(directory, "");
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new NameLensError("file", `${directory.name}: the folder cannot be read: ${why}`, { cause });
+  }
+  return files;
+}

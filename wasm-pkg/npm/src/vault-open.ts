@@ -1,0 +1,25 @@
+// The best vault that this browser offers here: the origin's private file system, else memory for this visit only.
+
+import { inWorker, PrivateFiles } from "./vault-files.js";
+import { MemoryVault } from "./vault-memory.js";
+import type { Vault } from "./vault.js";
+
+const FOLDER = "namelens-models";
+
+/** Opens it. */
+export async function openVault(): Promise<Vault> {
+  try {
+    const root = await navigator.storage.getDirectory();
+    const folder = await root.getDirectoryHandle(FOLDER, { create: true });
+    if (inWorker() || "createWritable" in FileSystemFileHandle.prototype) return new PrivateFiles(folder);
+  } catch {
+    // Private browsing, an old browser or an insecure page.
+  }
+  return new MemoryVault();
+}
+
+/** Deletes every kept model file. */
+export async function emptyVault(): Promise<void> {
+  const vault = await openVault();
+  for (const key of await vault.keys()) await vault.delete(key);
+}

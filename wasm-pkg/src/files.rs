@@ -1,0 +1,42 @@
+//! The files of a model as the page hands them over: blobs that are read by ranges, or bytes.
+
+use js_sys::{Array, Map, Uint8Array};
+use namelens_engine::personalize::ModelFiles;
+use namelens_engine::weights::{ByteSource, SliceSource};
+use serde_json::json;
+use wasm_bindgen::{JsCast, JsValue};
+use web_sys::Blob;
+
+use crate::blob::BlobSource;
+use crate::error::{bad_input, to_js};
+
+/// Largest `model.json` that is read.
+const MAX_CARD: u64 = 1 << 20;
+
+/// The files of a model as the engine reads them, the model's card, and how many bytes all of them have.
+pub(crate) fn open_files(files: &Map) -> Result<(ModelFiles, serde_json::Value, u64), JsValue> {
+    let mut model = ModelFiles::default();
+    let mut card = json!({});
+    let mut bytes = 0;
+    for entry in files.entries() {
+        let entry: Array = entry?.unchecked_into();
+        let name = entry.get(0).as_string().unwrap_or_default();
+        let source: Box<dyn ByteSource> = match entry.get(1).dyn_into::<Blob>() {
+            Ok(blob) => Box::new(BlobSource::new(&name, blob)),
+            Err(other) => {
+                let array = other
+                    .dyn_into::<Uint8Array>()
+                    .map_err(|_| bad_input("files", "each must be a Blob or a Uint8Array"))?;
+                Box::new(SliceSource::from(array.to_vec()))
+            }
+        };
+        bytes += source.len();
+        if name == "model.json" && source.len() <= MAX_CARD {
+            let mut text = vec![0; source.len() as usize];
+            source.read_at(0, &mut text).map_err(|e| to_js(&e))?;
+            card = serde_json::from_slice(&text).unwrap_or_default();
+        }
+        model.insert(name, source);
+    }
+    Ok((model, card, bytes))
+}
