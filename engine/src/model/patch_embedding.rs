@@ -40,7 +40,7 @@ impl PatchEmbedding {
             }
             PatchPositions::Absent => None,
         };
-        let rows = rows.map(|rows| rows + usize::from(variant.class_token));
+        let rows = rows.map(|rows| rows.saturating_add(usize::from(variant.class_token)));
         let weight = kernel(p, &format!("{name}.patch_embedding.weight"), config)?;
         let bias = match variant.patch_bias {
             true => {

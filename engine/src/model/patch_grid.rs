@@ -16,6 +16,9 @@ pub struct PatchGrid {
 /// A weighted row of a position table.
 pub type Tap = (usize, f32);
 
+/// Weights that bring a line of so many points to another number of them.
+type Resampling = fn(usize, usize) -> Vec<f32>;
+
 /// How a square table is brought to a grid: along its rows and along its columns, each as weights of a line's points.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Stretch {
@@ -97,7 +100,7 @@ impl PatchGrid {
     /// How the position table is brought to this grid as a whole; `None` where [`PatchGrid::taps`] says it patch by patch.
     /// `side` is that of the tower's own grid.
     pub fn stretch(self, positions: PatchPositions, side: usize) -> Option<Stretch> {
-        let (side, line): (usize, fn(usize, usize) -> Vec<f32>) = match positions {
+        let (side, line): (usize, Resampling) = match positions {
             PatchPositions::Learned if (self.rows, self.cols) != (side, side) => (side, bicubic),
             PatchPositions::Smoothed { side } => (side, smoothed),
             _ => return None,

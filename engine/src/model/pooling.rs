@@ -14,6 +14,10 @@ use crate::Result;
 
 /// The image side's last step, as the configuration asks.
 #[derive(Module, Debug)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "a model has one; a box would save nothing"
+)]
 pub enum PhotoHead {
     /// SigLIP's.
     Probe(PoolingHead),
