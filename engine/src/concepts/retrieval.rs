@@ -148,26 +148,6 @@ pub fn retrieve(
     }
 }
 
-/// [`retrieve`] where no encoder looks at photos: what is named in the question, listed, or all.
-///
-/// # Errors
-/// As [`retrieve`].
-pub fn unseen(question: &str, library: &super::Library, mode: Mode) -> Result<Vec<Retrieved>> {
-    let scored: Vec<Scored<'_>> = library
-        .list()
-        .map(|concept| Scored {
-            concept,
-            windows: Vec::new(),
-            whole: None,
-        })
-        .collect();
-    let options = Options {
-        mode,
-        ..Options::auto(1.0, 1.0)
-    };
-    retrieve(question, &scored, &options)
-}
-
 /// Positions in `concepts` of those named in the question, in question order.
 pub fn named<'a>(question: &str, concepts: impl IntoIterator<Item = &'a Concept>) -> Vec<usize> {
     let names = concepts

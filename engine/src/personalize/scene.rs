@@ -120,14 +120,8 @@ impl Lens {
             done: 0,
             total: 1,
         });
-        let mut found = match &self.retriever {
-            Some(retriever) => {
-                let scan = retriever.scan(photo, host).await?;
-                retriever.retrieve(Some(&scan), question, &self.library, mode)?
-            }
-            // Nothing is searched for, but what is named, listed or all can be handed over.
-            None => retrieval::unseen(question, &self.library, mode)?,
-        };
+        let scan = retriever.scan(photo, host).await?;
+        let mut found = retriever.retrieve(Some(&scan), question, &self.library, mode)?;
         if matches!(request.kind, Kind::Recognize | Kind::Locate) {
             // Only the thing in question: others would be distractors.
             found.retain(|r| r.reason != crate::concepts::Reason::Similar);
