@@ -8,8 +8,9 @@ use sha2::{Digest, Sha256};
 use crate::model::checkpoint::CheckpointSource;
 use crate::model::config::VlmConfig;
 use crate::model::families;
+use crate::model::gguf_config::{ARCHITECTURE, PROJECTOR};
 use crate::model::gguf_layout::GgufLayout;
-use crate::weights::{ByteSource, ShardIndex, WeightFile, Weights};
+use crate::weights::{ByteSource, ShardIndex, WeightFile, Weights, open_split, split_files};
 use crate::{Error, Result};
 
 /// A Hugging Face folder, or what of it a model needs.
@@ -17,7 +18,8 @@ use crate::{Error, Result};
 /// `config.json`, `tokenizer.json`, `tokenizer_config.json`, `chat_template.jinja`, the image processor's file and
 /// `model.safetensors` (or its shards with their index) are the captioner; below `retriever/` the dual encoder has
 /// `config.json`, `model.safetensors` and `retrieval.json`. In place of the captioner's `model.safetensors` there may be
-/// `model.gguf` with `mmproj.gguf`; matrices that are quantised there stay so.
+/// two GGUF files of any name, or of more where the text model is split: matrices in Q8_0 and Q4_0 stay so in memory, all
+/// other types are expanded to f32. Without `config.json` the GGUF files describe the model themselves.
 #[derive(Default)]
 pub struct ModelFiles {
     files: HashMap<String, Box<dyn ByteSource>>,
@@ -105,18 +107,55 @@ impl ModelFiles {
             let weights = index.open(&mut self.files)?;
             return Ok(CheckpointSource::new(weights).with_names(names));
         }
-        if !self.contains("model.gguf") {
+        match self.gguf()? {
+            Some(weights) => Ok(CheckpointSource::new(weights)
+                .with_layout(GgufLayout::of(config))
+                .keep_blocks(device)),
             // Says that the usual file is missing.
-            self.weights(&["model.safetensors"])?;
+            None => self
+                .weights(&["model.safetensors"])
+                .map(|(weights, _)| CheckpointSource::new(weights)),
         }
-        let layout = GgufLayout {
-            heads: config.text_config.num_attention_heads,
-            kv_heads: config.text_config.num_key_value_heads,
+    }
+
+    /// Takes the GGUF files: a text model in all its parts, and a vision projector. `None` when there are none.
+    pub(super) fn gguf(&mut self) -> Result<Option<Weights>> {
+        let mut names: Vec<String> = self.files.keys().cloned().collect();
+        names.retain(|name| name.ends_with(".gguf") && !name.contains('/'));
+        names.sort_unstable();
+        let mut found: [Option<Weights>; 2] = [None, None];
+        for name in names {
+            // A part of a model that was opened with its first part.
+            if !self.contains(&name) {
+                continue;
+            }
+            let weights = match split_files(&name)? {
+                Some(_) => open_split(&name, &mut self.files)?,
+                None => self.weights(&[name.as_str()])?.0,
+            };
+            let metadata = weights.files().first().map(WeightFile::metadata);
+            let kind = metadata.and_then(|metadata| metadata.str(ARCHITECTURE));
+            let slot = &mut found[usize::from(kind == Some(PROJECTOR))];
+            if let Some(other) = slot {
+                let other = other.files().first().map_or("", WeightFile::file);
+                return Err(Error::Weights {
+                    file: name,
+                    place: ARCHITECTURE.into(),
+                    problem: format!(
+                        "`{other}` is another model of this kind; leave one of them out"
+                    ),
+                });
+            }
+            *slot = Some(weights);
+        }
+        let [Some(mut text), projector] = found else {
+            let [_, projector] = found;
+            return Ok(projector);
         };
-        let (weights, _) = self.weights(&["model.gguf", "mmproj.gguf"])?;
-        Ok(CheckpointSource::new(weights)
-            .with_layout(layout)
-            .keep_blocks(device))
+        if let Some(projector) = projector {
+            text.append(projector)?;
+        }
+        Ok(Some(text))
     }
 }
 
@@ -134,7 +173,7 @@ pub(super) fn all_taken(source: &CheckpointSource, tied: bool) -> Result<()> {
             file: source.file_of(name),
             place: (*name).to_owned(),
             problem: format!(
-                "and {} more tensors have no place in this model; config.json and the weights are of different models",
+                "and {} more tensors have no place in this model; its description and the weights are of different models",
                 left.len() - 1
             ),
         }),

@@ -13,9 +13,12 @@ use crate::image::{ImageMarkup, ImageProcessor, decode};
 use crate::model::checkpoint::CheckpointSource;
 use crate::model::config::{DualConfig, VlmConfig};
 use crate::model::dual::DualEncoder;
+use crate::model::gguf_config::pair;
+use crate::model::gguf_layout::GgufLayout;
 use crate::model::params::ParamBuilder;
 use crate::model::vlm::Vlm;
 use crate::text::{ChatEncoder, TextSettings, Tokenizer};
+use crate::weights::Weights;
 use crate::{Error, Result};
 
 /// A model with its concepts, ready for photos.
@@ -48,13 +51,21 @@ impl Lens {
         host: &dyn Host,
         progress: &mut dyn FnMut(usize, usize),
     ) -> Result<Self> {
-        let config = VlmConfig::from_json(&files.text("config.json")?)?;
-        let processor = ImageProcessor::from_folder(&|name| files.optional_text(name))?;
+        let Captioner {
+            config,
+            processor,
+            chat,
+            weights,
+        } = Captioner::describe(&mut files)?;
         fits(&processor, &config)?;
-        let chat = chat_encoder(&files, &config)?;
         progress(1, 3);
         breathe(host).await?;
-        let mut source = files.captioner(&config, device)?;
+        let mut source = match weights {
+            Some(weights) => CheckpointSource::new(weights)
+                .with_layout(GgufLayout::of(&config))
+                .keep_blocks(device),
+            None => files.captioner(&config, device)?,
+        };
         let mut params = ParamBuilder::new(&mut source, device);
         let vlm = Vlm::new(&mut params, &config)?;
         all_taken(&source, config.tie_word_embeddings)?;
@@ -156,9 +167,55 @@ fn fits(processor: &ImageProcessor, config: &VlmConfig) -> Result<()> {
     })
 }
 
-fn chat_encoder(files: &ModelFiles, config: &VlmConfig) -> Result<ChatEncoder> {
-    let tokenizer = Tokenizer::from_json(files.text("tokenizer.json")?.as_bytes())?;
-    let settings = TextSettings::read(&|name| files.optional_text(name))?;
+/// What is known of a captioner before its parameters are read.
+struct Captioner {
+    config: VlmConfig,
+    processor: ImageProcessor,
+    chat: ChatEncoder,
+    /// The files, where they had to be opened to know the rest.
+    weights: Option<Weights>,
+}
+
+impl Captioner {
+    /// From `config.json` and the files beside it, or else from the metadata of GGUF files.
+    fn describe(files: &mut ModelFiles) -> Result<Self> {
+        let described = match files.contains("config.json") {
+            true => None,
+            false => files.gguf()?,
+        };
+        let read = |name: &str| files.optional_text(name);
+        let Some(weights) = described else {
+            let config = VlmConfig::from_json(&files.text("config.json")?)?;
+            let tokenizer = Tokenizer::from_json(files.text("tokenizer.json")?.as_bytes())?;
+            return Ok(Self {
+                processor: ImageProcessor::from_folder(&read)?,
+                chat: chat_encoder(&TextSettings::read(&read)?, tokenizer, &config)?,
+                config,
+                weights: None,
+            });
+        };
+        let config = VlmConfig::from_gguf(&weights)?;
+        let (text, projector) = pair(&weights)?;
+        // Beside the files a tokenizer may lie that GGUF has no way of saying.
+        let tokenizer = match read("tokenizer.json")? {
+            Some(json) => Tokenizer::from_json(json.as_bytes())?,
+            None => Tokenizer::from_gguf(text)?,
+        };
+        let settings = TextSettings::from_gguf(text)?.or(TextSettings::read(&read)?);
+        Ok(Self {
+            processor: ImageProcessor::from_gguf(projector)?,
+            chat: chat_encoder(&settings, tokenizer, &config)?,
+            config,
+            weights: Some(weights),
+        })
+    }
+}
+
+fn chat_encoder(
+    settings: &TextSettings,
+    tokenizer: Tokenizer,
+    config: &VlmConfig,
+) -> Result<ChatEncoder> {
     let markup = match config.is_dynamic() {
         true => ImageMarkup::Repeat,
         false => settings.smolvlm_markup(config.tokens_per_image()),
