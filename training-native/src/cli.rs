@@ -1,6 +1,7 @@
 //! The command line: one file a command below `cli/`.
 
 mod ask;
+mod convert;
 mod curve;
 mod eval;
 mod export;
@@ -33,6 +34,8 @@ enum Command {
     Curve(curve::CurveArgs),
     /// Turn a run into a model bundle.
     Export(export::ExportArgs),
+    /// Write a model as GGUF files that need nothing beside them, quantised as you like.
+    Convert(convert::ConvertArgs),
     /// Measure a model on held-out things and names.
     Eval(eval::EvalArgs),
     /// Caption a photo with the names you gave things.
@@ -58,6 +61,7 @@ impl Cli {
             Command::Curve(args) => args.run(),
             Command::Eval(args) => args.run(),
             Command::Export(args) => args.run(),
+            Command::Convert(args) => args.run(),
             Command::Caption(args) => args.run(),
             Command::Ask(args) => args.run(),
             Command::Inspect(args) => args.run(),
