@@ -4,6 +4,7 @@ pub mod answer;
 mod boxes;
 mod files;
 pub mod inspect;
+pub mod inventory;
 pub mod lens;
 mod look;
 pub mod mentions;

@@ -1,6 +1,7 @@
 //! The command line: one file a command below `cli/`.
 
 mod ask;
+mod check;
 mod convert;
 mod curve;
 mod eval;
@@ -34,6 +35,8 @@ enum Command {
     Curve(curve::CurveArgs),
     /// Turn a run into a model bundle.
     Export(export::ExportArgs),
+    /// Say what a model needs and what is wrong with it, without loading it.
+    Check(check::CheckArgs),
     /// Write a model as GGUF files that need nothing beside them, quantised as you like.
     Convert(convert::ConvertArgs),
     /// Measure a model on held-out things and names.
@@ -61,6 +64,7 @@ impl Cli {
             Command::Curve(args) => args.run(),
             Command::Eval(args) => args.run(),
             Command::Export(args) => args.run(),
+            Command::Check(args) => args.run(),
             Command::Convert(args) => args.run(),
             Command::Caption(args) => args.run(),
             Command::Ask(args) => args.run(),

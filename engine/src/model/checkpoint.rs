@@ -54,6 +54,11 @@ impl CheckpointSource {
         self
     }
 
+    /// Whether quantised matrices stay quantised.
+    pub fn keeps_blocks(&self) -> bool {
+        self.keep_blocks.is_some()
+    }
+
     /// Tensors nobody asked for, as their files name them.
     pub fn unused(&self) -> Vec<&str> {
         self.weights.unused()
@@ -89,7 +94,8 @@ impl CheckpointSource {
         }
     }
 
-    /// Proves that a parameter is there in this shape, marks it taken, and says what it is stored as; reads no data.
+    /// Proves that a parameter is there in this shape, and says what it is stored as; reads no data. What is there under
+    /// its name counts as asked for.
     ///
     /// # Errors
     /// [`Error::Weights`] naming the tensor.
@@ -99,7 +105,8 @@ impl CheckpointSource {
             self.weights
                 .claim_rows(&piece.stored.name, &piece.shape, block(piece.stored.part))
         };
-        pieces.iter().map(claim).collect()
+        let claimed: Vec<Result<TensorInfo>> = pieces.iter().map(claim).collect();
+        claimed.into_iter().collect()
     }
 
     /// The values of one piece, all of them numbers.

@@ -2,7 +2,9 @@
 
 use burn::tensor::Device;
 
+use super::checkpoint::CheckpointSource;
 use super::config::VlmConfig;
+use super::families;
 use super::params::{Init, ParamBuilder, ParamSource, Values};
 use super::vlm::Vlm;
 use crate::Result;
@@ -64,4 +66,12 @@ pub fn parameters(config: &VlmConfig, device: &Device) -> Result<Vec<Planned>> {
     let mut listener = Listener::default();
     Vlm::new(&mut ParamBuilder::new(&mut listener, device), config)?;
     Ok(listener.asked)
+}
+
+/// Tensors of a source nobody asked for, buffers that are computed aside. A head that is `tied` to the embeddings may be
+/// stored all the same; the reference passes it over too.
+pub fn surplus(source: &CheckpointSource, tied: bool) -> Vec<&str> {
+    let mut left = source.unused();
+    left.retain(|name| !families::is_ignorable(name) && !(tied && *name == "lm_head.weight"));
+    left
 }

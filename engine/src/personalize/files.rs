@@ -1,6 +1,6 @@
 //! The files of a model folder: small ones as text, weights as byte sources in whatever pieces they come.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use burn::tensor::Device;
 use sha2::{Digest, Sha256};
@@ -10,6 +10,7 @@ use crate::model::config::VlmConfig;
 use crate::model::families;
 use crate::model::gguf_config::{ARCHITECTURE, PROJECTOR};
 use crate::model::gguf_layout::GgufLayout;
+use crate::model::plan::surplus;
 use crate::weights::{ByteSource, ShardIndex, WeightFile, Weights, open_split, split_files};
 use crate::{Error, Result};
 
@@ -40,6 +41,14 @@ impl ModelFiles {
     /// Adds a file under its name in the folder.
     pub fn insert(&mut self, name: impl Into<String>, source: Box<dyn ByteSource>) {
         self.files.insert(name.into(), source);
+    }
+
+    /// Names and sizes of all files, bytes.
+    pub(super) fn sizes(&self) -> BTreeMap<String, u64> {
+        let sizes = self.files.iter();
+        sizes
+            .map(|(name, file)| (name.clone(), file.len()))
+            .collect()
     }
 
     /// Whether the folder has a file.
@@ -75,20 +84,26 @@ impl ModelFiles {
         Ok(Some(text))
     }
 
-    /// The weights of some files, and a digest of the last one.
-    pub(super) fn weights(&mut self, names: &[&str]) -> Result<(Weights, String)> {
+    /// The weights of one file.
+    fn weights(&mut self, name: &str) -> Result<Weights> {
+        let source = self.files.remove(name).ok_or_else(|| Error::Weights {
+            file: name.into(),
+            place: "file".into(),
+            problem: "is missing from the model; take the folder whole".into(),
+        })?;
         let mut weights = Weights::new();
-        let mut digest = String::new();
-        for &name in names {
-            let source = self.files.remove(name).ok_or_else(|| Error::Weights {
-                file: name.into(),
-                place: "file".into(),
-                problem: "is missing from the model; take the folder whole".into(),
-            })?;
-            digest = header_digest(source.as_ref())?;
-            weights.push(WeightFile::open(name, source)?)?;
-        }
-        Ok((weights, digest))
+        weights.push(WeightFile::open(name, source)?)?;
+        Ok(weights)
+    }
+
+    /// The weights of one file, and a digest of it.
+    pub(super) fn digested(&mut self, name: &str) -> Result<(Weights, String)> {
+        let digest = self
+            .files
+            .get(name)
+            .map(|source| header_digest(source.as_ref()));
+        let digest = digest.transpose()?.unwrap_or_default();
+        Ok((self.weights(name)?, digest))
     }
 
     /// Where the captioner's parameters come from.
@@ -99,7 +114,7 @@ impl ModelFiles {
     ) -> Result<CheckpointSource> {
         let names = families::names(&config.model_type);
         if self.contains("model.safetensors") {
-            let (weights, _) = self.weights(&["model.safetensors"])?;
+            let weights = self.weights("model.safetensors")?;
             return Ok(CheckpointSource::new(weights).with_names(names));
         }
         if let Some(index) = self.optional_text(SHARD_INDEX)? {
@@ -112,9 +127,7 @@ impl ModelFiles {
                 .with_layout(GgufLayout::of(config))
                 .keep_blocks(device)),
             // Says that the usual file is missing.
-            None => self
-                .weights(&["model.safetensors"])
-                .map(|(weights, _)| CheckpointSource::new(weights)),
+            None => self.weights("model.safetensors").map(CheckpointSource::new),
         }
     }
 
@@ -131,7 +144,7 @@ impl ModelFiles {
             }
             let weights = match split_files(&name)? {
                 Some(_) => open_split(&name, &mut self.files)?,
-                None => self.weights(&[name.as_str()])?.0,
+                None => self.weights(&name)?,
             };
             let metadata = weights.files().first().map(WeightFile::metadata);
             let kind = metadata.and_then(|metadata| metadata.str(ARCHITECTURE));
@@ -164,9 +177,7 @@ impl ModelFiles {
 /// # Errors
 /// [`Error::Weights`] naming one tensor that is left over.
 pub(super) fn all_taken(source: &CheckpointSource, tied: bool) -> Result<()> {
-    let mut left = source.unused();
-    // A tied head may be stored all the same; the reference passes it over too.
-    left.retain(|name| !families::is_ignorable(name) && !(tied && *name == "lm_head.weight"));
+    let left = surplus(source, tied);
     match left.first() {
         None => Ok(()),
         Some(name) => Err(Error::Weights {

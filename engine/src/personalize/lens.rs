@@ -17,7 +17,7 @@ use crate::model::gguf_config::pair;
 use crate::model::gguf_layout::GgufLayout;
 use crate::model::params::ParamBuilder;
 use crate::model::vlm::Vlm;
-use crate::text::{ChatEncoder, TextSettings, Tokenizer};
+use crate::text::{ChatEncoder, GenerationSettings, TextSettings, Tokenizer};
 use crate::weights::Weights;
 use crate::{Error, Result};
 
@@ -56,16 +56,11 @@ impl Lens {
             processor,
             chat,
             weights,
+            ..
         } = Captioner::describe(&mut files)?;
-        fits(&processor, &config)?;
         progress(1, 3);
         breathe(host).await?;
-        let mut source = match weights {
-            Some(weights) => CheckpointSource::new(weights)
-                .with_layout(GgufLayout::of(&config))
-                .keep_blocks(device),
-            None => files.captioner(&config, device)?,
-        };
+        let mut source = Captioner::source(weights, &mut files, &config, device)?;
         let mut params = ParamBuilder::new(&mut source, device);
         let vlm = Vlm::new(&mut params, &config)?;
         all_taken(&source, config.tie_word_embeddings)?;
@@ -168,17 +163,18 @@ fn fits(processor: &ImageProcessor, config: &VlmConfig) -> Result<()> {
 }
 
 /// What is known of a captioner before its parameters are read.
-struct Captioner {
-    config: VlmConfig,
+pub(super) struct Captioner {
+    pub(super) config: VlmConfig,
     processor: ImageProcessor,
     chat: ChatEncoder,
+    pub(super) generation: GenerationSettings,
     /// The files, where they had to be opened to know the rest.
-    weights: Option<Weights>,
+    pub(super) weights: Option<Weights>,
 }
 
 impl Captioner {
     /// From `config.json` and the files beside it, or else from the metadata of GGUF files.
-    fn describe(files: &mut ModelFiles) -> Result<Self> {
+    pub(super) fn describe(files: &mut ModelFiles) -> Result<Self> {
         let described = match files.contains("config.json") {
             true => None,
             false => files.gguf()?,
@@ -187,12 +183,9 @@ impl Captioner {
         let Some(weights) = described else {
             let config = VlmConfig::from_json(&files.text("config.json")?)?;
             let tokenizer = Tokenizer::from_json(files.text("tokenizer.json")?.as_bytes())?;
-            return Ok(Self {
-                processor: ImageProcessor::from_folder(&read)?,
-                chat: chat_encoder(&TextSettings::read(&read)?, tokenizer, &config)?,
-                config,
-                weights: None,
-            });
+            let settings = TextSettings::read(&read)?;
+            let processor = ImageProcessor::from_folder(&read)?;
+            return Self::new(config, processor, &settings, tokenizer, None);
         };
         let config = VlmConfig::from_gguf(&weights)?;
         let (text, projector) = pair(&weights)?;
@@ -202,12 +195,40 @@ impl Captioner {
             None => Tokenizer::from_gguf(text)?,
         };
         let settings = TextSettings::from_gguf(text)?.or(TextSettings::read(&read)?);
+        let processor = ImageProcessor::from_gguf(projector)?;
+        Self::new(config, processor, &settings, tokenizer, Some(weights))
+    }
+
+    fn new(
+        config: VlmConfig,
+        processor: ImageProcessor,
+        settings: &TextSettings,
+        tokenizer: Tokenizer,
+        weights: Option<Weights>,
+    ) -> Result<Self> {
+        fits(&processor, &config)?;
         Ok(Self {
-            processor: ImageProcessor::from_gguf(projector)?,
-            chat: chat_encoder(&settings, tokenizer, &config)?,
+            chat: chat_encoder(settings, tokenizer, &config)?,
+            generation: settings.generation.clone(),
             config,
-            weights: Some(weights),
+            processor,
+            weights,
         })
+    }
+
+    /// Where its parameters come from.
+    pub(super) fn source(
+        weights: Option<Weights>,
+        files: &mut ModelFiles,
+        config: &VlmConfig,
+        device: &Device,
+    ) -> Result<CheckpointSource> {
+        match weights {
+            Some(weights) => Ok(CheckpointSource::new(weights)
+                .with_layout(GgufLayout::of(config))
+                .keep_blocks(device)),
+            None => files.captioner(config, device),
+        }
     }
 }
 
@@ -240,7 +261,7 @@ fn load_retriever(
             problem: "must be the side the photos are prepared for".into(),
         });
     }
-    let (weights, digest) = files.weights(&["retriever/model.safetensors"])?;
+    let (weights, digest) = files.digested("retriever/model.safetensors")?;
     let mut source = CheckpointSource::new(weights);
     let mut params = ParamBuilder::new(&mut source, device);
     let dual = DualEncoder::new(&mut params, &config)?;

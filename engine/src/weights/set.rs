@@ -105,8 +105,8 @@ impl Weights {
         Ok(found)
     }
 
-    /// Proves that a block of rows of this shape is here, marks its tensor taken, and says where it is; see
-    /// [`Self::take_rows_f32`]. Reads no data.
+    /// Proves that a block of rows of this shape is here and says where it is; see [`Self::take_rows_f32`]. Reads no
+    /// data. A tensor of this name counts as taken, whatever its shape.
     ///
     /// # Errors
     /// As [`Self::take_f32`].
@@ -116,8 +116,8 @@ impl Weights {
         shape: &[usize],
         block: (usize, usize),
     ) -> Result<TensorInfo> {
-        let (_, tensor) = self.expect(name, shape, block)?;
         self.taken.insert(name.into());
+        let (_, tensor) = self.expect(name, shape, block)?;
         Ok(tensor)
     }
 

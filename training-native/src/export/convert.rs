@@ -150,9 +150,7 @@ fn prove(source: &mut CheckpointSource, config: &VlmConfig) -> Result<()> {
     for planned in plan::parameters(config, &Device::flex())? {
         source.claim(&planned.key, &planned.shape)?;
     }
-    let tied = config.tie_word_embeddings;
-    let mut left = source.unused();
-    left.retain(|name| !families::is_ignorable(name) && !(tied && *name == "lm_head.weight"));
+    let left = plan::surplus(source, config.tie_word_embeddings);
     match left.first() {
         None => Ok(()),
         Some(name) => bail!(
