@@ -187,7 +187,7 @@ impl GgufLayout {
         };
         let width = rows / heads.max(1);
         let half = width / 2;
-        if half == 0 || rows % width != 0 {
+        if half == 0 || !rows.is_multiple_of(width) {
             return None;
         }
         Some(

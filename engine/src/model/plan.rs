@@ -72,6 +72,7 @@ pub fn parameters(config: &VlmConfig, device: &Device) -> Result<Vec<Planned>> {
 /// stored all the same; the reference passes it over too.
 pub fn surplus(source: &CheckpointSource, tied: bool) -> Vec<&str> {
     let mut left = source.unused();
-    left.retain(|name| !families::is_ignorable(name) && !(tied && *name == "lm_head.weight"));
+    let is_spare = |name: &str| families::is_ignorable(name) || tied && name == "lm_head.weight";
+    left.retain(|name| !is_spare(name));
     left
 }
