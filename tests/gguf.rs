@@ -46,10 +46,7 @@ fn source(folder: &Path) -> CheckpointSource {
             .push(WeightFile::open(name, Box::new(bytes)).unwrap())
             .unwrap();
     }
-    CheckpointSource::new(weights).with_layout(GgufLayout {
-        heads: config.text_config.num_attention_heads,
-        kv_heads: config.text_config.num_key_value_heads,
-    })
+    CheckpointSource::new(weights).with_layout(GgufLayout::of(&config))
 }
 
 /// Logits after every token of a prompt with one photo of noise, then after each of a few words alone, which are so few

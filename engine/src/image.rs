@@ -7,6 +7,7 @@
 mod config;
 mod decode;
 mod fixed;
+mod gguf;
 mod idefics3;
 mod naflex;
 mod normalize;

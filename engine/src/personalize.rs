@@ -2,8 +2,10 @@
 
 pub mod answer;
 mod boxes;
+mod captioner;
 mod files;
 pub mod inspect;
+pub mod inventory;
 pub mod lens;
 mod look;
 pub mod mentions;

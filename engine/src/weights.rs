@@ -20,7 +20,7 @@ use std::sync::Arc;
 use crate::{Error, Result};
 
 pub use file::{TensorInfo, WeightFile};
-pub use gguf_writer::write_gguf;
+pub use gguf_writer::{Announced, GgufWriter, write_gguf};
 pub use metadata::{Array, Metadata, Value};
 pub use quant::{Dtype, decode, encode};
 pub use safetensors_writer::write_safetensors;
@@ -102,29 +102,33 @@ pub struct TensorData<'a> {
 impl TensorData<'_> {
     /// Proves that shape, type and bytes agree, so that a writer never makes a file it cannot read.
     fn check(&self) -> Result<()> {
-        let expected = self.dtype.tensor_bytes(self.shape);
-        if expected == Some(self.bytes.len() as u64) {
+        let expected = expected_bytes(self.name, self.shape, self.dtype)?;
+        if expected == self.bytes.len() as u64 {
             return Ok(());
         }
         Err(Error::Weights {
             file: "output".into(),
             place: self.name.into(),
-            problem: match expected {
-                Some(expected) => format!(
-                    "shape {:?} in {} is {expected} bytes but {} were given",
-                    self.shape,
-                    self.dtype,
-                    self.bytes.len()
-                ),
-                None => format!(
-                    "shape {:?} cannot be stored in {}: its last dimension must be a multiple of {}",
-                    self.shape,
-                    self.dtype,
-                    self.dtype.block_len()
-                ),
-            },
+            problem: format!(
+                "shape {:?} in {} is {expected} bytes but {} were given",
+                self.shape,
+                self.dtype,
+                self.bytes.len()
+            ),
         })
     }
+}
+
+/// Bytes of a tensor on its way into a file.
+fn expected_bytes(name: &str, shape: &[usize], dtype: Dtype) -> Result<u64> {
+    dtype.tensor_bytes(shape).ok_or_else(|| Error::Weights {
+        file: "output".into(),
+        place: name.into(),
+        problem: format!(
+            "shape {shape:?} cannot be stored in {dtype}: its last dimension must be a multiple of {}",
+            dtype.block_len()
+        ),
+    })
 }
 
 /// Turns a writer's I/O failure into the engine's error.

@@ -1,6 +1,8 @@
 //! The command line: one file a command below `cli/`.
 
 mod ask;
+mod check;
+mod convert;
 mod curve;
 mod eval;
 mod export;
@@ -34,8 +36,12 @@ enum Command {
     Curve(curve::CurveArgs),
     /// Turn a run into a model bundle.
     Export(export::ExportArgs),
+    /// Say what a model needs and what is wrong with it, without loading it.
+    Check(check::CheckArgs),
     /// Write a model with a LoRA adapter merged into its weights.
     Merge(merge::MergeArgs),
+    /// Write a model as GGUF files that need nothing beside them, quantised as you like.
+    Convert(convert::ConvertArgs),
     /// Measure a model on held-out things and names.
     Eval(eval::EvalArgs),
     /// Caption a photo with the names you gave things.
@@ -61,6 +67,8 @@ impl Cli {
             Command::Curve(args) => args.run(),
             Command::Eval(args) => args.run(),
             Command::Export(args) => args.run(),
+            Command::Check(args) => args.run(),
+            Command::Convert(args) => args.run(),
             Command::Merge(args) => args.run(),
             Command::Caption(args) => args.run(),
             Command::Ask(args) => args.run(),

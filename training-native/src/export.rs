@@ -1,5 +1,8 @@
 //! From checkpoints to a model bundle: weights, configurations, calibrated thresholds, manifest.
 
+mod convert;
+mod manifest;
+mod pair;
 mod weights;
 
 use std::fs;
@@ -7,13 +10,15 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use namelens_engine::model::config::VlmConfig;
+use namelens_engine::personalize::ModelFiles;
 use namelens_engine::weights::Dtype;
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 
 use crate::presets;
 use crate::{bundle, tokenizer};
 
+pub use convert::{Conversion, convert};
+pub use pair::{Part, PartReport, Types, Written, write_pair};
 pub use weights::WEIGHT_FILES;
 
 /// Name of the embedded model.
@@ -62,7 +67,7 @@ pub fn write_bundle(run: &Path, out: &Path, dtype: Dtype) -> Result<()> {
         &with_architecture(&presets::dual(), "SiglipModel")?,
     )?;
     let stage = |name| bundle::open_weights(&crate::train::checkpoint::latest(&run.join(name)));
-    weights::write_captioner(&stage("supervised")?, &config, out, dtype)?;
+    weights::write_captioner(stage("supervised")?, &config, out, dtype)?;
     let encoder = match dtype {
         Dtype::F32 => Dtype::F32,
         _ => Dtype::F16,
@@ -84,7 +89,7 @@ pub fn convert_bundle(from: &Path, out: &Path, dtype: Dtype) -> Result<()> {
     }
     let source = bundle::open_weights(from)
         .context("only bundles with model.safetensors can be converted")?;
-    weights::write_captioner(&source, &config, out, dtype)?;
+    weights::write_captioner(source, &config, out, dtype)?;
     for name in NAMES.iter().chain(&["generation_config.json"]) {
         if !WEIGHT_FILES.contains(name) && from.join(name).exists() {
             fs::copy(from.join(name), out.join(name))
@@ -110,31 +115,9 @@ pub fn write_thresholds(out: &Path, window: f32, whole: f32) -> Result<()> {
 /// # Errors
 /// When a file cannot be read.
 pub fn write_manifest(out: &Path) -> Result<()> {
-    let mut files = Vec::new();
-    for name in NAMES {
-        let path = out.join(name);
-        if WEIGHT_FILES.contains(&name) && !path.exists() {
-            continue;
-        }
-        let bytes = fs::read(&path).with_context(|| format!("{} is missing", path.display()))?;
-        let sha256: String = Sha256::digest(&bytes)
-            .iter()
-            .map(|b| format!("{b:02x}"))
-            .collect();
-        files.push(json!({ "name": name, "path": name, "bytes": bytes.len(), "sha256": sha256 }));
-    }
-    let version: String = files
-        .iter()
-        .filter_map(|file| file["sha256"].as_str())
-        .fold(Sha256::new(), |hash, sha| hash.chain_update(sha))
-        .finalize()[..4]
-        .iter()
-        .map(|b| format!("{b:02x}"))
-        .collect();
-    write_json(
-        &out.join("manifest.json"),
-        &json!({ "name": MODEL_NAME, "version": version, "files": files }),
-    )
+    let present = |name: &&str| !WEIGHT_FILES.contains(name) || out.join(name).exists();
+    let files: Vec<&str> = NAMES.into_iter().filter(present).collect();
+    manifest::write(out, MODEL_NAME, &files)
 }
 
 /// The files a page downloads.
@@ -148,28 +131,42 @@ const NAMES: [&str; 12] = [
     "model.safetensors",
     "model.gguf",
     "mmproj.gguf",
-    "retriever/config.json",
-    "retriever/retrieval.json",
-    "retriever/model.safetensors",
+    manifest::RETRIEVER[0],
+    manifest::RETRIEVER[1],
+    manifest::RETRIEVER[2],
 ];
 
-/// All files of a bundle folder, for [`namelens_engine::personalize::Lens::load`].
+/// All files of a model, for [`namelens_engine::personalize::Lens::load`]: a folder, or one of the GGUF files of a text
+/// model, whose vision projector lies beside it.
 ///
 /// # Errors
-/// When one is missing.
-pub fn open_bundle(dir: &Path) -> Result<namelens_engine::personalize::ModelFiles> {
-    let mut files = namelens_engine::personalize::ModelFiles::default();
-    for name in NAMES {
-        let path: PathBuf = dir.join(name);
-        let optional = name.starts_with("retriever/")
-            || WEIGHT_FILES.contains(&name)
-            || name == "model.json"
-            || name == "chat_template.jinja";
-        if path.exists() || !optional {
-            files.insert(name, Box::new(bundle::FileSource::open(&path)?));
+/// When there is no such folder or file.
+pub fn open_bundle(model: &Path) -> Result<ModelFiles> {
+    let mut files = ModelFiles::default();
+    if model.is_file() {
+        for path in bundle::gguf_files(model)? {
+            insert(&mut files, &path, "")?;
+        }
+        return Ok(files);
+    }
+    for (folder, prefix) in [
+        (model.to_owned(), ""),
+        (model.join("retriever"), "retriever/"),
+    ] {
+        if !prefix.is_empty() && !folder.exists() {
+            continue;
+        }
+        let entries = fs::read_dir(&folder)
+            .with_context(|| format!("{} is not a model's folder", folder.display()))?;
+        for entry in entries {
+            let path = entry?.path();
+            let kind = path.extension().and_then(|kind| kind.to_str());
+            if path.is_file() && kind.is_some_and(|kind| KINDS.contains(&kind)) {
+                insert(&mut files, &path, prefix)?;
+            }
         }
     }
-    for (name, dir) in adapters(dir)? {
+    for (name, dir) in adapters(model)? {
         for file in ADAPTER_FILES {
             let source = bundle::FileSource::open(&dir.join(file))?;
             files.insert(format!("adapters/{name}/{file}"), Box::new(source));
@@ -198,6 +195,19 @@ fn adapters(model: &Path) -> Result<Vec<(String, PathBuf)>> {
         }
     }
     Ok(found)
+}
+
+/// Extensions of files a model may consist of.
+const KINDS: [&str; 4] = ["json", "jinja", "safetensors", "gguf"];
+
+fn insert(files: &mut ModelFiles, path: &Path, prefix: &str) -> Result<()> {
+    let name = path.file_name().and_then(|name| name.to_str());
+    let name = name.with_context(|| format!("{} has no readable name", path.display()))?;
+    files.insert(
+        format!("{prefix}{name}"),
+        Box::new(bundle::FileSource::open(path)?),
+    );
+    Ok(())
 }
 
 fn with_architecture(config: &impl serde::Serialize, architecture: &str) -> Result<Value> {

@@ -77,6 +77,11 @@ impl<'a> Config<'a> {
         self.nested
     }
 
+    /// The image processor's part of the file.
+    pub(super) fn json(&self) -> Value {
+        Value::Object(self.map.clone())
+    }
+
     pub(super) fn has(&self, key: &str) -> bool {
         self.get(key).is_some()
     }

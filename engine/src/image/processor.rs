@@ -79,11 +79,18 @@ impl ImageProcessor {
     /// # Errors
     /// As [`Self::from_json`], and when the folder has no image processor.
     pub fn from_folder(read: &dyn Fn(&str) -> Result<Option<String>>) -> Result<Self> {
+        let (file, json) = Self::source(read)?;
+        Self::from_json(file, &json)
+    }
+
+    /// The file of a checkpoint folder that holds the image processor, and its text.
+    pub(super) fn source(
+        read: &dyn Fn(&str) -> Result<Option<String>>,
+    ) -> Result<(&'static str, String)> {
         for file in FILES {
             let Some(json) = read(file)? else { continue };
-            let config = Config::parse(file, &json)?;
-            if file == FILES[1] || config.nested() {
-                return Self::from_config(&config);
+            if file == FILES[1] || Config::parse(file, &json)?.nested() {
+                return Ok((file, json));
             }
         }
         Err(Error::Config {

@@ -3,10 +3,11 @@
 use burn::tensor::Device;
 
 use super::gguf_layout::GgufLayout;
+use super::gguf_layout::Piece;
 use super::names::{self, Names, Part, Stored};
 use super::params::{Init, ParamSource, Values};
 use crate::ops::{QuantKind, QuantMatrix};
-use crate::weights::{Dtype, Weights};
+use crate::weights::{Dtype, TensorInfo, Weights};
 use crate::{Error, Result};
 
 /// A [`ParamSource`] over the weights of one model.
@@ -53,6 +54,11 @@ impl CheckpointSource {
         self
     }
 
+    /// Whether quantised matrices stay quantised.
+    pub fn keeps_blocks(&self) -> bool {
+        self.keep_blocks.is_some()
+    }
+
     /// Tensors nobody asked for, as their files name them.
     pub fn unused(&self) -> Vec<&str> {
         self.weights.unused()
@@ -66,17 +72,56 @@ impl CheckpointSource {
 
     /// Where `key` is in the files; where it should be when it is nowhere.
     fn stored(&self, key: &str) -> Stored {
-        if let Some(layout) = self.layout {
-            return Stored {
-                name: layout.name(key),
-                part: None,
-            };
-        }
-        let mut places = names::stored(self.names, key);
+        let mut places = match &self.layout {
+            Some(layout) => layout.places(key),
+            None => names::stored(self.names, key),
+        };
         let found = places
             .iter()
             .position(|place| self.weights.contains(&place.name));
         places.swap_remove(found.unwrap_or(0))
+    }
+
+    /// The tensors a parameter is stored as.
+    fn pieces(&self, key: &str, shape: &[usize]) -> Vec<Piece> {
+        let stored = self.stored(key);
+        match self.layout {
+            Some(_) => GgufLayout::pieces(&stored, shape),
+            None => vec![Piece {
+                stored,
+                shape: shape.to_vec(),
+            }],
+        }
+    }
+
+    /// Proves that a parameter is there in this shape, and says what it is stored as; reads no data. What is there under
+    /// its name counts as asked for.
+    ///
+    /// # Errors
+    /// [`Error::Weights`] naming the tensor.
+    pub fn claim(&mut self, key: &str, shape: &[usize]) -> Result<Vec<TensorInfo>> {
+        let pieces = self.pieces(key, shape);
+        let claim = |piece: &Piece| {
+            self.weights
+                .claim_rows(&piece.stored.name, &piece.shape, block(piece.stored.part))
+        };
+        let claimed: Vec<Result<TensorInfo>> = pieces.iter().map(claim).collect();
+        claimed.into_iter().collect()
+    }
+
+    /// The values of one piece, all of them numbers.
+    fn take(&mut self, piece: &Piece) -> Result<Vec<f32>> {
+        let Stored { name, part } = &piece.stored;
+        let values = self
+            .weights
+            .take_rows_f32(name, &piece.shape, block(*part))?;
+        match values.iter().position(|v| !v.is_finite()) {
+            None => Ok(values),
+            Some(at) => {
+                let problem = format!("element {at} is not a finite number; the file is damaged");
+                Err(self.fail(name.clone(), problem))
+            }
+        }
     }
 
     /// The error of a tensor, with its file.
@@ -90,7 +135,8 @@ impl CheckpointSource {
 
     /// Rows of `key` brought from the files' order into Hugging Face's.
     fn in_order<T: Copy>(&self, key: &str, values: Vec<T>, rows: usize) -> Vec<T> {
-        let order = self.layout.and_then(|layout| layout.row_order(key, rows));
+        let layout = self.layout.as_ref();
+        let order = layout.and_then(|layout| layout.row_order(key, rows));
         let Some(order) = order.filter(|order| order.len() == rows && rows > 0) else {
             return values;
         };
@@ -105,14 +151,23 @@ impl CheckpointSource {
 
 impl ParamSource for CheckpointSource {
     fn values(&mut self, key: &str, shape: &[usize], _init: Init) -> Result<Values> {
-        let Stored { name, part } = self.stored(key);
-        let values = self.weights.take_rows_f32(&name, shape, block(part))?;
-        if let Some(at) = values.iter().position(|v| !v.is_finite()) {
-            let problem = format!("element {at} is not a finite number; the file is damaged");
-            return Err(self.fail(name, problem));
+        let pieces = self.pieces(key, shape);
+        if let [piece] = pieces.as_slice() {
+            let values = self.take(piece)?;
+            let rows = shape.first().copied().unwrap_or(1);
+            return Ok(Values::Host(self.in_order(key, values, rows)));
         }
-        let rows = shape.first().copied().unwrap_or(1);
-        Ok(Values::Host(self.in_order(key, values, rows)))
+        let frames: Vec<Vec<f32>> = pieces
+            .iter()
+            .map(|piece| self.take(piece))
+            .collect::<Result<_>>()?;
+        // `[rows, channels, frames, height, width]`: the frames of one channel stand together.
+        let square = shape.iter().rev().take(2).product::<usize>().max(1);
+        let squares = frames.first().map_or(0, |frame| frame.len() / square);
+        let kernel = (0..squares)
+            .flat_map(|at| frames.iter().map(move |frame| &frame[at * square..]))
+            .flat_map(|rest| &rest[..square]);
+        Ok(Values::Host(kernel.copied().collect()))
     }
 
     fn quantised(&mut self, key: &str, rows: usize, cols: usize) -> Result<Option<QuantMatrix>> {

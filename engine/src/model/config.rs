@@ -122,7 +122,7 @@ impl VlmConfig {
         Ok(config)
     }
 
-    fn check(&self) -> Result<()> {
+    pub(super) fn check(&self) -> Result<()> {
         let (vision, text) = (&self.vision_config, &self.text_config);
         vision.check()?;
         text.check()?;

@@ -10,10 +10,12 @@ mod qwen3_vl;
 mod siglip;
 
 use self::json::Json;
-use super::config::{VlmConfig, refuse};
+use super::config::{Activation, TextConfig, VisionConfig, VlmConfig, refuse};
 use super::dual_config::DualConfig;
+use super::gguf_config::Keys;
 use super::matcher_config::MatcherConfig;
 use super::names::Names;
+use super::variants::{BoxUnits, ConnectorKind, TextVariant, VisionVariant};
 use crate::Result;
 
 /// One family: how its configuration is read and what its tensors are called.
@@ -24,6 +26,28 @@ struct Family {
     read: Reader,
     /// The names of its tensors in safetensors files.
     names: Names,
+    /// What its GGUF files look like, if it has any.
+    gguf: Option<GgufFamily>,
+}
+
+/// One family's GGUF files: a text model and a vision projector.
+pub(super) struct GgufFamily {
+    /// `general.architecture` of the text model.
+    pub(super) architecture: &'static str,
+    /// `clip.projector_type` of the projector.
+    pub(super) projector: &'static str,
+    /// The text of the token that marks the place of a visual token.
+    pub(super) image_token: &'static str,
+    /// Whether llama.cpp rotates neighbours, and its converter interleaves the rows for it.
+    interleaved: bool,
+    /// Whether the text model says how many of its layers DeepStack reaches.
+    pub(super) counts_deepstack: bool,
+    /// Names of the tensors beside those of [`super::gguf_layout::SHARED`].
+    names: Names,
+    /// What is the same in all models of the family; numbers are 0.
+    pub(super) blank: fn() -> VlmConfig,
+    /// Keys of the projector beside those of every tower.
+    pub(super) tower: fn(&mut Keys<'_>, &mut VlmConfig) -> Result<()>,
 }
 
 /// What kind of model a family is, and how its configuration is read.
@@ -101,6 +125,63 @@ fn read<T>(
 /// The names of the tensors of a family; ours for a type nobody knows.
 pub fn names(model_type: &str) -> Names {
     of(model_type).map_or(&[], |family| family.names)
+}
+
+/// The GGUF files of a family.
+pub(super) fn gguf(model_type: &str) -> Option<&'static GgufFamily> {
+    of(model_type)?.gguf.as_ref()
+}
+
+/// The GGUF files of all families.
+pub(super) fn gguf_families() -> impl Iterator<Item = &'static GgufFamily> {
+    FAMILIES.iter().filter_map(|family| family.gguf.as_ref())
+}
+
+/// The names of the tensors in a family's GGUF files, and whether rotary rows are interleaved there.
+pub(super) fn gguf_names(model_type: &str) -> (Names, bool) {
+    gguf(model_type).map_or((&[], false), |gguf| (gguf.names, gguf.interleaved))
+}
+
+/// A configuration of which only what a family fixes is known.
+fn blank(
+    model_type: &str,
+    connector: ConnectorKind,
+    box_units: BoxUnits,
+    vision: VisionVariant,
+    text: TextVariant,
+) -> VlmConfig {
+    VlmConfig {
+        model_type: model_type.into(),
+        image_token_id: 0,
+        scale_factor: 0,
+        connector,
+        box_units,
+        vision_config: VisionConfig {
+            hidden_size: 0,
+            intermediate_size: 0,
+            num_hidden_layers: 0,
+            num_attention_heads: 0,
+            image_size: 0,
+            patch_size: 0,
+            layer_norm_eps: 0.0,
+            hidden_act: Activation::default(),
+            variant: vision,
+        },
+        text_config: TextConfig {
+            hidden_size: 0,
+            intermediate_size: 0,
+            num_hidden_layers: 0,
+            num_attention_heads: 0,
+            num_key_value_heads: 0,
+            head_dim: None,
+            rms_norm_eps: 0.0,
+            rope_theta: 0.0,
+            vocab_size: 0,
+            max_position_embeddings: 0,
+            variant: text,
+        },
+        tie_word_embeddings: false,
+    }
 }
 
 /// Whether a tensor nobody asked for may be passed over.

@@ -1,99 +1,195 @@
-//! How llama.cpp's GGUF files lay a SmolVLM-family model out: tensor names, and the row order of rotary projections.
+//! How llama.cpp's GGUF files lay a model out: tensor names, frames of the patch kernel, row order of rotary projections.
 //!
-//! Text model and vision projector are two files (`model.gguf`, `mmproj.gguf`); together they hold what
-//! `model.safetensors` holds.
+//! Text model and vision projector are two files; together they hold what `model.safetensors` holds.
 
-/// Translates between Hugging Face's layout and GGUF's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+use super::config::VlmConfig;
+use super::families;
+use super::names::{self, Group, Names, Stored, third};
+
+/// Translates between our names and row order and GGUF's, for one model.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GgufLayout {
-    /// Query heads of the decoder.
-    pub heads: usize,
-    /// Key and value heads of the decoder.
-    pub kv_heads: usize,
+    names: Vec<Group>,
+    /// Query heads, and key and value heads, of a decoder whose rows llama.cpp interleaves.
+    interleaved: Option<(usize, usize)>,
+    /// The tower's layer behind each DeepStack merger; files number mergers by it.
+    deepstack: Vec<usize>,
 }
 
-/// Keys without a layer number.
-const WHOLE: [(&str, &str); 9] = [
-    ("model.text_model.embed_tokens.weight", "token_embd.weight"),
-    ("model.text_model.norm.weight", "output_norm.weight"),
-    ("lm_head.weight", "output.weight"),
-    (
-        "model.connector.modality_projection.proj.weight",
-        "mm.model.fc.weight",
-    ),
-    (
-        "model.vision_model.embeddings.patch_embedding.weight",
-        "v.patch_embd.weight",
-    ),
-    (
-        "model.vision_model.embeddings.patch_embedding.bias",
-        "v.patch_embd.bias",
-    ),
-    (
-        "model.vision_model.embeddings.position_embedding.weight",
-        "v.position_embd.weight",
-    ),
-    (
-        "model.vision_model.post_layernorm.weight",
-        "v.post_ln.weight",
-    ),
-    ("model.vision_model.post_layernorm.bias", "v.post_ln.bias"),
+/// A tensor in a GGUF file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Piece {
+    /// Where it is, and which block of its rows.
+    pub stored: Stored,
+    /// Its shape; that of the block, where it is one.
+    pub shape: Vec<usize>,
+}
+
+/// Decoders of all families, and what all towers share.
+pub(super) const SHARED: [Group; 5] = [
+    Group {
+        ours: "model.text_model.layers.",
+        theirs: &["blk."],
+        pieces: &[
+            ("input_layernorm", "attn_norm", None),
+            ("self_attn.q_proj", "attn_q", None),
+            ("self_attn.k_proj", "attn_k", None),
+            ("self_attn.v_proj", "attn_v", None),
+            ("self_attn.o_proj", "attn_output", None),
+            ("self_attn.q_norm", "attn_q_norm", None),
+            ("self_attn.k_norm", "attn_k_norm", None),
+            ("post_attention_layernorm", "ffn_norm", None),
+            ("mlp.gate_proj", "ffn_gate", None),
+            ("mlp.up_proj", "ffn_up", None),
+            ("mlp.down_proj", "ffn_down", None),
+        ],
+    },
+    Group {
+        ours: "model.text_model.embed_tokens.",
+        theirs: &["token_embd."],
+        pieces: &[],
+    },
+    Group {
+        ours: "model.text_model.norm.",
+        theirs: &["output_norm."],
+        pieces: &[],
+    },
+    Group {
+        ours: "lm_head.",
+        theirs: &["output."],
+        pieces: &[],
+    },
+    Group {
+        ours: "model.vision_model.",
+        theirs: &["v."],
+        pieces: &[
+            ("embeddings.patch_embedding", "patch_embd", None),
+            ("embeddings.position_embedding", "position_embd", None),
+            ("post_layernorm", "post_ln", None),
+        ],
+    },
 ];
 
-/// Stems within a layer: of the decoder, then of the vision tower.
-const DECODER: [(&str, &str); 9] = [
-    ("input_layernorm", "attn_norm"),
-    ("self_attn.q_proj", "attn_q"),
-    ("self_attn.k_proj", "attn_k"),
-    ("self_attn.v_proj", "attn_v"),
-    ("self_attn.o_proj", "attn_output"),
-    ("post_attention_layernorm", "ffn_norm"),
-    ("mlp.gate_proj", "ffn_gate"),
-    ("mlp.up_proj", "ffn_up"),
-    ("mlp.down_proj", "ffn_down"),
+/// A layer of a tower with three projections of their own.
+pub(super) const APART: Group = Group {
+    ours: "model.vision_model.encoder.layers.",
+    theirs: &["v.blk."],
+    pieces: &[
+        ("layer_norm1", "ln1", None),
+        ("layer_norm2", "ln2", None),
+        ("self_attn.q_proj", "attn_q", None),
+        ("self_attn.k_proj", "attn_k", None),
+        ("self_attn.v_proj", "attn_v", None),
+        ("self_attn.out_proj", "attn_out", None),
+        ("mlp.fc1", "ffn_up", None),
+        ("mlp.fc2", "ffn_down", None),
+        ("mlp.gate_proj", "ffn_gate", None),
+        ("mlp.up_proj", "ffn_up", None),
+        ("mlp.down_proj", "ffn_down", None),
+    ],
+};
+
+/// A layer of a tower whose queries, keys and values are one tensor.
+pub(super) const FUSED: Group = Group {
+    ours: APART.ours,
+    theirs: APART.theirs,
+    pieces: &[
+        ("layer_norm1", "ln1", None),
+        ("layer_norm2", "ln2", None),
+        ("self_attn.q_proj", "attn_qkv", third(0)),
+        ("self_attn.k_proj", "attn_qkv", third(1)),
+        ("self_attn.v_proj", "attn_qkv", third(2)),
+        ("self_attn.out_proj", "attn_out", None),
+        ("mlp.fc1", "ffn_up", None),
+        ("mlp.fc2", "ffn_down", None),
+        ("mlp.gate_proj", "ffn_gate", None),
+        ("mlp.up_proj", "ffn_up", None),
+        ("mlp.down_proj", "ffn_down", None),
+    ],
+};
+
+/// Two projections over merged squares, and the norm before them.
+pub(super) const MERGERS: [Group; 3] = [
+    Group {
+        ours: "model.connector.deepstack.",
+        theirs: &["v.deepstack."],
+        pieces: &[],
+    },
+    Group {
+        ours: "model.connector.norm.",
+        theirs: &["v.post_ln."],
+        pieces: &[],
+    },
+    Group {
+        ours: "model.connector.",
+        theirs: &["mm."],
+        pieces: &[("fc1", "0", None), ("fc2", "2", None)],
+    },
 ];
-const TOWER: [(&str, &str); 8] = [
-    ("layer_norm1", "ln1"),
-    ("self_attn.q_proj", "attn_q"),
-    ("self_attn.k_proj", "attn_k"),
-    ("self_attn.v_proj", "attn_v"),
-    ("self_attn.out_proj", "attn_out"),
-    ("layer_norm2", "ln2"),
-    ("mlp.fc1", "ffn_up"),
-    ("mlp.fc2", "ffn_down"),
-];
+
+const DEEPSTACK: &str = "model.connector.deepstack.";
 
 impl GgufLayout {
-    /// GGUF's name of a Hugging Face key; keys it has no name for stay as they are.
-    pub fn name(&self, key: &str) -> String {
-        let whole = WHOLE.iter().find(|(hf, _)| *hf == key);
-        whole
-            .map(|(_, gguf)| (*gguf).to_owned())
-            .or_else(|| layer_name(key, "model.text_model.layers.", &DECODER, "blk."))
-            .or_else(|| layer_name(key, "model.vision_model.encoder.layers.", &TOWER, "v.blk."))
-            .unwrap_or_else(|| key.to_owned())
+    /// The layout of a model; one of a family without GGUF files keeps our names.
+    pub fn of(config: &VlmConfig) -> Self {
+        let text = &config.text_config;
+        let (own, interleaved): (Names, bool) = families::gguf_names(&config.model_type);
+        Self {
+            names: own.iter().chain(&SHARED).copied().collect(),
+            interleaved: interleaved
+                .then_some((text.num_attention_heads, text.num_key_value_heads)),
+            deepstack: config.vision_config.variant.deepstack.clone(),
+        }
     }
 
-    /// Whether a Hugging Face key belongs into the vision projector file.
+    /// Every place a parameter may be stored at, the usual one first.
+    pub fn places(&self, key: &str) -> Vec<Stored> {
+        names::stored(&self.names, &self.by_layer(key))
+    }
+
+    /// What a parameter of `shape` stored at `place` consists of: a kernel over several frames is a tensor a frame.
+    pub fn pieces(place: &Stored, shape: &[usize]) -> Vec<Piece> {
+        let [rows, channels, frames, height, width] = *shape else {
+            return vec![Piece {
+                stored: place.clone(),
+                shape: shape.to_vec(),
+            }];
+        };
+        let piece = |frame: usize| Piece {
+            stored: Stored {
+                name: match frame {
+                    0 => place.name.clone(),
+                    more => format!("{}.{more}", place.name),
+                },
+                part: None,
+            },
+            shape: vec![rows, channels, height, width],
+        };
+        (0..frames).map(piece).collect()
+    }
+
+    /// Whether a parameter belongs into the vision projector file.
     pub fn in_projector(key: &str) -> bool {
         key.starts_with("model.vision_model.") || key.starts_with("model.connector.")
     }
 
-    /// The row of the Hugging Face matrix `key` that each row of GGUF's holds; `None` when the order is the same.
+    /// The row of our matrix (or bias) `key` that each row of GGUF's holds; `None` when the order is the same.
     ///
-    /// Hugging Face rotates element `i` of a head with element `i + D/2`, llama.cpp neighbours; its converter
-    /// interleaves the two halves of every head of the query and key projections.
+    /// We rotate element `i` of a head with element `i + D/2`, llama.cpp's Llama neighbours; its converter interleaves the
+    /// two halves of every head of the query and key projections.
     pub fn row_order(&self, key: &str, rows: usize) -> Option<Vec<usize>> {
-        if !key.starts_with("model.text_model.layers.") {
-            return None;
-        }
-        let heads = match key.rsplit_once("self_attn.")?.1 {
-            "q_proj.weight" => self.heads,
-            "k_proj.weight" => self.kv_heads,
+        let (heads, kv_heads) = self.interleaved?;
+        let rest = key.strip_prefix("model.text_model.layers.")?;
+        let heads = match rest.rsplit_once("self_attn.")?.1.split_once('.')?.0 {
+            "q_proj" => heads,
+            "k_proj" => kv_heads,
             _ => return None,
         };
         let width = rows / heads.max(1);
         let half = width / 2;
+        if half == 0 || !rows.is_multiple_of(width) {
+            return None;
+        }
         Some(
             (0..rows)
                 .map(|row| {
@@ -103,50 +199,88 @@ impl GgufLayout {
                 .collect(),
         )
     }
-}
 
-fn layer_name(key: &str, prefix: &str, stems: &[(&str, &str)], to: &str) -> Option<String> {
-    let (number, rest) = key.strip_prefix(prefix)?.split_once('.')?;
-    let (stem, kind) = rest.rsplit_once('.')?;
-    let (_, name) = stems.iter().find(|(hf, _)| *hf == stem)?;
-    Some(format!("{to}{number}.{name}.{kind}"))
+    /// The key with the number of the tower's layer in place of the DeepStack merger's.
+    fn by_layer(&self, key: &str) -> String {
+        let found = key.strip_prefix(DEEPSTACK).and_then(|rest| {
+            let (number, rest) = rest.split_once('.')?;
+            let layer = self.deepstack.get(number.parse::<usize>().ok()?)?;
+            Some(format!("{DEEPSTACK}{layer}.{rest}"))
+        });
+        found.unwrap_or_else(|| key.to_owned())
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const LAYOUT: GgufLayout = GgufLayout {
-        heads: 4,
-        kv_heads: 2,
-    };
+    fn layout(own: &[Group], interleaved: Option<(usize, usize)>) -> GgufLayout {
+        GgufLayout {
+            names: own.iter().chain(&SHARED).copied().collect(),
+            interleaved,
+            deepstack: vec![5, 11],
+        }
+    }
 
     #[test]
     fn names_are_llama_cpps() {
-        let name = |key| LAYOUT.name(key);
-        assert_eq!(
-            name("model.text_model.embed_tokens.weight"),
-            "token_embd.weight"
-        );
-        assert_eq!(
-            name("model.text_model.layers.11.self_attn.o_proj.weight"),
-            "blk.11.attn_output.weight"
-        );
-        assert_eq!(
-            name("model.vision_model.encoder.layers.3.mlp.fc2.bias"),
-            "v.blk.3.ffn_down.bias"
-        );
-        assert_eq!(name("something.else"), "something.else");
+        let layout = layout(&[&[FUSED, APART][..], &MERGERS].concat(), None);
+        let name = |key| layout.places(key).swap_remove(0).name;
+        for (ours, theirs) in [
+            ("model.text_model.embed_tokens.weight", "token_embd.weight"),
+            ("model.text_model.norm.weight", "output_norm.weight"),
+            ("lm_head.weight", "output.weight"),
+            (
+                "model.text_model.layers.11.self_attn.o_proj.weight",
+                "blk.11.attn_output.weight",
+            ),
+            (
+                "model.text_model.layers.1.self_attn.k_norm.weight",
+                "blk.1.attn_k_norm.weight",
+            ),
+            (
+                "model.vision_model.encoder.layers.3.mlp.fc2.bias",
+                "v.blk.3.ffn_down.bias",
+            ),
+            ("model.connector.norm.bias", "v.post_ln.bias"),
+            ("model.connector.fc2.weight", "mm.2.weight"),
+            (
+                "model.connector.deepstack.1.fc1.weight",
+                "v.deepstack.11.fc1.weight",
+            ),
+            ("something.else", "something.else"),
+        ] {
+            assert_eq!(name(ours), theirs);
+        }
+        let keys = "model.vision_model.encoder.layers.3.self_attn.k_proj.bias";
+        let places = layout.places(keys);
+        assert_eq!(places[0].name, "v.blk.3.attn_qkv.bias");
+        assert_eq!(places[0].part, third(1));
+        assert_eq!(places[1].name, "v.blk.3.attn_k.bias");
+    }
+
+    #[test]
+    fn a_kernel_over_two_frames_is_two_tensors() {
+        let place = Stored {
+            name: "v.patch_embd.weight".into(),
+            part: None,
+        };
+        let pieces = GgufLayout::pieces(&place, &[48, 3, 2, 14, 14]);
+        assert_eq!(pieces[1].stored.name, "v.patch_embd.weight.1");
+        assert_eq!(pieces[1].shape, [48, 3, 14, 14]);
+        assert_eq!(GgufLayout::pieces(&place, &[48, 3, 14, 14]).len(), 1);
     }
 
     #[test]
     fn halves_of_each_head_are_interleaved() {
+        let layout = layout(&[APART], Some((4, 2)));
         let key = "model.text_model.layers.0.self_attn.k_proj.weight";
-        let order = LAYOUT.row_order(key, 12);
+        let order = layout.row_order(key, 12);
         assert_eq!(order, Some(vec![0, 3, 1, 4, 2, 5, 6, 9, 7, 10, 8, 11]));
         let same = "model.text_model.layers.0.self_attn.v_proj.weight";
-        assert_eq!(LAYOUT.row_order(same, 12), None);
+        assert_eq!(layout.row_order(same, 12), None);
         let tower = "model.vision_model.encoder.layers.0.self_attn.q_proj.weight";
-        assert_eq!(LAYOUT.row_order(tower, 12), None);
+        assert_eq!(layout.row_order(tower, 12), None);
     }
 }

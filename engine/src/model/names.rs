@@ -25,7 +25,7 @@ pub struct Stored {
 pub type Piece = (&'static str, &'static str, Option<Part>);
 
 /// How names with one beginning are stored.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Group {
     /// The beginning we use.
     pub ours: &'static str,
@@ -35,7 +35,7 @@ pub struct Group {
     pub pieces: &'static [Piece],
 }
 
-/// How a family's checkpoints name what we call otherwise; the first group that fits a key counts.
+/// How a family's checkpoints name what we call otherwise; of several groups that fit a key the first is the usual one.
 pub type Names = &'static [Group];
 
 /// Block `index` of three: queries, keys or values of a fused projection.
@@ -43,15 +43,25 @@ pub const fn third(index: usize) -> Option<Part> {
     Some(Part { index, of: 3 })
 }
 
-/// Every place `key` may be stored at, newest naming first; a key of no group is stored under its own name.
-pub fn stored(names: Names, key: &str) -> Vec<Stored> {
-    let found = names
+/// Every place `key` may be stored at, the usual one first; a key of no group is stored under its own name.
+pub fn stored(names: &[Group], key: &str) -> Vec<Stored> {
+    let fit = names
         .iter()
-        .find_map(|group| Some((key.strip_prefix(group.ours)?, group)));
-    let Some((rest, group)) = found else {
-        let name = key.to_owned();
-        return vec![Stored { name, part: None }];
-    };
+        .filter_map(|group| Some((key.strip_prefix(group.ours)?, group)));
+    let places: Vec<Stored> = fit
+        .flat_map(|(rest, group)| in_group(group, rest))
+        .collect();
+    match places.is_empty() {
+        true => vec![Stored {
+            name: key.to_owned(),
+            part: None,
+        }],
+        false => places,
+    }
+}
+
+/// The places of what is `rest` behind the beginning of `group`.
+fn in_group(group: &Group, rest: &str) -> Vec<Stored> {
     let mut rest = rest.to_owned();
     let mut part = None;
     for &(ours, theirs, block) in group.pieces {
@@ -60,14 +70,11 @@ pub fn stored(names: Names, key: &str) -> Vec<Stored> {
             part = part.or(block);
         }
     }
-    group
-        .theirs
-        .iter()
-        .map(|prefix| Stored {
-            name: format!("{prefix}{rest}"),
-            part,
-        })
-        .collect()
+    let place = |prefix: &&str| Stored {
+        name: format!("{prefix}{rest}"),
+        part,
+    };
+    group.theirs.iter().map(place).collect()
 }
 
 /// A stored name as the newest files spell it, so that two spellings of one tensor can be told to be the same.

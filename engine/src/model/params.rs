@@ -46,6 +46,8 @@ pub enum Values {
     Host(Vec<f32>),
     /// To be drawn on the device.
     Draw(Init),
+    /// Not at all: a tensor of one element stands in, for a model that is only described.
+    StandIn,
 }
 
 /// Parameters drawn at random, for training from scratch.
@@ -122,6 +124,9 @@ impl<'a> ParamBuilder<'a> {
                 Tensor::random(shape, Distribution::Normal(0.0, std), &self.device)
             }
             Values::Draw(Init::Constant(value)) => Tensor::full(shape, value, &self.device),
+            Values::StandIn if D <= 2 => Tensor::zeros([1; D], &self.device),
+            // A patch kernel, which is summed over its frames on the spot.
+            Values::StandIn => Tensor::zeros(small(name, shape)?, &self.device),
         };
         let id = id_of(name);
         self.names.push((name.to_owned(), id));
@@ -151,6 +156,24 @@ impl<'a> ParamBuilder<'a> {
         ParamNames(self.names)
     }
 }
+
+/// A shape of a kernel that may be allocated before anything is known of the files.
+fn small<const D: usize>(name: &str, shape: [usize; D]) -> Result<[usize; D]> {
+    let elements = shape.iter().try_fold(1usize, |n, &dim| n.checked_mul(dim));
+    match elements {
+        Some(elements) if elements <= MAX_KERNEL => Ok(shape),
+        _ => Err(Error::Weights {
+            file: "weights".into(),
+            place: name.into(),
+            problem: format!(
+                "{shape:?} is too large for a patch kernel; correct the configuration"
+            ),
+        }),
+    }
+}
+
+/// Most elements of a patch kernel; the largest known has three million.
+const MAX_KERNEL: usize = 1 << 26;
 
 /// The id of a parameter, a function of its key (FNV-1a), so that a saved optimiser state finds its
 /// parameter again in another process.

@@ -1,6 +1,6 @@
 //! The files of a model folder: small ones as text, weights as byte sources in whatever pieces they come.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use burn::tensor::Device;
 use sha2::{Digest, Sha256};
@@ -8,10 +8,12 @@ use sha2::{Digest, Sha256};
 use crate::model::checkpoint::CheckpointSource;
 use crate::model::config::VlmConfig;
 use crate::model::families;
+use crate::model::gguf_config::{ARCHITECTURE, PROJECTOR};
 use crate::model::gguf_layout::GgufLayout;
 use crate::model::lora::Adapter;
 use crate::model::names::Names;
-use crate::weights::{ByteSource, ShardIndex, WeightFile, Weights};
+use crate::model::plan::surplus;
+use crate::weights::{ByteSource, ShardIndex, WeightFile, Weights, open_split, split_files};
 use crate::{Error, Result};
 
 /// A Hugging Face folder, or what of it a model needs.
@@ -19,8 +21,9 @@ use crate::{Error, Result};
 /// `config.json`, `tokenizer.json`, `tokenizer_config.json`, `chat_template.jinja`, the image processor's file and
 /// `model.safetensors` (or its shards with their index) are the captioner; below `retriever/` the dual encoder has
 /// `config.json`, `model.safetensors` and `retrieval.json`. In place of the captioner's `model.safetensors` there may be
-/// `model.gguf` with `mmproj.gguf`; matrices that are quantised there stay so. LoRA adapters lie below `adapters/<name>/`, as PEFT
-/// writes them.
+/// two GGUF files of any name, or of more where the text model is split: matrices in Q8_0 and Q4_0 stay so in memory, all
+/// other types are expanded to f32. Without `config.json` the GGUF files describe the model themselves. LoRA adapters lie below
+/// `adapters/<name>/`, as PEFT writes them.
 #[derive(Default)]
 pub struct ModelFiles {
     files: HashMap<String, Box<dyn ByteSource>>,
@@ -44,6 +47,14 @@ impl ModelFiles {
     /// Adds a file under its name in the folder.
     pub fn insert(&mut self, name: impl Into<String>, source: Box<dyn ByteSource>) {
         self.files.insert(name.into(), source);
+    }
+
+    /// Names and sizes of all files, bytes.
+    pub(super) fn sizes(&self) -> BTreeMap<String, u64> {
+        let sizes = self.files.iter();
+        sizes
+            .map(|(name, file)| (name.clone(), file.len()))
+            .collect()
     }
 
     /// Whether the folder has a file.
@@ -79,16 +90,22 @@ impl ModelFiles {
         Ok(Some(text))
     }
 
-    /// The weights of some files, and a digest of the last one.
-    pub(super) fn weights(&mut self, names: &[&str]) -> Result<(Weights, String)> {
+    /// The weights of one file.
+    fn weights(&mut self, name: &str) -> Result<Weights> {
+        let source = self.files.remove(name).ok_or_else(|| missing(name))?;
         let mut weights = Weights::new();
-        let mut digest = String::new();
-        for &name in names {
-            let source = self.files.remove(name).ok_or_else(|| missing(name))?;
-            digest = header_digest(source.as_ref())?;
-            weights.push(WeightFile::open(name, source)?)?;
-        }
-        Ok((weights, digest))
+        weights.push(WeightFile::open(name, source)?)?;
+        Ok(weights)
+    }
+
+    /// The weights of one file, and a digest of it.
+    pub(super) fn digested(&mut self, name: &str) -> Result<(Weights, String)> {
+        let digest = self
+            .files
+            .get(name)
+            .map(|source| header_digest(source.as_ref()));
+        let digest = digest.transpose()?.unwrap_or_default();
+        Ok((self.weights(name)?, digest))
     }
 
     /// Names of the adapters, sorted.
@@ -119,7 +136,7 @@ impl ModelFiles {
     ) -> Result<CheckpointSource> {
         let names = families::names(&config.model_type);
         if self.contains("model.safetensors") {
-            let (weights, _) = self.weights(&["model.safetensors"])?;
+            let weights = self.weights("model.safetensors")?;
             return Ok(CheckpointSource::new(weights).with_names(names));
         }
         if let Some(index) = self.optional_text(SHARD_INDEX)? {
@@ -127,18 +144,53 @@ impl ModelFiles {
             let weights = index.open(&mut self.files)?;
             return Ok(CheckpointSource::new(weights).with_names(names));
         }
-        if !self.contains("model.gguf") {
+        match self.gguf()? {
+            Some(weights) => Ok(CheckpointSource::new(weights)
+                .with_layout(GgufLayout::of(config))
+                .keep_blocks(device)),
             // Says that the usual file is missing.
-            self.weights(&["model.safetensors"])?;
+            None => self.weights("model.safetensors").map(CheckpointSource::new),
         }
-        let layout = GgufLayout {
-            heads: config.text_config.num_attention_heads,
-            kv_heads: config.text_config.num_key_value_heads,
+    }
+
+    /// Takes the GGUF files: a text model in all its parts, and a vision projector. `None` when there are none.
+    pub(super) fn gguf(&mut self) -> Result<Option<Weights>> {
+        let mut names: Vec<String> = self.files.keys().cloned().collect();
+        names.retain(|name| name.ends_with(".gguf") && !name.contains('/'));
+        names.sort_unstable();
+        let mut found: [Option<Weights>; 2] = [None, None];
+        for name in names {
+            // A part of a model that was opened with its first part.
+            if !self.contains(&name) {
+                continue;
+            }
+            let weights = match split_files(&name)? {
+                Some(_) => open_split(&name, &mut self.files)?,
+                None => self.weights(&name)?,
+            };
+            let metadata = weights.files().first().map(WeightFile::metadata);
+            let kind = metadata.and_then(|metadata| metadata.str(ARCHITECTURE));
+            let slot = &mut found[usize::from(kind == Some(PROJECTOR))];
+            if let Some(other) = slot {
+                let other = other.files().first().map_or("", WeightFile::file);
+                return Err(Error::Weights {
+                    file: name,
+                    place: ARCHITECTURE.into(),
+                    problem: format!(
+                        "`{other}` is another model of this kind; leave one of them out"
+                    ),
+                });
+            }
+            *slot = Some(weights);
+        }
+        let [Some(mut text), projector] = found else {
+            let [_, projector] = found;
+            return Ok(projector);
         };
-        let (weights, _) = self.weights(&["model.gguf", "mmproj.gguf"])?;
-        Ok(CheckpointSource::new(weights)
-            .with_layout(layout)
-            .keep_blocks(device))
+        if let Some(projector) = projector {
+            text.append(projector)?;
+        }
+        Ok(Some(text))
     }
 }
 
@@ -155,16 +207,14 @@ fn missing(file: &str) -> Error {
 /// # Errors
 /// [`Error::Weights`] naming one tensor that is left over.
 pub(super) fn all_taken(source: &CheckpointSource, tied: bool) -> Result<()> {
-    let mut left = source.unused();
-    // A tied head may be stored all the same; the reference passes it over too.
-    left.retain(|name| !(families::is_ignorable(name) || tied && *name == "lm_head.weight"));
+    let left = surplus(source, tied);
     match left.first() {
         None => Ok(()),
         Some(name) => Err(Error::Weights {
             file: source.file_of(name),
             place: (*name).to_owned(),
             problem: format!(
-                "and {} more tensors have no place in this model; config.json and the weights are of different models",
+                "and {} more tensors have no place in this model; its description and the weights are of different models",
                 left.len() - 1
             ),
         }),

@@ -5,13 +5,14 @@ use std::collections::HashMap;
 use burn::tensor::Device;
 
 use super::answer::BoxScale;
+use super::captioner::Captioner;
 use super::files::{ModelFiles, all_taken};
 use super::retriever::{Retriever, Thresholds};
 use super::scene::Picture;
 use crate::concepts::Library;
 use crate::generate::SamplingOptions;
 use crate::host::{Host, breathe};
-use crate::image::{ImageMarkup, ImageProcessor, decode};
+use crate::image::{ImageProcessor, decode};
 use crate::model::checkpoint::CheckpointSource;
 use crate::model::config::VlmConfig;
 use crate::model::dual::DualEncoder;
@@ -20,7 +21,7 @@ use crate::model::families;
 use crate::model::lora::Adapter;
 use crate::model::params::ParamBuilder;
 use crate::model::vlm::Vlm;
-use crate::text::{ChatEncoder, GenerationSettings, TextSettings, Tokenizer};
+use crate::text::{ChatEncoder, GenerationSettings};
 use crate::weights::ByteSource;
 use crate::{Error, Result};
 
@@ -59,13 +60,16 @@ impl Lens {
         host: &dyn Host,
         progress: &mut dyn FnMut(usize, usize),
     ) -> Result<Self> {
-        let config = VlmConfig::from_json(&files.text("config.json")?)?;
-        let processor = ImageProcessor::from_folder(&|name| files.optional_text(name))?;
-        fits(&processor, &config)?;
-        let (chat, generation) = chat_encoder(&files, &config)?;
+        let Captioner {
+            config,
+            processor,
+            chat,
+            generation,
+            weights,
+        } = Captioner::describe(&mut files)?;
         progress(1, 3);
         breathe(host).await?;
-        let mut source = files.captioner(&config, device)?;
+        let mut source = Captioner::source(weights, &mut files, &config, device)?;
         let mut params = ParamBuilder::new(&mut source, device);
         let mut vlm = Vlm::new(&mut params, &config)?;
         all_taken(&source, config.tie_word_embeddings)?;
@@ -215,49 +219,6 @@ impl Lens {
     }
 }
 
-/// Refuses an image processor whose frames the tower cannot take.
-fn fits(processor: &ImageProcessor, config: &VlmConfig) -> Result<()> {
-    let vision = &config.vision_config;
-    let (key, problem) = if config.is_dynamic() {
-        let unit = vision.patch_size * config.scale_factor;
-        if processor.unit() == Some(unit) {
-            return Ok(());
-        }
-        (
-            "patch_size",
-            format!("makes frames whose sides are no multiples of {unit}"),
-        )
-    } else {
-        if processor.side() == Some(vision.image_size) {
-            return Ok(());
-        }
-        let side = vision.image_size;
-        (
-            "max_image_size",
-            format!("makes frames that do not fit a tower of {side} pixels a side"),
-        )
-    };
-    Err(Error::Config {
-        file: "preprocessor_config.json".into(),
-        key: key.into(),
-        problem,
-    })
-}
-
-fn chat_encoder(
-    files: &ModelFiles,
-    config: &VlmConfig,
-) -> Result<(ChatEncoder, GenerationSettings)> {
-    let tokenizer = Tokenizer::from_json(files.text("tokenizer.json")?.as_bytes())?;
-    let settings = TextSettings::read(&|name| files.optional_text(name))?;
-    let markup = match config.is_dynamic() {
-        true => ImageMarkup::Repeat,
-        false => settings.smolvlm_markup(config.tokens_per_image()),
-    };
-    let chat = settings.chat_encoder(tokenizer, config.image_token_id, markup)?;
-    Ok((chat, settings.generation))
-}
-
 fn load_retriever(
     files: &mut ModelFiles,
     processor: &ImageProcessor,
@@ -275,7 +236,7 @@ fn load_retriever(
             problem: "must be the side the photos are prepared for".into(),
         });
     }
-    let (weights, digest) = files.weights(&["retriever/model.safetensors"])?;
+    let (weights, digest) = files.digested("retriever/model.safetensors")?;
     let names = families::names(&config.model_type);
     let mut source = CheckpointSource::new(weights).with_names(names);
     let mut params = ParamBuilder::new(&mut source, device);

@@ -2,11 +2,23 @@
 
 use serde_json::{Map, Value};
 
+use crate::weights::Metadata;
 use crate::{Error, Result};
 
 const FILE: &str = "generation_config.json";
 /// Most tokens that may end an answer; real files list a handful.
 const MAX_ENDS: usize = 256;
+
+/// GGUF's keys of what the keys of `generation_config.json` behind them say.
+pub(super) const SAMPLING: [(&str, &str); 5] = [
+    ("general.sampling.temp", "temperature"),
+    ("general.sampling.top_k", "top_k"),
+    ("general.sampling.top_p", "top_p"),
+    ("general.sampling.min_p", "min_p"),
+    ("general.sampling.penalty_repeat", "repetition_penalty"),
+];
+/// GGUF's keys of tokens that end an answer.
+pub(super) const ENDS: [&str; 2] = ["tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id"];
 
 /// How a checkpoint wants its answers drawn; what a file does not say is `None`.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -50,6 +62,35 @@ impl GenerationSettings {
             }
         }
         settings.ignored.sort_unstable();
+        Ok(settings)
+    }
+
+    /// Reads the recommendations in the metadata of a GGUF text model. A file that names a temperature wants tokens
+    /// drawn at random.
+    ///
+    /// # Errors
+    /// [`Error::Config`] with the key whose value cannot be meant.
+    pub fn from_gguf(metadata: &Metadata) -> Result<Self> {
+        let mut settings = Self::default();
+        for (key, ours) in SAMPLING {
+            let value = match metadata.get(key) {
+                None => continue,
+                Some(_) => metadata
+                    .f64(key)
+                    .map(Value::from)
+                    .or_else(|| metadata.u64(key).map(Value::from))
+                    .ok_or_else(|| fail(key, "is not a number".into()))?,
+            };
+            settings.set(ours.to_owned(), &value)?;
+        }
+        settings.do_sample = settings.temperature.map(|_| true);
+        for key in ENDS {
+            if let Some(id) = metadata.u64(key).and_then(|id| u32::try_from(id).ok())
+                && !settings.eos.contains(&id)
+            {
+                settings.eos.push(id);
+            }
+        }
         Ok(settings)
     }
 

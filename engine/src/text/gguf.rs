@@ -1,6 +1,6 @@
 //! The tokenizer a GGUF file carries in its metadata: byte-level BPE, split into words as the named rule says.
 
-mod rule;
+pub(super) mod rule;
 #[cfg(test)]
 mod tests;
 
@@ -14,11 +14,13 @@ use super::Tokenizer;
 use crate::weights::{Array, Metadata, Value};
 use crate::{Error, Result};
 
-const MODEL: &str = "tokenizer.ggml.model";
-const PRE: &str = "tokenizer.ggml.pre";
-const TOKENS: &str = "tokenizer.ggml.tokens";
-const TYPES: &str = "tokenizer.ggml.token_type";
-const MERGES: &str = "tokenizer.ggml.merges";
+pub(super) const MODEL: &str = "tokenizer.ggml.model";
+pub(super) const PRE: &str = "tokenizer.ggml.pre";
+pub(super) const TOKENS: &str = "tokenizer.ggml.tokens";
+pub(super) const TYPES: &str = "tokenizer.ggml.token_type";
+pub(super) const MERGES: &str = "tokenizer.ggml.merges";
+/// The whole `tokenizer.json`, for tokenizers that ggml has no rule for.
+pub(super) const JSON: &str = "tokenizer.huggingface.json";
 
 /// Most tokens a vocabulary may have; the largest have a quarter of it.
 const MAX_TOKENS: usize = 1 << 20;
@@ -44,12 +46,16 @@ impl Tokenizer {
     /// Builds the tokenizer a GGUF file describes in its metadata.
     ///
     /// Ids equal those of the `tokenizer.json` the file was converted from, for models of the kind `gpt2` with
-    /// the rules `smollm`, `gpt-2`, `default` and `qwen2`.
+    /// the rules `smollm`, `gpt-2`, `default` and `qwen2`. A file that carries the whole `tokenizer.json` is taken at
+    /// its word.
     ///
     /// # Errors
     /// [`Error::Tokenizer`] when the metadata has no vocabulary, one of another kind or rule (the message says
     /// which), or one that contradicts itself.
     pub fn from_gguf(metadata: &Metadata) -> Result<Self> {
+        if let Some(json) = metadata.str(JSON) {
+            return Self::from_json(json.as_bytes());
+        }
         match metadata.str(MODEL) {
             Some("gpt2") => {}
             Some(other) => {

@@ -3,8 +3,9 @@
 use serde_json::{Map, Value};
 
 use super::generation::GenerationSettings;
-use super::{ChatEncoder, ChatTemplate, Specials, Tokenizer};
+use super::{ChatEncoder, ChatTemplate, GgufSpecials, Specials, Tokenizer};
 use crate::image::ImageMarkup;
+use crate::weights::Metadata;
 use crate::{Error, Result};
 
 const PROCESSOR: &str = "processor_config.json";
@@ -58,6 +59,42 @@ impl TextSettings {
             global_image: token("global_image_token")?,
             generation,
         })
+    }
+
+    /// Reads the metadata of a GGUF text model.
+    ///
+    /// # Errors
+    /// As [`GgufSpecials::of`], and [`Error::Config`] for settings that cannot be meant.
+    pub fn from_gguf(metadata: &Metadata) -> Result<Self> {
+        let specials = GgufSpecials::of(metadata)?;
+        let text = |text: Option<&str>| text.map(str::to_owned);
+        Ok(Self {
+            chat_template: text(specials.chat_template),
+            bos: text(specials.bos),
+            // Chats end with a turn.
+            eos: text(specials.eos.or(specials.eot)),
+            pad: text(specials.pad),
+            fake_image: None,
+            global_image: None,
+            generation: GenerationSettings::from_gguf(metadata)?,
+        })
+    }
+
+    /// These settings, with those of `other` where they say nothing.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        Self {
+            chat_template: self.chat_template.or(other.chat_template),
+            bos: self.bos.or(other.bos),
+            eos: self.eos.or(other.eos),
+            pad: self.pad.or(other.pad),
+            fake_image: self.fake_image.or(other.fake_image),
+            global_image: self.global_image.or(other.global_image),
+            generation: match self.generation == GenerationSettings::default() {
+                true => other.generation,
+                false => self.generation,
+            },
+        }
     }
 
     /// The markup of a SmolVLM checkpoint with `per_frame` visual tokens a frame.

@@ -3,12 +3,110 @@
 use std::io::Write;
 
 use super::gguf::{self, ALIGNMENT_KEY, MAGIC};
-use super::{Array, Metadata, TensorData, Value, write_failed};
+use super::{Array, Dtype, Metadata, TensorData, Value, expected_bytes, write_failed};
 use crate::{Error, Result};
 
-/// Writes a whole GGUF v3 file, aligned to 32 bytes or to `general.alignment` if `metadata` has it.
-///
-/// Shapes are stored reversed, as ggml wants them.
+/// A tensor announced in a header, its bytes still to come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Announced {
+    /// Name in the file.
+    pub name: String,
+    /// Row-major shape, outermost dimension first.
+    pub shape: Vec<usize>,
+    /// How the elements will be encoded.
+    pub dtype: Dtype,
+}
+
+/// Writes a GGUF v3 file tensor by tensor, so that one at a time is in memory.
+#[derive(Debug)]
+pub struct GgufWriter<W> {
+    out: W,
+    alignment: u64,
+    /// Name and bytes of the tensors that are still to come, the next one last.
+    expected: Vec<(String, u64)>,
+}
+
+impl<W: Write> GgufWriter<W> {
+    /// Writes the header: aligned to 32 bytes or to `general.alignment` if `metadata` has it, shapes reversed, as ggml
+    /// wants them.
+    ///
+    /// # Errors
+    /// When a shape is impossible in its type, a name repeats, a tensor has more than four dimensions, or `out` fails.
+    pub fn begin(mut out: W, metadata: &Metadata, tensors: &[Announced]) -> Result<Self> {
+        let alignment = gguf::alignment(metadata)
+            .ok_or_else(|| refused(ALIGNMENT_KEY, "must be a power of two of at least 8"))?;
+        let mut header = Vec::new();
+        header.extend(MAGIC);
+        header.extend(3u32.to_le_bytes());
+        header.extend((tensors.len() as u64).to_le_bytes());
+        header.extend((metadata.len() as u64).to_le_bytes());
+        for (key, value) in metadata.iter() {
+            put_string(&mut header, key);
+            put_value(&mut header, value);
+        }
+        let mut names = std::collections::HashSet::new();
+        let mut offset = 0u64;
+        let mut expected = Vec::with_capacity(tensors.len());
+        for tensor in tensors {
+            let bytes = expected_bytes(&tensor.name, &tensor.shape, tensor.dtype)?;
+            if !names.insert(tensor.name.as_str()) {
+                return Err(refused(&tensor.name, "the name is used twice"));
+            }
+            if tensor.shape.len() > 4 {
+                return Err(refused(&tensor.name, "GGUF holds at most four dimensions"));
+            }
+            put_string(&mut header, &tensor.name);
+            header.extend((tensor.shape.len() as u32).to_le_bytes());
+            for &dim in tensor.shape.iter().rev() {
+                header.extend((dim as u64).to_le_bytes());
+            }
+            header.extend(gguf::type_code(tensor.dtype).to_le_bytes());
+            header.extend(offset.to_le_bytes());
+            offset = offset
+                .checked_add(bytes)
+                .and_then(|end| end.checked_next_multiple_of(alignment))
+                .ok_or_else(|| refused(&tensor.name, "the file would be too large"))?;
+            expected.push((tensor.name.clone(), bytes));
+        }
+        expected.reverse();
+        write_padded(&mut out, &header, alignment)?;
+        Ok(Self {
+            out,
+            alignment,
+            expected,
+        })
+    }
+
+    /// Writes the next tensor's bytes, as [`super::encode`] returns them; tensors come in the order announced.
+    ///
+    /// # Errors
+    /// When it is not this tensor's turn, the bytes are not as many as announced, or the file cannot be written.
+    pub fn tensor(&mut self, name: &str, bytes: &[u8]) -> Result<()> {
+        match self.expected.pop() {
+            Some((next, size)) if next == name && size == bytes.len() as u64 => {
+                write_padded(&mut self.out, bytes, self.alignment)
+            }
+            next => {
+                let problem = format!("{} bytes of it, where {next:?} was announced", bytes.len());
+                Err(refused(name, &problem))
+            }
+        }
+    }
+
+    /// Ends the file.
+    ///
+    /// # Errors
+    /// When an announced tensor did not come, or the file cannot be written.
+    pub fn finish(mut self) -> Result<W> {
+        if let Some((name, _)) = self.expected.last() {
+            return Err(refused(name, "was announced and did not come"));
+        }
+        self.out.flush().map_err(|e| write_failed(&e))?;
+        Ok(self.out)
+    }
+}
+
+/// Writes a whole GGUF v3 file; see [`GgufWriter`].
 ///
 /// # Errors
 /// When a tensor's shape and bytes disagree, a name repeats, it has more than four dimensions, or
@@ -18,42 +116,20 @@ pub fn write_gguf(
     metadata: &Metadata,
     tensors: &[TensorData<'_>],
 ) -> Result<()> {
-    let alignment = gguf::alignment(metadata)
-        .ok_or_else(|| refused(ALIGNMENT_KEY, "must be a power of two of at least 8"))?;
-    let mut header = Vec::new();
-    header.extend(MAGIC);
-    header.extend(3u32.to_le_bytes());
-    header.extend((tensors.len() as u64).to_le_bytes());
-    header.extend((metadata.len() as u64).to_le_bytes());
-    for (key, value) in metadata.iter() {
-        put_string(&mut header, key);
-        put_value(&mut header, value);
-    }
-
-    let mut names = std::collections::HashSet::new();
-    let mut offset = 0u64;
-    for tensor in tensors {
-        tensor.check()?;
-        if !names.insert(tensor.name) {
-            return Err(refused(tensor.name, "the name is used twice"));
-        }
-        if tensor.shape.len() > 4 {
-            return Err(refused(tensor.name, "GGUF holds at most four dimensions"));
-        }
-        put_string(&mut header, tensor.name);
-        header.extend((tensor.shape.len() as u32).to_le_bytes());
-        for &dim in tensor.shape.iter().rev() {
-            header.extend((dim as u64).to_le_bytes());
-        }
-        header.extend(gguf::type_code(tensor.dtype).to_le_bytes());
-        header.extend(offset.to_le_bytes());
-        offset = (offset + tensor.bytes.len() as u64).next_multiple_of(alignment);
-    }
-
-    write_padded(out, &header, alignment)?;
+    tensors.iter().try_for_each(TensorData::check)?;
+    let announced: Vec<Announced> = tensors
+        .iter()
+        .map(|tensor| Announced {
+            name: tensor.name.to_owned(),
+            shape: tensor.shape.to_vec(),
+            dtype: tensor.dtype,
+        })
+        .collect();
+    let mut writer = GgufWriter::begin(out, metadata, &announced)?;
     tensors
         .iter()
-        .try_for_each(|tensor| write_padded(out, tensor.bytes, alignment))
+        .try_for_each(|tensor| writer.tensor(tensor.name, tensor.bytes))?;
+    writer.finish().map(|_| ())
 }
 
 fn write_padded(out: &mut impl Write, bytes: &[u8], alignment: u64) -> Result<()> {

@@ -105,6 +105,30 @@ impl Weights {
         Ok(found)
     }
 
+    /// Proves that a block of rows of this shape is here and says where it is; see [`Self::take_rows_f32`]. Reads no
+    /// data. A tensor of this name counts as taken, whatever its shape.
+    ///
+    /// # Errors
+    /// As [`Self::take_f32`].
+    pub fn claim_rows(
+        &mut self,
+        name: &str,
+        shape: &[usize],
+        block: (usize, usize),
+    ) -> Result<TensorInfo> {
+        self.taken.insert(name.into());
+        let (_, tensor) = self.expect(name, shape, block)?;
+        Ok(tensor)
+    }
+
+    /// Takes the files of another set.
+    ///
+    /// # Errors
+    /// As [`Self::push`].
+    pub fn append(&mut self, other: Self) -> Result<()> {
+        other.files.into_iter().try_for_each(|file| self.push(file))
+    }
+
     /// Tensors nobody took: a loader reports them, since they mean another model or a forgotten part.
     pub fn unused(&self) -> Vec<&str> {
         let tensors = self.files.iter().flat_map(WeightFile::tensors);

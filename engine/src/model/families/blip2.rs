@@ -12,6 +12,7 @@ pub(super) const FAMILY: Family = Family {
     model_types: &["blip-2"],
     read: Reader::Matcher(config),
     names: NAMES,
+    gguf: None,
 };
 
 const NAMES: Names = &[

@@ -12,6 +12,7 @@ pub(super) const FAMILY: Family = Family {
     model_types: &["clip"],
     read: Reader::Dual(config),
     names: NAMES,
+    gguf: None,
 };
 
 const NAMES: Names = &[

@@ -1,8 +1,10 @@
 //! Idefics3, SmolVLM and SmolVLM2: a SigLIP tower with bucketed positions, pixel shuffle, a Llama decoder.
 
-use super::{Family, Json, Reader};
+use super::{Family, GgufFamily, Json, Reader, blank};
 use crate::Result;
 use crate::model::config::{TextConfig, VisionConfig, VlmConfig};
+use crate::model::gguf_config::Keys;
+use crate::model::gguf_layout::{APART, FUSED};
 use crate::model::names::{Group, Names};
 use crate::model::variants::{BoxUnits, ConnectorKind, PatchPositions, TextVariant, VisionVariant};
 
@@ -10,6 +12,32 @@ pub(super) const FAMILY: Family = Family {
     model_types: &["idefics3", "smolvlm"],
     read: Reader::Vlm(config),
     names: NAMES,
+    gguf: Some(GgufFamily {
+        architecture: "llama",
+        projector: "idefics3",
+        image_token: "<image>",
+        interleaved: true,
+        counts_deepstack: false,
+        names: &[
+            APART,
+            FUSED,
+            Group {
+                ours: "model.connector.modality_projection.proj.",
+                theirs: &["mm.model.fc."],
+                pieces: &[],
+            },
+        ],
+        blank: || {
+            blank(
+                "idefics3",
+                ConnectorKind::PixelShuffle,
+                BoxUnits::Hundredths,
+                tower_variant(),
+                TextVariant::default(),
+            )
+        },
+        tower,
+    }),
 };
 
 /// Our names are theirs; only some early files left the head of the model out.
@@ -42,11 +70,28 @@ fn vision(json: &Json) -> Result<VisionConfig> {
         patch_size: json.number_or("patch_size", 32)?,
         layer_norm_eps: json.real_or("layer_norm_eps", 1e-6)?,
         hidden_act: json.choice("hidden_act", Default::default())?,
-        variant: VisionVariant {
-            positions: PatchPositions::Bucketed,
-            ..VisionVariant::default()
-        },
+        variant: tower_variant(),
     })
+}
+
+fn tower_variant() -> VisionVariant {
+    VisionVariant {
+        positions: PatchPositions::Bucketed,
+        ..VisionVariant::default()
+    }
+}
+
+/// The projector's own keys.
+fn tower(keys: &mut Keys<'_>, config: &mut VlmConfig) -> Result<()> {
+    keys.number(
+        "clip.vision.image_size",
+        &mut config.vision_config.image_size,
+    )?;
+    keys.number_or(
+        "clip.vision.projector.scale_factor",
+        &mut config.scale_factor,
+        2,
+    )
 }
 
 fn text(json: &Json) -> Result<TextConfig> {

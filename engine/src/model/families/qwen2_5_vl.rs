@@ -1,8 +1,10 @@
 //! Qwen2.5-VL: a tower of gated layers with rotary positions and windows, a patch merger, a Qwen2 decoder with M-RoPE.
 
-use super::{Family, Json, Reader};
+use super::{Family, GgufFamily, Json, Reader, blank};
 use crate::Result;
 use crate::model::config::{Activation, TextConfig, VisionConfig, VlmConfig};
+use crate::model::gguf_config::{Keys, fail};
+use crate::model::gguf_layout::{APART, FUSED, MERGERS};
 use crate::model::names::{Group, Names, Piece, third};
 use crate::model::variants::{
     BoxUnits, ConnectorKind, Mrope, NormKind, PatchPositions, TextVariant, VisionVariant, Windows,
@@ -12,6 +14,35 @@ pub(super) const FAMILY: Family = Family {
     model_types: &["qwen2_5_vl"],
     read: Reader::Vlm(config),
     names: NAMES,
+    gguf: Some(GgufFamily {
+        architecture: "qwen2vl",
+        projector: "qwen2.5vl_merger",
+        image_token: "<|image_pad|>",
+        interleaved: false,
+        counts_deepstack: false,
+        names: &[APART, FUSED, MERGERS[0], MERGERS[1], MERGERS[2]],
+        blank: || {
+            blank(
+                "qwen2_5_vl",
+                CONNECTOR,
+                BoxUnits::Pixels,
+                tower_variant(),
+                text_variant(Mrope {
+                    sections: SECTIONS,
+                    interleaved: false,
+                }),
+            )
+        },
+        tower,
+    }),
+};
+
+/// M-RoPE's sections where nothing is said of them.
+const SECTIONS: [usize; 3] = [16, 24, 24];
+
+const CONNECTOR: ConnectorKind = ConnectorKind::PatchMerger {
+    norm: NormKind::Rms,
+    act: Activation::Gelu,
 };
 
 /// Pieces of the towers of Qwen2.5-VL and Qwen3-VL.
@@ -61,19 +92,12 @@ fn config(json: &Json) -> Result<VlmConfig> {
         model_type: json.text("model_type")?,
         image_token_id: json.token("image_token_id")?,
         scale_factor: vision.number_or("spatial_merge_size", 2)?,
-        connector: ConnectorKind::PatchMerger {
-            norm: NormKind::Rms,
-            act: Activation::Gelu,
-        },
+        connector: CONNECTOR,
         box_units: BoxUnits::Pixels,
         vision_config: self::vision(&vision)?,
         tie_word_embeddings: tied(json, &text)?,
         text_config: TextConfig {
-            variant: TextVariant {
-                qkv_bias: true,
-                mrope: Some(mrope(&text, [16, 24, 24], false)?),
-                ..TextVariant::default()
-            },
+            variant: text_variant(mrope(&text, SECTIONS, false)?),
             ..decoder(&text, 1_000_000.0)?
         },
     })
@@ -159,19 +183,93 @@ fn vision(json: &Json) -> Result<VisionConfig> {
         layer_norm_eps: 1e-6,
         hidden_act: json.choice("hidden_act", Activation::Silu)?,
         variant: VisionVariant {
-            norm: NormKind::Rms,
-            gated: true,
-            patch_bias: false,
             frames: json.number_or("temporal_patch_size", 2)?,
-            positions: PatchPositions::Absent,
-            rotary: Some(json.rope_theta(10_000.0)?),
+            rotary: Some(json.rope_theta(THETA)?),
             windows: Windows {
                 side: window / square.max(1),
                 full: json.numbers("fullatt_block_indexes")?,
             },
             merge,
-            post_norm: false,
-            ..VisionVariant::default()
+            ..tower_variant()
         },
     })
+}
+
+/// Base of the tower's rotary positions where nothing is said of it.
+const THETA: f64 = 10_000.0;
+
+fn text_variant(mrope: Mrope) -> TextVariant {
+    TextVariant {
+        qkv_bias: true,
+        mrope: Some(mrope),
+        ..TextVariant::default()
+    }
+}
+
+fn tower_variant() -> VisionVariant {
+    VisionVariant {
+        norm: NormKind::Rms,
+        gated: true,
+        patch_bias: false,
+        frames: 2,
+        positions: PatchPositions::Absent,
+        rotary: Some(THETA),
+        merge: 2,
+        post_norm: false,
+        ..VisionVariant::default()
+    }
+}
+
+/// The projector's own keys. llama.cpp says which layers see the whole photo as every how manieth; a list of them, as
+/// other projectors have it, is understood too.
+fn tower(keys: &mut Keys<'_>, config: &mut VlmConfig) -> Result<()> {
+    const PATTERN: &str = "clip.vision.n_wa_pattern";
+    const LAYERS: &str = "clip.vision.wa_layer_indexes";
+    const WINDOW: &str = "clip.vision.window_size";
+    merge(keys, config)?;
+    let vision = &mut config.vision_config;
+    // Photos keep their shape; llama.cpp wants a number all the same, and takes this one.
+    keys.number_or("clip.vision.image_size", &mut 560, 560)?;
+    let square = vision.patch_size.saturating_mul(vision.variant.merge);
+    let mut window = vision.variant.windows.side.saturating_mul(square);
+    keys.number_or(WINDOW, &mut window, 112)?;
+    vision.variant.windows.side = window
+        .checked_div(square)
+        .filter(|side| *side > 0)
+        .ok_or_else(|| fail(WINDOW, "is smaller than one merged square of patches"))?;
+    let depth = vision.num_hidden_layers;
+    let every = |pattern: usize| -> Vec<usize> {
+        let layers = (pattern.max(1) - 1..depth).step_by(pattern.max(1));
+        layers.take(4096).collect()
+    };
+    let full = &mut vision.variant.windows.full;
+    if let Keys::Write(_) = keys {
+        let pattern = full.first().map_or(0, |first| first + 1);
+        if *full == every(pattern) {
+            return keys.number(PATTERN, &mut pattern.clone());
+        }
+        return keys.numbers(LAYERS, full).map(|_| ());
+    }
+    if let Some(listed) = keys.numbers(LAYERS, full)? {
+        *full = listed;
+        return Ok(());
+    }
+    let mut pattern = 0;
+    keys.number(PATTERN, &mut pattern)?;
+    if pattern == 0 {
+        return Err(fail(PATTERN, "must be positive"));
+    }
+    *full = every(pattern);
+    Ok(())
+}
+
+/// Patches that become one visual token, a side.
+pub(super) fn merge(keys: &mut Keys<'_>, config: &mut VlmConfig) -> Result<()> {
+    keys.number_or(
+        "clip.vision.spatial_merge_size",
+        &mut config.scale_factor,
+        2,
+    )?;
+    config.vision_config.variant.merge = config.scale_factor;
+    Ok(())
 }

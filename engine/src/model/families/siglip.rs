@@ -10,6 +10,7 @@ pub(super) const FAMILY: Family = Family {
     model_types: &["siglip", "siglip2"],
     read: Reader::Dual(config),
     names: &[],
+    gguf: None,
 };
 
 fn config(json: &Json) -> Result<DualConfig> {

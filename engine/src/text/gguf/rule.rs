@@ -1,5 +1,6 @@
 //! How text is cut into words before merging, by the name `tokenizer.ggml.pre` gives the rule.
 
+use serde_json::Value;
 use tokenizers::SplitDelimiterBehavior;
 use tokenizers::normalizers::unicode::NFC;
 use tokenizers::pre_tokenizers::PreTokenizerWrapper;
@@ -55,6 +56,46 @@ pub(super) fn named(name: &str) -> Result<Rule> {
         normalizer,
         words: Sequence::new(words).into(),
     })
+}
+
+/// The name of the rule a `tokenizer.json` has, if it is one of those that files can name.
+pub(in crate::text) fn name_of(tokenizer: &Value) -> Option<&'static str> {
+    let steps = match &tokenizer["pre_tokenizer"] {
+        sequence if sequence["type"] == "Sequence" => {
+            sequence["pretokenizers"].as_array()?.as_slice()
+        }
+        one => std::slice::from_ref(one),
+    };
+    let kind = |step: &Value, kind: &str| step["type"] == kind;
+    let bytes = |step: &Value, regex: bool| {
+        kind(step, "ByteLevel") && step["add_prefix_space"] == false && step["use_regex"] == regex
+    };
+    let cut = |step: &Value, pattern: &str| {
+        kind(step, "Split")
+            && step["pattern"]["Regex"] == pattern
+            && step["behavior"] == "Isolated"
+            && step["invert"] == false
+    };
+    let plain = tokenizer["normalizer"].is_null();
+    match steps {
+        [step] if plain && bytes(step, true) => Some("gpt-2"),
+        [digits, step]
+            if plain
+                && kind(digits, "Digits")
+                && digits["individual_digits"] == true
+                && bytes(step, true) =>
+        {
+            Some("smollm")
+        }
+        [words, step]
+            if tokenizer["normalizer"]["type"] == "NFC"
+                && cut(words, QWEN2)
+                && bytes(step, false) =>
+        {
+            Some("qwen2")
+        }
+        _ => None,
+    }
 }
 
 /// Makes every match of `pattern` a word of its own, and what is between matches too.

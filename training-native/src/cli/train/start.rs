@@ -36,7 +36,7 @@ pub(super) fn connector(
     let mut read = |name: &str, shape: &[usize]| -> Result<Vec<f32>> {
         match source.values(name, shape, Init::Constant(0.0))? {
             Values::Host(values) => Ok(values),
-            Values::Draw(_) => bail!("{name} is not in {}", tower.display()),
+            Values::Draw(_) | Values::StandIn => bail!("{name} is not in {}", tower.display()),
         }
     };
     let bias = read("vision_model.post_layernorm.bias", &[width])?;

@@ -1,0 +1,119 @@
+//! `namelens check`: what a model needs and what is wrong with it, before it is loaded.
+
+use std::path::PathBuf;
+
+use anyhow::{Result, bail};
+use burn::tensor::Device;
+use clap::Args;
+use namelens::export;
+use namelens_engine::personalize::inventory::{Inventory, Needs};
+use serde_json::json;
+
+/// Options of `namelens check`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Reads headers only, so it takes a moment whatever the size of the model. The retriever's weights are listed, not checked.
+The exit code is 1 when the model cannot be loaded.
+
+Examples:
+  namelens check models/playroom
+  namelens check SmolVLM-256M-Instruct-Q8_0.gguf --context 2048 --json")]
+pub(super) struct CheckArgs {
+    /// Folder of the model, or a GGUF file of its text model with the mmproj file beside it.
+    model: PathBuf,
+    /// Length of conversation the memory is told for, tokens [default: the longest kept in memory].
+    #[arg(long)]
+    context: Option<usize>,
+    /// Print everything as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+impl CheckArgs {
+    /// Prints the inventory.
+    ///
+    /// # Errors
+    /// When the model cannot be described, or anything is wrong with it.
+    pub(super) fn run(&self) -> Result<()> {
+        let files = export::open_bundle(&self.model)?;
+        let inventory = Inventory::take(files, &Device::flex())?;
+        let needs = inventory.needs(self.context.unwrap_or(inventory.context));
+        if self.json {
+            let all = json!({ "inventory": inventory, "needs": needs });
+            println!("{}", serde_json::to_string_pretty(&all)?);
+        } else {
+            print(&inventory, &needs);
+        }
+        match inventory.problems.len() {
+            0 => Ok(()),
+            count => bail!("{count} problems; the model cannot be loaded"),
+        }
+    }
+}
+
+fn print(inventory: &Inventory, needs: &Needs) {
+    println!("family      {}", inventory.family);
+    println!("context     {} tokens at most", inventory.context);
+    println!(
+        "\n{:12} {:>14} {:>12} {:>12}",
+        "part", "parameters", "stored MB", "memory MB"
+    );
+    for part in &inventory.parts {
+        let (stored, memory) = (megabytes(part.stored), megabytes(part.memory));
+        println!(
+            "{:12} {:>14} {stored:>12} {memory:>12}",
+            part.part, part.parameters
+        );
+    }
+    println!("\n{:12} {:>14} {:>12}", "type", "tensors", "stored MB");
+    for (name, kind) in &inventory.types {
+        println!(
+            "{name:12} {:>14} {:>12}",
+            kind.tensors,
+            megabytes(kind.bytes)
+        );
+    }
+    println!("\nfiles");
+    for (name, bytes) in &inventory.files {
+        println!("{:>12} MB  {name}", megabytes(*bytes));
+    }
+    println!("\nmemory for {} tokens", needs.context);
+    for (what, bytes) in [
+        ("weights", inventory.weights),
+        ("keys and values", needs.cache),
+        ("both, on the CPU or the GPU", needs.cpu),
+        ("in a page on the CPU, files and all", needs.page_cpu),
+        ("in a page beside the GPU, files and all", needs.page_gpu),
+    ] {
+        println!("{:>12} MB  {what}", megabytes(bytes));
+    }
+    for (fits, what) in [
+        (needs.fits_page_cpu, "without a GPU"),
+        (needs.fits_page_gpu, "with a GPU"),
+    ] {
+        if !fits {
+            println!("a page has 4 GiB: {what} this model does not fit");
+        }
+    }
+    if let Some(largest) = &inventory.largest {
+        println!(
+            "largest buffer (maxStorageBufferBindingSize): {} MB, {}",
+            megabytes(largest.bytes),
+            largest.parameter
+        );
+    }
+    println!("\ngeneration");
+    for line in &inventory.generation {
+        println!("  {line}");
+    }
+    if !inventory.problems.is_empty() {
+        println!("\nproblems");
+    }
+    for problem in &inventory.problems {
+        println!("  {problem}");
+    }
+}
+
+fn megabytes(bytes: u64) -> String {
+    format!("{:.2}", bytes as f64 / 1e6)
+}

@@ -1,0 +1,144 @@
+//! `namelens convert`: a model folder to GGUF files, quantised part by part.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::{Args, ValueEnum};
+use indicatif::{ProgressBar, ProgressStyle};
+use namelens::export::{Conversion, Types, Written, convert};
+use namelens_engine::weights::Dtype;
+
+/// Element types that can be written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "snake_case")]
+enum Precision {
+    /// 4.5 bits a weight; stays packed in memory.
+    #[value(name = "q4_0")]
+    Q4_0,
+    /// 5 bits, with an offset.
+    #[value(name = "q4_1")]
+    Q4_1,
+    /// 5.5 bits.
+    #[value(name = "q5_0")]
+    Q5_0,
+    /// 6 bits, with an offset.
+    #[value(name = "q5_1")]
+    Q5_1,
+    /// 8.5 bits; stays packed in memory.
+    #[value(name = "q8_0")]
+    Q8_0,
+    /// Half precision.
+    F16,
+    /// Half of a single precision number.
+    Bf16,
+    /// Single precision.
+    F32,
+}
+
+impl Precision {
+    fn dtype(self) -> Dtype {
+        match self {
+            Self::Q4_0 => Dtype::Q4_0,
+            Self::Q4_1 => Dtype::Q4_1,
+            Self::Q5_0 => Dtype::Q5_0,
+            Self::Q5_1 => Dtype::Q5_1,
+            Self::Q8_0 => Dtype::Q8_0,
+            Self::F16 => Dtype::F16,
+            Self::Bf16 => Dtype::BF16,
+            Self::F32 => Dtype::F32,
+        }
+    }
+}
+
+/// Options of `namelens convert`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Writes model.gguf (or its parts), mmproj.gguf and manifest.json. Types other than q4_0 and q8_0 save disk and download, not
+memory: they are expanded to single precision when the model is loaded. One tensor at a time is in memory here.
+
+Examples:
+  namelens convert --model SmolVLM-256M-Instruct --out smolvlm-q8
+  namelens convert --model Qwen3-VL-2B-Instruct --out qwen3-q4 --text q4_0 --vision q8_0 --split-size 500")]
+pub(super) struct ConvertArgs {
+    /// Folder of the model: config.json, model.safetensors or its shards, tokenizer.json and the rest.
+    #[arg(long)]
+    model: PathBuf,
+    /// Folder of the GGUF files.
+    #[arg(long)]
+    out: PathBuf,
+    /// Element type of the decoder's matrices.
+    #[arg(long, value_enum, default_value = "q8_0")]
+    text: Precision,
+    /// Element type of the matrices of tower and connector.
+    #[arg(long, value_enum, default_value = "q8_0")]
+    vision: Precision,
+    /// Element type of the embedding matrix [default: that of the decoder, but at least q8_0].
+    #[arg(long, value_enum)]
+    embeddings: Option<Precision>,
+    /// Splits the text model into parts of at most so many megabytes (10^6 bytes) of data.
+    #[arg(long, value_name = "MB", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    split_size: Option<u64>,
+    /// Replace the files of a conversion before.
+    #[arg(long)]
+    force: bool,
+}
+
+impl ConvertArgs {
+    /// Writes the files.
+    ///
+    /// # Errors
+    /// When the model cannot be read or said in GGUF, or a file cannot be written.
+    pub(super) fn run(&self) -> Result<()> {
+        let text = self.text.dtype();
+        let embeddings = match (self.embeddings, self.text) {
+            (Some(chosen), _) => chosen.dtype(),
+            (None, Precision::F16 | Precision::Bf16 | Precision::F32) => text,
+            // Rounding a token's vector is felt by all layers, and a shared head is the same matrix.
+            (None, _) => Dtype::Q8_0,
+        };
+        let conversion = Conversion {
+            types: Types {
+                text,
+                vision: self.vision.dtype(),
+                embeddings,
+            },
+            split: self.split_size.map(|megabytes| megabytes * 1_000_000),
+            force: self.force,
+        };
+        let style = "{bar:30} {percent:>3} %  {pos}/{len} parameters  {eta} left";
+        let bar = ProgressBar::new(0).with_style(ProgressStyle::with_template(style)?);
+        let written = convert(&self.model, &self.out, conversion, &mut |done, total| {
+            bar.set_length(total);
+            bar.set_position(done);
+        });
+        bar.finish_and_clear();
+        print(&written?);
+        println!("wrote {}", self.out.display());
+        Ok(())
+    }
+}
+
+fn print(written: &Written) {
+    println!(
+        "{:12} {:>14} {:>10}  {:>10}  types",
+        "part", "parameters", "MB", "error"
+    );
+    for part in &written.parts {
+        let types: Vec<String> = part
+            .types
+            .iter()
+            .map(|(dtype, count)| format!("{count} {dtype}"))
+            .collect();
+        println!(
+            "{:12} {:>14} {:>10.2}  {:>8.3} %  {}",
+            format!("{:?}", part.part).to_lowercase(),
+            part.parameters,
+            part.bytes as f64 / 1e6,
+            part.error * 100.0,
+            types.join(", ")
+        );
+    }
+    for note in &written.notes {
+        println!("note: {note}");
+    }
+}
