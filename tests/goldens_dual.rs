@@ -90,7 +90,7 @@ fn normed(dual: &Dual, rows: &[f32]) -> Vec<f32> {
         let key = format!("vision_model.post_layernorm.{name}");
         match source.values(&key, &[hidden], Init::Constant(0.0)).unwrap() {
             Values::Host(values) => values,
-            Values::Draw(_) => panic!("{key} is drawn"),
+            other => panic!("{key}: {other:?} instead of values"),
         }
     };
     let (weight, bias) = (read("weight"), read("bias"));
