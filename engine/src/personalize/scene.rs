@@ -292,17 +292,13 @@ mod tests {
             assert!(found.iter().all(|f| f.box_.is_none() && f.score == 0.0));
             found.into_iter().map(|f| (f.name, f.reason)).collect()
         };
-        let auto = || retrieval::Mode::Auto;
-        assert_eq!(choose("What is this?", auto()), []);
-        assert_eq!(
-            choose("Where is otto?", auto()),
-            [("Otto".into(), Reason::Named)]
-        );
-        let all = choose("What is this?", retrieval::Mode::All);
-        assert_eq!(all.len(), 2);
+        assert!(choose("What is this?", retrieval::Mode::Auto).is_empty());
+        let named = choose("Where is otto?", retrieval::Mode::Auto);
+        assert_eq!(named, [("Otto".to_owned(), Reason::Named)]);
+        assert_eq!(choose("What is this?", retrieval::Mode::All).len(), 2);
         let id = library.list().next().unwrap().id.clone();
         let listed = choose("What is this?", retrieval::Mode::Explicit(vec![id]));
-        assert_eq!(listed, [("Miso".into(), Reason::Listed)]);
+        assert_eq!(listed, [("Miso".to_owned(), Reason::Listed)]);
         let unknown = retrieval::Mode::Explicit(vec!["nobody".into()]);
         assert_eq!(
             unsearched(&library, "", unknown).unwrap_err().code(),
