@@ -1,10 +1,13 @@
 //! From messages and photos as files to tokens: a checkpoint folder as it is, through the engine's front door.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
 use burn::tensor::Device;
 use namelens_engine::host::Still;
 use namelens_engine::model::config::VlmConfig;
-use namelens_engine::personalize::Lens;
+use namelens_engine::personalize::{Kind, Lens, Request};
 use namelens_engine::text::{Message, Part};
 use namelens_tests::floats;
 use namelens_tests::golden::{Case, Checkpoint, bundle, distance, vlms};
@@ -118,4 +121,65 @@ fn a_gpu_answers_as_the_reference_does() {
         let worst = walk(&checkpoint, &device, BAR);
         println!("whole on wgpu | {} | {worst:.1e}", checkpoint.name);
     }
+}
+
+/// What a checkpoint says of the first scene of the page's album, as the page asks.
+fn caption(checkpoint: &Checkpoint, device: &Device) -> String {
+    let album = root().join("web-demo/public/album");
+    let list: Value =
+        serde_json::from_slice(&std::fs::read(album.join("album.json")).unwrap()).unwrap();
+    let scenes = list.as_array().unwrap().iter();
+    let scene = scenes
+        .clone()
+        .find(|photo| photo["role"] == "scene")
+        .unwrap();
+    let photo = std::fs::read(album.join(scene["file"].as_str().unwrap())).unwrap();
+    let files = bundle(checkpoint.files(&Value::Null));
+    let lens = pollster::block_on(Lens::load(files, device, &Still, &mut |_, _| ()));
+    let request = Request::new(Kind::Caption);
+    let said = pollster::block_on(lens.unwrap().run(&request, &photo, &Still, &mut |_| ()));
+    said.unwrap().text
+}
+
+/// What every backend must say of a photo with each family's random weights: here on the CPU, below on Vulkan, and in
+/// `tests/browser/families.spec.ts` on the CPU and on WebGPU. `NAMELENS_BLESS=1` writes it anew.
+#[test]
+fn the_cpu_says_of_the_scene_what_the_fixture_holds() {
+    let path = root().join("tests/fixtures/scene.json");
+    let said: BTreeMap<String, String> = vlms()
+        .iter()
+        .map(|checkpoint| {
+            (
+                checkpoint.name.clone(),
+                caption(checkpoint, &Device::flex()),
+            )
+        })
+        .collect();
+    if std::env::var_os("NAMELENS_BLESS").is_some() {
+        std::fs::write(&path, serde_json::to_string_pretty(&said).unwrap() + "\n").unwrap();
+    }
+    let fixture: BTreeMap<String, String> =
+        serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    assert_eq!(said, fixture);
+}
+
+#[cfg(feature = "wgpu")]
+#[test]
+fn a_gpu_says_of_the_scene_what_the_fixture_holds() {
+    let fixture = std::fs::read(root().join("tests/fixtures/scene.json")).unwrap();
+    let fixture: BTreeMap<String, String> = serde_json::from_slice(&fixture).unwrap();
+    let device = namelens_tests::wgpu();
+    for checkpoint in vlms() {
+        assert_eq!(
+            caption(&checkpoint, &device),
+            fixture[&checkpoint.name],
+            "{}",
+            checkpoint.name
+        );
+    }
+}
+
+fn root() -> PathBuf {
+    // At run time: a build directory shared by two checkouts keeps the path of the other.
+    PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").unwrap()).join("..")
 }

@@ -38,8 +38,8 @@ export default defineConfig({
     {
       name: "webgpu",
       metadata: { device: "webgpu" },
-      // The story is what must hold on both devices; the rest does not depend on where the model runs.
-      testMatch: "story.spec.ts",
+      // What must hold on both devices; the rest does not depend on where the model runs.
+      testMatch: ["story.spec.ts", "families.spec.ts"],
       // A caption takes the better part of a minute on a software GPU.
       expect: { timeout: 300_000 },
       use: { launchOptions: browser("--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader") },
