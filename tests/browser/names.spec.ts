@@ -27,6 +27,7 @@ test("two things of one photo keep their own names", async ({ page, demo }, info
       .sort((a, b) => a.x - b.x)
       .map(({ x, width }) => ({ from: x, to: x + width })),
   );
+  if (!left || !right) throw new Error("two boxes were counted above");
   expect(left.to).toBeLessThan((right.from + right.to) / 2);
   await page.screenshot({ path: info.outputPath("names.png"), fullPage: true });
 
