@@ -36,7 +36,9 @@ use crate::kernels;
 #[cfg(feature = "cpu")]
 use burn::backend::DispatchDevice;
 use burn::tensor::ops::AttentionModuleOptions;
-use burn::tensor::{DType, Device, Int, Tensor, activation, module};
+#[cfg(any(feature = "cpu", feature = "cube"))]
+use burn::tensor::{DType, Device};
+use burn::tensor::{Int, Tensor, activation, module};
 
 /// Rows of activations up to which reading the blocks beats unpacking the matrix once.
 const MAX_MATVEC_ROWS: usize = 8;

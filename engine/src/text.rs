@@ -5,6 +5,7 @@
 //! template's own ([`Segment`]), and [`Tokenizer::encode_segments`] gives special meaning to the
 //! template's part only.
 
+mod bounds;
 mod chat;
 mod declared;
 mod generation;

@@ -4,6 +4,7 @@ mod check;
 mod demo;
 mod fixtures;
 mod map;
+mod mutants;
 mod paths;
 mod run;
 mod serve;
@@ -55,6 +56,14 @@ enum Verb {
             cargo xtask fixtures --python ~/venv/bin/python --bugs"
     )]
     Fixtures(fixtures::Options),
+    /// Plant known bugs, one at a time, and show that the named test sees each
+    #[command(
+        after_help = "The bugs are in tests/mutants.toml. They are planted in a copy of the sources, in the target\n\
+            directory; the first run builds the dependencies there once, without a GPU stack.\n\n\
+            Examples:\n  cargo xtask mutants --list\n  cargo xtask mutants --only rope-of-neighbours\n  \
+            cargo xtask mutants --write    # also writes tests/mutants.md"
+    )]
+    Mutants(mutants::Options),
     /// Compare the README's file map with the first line of each file
     #[command(after_help = "Examples:\n  cargo xtask map\n  cargo xtask map --write")]
     Map(map::Options),
@@ -67,6 +76,7 @@ fn main() -> ExitCode {
         Verb::Check => check::check(),
         Verb::Wasm(options) => wasm::build(&options).map(drop),
         Verb::Fixtures(options) => fixtures::fixtures(&options),
+        Verb::Mutants(options) => mutants::mutants(&options),
         Verb::Map(options) => map::map(&options),
     };
     match done {

@@ -198,3 +198,28 @@ fn of(model_type: &str) -> Option<&'static Family> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod dual_tests;
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+
+    const QWEN: &str = include_str!("../../../tests/fixtures/checkpoints/qwen2_5_vl/config.json");
+
+    #[test]
+    fn the_outer_part_decides_whether_the_head_is_tied() {
+        let tied = |outer: Value, inner: Value| {
+            let mut json: Value = serde_json::from_str(QWEN).unwrap();
+            json["tie_word_embeddings"] = outer;
+            json["text_config"]["tie_word_embeddings"] = inner;
+            config(&json.to_string()).unwrap().tie_word_embeddings
+        };
+        for said in [true, false] {
+            assert_eq!(tied(said.into(), (!said).into()), said);
+            assert_eq!(tied(Value::Null, said.into()), said);
+        }
+        assert!(!tied(Value::Null, Value::Null));
+    }
+}

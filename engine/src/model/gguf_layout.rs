@@ -272,6 +272,62 @@ mod tests {
         assert_eq!(GgufLayout::pieces(&place, &[48, 3, 14, 14]).len(), 1);
     }
 
+    /// The names of llama.cpp's own table; a round trip through files of ours would not show one that is wrong.
+    #[test]
+    fn every_stem_has_llama_cpps_name() {
+        let names = |prefix: &str, stems: &[&str]| -> Vec<String> {
+            let name = |stem: &&str| LAYOUT.name(&format!("{prefix}.2.{stem}.weight"));
+            stems.iter().map(name).collect()
+        };
+        let decoder = [
+            ("input_layernorm", "blk.2.attn_norm.weight"),
+            ("self_attn.q_proj", "blk.2.attn_q.weight"),
+            ("self_attn.k_proj", "blk.2.attn_k.weight"),
+            ("self_attn.v_proj", "blk.2.attn_v.weight"),
+            ("self_attn.o_proj", "blk.2.attn_output.weight"),
+            ("post_attention_layernorm", "blk.2.ffn_norm.weight"),
+            ("mlp.gate_proj", "blk.2.ffn_gate.weight"),
+            ("mlp.up_proj", "blk.2.ffn_up.weight"),
+            ("mlp.down_proj", "blk.2.ffn_down.weight"),
+        ];
+        let (ours, theirs): (Vec<_>, Vec<_>) = decoder.into_iter().unzip();
+        assert_eq!(names("model.text_model.layers", &ours), theirs);
+        let tower = [
+            ("layer_norm1", "v.blk.2.ln1.weight"),
+            ("layer_norm2", "v.blk.2.ln2.weight"),
+            ("self_attn.q_proj", "v.blk.2.attn_q.weight"),
+            ("self_attn.k_proj", "v.blk.2.attn_k.weight"),
+            ("self_attn.v_proj", "v.blk.2.attn_v.weight"),
+            ("self_attn.out_proj", "v.blk.2.attn_out.weight"),
+            ("mlp.fc1", "v.blk.2.ffn_up.weight"),
+            ("mlp.fc2", "v.blk.2.ffn_down.weight"),
+        ];
+        let (ours, theirs): (Vec<_>, Vec<_>) = tower.into_iter().unzip();
+        assert_eq!(names("model.vision_model.encoder.layers", &ours), theirs);
+        for (ours, theirs) in [
+            ("model.text_model.norm.weight", "output_norm.weight"),
+            ("lm_head.weight", "output.weight"),
+            (
+                "model.connector.modality_projection.proj.weight",
+                "mm.model.fc.weight",
+            ),
+            (
+                "model.vision_model.embeddings.patch_embedding.bias",
+                "v.patch_embd.bias",
+            ),
+            (
+                "model.vision_model.embeddings.position_embedding.weight",
+                "v.position_embd.weight",
+            ),
+            (
+                "model.vision_model.post_layernorm.weight",
+                "v.post_ln.weight",
+            ),
+        ] {
+            assert_eq!(LAYOUT.name(ours), theirs);
+        }
+    }
+
     #[test]
     fn halves_of_each_head_are_interleaved() {
         let layout = layout(&[APART], Some((4, 2)));

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use minijinja::value::Value;
 use minijinja::{Environment, ErrorKind, context};
 
+use super::bounds;
 use super::segment::{self, CLOSE, OPEN, Segment, placeholder};
 use crate::Result;
 
@@ -70,17 +71,15 @@ impl ChatTemplate {
         environment.set_trim_blocks(true);
         environment.set_lstrip_blocks(true);
         environment.set_fuel(Some(FUEL));
-        environment
-            .set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
+        bounds::install(&mut environment);
         environment.add_function(
             "raise_exception",
             |message: String| -> Result<Value, minijinja::Error> {
                 Err(minijinja::Error::new(ErrorKind::InvalidOperation, message))
             },
         );
-        environment
-            .add_template_owned(NAME, source.to_owned())
-            .map_err(|e| segment::fail(format!("does not compile: {e:#}")))?;
+        bounds::caught(|| environment.add_template_owned(NAME, source.to_owned()))
+            .map_err(|e| segment::fail(format!("does not compile: {e}")))?;
         let template = Self {
             environment: Arc::new(environment),
             lists: true,
@@ -94,13 +93,17 @@ impl ChatTemplate {
     /// Renders a chat into segments, in order; neighbouring template text is one segment.
     ///
     /// # Errors
-    /// [`Error::Template`] when the template raises, drops or repeats a photo, loses a text, or runs away.
+    /// [`Error::Template`] when there is no message, or the template raises, drops or repeats a photo, loses a text, or
+    /// runs away.
     pub fn render_segments(
         &self,
         messages: &[Message],
         add_generation_prompt: bool,
         specials: &Specials,
     ) -> Result<Vec<Segment>> {
+        if messages.is_empty() {
+            return Err(segment::fail("a chat needs at least one message".into()));
+        }
         let mut texts = Vec::new();
         let mut photos = 0;
         let mut turns = Vec::with_capacity(messages.len());
@@ -184,9 +187,8 @@ impl ChatTemplate {
             eos_token => specials.eos,
             pad_token => specials.pad,
         };
-        template
-            .render_captured_to(context, &mut out)
-            .map_err(|e| segment::fail(format!("{e:#}")))?;
+        bounds::caught(|| template.render_captured_to(context, &mut out).map(drop))
+            .map_err(|e| segment::fail(e.to_string()))?;
         String::from_utf8(out.0).map_err(|e| segment::fail(e.to_string()))
     }
 

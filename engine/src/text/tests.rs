@@ -230,6 +230,46 @@ fn templates_that_misbehave_are_refused() {
 }
 
 #[test]
+fn templates_that_ask_too_much_of_the_library_are_refused() {
+    let chat = [user(vec![text("a")])];
+    let run = |source: &str| {
+        let source = format!("{{{{ messages[0].content[0].text }}}} {{{{ {source} }}}}");
+        ChatTemplate::new(&source).and_then(|t| t.render(&chat, true, &specials()))
+    };
+    for (source, expected) in [
+        ("'x\\ny' | indent(18446744073709551615)", "more than"),
+        ("'x\\ny' | indent(width=99999999999)", "more than"),
+        ("messages | tojson(indent=99999999999)", "more than"),
+        ("messages | batch(9e15) | list", "more than"),
+        ("messages | slice(99999999999) | list", "more than"),
+        ("'%099999999999d' | format(3)", "more than"),
+        ("'%.70000f' | format(1.0)", "more than"),
+        ("'{:>99999999999}'.format('x')", "more than"),
+        // The library reads the first element of nothing.
+        ("''[::-1]", "library failed"),
+        ("[][::-1] | list", "library failed"),
+    ] {
+        let Err(error @ Error::Template { .. }) = run(source) else {
+            panic!("{source}")
+        };
+        assert!(error.to_string().contains(expected), "{source}: {error}");
+    }
+    for (source, expected) in [
+        ("'x\\ny' | indent(2)", "a x\n  y"),
+        ("123456 | tojson", "a 123456"),
+        ("[1] | tojson(indent=2)", "a [\n  1\n]"),
+        ("[1, 2, 3] | batch(2) | list", "a [[1, 2], [3]]"),
+        ("'%03d' | format(7)", "a 007"),
+        ("'{}-{}'.format(1, 2)", "a 1-2"),
+        ("'abc'[::-1]", "a cba"),
+    ] {
+        assert_eq!(run(source).unwrap(), expected, "{source}");
+    }
+    let error = template("smolvlm").render(&[], true, &specials());
+    assert!(error.unwrap_err().to_string().contains("one message"));
+}
+
+#[test]
 fn templates_of_text_only_models_get_strings() {
     let source = "{% for m in messages %}[{{ m.role }}]{{ m.content | trim }}{% endfor %}";
     let template = ChatTemplate::new(source).unwrap();

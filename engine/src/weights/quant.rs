@@ -100,9 +100,14 @@ impl Dtype {
             Some((cols, outer)) => (*cols, outer),
             None => (1, shape),
         };
-        outer.iter().try_fold(self.row_bytes(cols)?, |bytes, &dim| {
-            bytes.checked_mul(dim as u64)
-        })
+        let row = self.row_bytes(cols)?;
+        // Empty in any order of multiplying: a file's table lists dimensions the other way round.
+        if outer.contains(&0) {
+            return Some(0);
+        }
+        outer
+            .iter()
+            .try_fold(row, |bytes, &dim| bytes.checked_mul(dim as u64))
     }
 }
 

@@ -142,3 +142,13 @@ fn rows_that_are_not_whole_blocks_and_absurd_shapes_are_refused_in_the_table() {
         }
     }
 }
+
+#[test]
+fn what_the_table_takes_as_empty_is_read_as_empty() {
+    let bytes = one_tensor(0, &[64, 0, 1 << 40, 1 << 40], 0);
+    let file = WeightFile::open("x", Box::new(SliceSource::from(bytes))).unwrap();
+    let tensor = file.get("w").unwrap();
+    assert_eq!(tensor.bytes, 0);
+    assert!(file.read_raw(tensor).unwrap().is_empty());
+    assert!(file.read_f32(tensor).unwrap().is_empty());
+}

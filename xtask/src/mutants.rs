@@ -1,0 +1,395 @@
+//! `cargo xtask mutants`: plants known bugs, one at a time, in a copy of the sources, and shows that the named test sees each.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+use ignore::WalkBuilder;
+use serde::Deserialize;
+
+use crate::paths::{root, target_dir};
+use crate::run::{shown, stage, step};
+
+const LIST: &str = "tests/mutants.toml";
+const REPORT: &str = "tests/mutants.md";
+/// How `caught_by` calls the engine's unit tests.
+const ENGINE: &str = "namelens-engine";
+/// One choice of packages and features for every bug, so that dependencies are built once, and no GPU stack among them.
+const SELECTION: [&str; 7] = [
+    "-p",
+    "namelens-tests",
+    "-p",
+    ENGINE,
+    "--no-default-features",
+    "--features",
+    "namelens-engine/cpu,namelens-engine/train,namelens-engine/rayon",
+];
+
+/// Options of `cargo xtask mutants`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Options {
+    /// Plant this bug only
+    #[arg(long, value_name = "ID")]
+    only: Option<String>,
+    /// Print the bugs and do nothing
+    #[arg(long, conflicts_with = "write")]
+    list: bool,
+    /// Write what a whole run found into tests/mutants.md
+    #[arg(long, conflicts_with = "only")]
+    write: bool,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct List {
+    bug: Vec<Bug>,
+}
+
+/// A mistake somebody could make.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Bug {
+    id: String,
+    /// The part of the engine it is in.
+    family: String,
+    /// Relative to the root.
+    file: String,
+    /// Stands once in the file.
+    find: String,
+    replace: String,
+    /// Binary and test.
+    caught_by: String,
+    why: String,
+}
+
+/// What became of a planted bug.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    Caught,
+    Survived,
+    NotCompiled,
+}
+
+impl Fate {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Caught => "caught",
+            Self::Survived => "SURVIVED",
+            Self::NotCompiled => "DID NOT COMPILE",
+        }
+    }
+}
+
+/// Plants the bugs and prints what became of each.
+///
+/// # Errors
+/// When the list does not fit the sources, a named test fails without a bug, or a bug survives or does not compile.
+pub(crate) fn mutants(options: &Options) -> Result<()> {
+    let mut bugs = read(&root())?;
+    check(&root(), &bugs)?;
+    if let Some(only) = &options.only {
+        bugs.retain(|bug| bug.id == *only);
+        if bugs.is_empty() {
+            bail!("no bug is called `{only}`; `cargo xtask mutants --list` names all");
+        }
+    }
+    if options.list {
+        for bug in &bugs {
+            println!("{:42} {}", bug.id, bug.why);
+        }
+        return Ok(());
+    }
+    let scratch = Scratch::of(&root())?;
+    stage("the named tests without a bug", || sound(&scratch, &bugs))?;
+    let mut fates = Vec::with_capacity(bugs.len());
+    for bug in &bugs {
+        let fate = step(&bug.id, || plant(&scratch, bug))?;
+        if fate != Fate::Caught {
+            println!("  {}: {}", fate.word(), bug.why);
+        }
+        fates.push(fate);
+    }
+    let report = report(&bugs, &fates);
+    print!("\n{report}");
+    let alive = fates.iter().filter(|fate| **fate != Fate::Caught).count();
+    if alive > 0 {
+        bail!(
+            "{alive} of {} bugs were not caught by the test that should; add or sharpen that test",
+            bugs.len()
+        );
+    }
+    if options.write {
+        fs::write(root().join(REPORT), report).with_context(|| format!("writing {REPORT}"))?;
+    }
+    Ok(())
+}
+
+/// The list under `root`.
+fn read(root: &Path) -> Result<Vec<Bug>> {
+    let text = fs::read_to_string(root.join(LIST)).with_context(|| format!("reading {LIST}"))?;
+    let list: List = toml::from_str(&text).with_context(|| format!("reading {LIST}"))?;
+    Ok(list.bug)
+}
+
+/// Refuses a list that does not fit the sources: text that does not stand once, tests that are not there.
+fn check(root: &Path, bugs: &[Bug]) -> Result<()> {
+    let mut ids = BTreeSet::new();
+    let mut problems = Vec::new();
+    for bug in bugs {
+        if !ids.insert(&bug.id) {
+            problems.push(format!("two bugs are called `{}`", bug.id));
+        }
+        let text = fs::read_to_string(root.join(&bug.file)).unwrap_or_default();
+        let times = text.matches(&bug.find).count();
+        if times != 1 || bug.find == bug.replace {
+            problems.push(format!(
+                "`{}`: its text stands {times} times in {}, not once, or is not changed",
+                bug.id, bug.file
+            ));
+        }
+        if !has_test(root, &bug.caught_by) {
+            problems.push(format!(
+                "`{}`: there is no test `{}`",
+                bug.id, bug.caught_by
+            ));
+        }
+    }
+    if problems.is_empty() {
+        return Ok(());
+    }
+    bail!(
+        "{LIST} does not fit the sources:\n  {}",
+        problems.join("\n  ")
+    )
+}
+
+/// Whether the file that a test's path leads to has a function of its name.
+fn has_test(root: &Path, caught_by: &str) -> bool {
+    let Some((binary, path)) = caught_by.split_once("::") else {
+        return false;
+    };
+    let parts: Vec<&str> = path.split("::").collect();
+    let Some((name, modules)) = parts.split_last() else {
+        return false;
+    };
+    // The last module is a file of its own, or the `mod tests` of the file before it.
+    let files = match (binary, modules.split_last()) {
+        (ENGINE, Some((_, outer))) => vec![
+            format!("engine/src/{}.rs", modules.join("/")),
+            format!("engine/src/{}.rs", outer.join("/")),
+        ],
+        (ENGINE, None) => Vec::new(),
+        _ => vec![format!("tests/{binary}.rs")],
+    };
+    let file = files
+        .iter()
+        .find_map(|file| fs::read_to_string(root.join(file)).ok());
+    file.is_some_and(|text| text.contains(&format!("fn {name}(")))
+}
+
+/// The sources as git sees them, copied so that bugs never touch the checkout, and their build directory.
+struct Scratch {
+    source: PathBuf,
+    build: PathBuf,
+}
+
+impl Scratch {
+    /// Brings the copy up to date; files that are equal keep their times, so that cargo rebuilds only what changed.
+    fn of(root: &Path) -> Result<Self> {
+        let home = target_dir().join("mutants");
+        let scratch = Self {
+            source: home.join("source"),
+            build: home.join("build"),
+        };
+        fs::create_dir_all(&scratch.source)
+            .with_context(|| format!("creating {}", scratch.source.display()))?;
+        let (ours, theirs) = (files(root)?, files(&scratch.source)?);
+        for gone in theirs.difference(&ours) {
+            let gone = scratch.source.join(gone);
+            fs::remove_file(&gone).with_context(|| format!("removing {}", gone.display()))?;
+        }
+        for file in &ours {
+            let (from, to) = (root.join(file), scratch.source.join(file));
+            let bytes = fs::read(&from).with_context(|| format!("reading {}", from.display()))?;
+            if fs::read(&to).ok().as_ref() != Some(&bytes) {
+                write(&to, &bytes)?;
+            }
+        }
+        Ok(scratch)
+    }
+
+    /// Runs tests of one binary by name; gives what it printed, and whether all passed.
+    fn test(&self, binary: &str, names: &BTreeSet<&str>) -> Result<(String, bool)> {
+        let mut cargo = Command::new("cargo");
+        cargo
+            .current_dir(&self.source)
+            .args(["test", "--color", "never"])
+            .args(SELECTION)
+            .env("CARGO_TARGET_DIR", &self.build)
+            // Our own code is compiled again for every bug and run for seconds.
+            .env("CARGO_PROFILE_DEV_OPT_LEVEL", "0")
+            .env("CARGO_PROFILE_DEV_DEBUG", "false");
+        match binary {
+            ENGINE => cargo.arg("--lib"),
+            other => cargo.args(["--test", other]),
+        };
+        cargo.args(["--", "--exact"]).args(names);
+        let output = cargo
+            .output()
+            .with_context(|| format!("`{}` could not be started", shown(&cargo)))?;
+        let text = [output.stdout, output.stderr].map(|s| String::from_utf8_lossy(&s).into_owned());
+        Ok((text.join("\n"), output.status.success()))
+    }
+}
+
+/// Paths of all files below `root` that git would keep, relative to it.
+fn files(root: &Path) -> Result<BTreeSet<PathBuf>> {
+    let mut files = BTreeSet::new();
+    for found in WalkBuilder::new(root).require_git(false).build() {
+        let found = found.with_context(|| format!("walking {}", root.display()))?;
+        if found.file_type().is_some_and(|kind| kind.is_file()) {
+            let path = found.path();
+            files.insert(path.strip_prefix(root).unwrap_or(path).to_path_buf());
+        }
+    }
+    Ok(files)
+}
+
+fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+    let folder = path.parent().unwrap_or(path);
+    fs::create_dir_all(folder).with_context(|| format!("creating {}", folder.display()))?;
+    fs::write(path, bytes).with_context(|| format!("writing {}", path.display()))
+}
+
+/// Binary and name of the test that should catch a bug.
+fn place(bug: &Bug) -> (&str, &str) {
+    bug.caught_by
+        .split_once("::")
+        .unwrap_or((&bug.caught_by, ""))
+}
+
+/// Shows that every named test passes while there is no bug.
+fn sound(scratch: &Scratch, bugs: &[Bug]) -> Result<()> {
+    let mut tests: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for (binary, name) in bugs.iter().map(place) {
+        tests.entry(binary).or_default().insert(name);
+    }
+    for (binary, names) in tests {
+        let (text, _) = scratch.test(binary, &names)?;
+        let failed = names.iter().find(|name| verdict(&text, name) != Some(true));
+        if let Some(name) = failed {
+            bail!("{text}\n`{binary}::{name}` does not pass without a bug; make it pass first");
+        }
+    }
+    Ok(())
+}
+
+/// Plants one bug, runs its test, and takes the bug out again.
+fn plant(scratch: &Scratch, bug: &Bug) -> Result<Fate> {
+    let file = scratch.source.join(&bug.file);
+    let sound = fs::read_to_string(&file).with_context(|| format!("reading {}", file.display()))?;
+    write(&file, sound.replacen(&bug.find, &bug.replace, 1).as_bytes())?;
+    let (binary, name) = place(bug);
+    let ran = scratch.test(binary, &BTreeSet::from([name]));
+    write(&file, sound.as_bytes())?;
+    let (text, passed) = ran?;
+    if text.contains("error: could not compile") {
+        println!("\n{text}");
+        return Ok(Fate::NotCompiled);
+    }
+    Ok(match verdict(&text, name) {
+        Some(true) => Fate::Survived,
+        Some(false) => Fate::Caught,
+        // The process died in the middle of the test, or there is no such test.
+        None if passed => Fate::Survived,
+        None => Fate::Caught,
+    })
+}
+
+/// Whether a test passed, by its own line in the output of libtest; `None` when it has none.
+fn verdict(text: &str, name: &str) -> Option<bool> {
+    let line = text.lines().find_map(|line| {
+        line.strip_prefix("test ")?
+            .strip_prefix(name)?
+            .strip_prefix(" ... ")
+    })?;
+    match line {
+        "ok" => Some(true),
+        "FAILED" => Some(false),
+        _ => None,
+    }
+}
+
+/// All bugs as a table.
+fn report(bugs: &[Bug], fates: &[Fate]) -> String {
+    let caught = fates.iter().filter(|fate| **fate == Fate::Caught).count();
+    let mut text = format!(
+        "# Planted bugs\n\nWhat `cargo xtask mutants --write` found when it last ran: {caught} of {} bugs of `{LIST}` caught.\n\
+         \n| bug | in | why it is easily made | caught by | |\n|---|---|---|---|---|\n",
+        bugs.len()
+    );
+    for (bug, fate) in bugs.iter().zip(fates) {
+        let (binary, name) = place(bug);
+        let why = bug.why.replace('|', "\\|");
+        let _ = writeln!(
+            text,
+            "| {} | {} | {why} | `{binary}` `{name}` | {} |",
+            bug.id,
+            bug.family,
+            fate.word()
+        );
+    }
+    text
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_list_fits_the_sources() {
+        let bugs = read(&root()).unwrap();
+        assert!(bugs.len() >= 40, "{}", bugs.len());
+        check(&root(), &bugs).unwrap();
+    }
+
+    fn bug(change: impl FnOnce(&mut Bug)) -> Vec<Bug> {
+        let mut bug = read(&root()).unwrap().swap_remove(0);
+        change(&mut bug);
+        vec![bug]
+    }
+
+    #[test]
+    fn bugs_that_do_not_fit_are_named() {
+        let problem = |change: fn(&mut Bug)| check(&root(), &bug(change)).unwrap_err().to_string();
+        assert!(problem(|bug| bug.find = "no such text".into()).contains("stands 0 times"));
+        assert!(problem(|bug| bug.find = "fn ".into()).contains("not once"));
+        assert!(problem(|bug| bug.replace = bug.find.clone()).contains("not changed"));
+        for test in [
+            "goldens::no_such_test",
+            "namelens-engine::image::tests::no_such_test",
+            "namelens-engine::no_such_test",
+            "logits",
+        ] {
+            let bugs = bug(|bug| bug.caught_by = test.into());
+            let problem = check(&root(), &bugs).unwrap_err().to_string();
+            assert!(problem.contains("there is no test"), "{problem}");
+        }
+        let mut twice = bug(|_| ());
+        twice.extend(bug(|_| ()));
+        let problem = check(&root(), &twice).unwrap_err().to_string();
+        assert!(problem.contains("two bugs"), "{problem}");
+    }
+
+    #[test]
+    fn verdicts_are_read_from_the_tests_own_line() {
+        let text = "running 2 tests\ntest a::b ... ok\ntest a::bc ... FAILED\n";
+        assert_eq!(verdict(text, "a::b"), Some(true));
+        assert_eq!(verdict(text, "a::bc"), Some(false));
+        assert_eq!(verdict(text, "b"), None);
+    }
+}
