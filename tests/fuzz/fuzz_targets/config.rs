@@ -2,7 +2,9 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use namelens_engine::model::config::{CONTEXT, DualConfig, VlmConfig};
+use namelens_engine::model::config::{CONTEXT, VlmConfig};
+use namelens_engine::model::dual_config::DualConfig;
+use namelens_engine::model::matcher_config::MatcherConfig;
 use namelens_fuzz::within;
 
 fuzz_target!(|data: &[u8]| {
@@ -25,5 +27,6 @@ fuzz_target!(|data: &[u8]| {
         if let Ok(config) = DualConfig::from_json(json) {
             let _ = config.vision_config.num_patches();
         }
+        let _ = MatcherConfig::from_json(json);
     });
 });
