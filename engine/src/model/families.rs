@@ -184,6 +184,30 @@ fn blank(
     }
 }
 
+/// What all decoders' configurations share; the variant is left to the family.
+fn decoder(text: &Json, theta: f64) -> Result<TextConfig> {
+    if text.flag_or("use_sliding_window", false)? {
+        return Err(text.fail("use_sliding_window", "is not supported; set it to false"));
+    }
+    let heads = text.number("num_attention_heads")?;
+    Ok(TextConfig {
+        hidden_size: text.number("hidden_size")?,
+        intermediate_size: text.number("intermediate_size")?,
+        num_hidden_layers: text.number("num_hidden_layers")?,
+        num_attention_heads: heads,
+        num_key_value_heads: text.number_or("num_key_value_heads", heads)?,
+        head_dim: text
+            .get("head_dim")
+            .map(|_| text.number("head_dim"))
+            .transpose()?,
+        rms_norm_eps: text.real_or("rms_norm_eps", 1e-6)?,
+        rope_theta: text.rope_theta(theta)?,
+        vocab_size: text.number("vocab_size")?,
+        max_position_embeddings: text.number_or("max_position_embeddings", 32_768)?,
+        variant: TextVariant::default(),
+    })
+}
+
 /// Whether a tensor nobody asked for may be passed over.
 pub fn is_ignorable(name: &str) -> bool {
     BUFFERS.iter().any(|buffer| name.ends_with(buffer))

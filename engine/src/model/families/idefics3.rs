@@ -1,6 +1,6 @@
 //! Idefics3, SmolVLM and SmolVLM2: a SigLIP tower with bucketed positions, pixel shuffle, a Llama decoder.
 
-use super::{Family, GgufFamily, Json, Reader, blank};
+use super::{Family, GgufFamily, Json, Reader, blank, decoder};
 use crate::Result;
 use crate::model::config::{TextConfig, VisionConfig, VlmConfig};
 use crate::model::gguf_config::Keys;
@@ -95,29 +95,17 @@ fn tower(keys: &mut Keys<'_>, config: &mut VlmConfig) -> Result<()> {
 }
 
 fn text(json: &Json) -> Result<TextConfig> {
-    let heads = json.number("num_attention_heads")?;
     let bias = json.flag_or("attention_bias", false)?;
     if json.flag_or("mlp_bias", false)? {
         return Err(json.fail("mlp_bias", "is not supported"));
     }
     Ok(TextConfig {
-        hidden_size: json.number("hidden_size")?,
-        intermediate_size: json.number("intermediate_size")?,
-        num_hidden_layers: json.number("num_hidden_layers")?,
-        num_attention_heads: heads,
-        num_key_value_heads: json.number_or("num_key_value_heads", heads)?,
-        head_dim: json
-            .get("head_dim")
-            .map(|_| json.number("head_dim"))
-            .transpose()?,
-        rms_norm_eps: json.real_or("rms_norm_eps", 1e-6)?,
-        rope_theta: json.rope_theta(10_000.0)?,
-        vocab_size: json.number("vocab_size")?,
         max_position_embeddings: json.number_or("max_position_embeddings", 2048)?,
         variant: TextVariant {
             qkv_bias: bias,
             output_bias: bias,
             ..TextVariant::default()
         },
+        ..decoder(json, 10_000.0)?
     })
 }

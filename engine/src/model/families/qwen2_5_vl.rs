@@ -1,6 +1,6 @@
 //! Qwen2.5-VL: a tower of gated layers with rotary positions and windows, a patch merger, a Qwen2 decoder with M-RoPE.
 
-use super::{Family, GgufFamily, Json, Reader, blank};
+use super::{Family, GgufFamily, Json, Reader, blank, decoder};
 use crate::Result;
 use crate::model::config::{Activation, TextConfig, VisionConfig, VlmConfig};
 use crate::model::gguf_config::{Keys, fail};
@@ -118,30 +118,6 @@ pub(super) fn text_part(json: &Json) -> Result<Json> {
 pub(super) fn tied(json: &Json, text: &Json) -> Result<bool> {
     let inner = text.flag_or("tie_word_embeddings", false)?;
     json.flag_or("tie_word_embeddings", inner)
-}
-
-/// What Qwen's decoders share; the variant is left to the family.
-pub(super) fn decoder(text: &Json, theta: f64) -> Result<TextConfig> {
-    if text.flag_or("use_sliding_window", false)? {
-        return Err(text.fail("use_sliding_window", "is not supported; set it to false"));
-    }
-    let heads = text.number("num_attention_heads")?;
-    Ok(TextConfig {
-        hidden_size: text.number("hidden_size")?,
-        intermediate_size: text.number("intermediate_size")?,
-        num_hidden_layers: text.number("num_hidden_layers")?,
-        num_attention_heads: heads,
-        num_key_value_heads: text.number_or("num_key_value_heads", heads)?,
-        head_dim: text
-            .get("head_dim")
-            .map(|_| text.number("head_dim"))
-            .transpose()?,
-        rms_norm_eps: text.real_or("rms_norm_eps", 1e-6)?,
-        rope_theta: text.rope_theta(theta)?,
-        vocab_size: text.number("vocab_size")?,
-        max_position_embeddings: text.number_or("max_position_embeddings", 32_768)?,
-        variant: TextVariant::default(),
-    })
 }
 
 /// The sections of M-RoPE, `otherwise` where the file is silent.

@@ -1,7 +1,7 @@
 //! Qwen3-VL (dense): a tower with interpolated and rotary positions, DeepStack, a Qwen3 decoder with M-RoPE by turns.
 
-use super::qwen2_5_vl::{TEXT, TOWER, decoder, merge, mrope, text_part, tied};
-use super::{Family, GgufFamily, Json, Reader, blank};
+use super::qwen2_5_vl::{TEXT, TOWER, merge, mrope, text_part, tied};
+use super::{Family, GgufFamily, Json, Reader, blank, decoder};
 use crate::Result;
 use crate::model::config::{Activation, TextConfig, VisionConfig, VlmConfig};
 use crate::model::gguf_config::Keys;
