@@ -269,6 +269,16 @@ fn templates_that_ask_too_much_of_the_library_are_refused() {
     assert!(error.unwrap_err().to_string().contains("one message"));
 }
 
+/// transformers compiles templates with `trim_blocks` and `lstrip_blocks`; Jinja's own defaults keep what they take.
+#[test]
+fn blocks_on_lines_of_their_own_leave_nothing_behind() {
+    let source = "{% for m in messages %}\n  {% if true %}\n{{ m.role }}:{{ m.content[0].text }}\n  {% endif %}\n{% endfor %}\nend";
+    let chat = [user(vec![text("a")]), user(vec![text("b")])];
+    let shown = ChatTemplate::new(source).unwrap();
+    let shown = shown.render(&chat, false, &specials()).unwrap();
+    assert_eq!(shown, "user:a\nuser:b\nend");
+}
+
 #[test]
 fn templates_of_text_only_models_get_strings() {
     let source = "{% for m in messages %}[{{ m.role }}]{{ m.content | trim }}{% endfor %}";
