@@ -6,8 +6,9 @@ use std::collections::{BTreeMap, HashMap};
 
 use burn::tensor::Device;
 use namelens_engine::Error;
+use namelens_engine::concepts::{NewConcept, Reference};
 use namelens_engine::host::Still;
-use namelens_engine::personalize::Lens;
+use namelens_engine::personalize::{Kind, Lens, Request};
 use namelens_tests::golden::{Checkpoint, bundle, checkpoints};
 use safetensors::tensor::{Dtype, SafeTensors, View};
 use serde_json::{Value, json};
@@ -236,6 +237,52 @@ fn files_of_another_model_are_refused() {
         gone.remove(name).unwrap();
         let said = refusal(gone);
         assert!(said.contains(name), "{said}");
+    }
+}
+
+/// A captioner with a dual encoder from another folder, which searches photos prepared its own way.
+#[test]
+fn siglip_and_clip_search_photos_for_any_captioner() {
+    let picture = |shade: u8| {
+        let mut bytes = std::io::Cursor::new(Vec::new());
+        let pixel = |x: u32, y: u32| image::Rgb([(x * 5) as u8, (y * 3) as u8, shade]);
+        let picture = image::RgbImage::from_fn(50, 40, pixel);
+        picture
+            .write_to(&mut bytes, image::ImageFormat::Png)
+            .unwrap();
+        bytes.into_inner()
+    };
+    for name in ["siglip", "siglip2", "clip"] {
+        let mut all = files("smolvlm");
+        let encoder = checkpoints(&["siglip", "siglip2", "clip"]);
+        let encoder = encoder.into_iter().find(|c| c.name == name).unwrap();
+        for (file, bytes) in encoder.files(&json!({})) {
+            all.insert(format!("retriever/{file}"), bytes);
+        }
+        let uncalibrated = refusal(all.clone());
+        assert!(uncalibrated.contains("retrieval.json"), "{uncalibrated}");
+        let thresholds = json!({ "window": 0.999, "whole": 0.999 }).to_string();
+        all.insert("retriever/retrieval.json".into(), thresholds.into_bytes());
+        let mut lens = load(all).unwrap();
+        let new = NewConcept {
+            name: "Miso".into(),
+            references: vec![Reference::new(picture(90))],
+            ..NewConcept::default()
+        };
+        lens.library.add(new, 0).unwrap();
+        pollster::block_on(lens.embed_references(&Still)).unwrap();
+        let found = |lens: &mut Lens, photo: &[u8]| {
+            let request = Request {
+                max_tokens: Some(2),
+                ..Request::new(Kind::Caption)
+            };
+            let said = pollster::block_on(lens.run(&request, photo, &Still, &mut |_| ()));
+            said.unwrap().retrieved
+        };
+        // The photo itself is as similar as can be; that weights are random does not matter.
+        let same = found(&mut lens, &picture(90));
+        assert_eq!(same.len(), 1, "{name}");
+        assert!(same[0].score > 0.999, "{name}: {}", same[0].score);
     }
 }
 

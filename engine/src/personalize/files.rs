@@ -20,7 +20,8 @@ use crate::{Error, Result};
 ///
 /// `config.json`, `tokenizer.json`, `tokenizer_config.json`, `chat_template.jinja`, the image processor's file and
 /// `model.safetensors` (or its shards with their index) are the captioner; below `retriever/` the dual encoder has
-/// `config.json`, `model.safetensors` and `retrieval.json`. In place of the captioner's `model.safetensors` there may be
+/// `config.json`, `model.safetensors`, `retrieval.json` (the similarities from which a thing counts as found) and, unless it
+/// sees photos as the captioner does, its image processor's file. In place of the captioner's `model.safetensors` there may be
 /// two GGUF files of any name, or of more where the text model is split: matrices in Q8_0 and Q4_0 stay so in memory, all
 /// other types are expanded to f32. Without `config.json` the GGUF files describe the model themselves. LoRA adapters lie below
 /// `adapters/<name>/`, as PEFT writes them.

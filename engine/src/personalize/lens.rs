@@ -219,6 +219,9 @@ impl Lens {
     }
 }
 
+/// Files that say how photos are prepared.
+const PROCESSORS: [&str; 2] = ["preprocessor_config.json", "processor_config.json"];
+
 fn load_retriever(
     files: &mut ModelFiles,
     processor: &ImageProcessor,
@@ -229,11 +232,18 @@ fn load_retriever(
     }
     let config = DualConfig::from_json(&files.text("retriever/config.json")?)?;
     let thresholds = Thresholds::from_json(&files.text("retriever/retrieval.json")?)?;
+    // A checkpoint of its own prepares photos its own way; ours sees them as the captioner does.
+    let beside = |name: &str| format!("retriever/{name}");
+    let own = PROCESSORS.iter().any(|name| files.contains(&beside(name)));
+    let processor = match own {
+        true => ImageProcessor::from_folder(&|name| files.optional_text(&beside(name)))?,
+        false => processor.clone().with_image_splitting(false),
+    };
     if processor.side() != Some(config.vision_config.image_size) {
         return Err(Error::Config {
             file: "retriever/config.json".into(),
             key: "vision_config.image_size".into(),
-            problem: "must be the side the photos are prepared for".into(),
+            problem: "must be the side the photos are prepared for; encoders of changing sizes (NaFlex) cannot search photos yet".into(),
         });
     }
     let (weights, digest) = files.digested("retriever/model.safetensors")?;
@@ -241,8 +251,8 @@ fn load_retriever(
     let mut source = CheckpointSource::new(weights).with_names(names);
     let mut params = ParamBuilder::new(&mut source, device);
     let dual = DualEncoder::new(&mut params, &config)?;
+    all_taken(&source, false)?;
     let grid = config.vision_config.patches_per_side();
-    let processor = processor.clone().with_image_splitting(false);
     Ok(Some(Retriever::new(
         dual, processor, grid, digest, thresholds, device,
     )))
