@@ -169,5 +169,9 @@ mod tests {
             names("model.connector.norm1.weight"),
             ["visual.merger.norm1.weight"]
         );
+        assert_eq!(
+            names("model.connector.layer_norm.weight"),
+            ["visual.merger.layer_norm.weight"]
+        );
     }
 }
