@@ -4,11 +4,48 @@ use std::fmt;
 
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::Value;
 
 /// The part of the file that is read beside the library.
 #[derive(Deserialize)]
 pub(super) struct Declared {
     pub(super) model: DeclaredModel,
+    #[serde(default)]
+    post_processor: Value,
+}
+
+impl Declared {
+    /// Refuses what the library would index by without looking.
+    pub(super) fn check(&self) -> Result<(), &'static str> {
+        self.model.check()?;
+        check_processor(&self.post_processor)
+    }
+}
+
+/// Refuses a template around one text, at any depth of a sequence, that has a place for a second text, or for a special
+/// token that is not listed or has not as many ids as tokens.
+fn check_processor(processor: &Value) -> Result<(), &'static str> {
+    for inner in list(&processor["processors"]) {
+        check_processor(inner)?;
+    }
+    for piece in list(&processor["single"]) {
+        if piece["Sequence"]["id"] == "B" {
+            return Err("its post-processor asks for a second text");
+        }
+        let Some(id) = piece["SpecialToken"]["id"].as_str() else {
+            continue;
+        };
+        let token = &processor["special_tokens"][id];
+        if token.is_null() || list(&token["ids"]).len() != list(&token["tokens"]).len() {
+            return Err("its post-processor adds a special token that it does not list");
+        }
+    }
+    Ok(())
+}
+
+/// The items of a list; of anything else none.
+fn list(value: &Value) -> &[Value] {
+    value.as_array().map_or(&[], Vec::as_slice)
 }
 
 /// What stands for text without a token, and the lengths of tokens and merges.
@@ -28,7 +65,7 @@ pub(super) struct DeclaredModel {
 impl DeclaredModel {
     /// Refuses merges the library would read outside its buffer for: it joins both sides, cutting the prefix off
     /// the right one, in the length of the longest token.
-    pub(super) fn check(&self) -> Result<(), &'static str> {
+    fn check(&self) -> Result<(), &'static str> {
         let prefixed = self
             .continuing_subword_prefix
             .as_ref()

@@ -401,6 +401,44 @@ fn merges_that_make_no_token_are_refused_before_the_library_joins_them() {
 }
 
 #[test]
+fn post_processors_that_point_at_nothing_are_refused() {
+    let piece = |kind: &str, id: &str| json!({kind: {"id": id, "type_id": 0}});
+    let load = |single: &[Value], tokens: Value, inside: bool| {
+        let template = json!({"type": "TemplateProcessing", "single": single,
+            "pair": [piece("Sequence", "A"), piece("Sequence", "B")], "special_tokens": tokens});
+        let sequence = json!({"type": "Sequence", "processors": [template]});
+        let json = json!({"version": "1.0", "added_tokens": [], "post_processor": if inside { sequence } else { template },
+            "model": {"type": "WordLevel", "vocab": {"a": 0, "</s>": 1}, "unk_token": "a"}});
+        Tokenizer::from_json(json.to_string().as_bytes())
+    };
+    let (text, end) = (piece("Sequence", "A"), piece("SpecialToken", "</s>"));
+    let token = |ids: Value| json!({"</s>": {"id": "</s>", "ids": ids, "tokens": ["</s>"]}});
+    for inside in [false, true] {
+        let good = load(&[text.clone(), end.clone()], token(json!([1])), inside).unwrap();
+        assert_eq!(good.encode_wrapped("a").unwrap(), [0, 1]);
+        for (single, tokens, expected) in [
+            (vec![piece("Sequence", "B")], json!({}), "second text"),
+            (vec![text.clone(), end.clone()], json!({}), "does not list"),
+            (
+                vec![text.clone(), end.clone()],
+                token(json!([])),
+                "does not list",
+            ),
+            (
+                vec![text.clone(), end.clone()],
+                token(json!([1, 1])),
+                "does not list",
+            ),
+        ] {
+            let Err(Error::Tokenizer { problem }) = load(&single, tokens, inside) else {
+                panic!("{expected} {inside}")
+            };
+            assert!(problem.contains(expected), "{problem}");
+        }
+    }
+}
+
+#[test]
 fn what_is_not_a_tokenizer_is_refused() {
     let cut = &TOKENIZER[..TOKENIZER.len() / 2];
     for bytes in [&b""[..], b"{}", b"[1]", b"\xff\xfe", cut] {

@@ -53,7 +53,7 @@ impl Tokenizer {
         };
         serde_json::from_slice::<WellFormed>(json).map_err(|e| unusable(&e))?;
         let declared: Declared = serde_json::from_slice(json).map_err(|e| unusable(&e))?;
-        declared.model.check().map_err(|e| unusable(&e))?;
+        declared.check().map_err(|e| unusable(&e))?;
         let mut hf = HfTokenizer::from_bytes(json).map_err(|e| unusable(&e))?;
         // Both would silently change what the model sees: prompts are never cut or filled up.
         hf.with_truncation(None).map_err(|e| fail(e.to_string()))?;
