@@ -14,7 +14,7 @@ use namelens_engine::model::gguf_config::{from_metadata, pair};
 use namelens_engine::model::gguf_layout::GgufLayout;
 use namelens_engine::model::params::ParamBuilder;
 use namelens_engine::model::vlm::Vlm;
-use namelens_engine::personalize::Lens;
+use namelens_engine::personalize::Engine;
 use namelens_engine::personalize::inspect::Inspection;
 use namelens_engine::text::{Message, Part, TextSettings, Tokenizer};
 use namelens_engine::weights::{Array, Dtype, Metadata, Value, WeightFile, Weights};
@@ -155,14 +155,14 @@ fn a_model_from_gguf_alone_has_the_references_logits() {
     }
 }
 
-fn load(model: &Path) -> namelens_engine::Result<Lens> {
+fn load(model: &Path) -> namelens_engine::Result<Engine> {
     let files = open_bundle(model).unwrap();
-    pollster::block_on(Lens::load(files, &Device::flex(), &Still, &mut |_, _| ()))
+    pollster::block_on(Engine::load(files, &Device::flex(), &Still, &mut |_, _| ()))
 }
 
 /// What the whole engine makes of a chat with a photo.
 fn inspected(model: &Path) -> Inspection {
-    let lens = load(model).unwrap_or_else(|e| panic!("{}: {e}", model.display()));
+    let engine = load(model).unwrap_or_else(|e| panic!("{}: {e}", model.display()));
     let root = std::env::var_os("CARGO_MANIFEST_DIR").unwrap();
     let photo = Path::new(&root).join("../web-demo/public/album/scene-0.png");
     let photo = std::fs::read(photo).unwrap();
@@ -173,7 +173,7 @@ fn inspected(model: &Path) -> Inspection {
             Part::Text("Where is Bo's mug? 1234 naïve 你好 <image>".into()),
         ],
     };
-    pollster::block_on(lens.inspect(&[user], &[photo], 4, &Still)).unwrap()
+    pollster::block_on(engine.inspect(&[user], &[photo], 4, &Still)).unwrap()
 }
 
 #[test]

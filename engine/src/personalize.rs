@@ -1,24 +1,23 @@
 //! Caption, ask, recognise, locate: prompts in, structured results out.
 
 pub mod answer;
-mod boxes;
 mod captioner;
+pub mod engine;
 mod files;
+pub mod hint;
 pub mod inspect;
 pub mod inventory;
-pub mod lens;
-mod look;
 pub mod mentions;
-pub mod prompt;
+pub mod messages;
+mod photo_cache;
+mod photo_features;
 pub mod refusal;
 pub mod retriever;
-mod run;
 pub mod sanitize;
-mod scene;
-pub mod seen;
+mod stages;
 pub mod types;
 mod windows;
 
+pub use engine::Engine;
 pub use files::ModelFiles;
-pub use lens::Lens;
 pub use types::{Event, Kind, Outcome, Request, Retrieval};
