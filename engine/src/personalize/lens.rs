@@ -7,6 +7,7 @@ use burn::tensor::Device;
 use super::answer::BoxScale;
 use super::captioner::Captioner;
 use super::files::{ModelFiles, all_taken};
+use super::prompt::PromptStyle;
 use super::retriever::{Retriever, Thresholds};
 use super::scene::Picture;
 use crate::concepts::Library;
@@ -34,7 +35,7 @@ pub struct Lens {
     pub(super) processor: ImageProcessor,
     pub(super) retriever: Option<Retriever>,
     pub(super) device: Device,
-    /// Reference photos by (concept, position, time of change), as the decoder takes them.
+    /// Reference photos by (concept, position, contents), as the decoder takes them.
     pub(super) reference_pictures: HashMap<(String, usize, u64), Picture>,
     /// How tokens are chosen unless a request says otherwise.
     pub(super) sampling: SamplingOptions,
@@ -42,6 +43,8 @@ pub struct Lens {
     pub(super) max_tokens: Option<usize>,
     generation: GenerationSettings,
     parameters: usize,
+    /// How prompts are written. A model expects the style it was trained on; others are for comparisons.
+    pub prompt_style: PromptStyle,
     /// The concepts; changes count from the next request on.
     pub library: Library,
 }
@@ -95,6 +98,7 @@ impl Lens {
             sampling: SamplingOptions::from(&generation),
             max_tokens: generation.max_new_tokens.map(|most| most as usize),
             generation,
+            prompt_style: PromptStyle::default(),
             library: Library::new(digest),
         })
     }

@@ -1,8 +1,10 @@
 //! What the model is shown: the question, the concepts that matter, photos as visual tokens, the prompt.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
+
 use super::lens::Lens;
 use super::look::{features, frames};
-use super::prompt::{self, ImageRef, PromptConcept, PromptStyle};
+use super::prompt::{self, ImageRef, PromptConcept};
 use super::sanitize;
 use super::seen::{self, Seen};
 use super::types::{Event, Kind, Request, Stage};
@@ -154,7 +156,7 @@ impl Lens {
             let Some(reference) = concept.references.first() else {
                 continue;
             };
-            let key = (concept.id.clone(), 0, concept.updated_ms);
+            let key = (concept.id.clone(), 0, contents(&reference.photo));
             let single = self.processor.clone().with_image_splitting(false);
             let picture = match self.reference_pictures.get(&key) {
                 Some(picture) => picture.clone(),
@@ -216,7 +218,7 @@ impl Lens {
     }
 
     pub(super) fn prompt_ids(&self, scene: &Scene<'_>, question: &str) -> Result<Vec<u32>> {
-        let messages = prompt::build(PromptStyle::NameLens, &scene.prompt_concepts, &[], question);
+        let messages = prompt::build(self.prompt_style, &scene.prompt_concepts, &[], question);
         let mut order = Vec::new();
         let mut turns = Vec::with_capacity(messages.len());
         for message in &messages {
@@ -233,6 +235,13 @@ impl Lens {
             .collect();
         self.chat.encode(&turns, &layouts, true)
     }
+}
+
+/// Names a photo by what is in it: ids and times of change come again in another library, with another photo.
+fn contents(photo: &[u8]) -> u64 {
+    let mut hash = DefaultHasher::new();
+    photo.hash(&mut hash);
+    hash.finish()
 }
 
 /// The concepts for a photo that nothing can search: those the question names, or those asked for.
