@@ -5,16 +5,14 @@ use std::io::{BufWriter, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use namelens_engine::image::{ImageMarkup, ImageProcessor};
-use namelens_engine::model::gguf_config::{ARCHITECTURE, PROJECTOR};
 use namelens_engine::model::params::NamedValues;
 use namelens_engine::text::{ChatEncoder, ChatTemplate, Specials, Tokenizer};
-use namelens_engine::weights::{
-    ByteSource, Dtype, TensorData, WeightFile, Weights, encode, split_files,
-};
+use namelens_engine::weights::{ByteSource, Dtype, TensorData, WeightFile, Weights, encode};
 use serde_json::json;
 
+pub use crate::gguf_folder::gguf_files;
 use crate::presets::IMAGE_SIDE;
 use crate::tokenizer;
 
@@ -91,55 +89,6 @@ pub fn open_weights(dir: &Path) -> Result<Weights> {
 
 /// Says which shard holds which tensor.
 const SHARD_INDEX: &str = "model.safetensors.index.json";
-
-/// The GGUF files of the model that `path` is a file of: all parts of its text model, and the one vision projector of the
-/// folder.
-///
-/// # Errors
-/// When a file cannot be read, or there is not one projector.
-pub fn gguf_files(path: &Path) -> Result<Vec<PathBuf>> {
-    let folder = path.parent().unwrap_or(Path::new(""));
-    let name = path.file_name().and_then(|name| name.to_str());
-    let name = name.with_context(|| format!("{} has no readable name", path.display()))?;
-    let is_projector = |path: &Path| -> Result<bool> {
-        let name = path.display().to_string();
-        let file = WeightFile::open(&name, Box::new(FileSource::open(path)?))?;
-        Ok(file.metadata().str(ARCHITECTURE) == Some(PROJECTOR))
-    };
-    if is_projector(path)? {
-        bail!(
-            "{} is a vision projector; name the text model",
-            path.display()
-        );
-    }
-    let mut files: Vec<PathBuf> = match split_files(name)? {
-        Some(parts) => parts.iter().map(|part| folder.join(part)).collect(),
-        None => vec![path.to_owned()],
-    };
-    let here = if folder == Path::new("") {
-        Path::new(".")
-    } else {
-        folder
-    };
-    let mut projectors = Vec::new();
-    for entry in std::fs::read_dir(here)? {
-        let other = entry?.path();
-        let is_gguf = other.extension().is_some_and(|kind| kind == "gguf");
-        // A damaged file beside the model is none of ours.
-        if is_gguf && other.is_file() && is_projector(&other).unwrap_or(false) {
-            projectors.push(other);
-        }
-    }
-    match projectors.as_slice() {
-        [_] => files.append(&mut projectors),
-        found => bail!(
-            "{} vision projectors (mmproj) beside {}; exactly one must be there",
-            found.len(),
-            path.display()
-        ),
-    }
-    Ok(files)
-}
 
 /// Reads a text file of a model folder.
 ///

@@ -1,13 +1,16 @@
 //! The command line: one file a command below `cli/`.
 
 mod ask;
+mod card;
 mod check;
+mod concept;
 mod convert;
 mod curve;
 mod eval;
 mod export;
 mod inspect;
 mod merge;
+mod model;
 mod train;
 mod world;
 
@@ -44,10 +47,16 @@ enum Command {
     Convert(convert::ConvertArgs),
     /// Measure a model on held-out things and names.
     Eval(eval::EvalArgs),
+    /// Put reports of `eval` into a model card.
+    Card(card::CardArgs),
     /// Caption a photo with the names you gave things.
     #[command(after_help = "\
 Example:
-  namelens caption photo.png --model models/playroom --concept Mochi=mochi.png --concept 'Bo=bo.png:loves jam'")]
+  namelens caption photo.png --model models/playroom --concept Mochi=mochi.png --concept 'Bo=bo.png:loves jam'
+  namelens caption photo.png --model models/playroom --concept Mochi=one.png --concept Mochi=two.png
+  namelens caption photo.png --model SmolVLM-Q8_0.gguf --mmproj mmproj-SmolVLM-f16.gguf
+
+The photo of a --concept is the longest part of it that is a file, so names, paths and infos may hold `=` and `:`.")]
     Caption(ask::PhotoArgs),
     /// Ask a question about a photo.
     Ask(ask::AskArgs),
@@ -66,6 +75,7 @@ impl Cli {
             Command::Train(args) => args.run(),
             Command::Curve(args) => args.run(),
             Command::Eval(args) => args.run(),
+            Command::Card(args) => args.run(),
             Command::Export(args) => args.run(),
             Command::Check(args) => args.run(),
             Command::Convert(args) => args.run(),

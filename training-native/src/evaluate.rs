@@ -1,147 +1,177 @@
 //! Evaluation on held-out things and names: captions, recognition, boxes, refusals, and where errors arise.
 
-mod bench;
+pub mod cache;
+pub mod card;
+mod questions;
+pub mod record;
+pub mod report;
+pub mod row;
 
-use anyhow::Result;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
 use namelens_engine::personalize::Engine;
-use playroom::{Split, Task};
-use serde::Serialize;
+use playroom::Split;
+use sha2::{Digest, Sha256};
 
-use crate::metrics::answers::{Boxes, Recognition};
-use crate::metrics::rates::Estimate;
-use crate::metrics::{repic_compat, strict};
-use bench::Bench;
+use cache::{Cache, Origin};
+use questions::Bench;
+use record::Record;
+use report::Report;
+use row::Row;
 
-/// What to evaluate on.
-#[derive(Debug, Clone, Copy, Serialize)]
+/// What to evaluate, and on what.
+#[derive(Debug, Clone)]
 pub struct EvalOptions {
-    /// Photos a condition.
-    pub photos: u64,
+    /// Held-out things and names.
+    pub split: Split,
+    /// The rows to ask.
+    pub rows: Vec<Row>,
+    /// Least number of questions a row; photos are added until there are as many.
+    pub questions: usize,
     /// Seed of the photos.
     pub seed: u64,
     /// Side photos are drawn at, pixels.
     pub side: u32,
+    /// SHA-256 of the model's files; see [`digest`].
+    pub model: String,
+    /// Where answers are kept, if a killed run should resume.
+    pub cache: Option<PathBuf>,
 }
 
-/// What the captioner is given besides the photo.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mode {
-    /// The right concepts, and where the retriever sees them.
-    Skip,
-    /// What retrieval finds.
-    Retrieval,
-    /// The right concepts and nothing else: what the captioner recognises by itself.
-    Unaided,
+/// How far an evaluation is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Progress {
+    /// Row being asked.
+    pub row: String,
+    /// Its questions so far.
+    pub asked: usize,
+    /// Questions of all rows so far, and how many there will be at least.
+    pub total: (usize, usize),
 }
 
-impl Mode {
-    /// As reports call it.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Skip => "skip",
-            Self::Retrieval => "retrieval",
-            Self::Unaided => "unaided",
-        }
-    }
-}
-
-/// Captions of photos with a given number of named things.
-#[derive(Debug, Clone, Serialize)]
-pub struct CaptionReport {
-    /// Named things in each photo.
-    pub concepts: usize,
-    /// The word of a [`Mode`].
-    pub mode: &'static str,
-    /// Span metric that also counts false names.
-    pub strict: strict::Report,
-    /// RePIC's own script, artefacts included.
-    pub repic_compat: repic_compat::Report,
-    /// Expected names that were not handed to the model.
-    pub lost_in_retrieval: usize,
-    /// Expected names that were handed over but not written.
-    pub lost_in_generation: usize,
-    /// Concepts handed over that are not in the photo.
-    pub retrieved_wrongly: usize,
-    /// Boxes of the names in the caption.
-    pub mention_boxes: Boxes,
-    /// Regions that retrieval found for things that are in the photo.
-    pub regions: Boxes,
-}
-
-/// All figures of one evaluation.
-#[derive(Debug, Clone, Serialize)]
-pub struct EvalReport {
-    /// How it was made.
-    pub options: EvalOptions,
-    /// Split.
-    pub split: &'static str,
-    /// SHA-256 of what the split holds.
-    pub split_digest: String,
-    /// By number of things and mode.
-    pub captions: Vec<CaptionReport>,
-    /// Yes or no.
-    pub recognition: Recognition,
-    /// The same without hints of the retriever.
-    pub recognition_unaided: Recognition,
-    /// Where.
-    pub boxes: Boxes,
-    /// The same without hints of the retriever.
-    pub boxes_unaided: Boxes,
-    /// Questions on things that are not in the photo, refused as such.
-    pub refused_absent: Estimate,
-    /// Questions on names nobody introduced, refused as such.
-    pub refused_unknown: Estimate,
-    /// Answerable questions that were answered.
-    pub answered: Estimate,
-    /// Answerable questions whose answer is the right one, word for word.
-    pub answered_right: Estimate,
-    /// Colour and category words of captions without names.
-    pub plain_attributes: Estimate,
-}
-
-/// Evaluates a model on `split`. `progress` hears of photos done.
+/// Evaluates a model; `progress` hears of every photo.
 ///
 /// # Errors
-/// When a photo cannot be processed or the device fails.
+/// When a photo cannot be processed, the device fails, or the cache is of another evaluation.
 pub fn evaluate(
     engine: &mut Engine,
-    split: Split,
-    options: EvalOptions,
-    progress: &dyn Fn(u64),
-) -> Result<EvalReport> {
+    options: &EvalOptions,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Report> {
+    let split_digest = playroom::held_out_digest(options.split);
+    let program = match options.cache {
+        Some(_) => digest(&[std::env::current_exe()?])?,
+        None => String::new(),
+    };
     let mut bench = Bench {
         engine,
-        split,
-        options,
-        progress,
+        split: options.split,
+        seed: options.seed,
+        side: options.side,
     };
-    let mut captions = Vec::new();
-    for concepts in [1, 2, 4] {
-        for mode in [Mode::Skip, Mode::Retrieval, Mode::Unaided] {
-            captions.push(bench.captions(concepts, mode)?);
+    let mut rows = Vec::with_capacity(options.rows.len());
+    for (at, &row) in options.rows.iter().enumerate() {
+        let origin = Origin {
+            row: row.key(),
+            split: options.split.word().to_owned(),
+            split_digest: split_digest.clone(),
+            seed: options.seed,
+            side: options.side,
+            model: options.model.clone(),
+            program: program.clone(),
+        };
+        let all = options.rows.len() * options.questions;
+        let before = at * options.questions;
+        let mut heard = |asked: usize| {
+            progress(Progress {
+                row: row.key(),
+                asked,
+                total: (before + asked.min(options.questions), all),
+            });
+        };
+        let records = ask(&mut bench, row, options, &origin, &mut heard)?;
+        rows.push(report::row(&row.key(), &records, options.seed));
+    }
+    Ok(Report {
+        split: options.split.word().to_owned(),
+        split_digest,
+        seed: options.seed,
+        model: options.model.clone(),
+        rows,
+    })
+}
+
+/// The answers to one row: those of the cache, and as many more as are wanted.
+fn ask(
+    bench: &mut Bench<'_>,
+    row: Row,
+    options: &EvalOptions,
+    origin: &Origin,
+    progress: &mut dyn FnMut(usize),
+) -> Result<Vec<Record>> {
+    let (mut cache, cached) = match &options.cache {
+        Some(folder) => {
+            let (cache, records) = Cache::open(folder, origin)?;
+            (Some(cache), records)
+        }
+        None => (None, Vec::new()),
+    };
+    let mut records = Vec::with_capacity(cached.len());
+    let mut cached = cached.into_iter();
+    let mut asked = 0;
+    while asked < options.questions {
+        let record = match cached.next() {
+            Some(record) => record,
+            None => {
+                let record = bench.ask(row, records.len() as u64)?;
+                if let Some(cache) = &mut cache {
+                    cache.add(&record)?;
+                }
+                record
+            }
+        };
+        asked += record.questions();
+        records.push(record);
+        progress(asked);
+    }
+    Ok(records)
+}
+
+/// SHA-256 over the contents of files, in order.
+///
+/// # Errors
+/// When one cannot be read.
+pub fn digest(files: &[PathBuf]) -> Result<String> {
+    let mut hash = Sha256::new();
+    for path in files {
+        let context = || format!("cannot read {}", path.display());
+        let mut file = std::fs::File::open(path).with_context(context)?;
+        std::io::copy(&mut file, &mut hash).with_context(context)?;
+    }
+    let digest = hash.finalize();
+    Ok(digest.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// SHA-256 of a model: of all files of its folder and of the folders in it, or of the file.
+///
+/// # Errors
+/// When a file cannot be read.
+pub fn model_digest(model: &Path) -> Result<String> {
+    let mut files = Vec::new();
+    let mut folders = vec![model.to_owned()];
+    while let Some(path) = folders.pop() {
+        if !path.is_dir() {
+            files.push(path);
+            continue;
+        }
+        let context = || format!("cannot read {}", path.display());
+        for entry in std::fs::read_dir(&path).with_context(context)? {
+            folders.push(entry.with_context(context)?.path());
         }
     }
-    let recognition = bench.recognition(true)?;
-    let recognition_unaided = bench.recognition(false)?;
-    let boxes = bench.boxes(true)?;
-    let boxes_unaided = bench.boxes(false)?;
-    let refused_absent = bench.refusals(Task::RefuseAbsent, "absent")?;
-    let refused_unknown = bench.refusals(Task::RefuseUnknown, "unknown")?;
-    let (answered, answered_right) = bench.answerable()?;
-    let plain_attributes = bench.plain()?;
-    Ok(EvalReport {
-        options,
-        split: split.word(),
-        split_digest: playroom::held_out_digest(split),
-        captions,
-        recognition,
-        recognition_unaided,
-        boxes,
-        boxes_unaided,
-        refused_absent,
-        refused_unknown,
-        answered,
-        answered_right,
-        plain_attributes,
-    })
+    // Pages about a model change nothing about its answers.
+    files.retain(|path| path.extension().is_none_or(|kind| kind != "md"));
+    files.sort();
+    digest(&files)
 }

@@ -11,11 +11,12 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use namelens_engine::model::config::VlmConfig;
 use namelens_engine::personalize::ModelFiles;
-use namelens_engine::weights::Dtype;
+use namelens_engine::weights::{Dtype, Weights};
 use serde_json::{Value, json};
 
 use crate::presets;
-use crate::{bundle, tokenizer};
+use crate::train::checkpoint::latest;
+use crate::{bundle, gguf_folder, tokenizer};
 
 pub use convert::{Conversion, convert};
 pub use pair::{Part, PartReport, Types, Written, write_pair};
@@ -66,7 +67,12 @@ pub fn write_bundle(run: &Path, out: &Path, dtype: Dtype) -> Result<()> {
         &retriever.join("config.json"),
         &with_architecture(&presets::dual(), "SiglipModel")?,
     )?;
-    let stage = |name| bundle::open_weights(&crate::train::checkpoint::latest(&run.join(name)));
+    let stage = |name: &str| -> Result<Weights> {
+        let stage = run.join(name);
+        let latest = latest(&stage)?;
+        let latest = latest.with_context(|| format!("{} has no checkpoint", stage.display()))?;
+        bundle::open_weights(&latest)
+    };
     weights::write_captioner(stage("supervised")?, &config, out, dtype)?;
     let encoder = match dtype {
         Dtype::F32 => Dtype::F32,
@@ -140,15 +146,25 @@ const NAMES: [&str; 12] = [
 /// model, whose vision projector lies beside it.
 ///
 /// # Errors
-/// When there is no such folder or file.
+/// When there is no such folder or file, or there are several vision projectors.
 pub fn open_bundle(model: &Path) -> Result<ModelFiles> {
+    open_model(model, None)
+}
+
+/// As [`open_bundle`], with the vision projector of this name where there are several.
+///
+/// # Errors
+/// When there is no such folder or file, there are several vision projectors and none is chosen, or the chosen one is not
+/// there.
+pub fn open_model(model: &Path, mmproj: Option<&str>) -> Result<ModelFiles> {
     let mut files = ModelFiles::default();
     if model.is_file() {
-        for path in bundle::gguf_files(model)? {
+        for path in gguf_folder::model_files(model, mmproj)? {
             insert(&mut files, &path, "")?;
         }
         return Ok(files);
     }
+    let others = gguf_folder::other_projectors(model, mmproj)?;
     for (folder, prefix) in [
         (model.to_owned(), ""),
         (model.join("retriever"), "retriever/"),
@@ -161,7 +177,8 @@ pub fn open_bundle(model: &Path) -> Result<ModelFiles> {
         for entry in entries {
             let path = entry?.path();
             let kind = path.extension().and_then(|kind| kind.to_str());
-            if path.is_file() && kind.is_some_and(|kind| KINDS.contains(&kind)) {
+            let wanted = kind.is_some_and(|kind| KINDS.contains(&kind)) && !others.contains(&path);
+            if wanted && path.is_file() {
                 insert(&mut files, &path, prefix)?;
             }
         }

@@ -4,6 +4,7 @@ pub mod bundle;
 pub mod device;
 pub mod evaluate;
 pub mod export;
+pub mod gguf_folder;
 pub mod merge;
 pub mod metrics;
 pub mod native_host;

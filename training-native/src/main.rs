@@ -1,9 +1,13 @@
 //! The `namelens` binary: make the world, train, evaluate, export, caption.
 
+// The macros of `std` panic where a reader went away, as in `namelens check --json | head`; those of `anstream` do not.
+#![warn(clippy::print_stdout, clippy::print_stderr)]
+
 mod cli;
 
 use std::process::ExitCode;
 
+use anstream::eprintln;
 use clap::Parser;
 
 fn main() -> ExitCode {
@@ -13,6 +17,8 @@ fn main() -> ExitCode {
                 .unwrap_or_else(|_| "namelens=info".into()),
         )
         .with_writer(std::io::stderr)
+        // They would be printed with a macro that panics.
+        .log_internal_errors(false)
         .init();
     match cli::Cli::parse().run() {
         Ok(()) => ExitCode::SUCCESS,

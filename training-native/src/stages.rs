@@ -1,18 +1,18 @@
 //! The stages of training from scratch: contrastive (dual encoder), then supervised (captioner).
 
-pub mod alike;
+pub mod attention_init;
+pub mod attribute_loss;
 pub mod batch;
 pub mod calibrate;
 mod chats;
 pub mod connector;
 pub mod contrastive;
-mod hints;
-pub mod local;
-pub mod looks;
-mod recall;
+mod hint_sampling;
+mod probe_loss;
+mod probe_targets;
 mod regions;
-pub(crate) mod sights;
 pub mod supervised;
+pub mod vision_init;
 
 use playroom::{SampleOptions, Split};
 

@@ -2,7 +2,9 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use burn::tensor::{Device, Tensor};
 use namelens::stages::contrastive::{Contrastive, Student};
@@ -79,7 +81,7 @@ fn options() -> FitOptions {
     }
 }
 
-/// Trains in `run` until the end or into step `stop_in`, going on from a checkpoint if there is one.
+/// Trains in `run` until the end or into step `stop_in`, from a checkpoint if there is one.
 fn train(run: &Path, stop_in: Option<u64>) {
     let device = Device::flex().autodiff();
     device.seed(5);
@@ -100,13 +102,11 @@ fn train(run: &Path, stop_in: Option<u64>) {
         stop_in,
         stop: &stop,
     };
-    let latest = checkpoint::latest(run);
-    let mut source: Box<dyn ParamSource> = if latest.exists() {
-        Box::new(CheckpointSource::new(
+    let mut source: Box<dyn ParamSource> = match checkpoint::resume_point(run).unwrap() {
+        Some(latest) => Box::new(CheckpointSource::new(
             bundle::open_weights(&latest).unwrap(),
-        ))
-    } else {
-        Box::new(RandomSource)
+        )),
+        None => Box::new(RandomSource),
     };
     let mut params = ParamBuilder::new(source.as_mut(), &device);
     let model = Student::new(&mut params, &config()).unwrap();
@@ -114,12 +114,16 @@ fn train(run: &Path, stop_in: Option<u64>) {
     fit(model, &names, &objective, &options(), run, &device, &stop).unwrap();
 }
 
+fn latest(run: &Path) -> PathBuf {
+    checkpoint::latest(run).unwrap().unwrap()
+}
+
 fn weights(run: &Path) -> Vec<u8> {
-    std::fs::read(checkpoint::latest(run).join("model.safetensors")).unwrap()
+    std::fs::read(latest(run).join("model.safetensors")).unwrap()
 }
 
 fn values(run: &Path, name: &str) -> Vec<f32> {
-    let weights = bundle::open_weights(&checkpoint::latest(run)).unwrap();
+    let weights = bundle::open_weights(&latest(run)).unwrap();
     let (file, tensor) = weights.find(name).unwrap();
     file.read_f32(tensor).unwrap()
 }
@@ -155,4 +159,105 @@ fn other_options_are_refused_instead_of_continued() {
     });
     let error = checkpoint::progress(run.path(), options().seed, &digest.unwrap()).unwrap_err();
     assert!(error.to_string().contains("option"), "{error}");
+}
+
+/// The command line's contrastive stage, as few photos and as many checkpoints as there can be.
+fn namelens(run: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_namelens"));
+    command.args(["train", "contrastive", "--device", "cpu", "--run"]);
+    command.arg(run);
+    command.args(["--shards", "1", "--batch", "1", "--steps", "6"]);
+    command.args(["--save-every", "1", "--log-every", "1"]);
+    command.stdout(Stdio::null()).stderr(Stdio::piped());
+    command
+}
+
+/// A folder in which training can start.
+fn prepared() -> tempfile::TempDir {
+    let run = tempfile::tempdir().unwrap();
+    let manifest = PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").unwrap());
+    let tokenizer = manifest.join("../models/playroom/tokenizer.json");
+    std::fs::copy(tokenizer, run.path().join("tokenizer.json")).unwrap();
+    run
+}
+
+/// The lines of the log without the times.
+fn logged(stage: &Path) -> Vec<serde_json::Value> {
+    let text = std::fs::read_to_string(stage.join("log.jsonl")).unwrap();
+    text.lines()
+        .map(|line| {
+            let mut line: serde_json::Value = serde_json::from_str(line).unwrap();
+            line["secs_per_step"] = 0.into();
+            line
+        })
+        .collect()
+}
+
+#[test]
+fn a_process_killed_again_and_again_ends_with_the_same_bytes() {
+    let whole = prepared();
+    assert!(namelens(whole.path()).status().unwrap().success());
+    let killed = prepared();
+    let stage = killed.path().join("contrastive");
+    let (mut kills, mut before) = (0, 0);
+    for round in 0.. {
+        let mut child = namelens(killed.path()).spawn().unwrap();
+        // Until the next checkpoint is being written or there, and then some: at another moment every time.
+        let start = Instant::now();
+        let ended = loop {
+            if let Some(status) = child.try_wait().unwrap() {
+                break Some(status);
+            }
+            let writing = stage
+                .join(format!("step-{:08}.partial", before + 1))
+                .exists();
+            let written = stage.join(format!("step-{:08}", before + 1)).exists();
+            if writing || written || start.elapsed().as_secs() > 100 {
+                std::thread::sleep(Duration::from_millis(round * 7 % 23));
+                break None;
+            }
+        };
+        child.kill().unwrap();
+        child.wait().unwrap();
+        if let Some(status) = ended {
+            assert!(status.success());
+            break;
+        }
+        kills += 1;
+        let Some(latest) = checkpoint::latest(&stage).unwrap() else {
+            // Killed in the first write: nothing to resume from, which the command must say.
+            assert_eq!(before, 0);
+            let refused = namelens(killed.path()).output().unwrap();
+            assert!(!refused.status.success());
+            let errors = String::from_utf8_lossy(&refused.stderr).into_owned();
+            assert!(errors.contains("--start-over"), "{errors}");
+            checkpoint::start_over(&stage).unwrap();
+            continue;
+        };
+        let text = std::fs::read_to_string(latest.join("progress.json")).unwrap();
+        let progress: checkpoint::Progress = serde_json::from_str(&text).unwrap();
+        assert!(progress.step >= before, "{} after {before}", progress.step);
+        before = progress.step;
+        bundle::open_weights(&latest).unwrap();
+    }
+    assert!(kills >= 3, "{kills}");
+    let other = whole.path().join("contrastive");
+    assert_eq!(weights(&stage), weights(&other));
+    assert_eq!(logged(&stage), logged(&other));
+}
+
+#[test]
+fn logs_without_a_checkpoint_are_not_trained_over() {
+    let run = prepared();
+    let stage = run.path().join("contrastive");
+    std::fs::create_dir(&stage).unwrap();
+    std::fs::write(stage.join("log.jsonl"), "{\"step\":900}\n").unwrap();
+    let refused = namelens(run.path()).output().unwrap();
+    assert!(!refused.status.success());
+    let errors = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(errors.contains("--start-over"), "{errors}");
+    let started = namelens(run.path()).arg("--start-over").output().unwrap();
+    assert!(started.status.success(), "{started:?}");
+    assert_eq!(logged(&stage).len(), 6);
+    assert!(stage.join("before-1/log.jsonl").exists());
 }

@@ -3,6 +3,7 @@
 use std::fs;
 use std::process::Command;
 
+use anstream::println;
 use anyhow::{Context, Result, bail};
 
 use crate::paths::{page_dir, root, target_dir};

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use anstream::println;
 use anyhow::{Context, Result, bail};
 
 use crate::paths::{root, target_dir};

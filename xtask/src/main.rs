@@ -1,5 +1,8 @@
 //! `cargo xtask`: the project's two commands, `demo` and `test`, and the helpers they are made of.
 
+// The macros of `std` panic where a reader went away, as in `cargo xtask map | head`; those of `anstream` do not.
+#![warn(clippy::print_stdout, clippy::print_stderr)]
+
 mod check;
 mod demo;
 mod fixtures;
@@ -19,6 +22,7 @@ mod web;
 
 use std::process::ExitCode;
 
+use anstream::eprintln;
 use clap::{Parser, Subcommand};
 
 /// Builds, shows and tests NameLens. What is missing on the machine is installed, or named with the

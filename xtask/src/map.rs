@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
+use anstream::println;
 use anyhow::{Context, Result, bail};
 use ignore::WalkBuilder;
 

@@ -6,6 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use anstream::{print, println};
 use anyhow::{Context, Result, bail};
 use ignore::WalkBuilder;
 use serde::Deserialize;

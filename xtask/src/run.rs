@@ -6,6 +6,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Instant;
 
+use anstream::{print, println};
 use anyhow::{Context, Result, anyhow, bail};
 
 /// Does one short step and prints it as one line: what, how it ended, how long it took.

@@ -2,6 +2,7 @@
 
 use std::process::Command;
 
+use anstream::{eprintln, println};
 use anyhow::{Context, Result, bail};
 
 use crate::paths::{root, which};

@@ -4,6 +4,7 @@ use std::env;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use anstream::eprintln;
 use anyhow::{Context, Result, bail};
 
 use crate::paths::{root, web_target_dir, which};

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use anstream::println;
 use anyhow::Result;
 
 use crate::paths::root;

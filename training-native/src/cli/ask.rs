@@ -3,23 +3,25 @@
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 
-use anyhow::{Context, Result, bail};
+use anstream::{eprintln, print, println};
+use anyhow::{Context, Result};
 use clap::Args;
 use namelens::device::DeviceChoice;
-use namelens::export;
 use namelens::native_host::NativeHost;
-use namelens_engine::concepts::{NewConcept, Reference};
 use namelens_engine::personalize::{Event, Kind, Engine, Request, Retrieval};
+
+use super::concept;
+use super::model::ModelArgs;
 
 /// Options of `namelens caption` and `namelens ask`.
 #[derive(Debug, Args)]
 pub(super) struct PhotoArgs {
     /// The photo: PNG, JPEG or WebP.
     photo: PathBuf,
-    /// Model bundle.
-    #[arg(long)]
-    model: PathBuf,
-    /// A thing you named: `NAME=PHOTO`, or `NAME=PHOTO:what cannot be seen`. May be repeated.
+    #[command(flatten)]
+    model: ModelArgs,
+    /// A thing you named: `NAME=PHOTO`, or `NAME=PHOTO:what cannot be seen`. May be repeated, for more things or with
+    /// the same name for more photos of one.
     #[arg(long = "concept", value_name = "NAME=PHOTO[:INFO]")]
     concepts: Vec<String>,
     /// LoRA adapter to answer with, a folder of the model's `adapters/`.
@@ -74,23 +76,25 @@ impl PhotoArgs {
         if self.all {
             request.retrieval = Retrieval::All;
         }
+        // What a person mistyped is said before gigabytes are loaded.
+        let concepts = concept::read_all(&self.concepts)?;
+        let photo = std::fs::read(&self.photo)
+            .with_context(|| format!("cannot read {}", self.photo.display()))?;
         let stop = AtomicBool::new(false);
         let host = NativeHost::new(&stop);
-        let files = export::open_bundle(&self.model)?;
+        let files = self.model.open()?;
         let device = self.device.open()?;
         let mut engine = pollster::block_on(Engine::load(files, &device, &host, &mut |_, _| ()))?;
         engine.use_adapter(self.adapter.as_deref())?;
-        for text in &self.concepts {
-            engine.library.add(concept(text)?, 0)?;
+        for concept in concepts {
+            engine.library.add(concept, 0)?;
         }
         pollster::block_on(engine.embed_references(&host))?;
-        let photo = std::fs::read(&self.photo)
-            .with_context(|| format!("cannot read {}", self.photo.display()))?;
         let mut on_event = |event: Event| {
             if let (Event::Text { delta, .. }, false) = (event, self.json) {
                 use std::io::Write;
                 print!("{delta}");
-                // A closed pipe is noticed by the next print.
+                // Where nobody reads any more there is nothing to flush.
                 let _ = std::io::stdout().flush();
             }
         };
@@ -110,18 +114,4 @@ impl PhotoArgs {
         }
         Ok(())
     }
-}
-
-fn concept(text: &str) -> Result<NewConcept> {
-    let Some((name, rest)) = text.split_once('=') else {
-        bail!("`{text}` is not NAME=PHOTO, such as Mochi=mochi.png");
-    };
-    let (photo, info) = rest.split_once(':').unwrap_or((rest, ""));
-    let bytes = std::fs::read(photo).with_context(|| format!("cannot read {photo}"))?;
-    Ok(NewConcept {
-        name: name.into(),
-        info: info.into(),
-        references: vec![Reference::new(bytes)],
-        ..Default::default()
-    })
 }

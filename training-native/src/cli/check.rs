@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use anstream::println;
 use anyhow::{Result, bail};
 use burn::tensor::Device;
 use clap::Args;

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use anstream::println;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use namelens::plots::{self, Line};
@@ -47,21 +48,21 @@ const PLOTS: [Plot; 5] = [
     },
     Plot {
         name: "answers",
-        title: "answers foreseen word for word",
+        title: "answers predicted word for word",
         unit: "share",
         holds: |key| key.starts_with("whole/"),
     },
     Plot {
-        name: "sights",
-        title: "visual tokens that call the right thing to mind",
+        name: "visual_probes",
+        title: "visual tokens whose probe is right",
         unit: "share",
-        holds: |key| key.starts_with("sight/"),
+        holds: |key| key.starts_with("visual_probe/"),
     },
     Plot {
-        name: "recall",
-        title: "words that call the right thing to mind",
+        name: "text_probes",
+        title: "words whose probe is right",
         unit: "share",
-        holds: |key| key.starts_with("recall/"),
+        holds: |key| key.starts_with("text_probe/"),
     },
 ];
 

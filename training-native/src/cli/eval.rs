@@ -1,18 +1,20 @@
-//! `namelens eval`: figures on held-out things and names, as a table and as JSON.
+//! `namelens eval`: figures on held-out things and names, as tables and as JSON.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use anyhow::{Context, Result};
+use anstream::{eprintln, print, println};
+use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
-use indicatif::ProgressBar;
+use indicatif::{ProgressBar, ProgressStyle};
 use namelens::device::DeviceChoice;
-use namelens::evaluate::{EvalOptions, EvalReport, evaluate};
-use namelens::export;
-use namelens::metrics::rates::Estimate;
-use namelens::plots::{self, Bar};
+use namelens::evaluate::report::Report;
+use namelens::evaluate::row::Row;
+use namelens::evaluate::{EvalOptions, card, evaluate, model_digest};
 use namelens_engine::host::Still;
 use namelens_engine::personalize::Engine;
 use playroom::Split;
+
+use super::model::ModelArgs;
 
 /// Splits one may evaluate on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -26,21 +28,46 @@ enum EvalSplit {
 /// Options of `namelens eval`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Example:
-  namelens eval --model models/playroom --split val --photos 100 --json val.json --plots figures/")]
+A row is one kind of question under one condition; its name is as in `caption/2/retrieval`:
+  caption/1|2|4/skip         the right concepts are handed over, with where the retriever sees them
+  caption/1|2|4/retrieval    what our retrieval finds is handed over
+  caption/1|2|4/unaided      the right concepts without what the retriever says of them
+  recognize, locate          \"Is it here?\", \"Where is it?\"; recognize/unaided and locate/unaided without the retriever
+  refuse/absent|unknown      questions to be refused
+  answer, plain              questions to be answered; captions without names
+With --compare also other papers' methods, with this model, which was trained on neither of their prompts:
+  caption/1|2|4/repic-retrieval   concepts chosen by RePIC's rule: the nearest of all regions, no threshold; else as `retrieval`
+  caption/1|2|4/repic-prompt      RePIC's prompt; else as `unaided`
+  caption/1|2|4/rap-prompt        RAP's prompt; else as `unaided`
+
+Intervals are 95 %: Wilson's where a photo has one question, else by resampling photos. The same seed asks the same
+questions. With --cache every answer is kept at once, and the same command resumes after being killed.
+
+Examples:
+  namelens eval --model models/playroom --split val --questions 400 --cache runs/val --json val.json
+  namelens eval --model models/playroom --rows locate,caption/2 --compare
+  namelens card val.json --write models/playroom/README.md")]
 pub(super) struct EvalArgs {
-    /// Model bundle.
-    #[arg(long)]
-    model: PathBuf,
+    #[command(flatten)]
+    model: ModelArgs,
     /// Which held-out things and names.
     #[arg(long, value_enum, default_value = "val")]
     split: EvalSplit,
-    /// Photos a condition.
+    /// Least number of questions a row.
     #[arg(long, default_value_t = 100)]
-    photos: u64,
+    questions: usize,
+    /// Rows whose name begins with one of these; all when left out.
+    #[arg(long, value_delimiter = ',')]
+    rows: Vec<String>,
+    /// Also ask by the methods of other papers.
+    #[arg(long)]
+    compare: bool,
     /// Seed of the photos.
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Keep every answer in this folder, and resume from it.
+    #[arg(long)]
+    cache: Option<PathBuf>,
     /// Also write the figures here.
     #[arg(long)]
     json: Option<PathBuf>,
@@ -58,129 +85,92 @@ impl EvalArgs {
     /// # Errors
     /// When the model cannot be used or a file cannot be written.
     pub(super) fn run(&self) -> Result<()> {
-        let files = export::open_bundle(&self.model)?;
-        let device = self.device.open()?;
-        let mut engine = pollster::block_on(Engine::load(files, &device, &Still, &mut |_, _| ()))?;
-        let split = match self.split {
-            EvalSplit::Val => Split::Val,
-            EvalSplit::Test => Split::Test,
-        };
         let options = EvalOptions {
-            photos: self.photos,
+            split: match self.split {
+                EvalSplit::Val => Split::Val,
+                EvalSplit::Test => Split::Test,
+            },
+            rows: self.wanted()?,
+            questions: self.questions,
             seed: self.seed,
             side: 192,
+            model: model_digest(&self.model.model)?,
+            cache: self.cache.clone(),
         };
-        let bar = ProgressBar::new_spinner();
-        bar.set_style(indicatif::ProgressStyle::with_template(
-            "{spinner} {pos} answers, {elapsed}",
-        )?);
-        let report = evaluate(&mut engine, split, options, &|n| bar.inc(n))?;
-        bar.finish_and_clear();
-        print_table(&report);
+        let files = self.model.open()?;
+        let device = self.device.open()?;
+        let mut engine = pollster::block_on(Engine::load(files, &device, &Still, &mut |_, _| ()))?;
+        let report = watched(&mut engine, &options)?;
+        print!("{}", card::tables(std::slice::from_ref(&report)));
+        println!("\n{:28} {:>9} {:>12}", "row", "questions", "ms each");
+        for row in &report.rows {
+            println!(
+                "{:28} {:>9} {:>12.0}",
+                row.row, row.questions, row.ms_per_question
+            );
+        }
         if let Some(path) = &self.json {
             let text = serde_json::to_string_pretty(&report)? + "\n";
             std::fs::write(path, text)
                 .with_context(|| format!("cannot write {}", path.display()))?;
         }
         if let Some(folder) = &self.plots {
-            draw(&report, folder)?;
+            card::draw(&report, folder)?;
         }
         Ok(())
     }
-}
 
-/// What a model of this size should reach; the aims of its card.
-const CAPTION_AIMS: [(usize, f64); 3] = [(1, 0.95), (2, 0.90), (4, 0.75)];
-
-fn draw(report: &EvalReport, folder: &Path) -> Result<()> {
-    std::fs::create_dir_all(folder)
-        .with_context(|| format!("cannot create {}", folder.display()))?;
-    let captions: Vec<Bar> = report
-        .captions
-        .iter()
-        .map(|row| Bar {
-            name: format!("{} named, {}", row.concepts, row.mode),
-            estimate: row.strict.f1,
-            aim: CAPTION_AIMS
-                .iter()
-                .find(|(n, _)| *n == row.concepts && row.mode == "skip")
-                .map(|(_, aim)| *aim),
-        })
-        .collect();
-    let title = format!("Names in captions, strict F1 ({} split)", report.split);
-    plots::bars(&folder.join("captions.png"), &title, &captions)?;
-    let answers: Vec<Bar> = answers(report)
-        .into_iter()
-        .map(|(name, estimate, aim)| Bar {
-            name: name.into(),
-            estimate,
-            aim,
-        })
-        .collect();
-    let title = format!("Answers ({} split)", report.split);
-    plots::bars(&folder.join("answers.png"), &title, &answers)
-}
-
-/// Everything but captions: short name, value, aim.
-fn answers(report: &EvalReport) -> [(&'static str, Estimate, Option<f64>); 9] {
-    [
-        (
-            "is it here?",
-            report.recognition.balanced_accuracy,
-            Some(0.95),
-        ),
-        (
-            "is it here? unaided",
-            report.recognition_unaided.balanced_accuracy,
-            None,
-        ),
-        ("where is it?", report.boxes.hits, Some(0.85)),
-        ("where is it? unaided", report.boxes_unaided.hits, None),
-        ("refuses absent", report.refused_absent, Some(0.95)),
-        ("refuses unknown", report.refused_unknown, Some(0.95)),
-        ("answers", report.answered, Some(0.95)),
-        ("answers rightly", report.answered_right, None),
-        ("plain looks", report.plain_attributes, None),
-    ]
-}
-
-fn print_table(report: &EvalReport) {
-    println!(
-        "split {} ({}), {} photos a condition, 95 % intervals",
-        report.split,
-        &report.split_digest[..12],
-        report.options.photos
-    );
-    println!(
-        "\n{:28} {:>22}  {:>9} {:>9} {:>12}",
-        "caption", "strict F1", "precision", "recall", "RePIC F1"
-    );
-    for row in &report.captions {
-        let label = format!("{} named, {}", row.concepts, row.mode);
-        let s = &row.strict;
-        println!(
-            "{label:28} {:>22}  {:>9.3} {:>9.3} {:>12.3}",
-            shown(s.f1),
-            s.precision.value,
-            s.recall.value,
-            row.repic_compat.f1
-        );
-        println!(
-            "{:28} lost in retrieval {}, in generation {}; retrieved wrongly {}; boxes of names {:.3}, regions {:.3}",
-            "",
-            row.lost_in_retrieval,
-            row.lost_in_generation,
-            row.retrieved_wrongly,
-            row.mention_boxes.hits.value,
-            row.regions.hits.value
-        );
-    }
-    println!();
-    for (label, value, _) in answers(report) {
-        println!("{label:28} {:>22}", shown(value));
+    /// The rows whose names begin as asked.
+    fn wanted(&self) -> Result<Vec<Row>> {
+        if self.questions == 0 {
+            bail!("--questions must be at least 1");
+        }
+        let rows = Row::all(self.compare);
+        for start in &self.rows {
+            if !rows.iter().any(|row| row.key().starts_with(start.as_str())) {
+                let names: Vec<String> = Row::all(true).iter().map(|row| row.key()).collect();
+                bail!(
+                    "no row is called `{start}`{}; rows are {}",
+                    if self.compare {
+                        ""
+                    } else {
+                        " without --compare"
+                    },
+                    names.join(", ")
+                );
+            }
+        }
+        let asked = |row: &Row| {
+            let key = row.key();
+            self.rows.is_empty()
+                || self
+                    .rows
+                    .iter()
+                    .any(|start| key.starts_with(start.as_str()))
+        };
+        Ok(rows.into_iter().filter(asked).collect())
     }
 }
 
-fn shown(e: Estimate) -> String {
-    format!("{:.3} [{:.3}, {:.3}]", e.value, e.low, e.high)
+/// Evaluates behind a bar, or with a line a row where nobody watches.
+fn watched(engine: &mut Engine, options: &EvalOptions) -> Result<Report> {
+    let bar = ProgressBar::new(0);
+    bar.set_style(ProgressStyle::with_template(
+        "{elapsed_precise} {wide_bar:.cyan/blue} {pos}/{len} questions, eta {eta}  {msg}",
+    )?);
+    let mut last = String::new();
+    let report = evaluate(engine, options, &mut |progress| {
+        let (asked, total) = progress.total;
+        bar.set_length(total as u64);
+        bar.set_position(asked as u64);
+        if progress.row != last {
+            if bar.is_hidden() {
+                eprintln!("{asked} of {total} questions asked; now {}", progress.row);
+            }
+            last.clone_from(&progress.row);
+            bar.set_message(progress.row);
+        }
+    })?;
+    bar.finish_and_clear();
+    Ok(report)
 }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use anstream::println;
 use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
 use namelens::device::DeviceChoice;

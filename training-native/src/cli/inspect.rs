@@ -4,16 +4,18 @@ use std::fs::File;
 use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 
+use anstream::println;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use namelens::device::DeviceChoice;
-use namelens::export;
 use namelens_engine::host::Still;
 use namelens_engine::personalize::Engine;
 use namelens_engine::personalize::inspect::{Inspection, Values};
 use namelens_engine::text::{Message, Part};
 use safetensors::tensor::{Dtype, TensorView};
 use serde_json::Value;
+
+use super::model::ModelArgs;
 
 /// Options of `namelens inspect`.
 #[derive(Debug, Args)]
@@ -28,9 +30,8 @@ Example:
 The dump holds input_ids [T] and greedy_ids [N] (i64), pixel_values [F, 3, S, S] (a photo at a time, pixel_values_0 and on, where photos differ in size), image_features [V, H] and
 logits [T, vocab] (f32).")]
 pub(super) struct InspectArgs {
-    /// Model bundle.
-    #[arg(long)]
-    model: PathBuf,
+    #[command(flatten)]
+    model: ModelArgs,
     /// LoRA adapter to answer with, a folder of the model's `adapters/`.
     #[arg(long, value_name = "NAME")]
     adapter: Option<String>,
@@ -60,7 +61,7 @@ impl InspectArgs {
             .with_context(|| format!("{} is not a list of messages", self.messages.display()))?;
         let folder = self.messages.parent().unwrap_or(Path::new("."));
         let (messages, photos) = parse(&chat, folder)?;
-        let files = export::open_bundle(&self.model)?;
+        let files = self.model.open()?;
         let device = self.device.open()?;
         let mut engine = pollster::block_on(Engine::load(files, &device, &Still, &mut |_, _| ()))?;
         engine.use_adapter(self.adapter.as_deref())?;

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use anstream::{eprintln, println};
 use anyhow::Result;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};

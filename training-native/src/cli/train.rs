@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use anstream::{eprintln, println};
 use anyhow::{Context, Result, bail};
 use burn::module::Module;
 use burn::tensor::Device;
@@ -43,7 +44,9 @@ Examples:
   namelens train supervised  --run runs/tiny --steps 8000
   namelens train supervised  --run runs/next --steps 4000 --from models/playroom
 
-Ctrl-C stops after the step and writes a checkpoint; the same command resumes it exactly.")]
+Ctrl-C stops after the step and writes a checkpoint; the same command resumes it exactly, also after a crash or a power
+cut, from the last checkpoint. Where a stage has logs but no checkpoint the command refuses to begin again at step 0; --start-over
+puts all that is there aside, into a folder `before-1`, and begins anew.")]
 pub(super) struct TrainArgs {
     /// What to train; in this order for a new model.
     stage: Stage,
@@ -90,11 +93,14 @@ pub(super) struct TrainArgs {
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// Steps between log lines.
-    #[arg(long, default_value_t = 20)]
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..))]
     log_every: u64,
     /// Steps between checkpoints.
-    #[arg(long, default_value_t = 250)]
+    #[arg(long, default_value_t = 250, value_parser = clap::value_parser!(u64).range(1..))]
     save_every: u64,
+    /// Put the checkpoint and the logs of this stage aside and begin at step 0.
+    #[arg(long)]
+    start_over: bool,
 }
 
 impl TrainArgs {
@@ -105,6 +111,14 @@ impl TrainArgs {
     pub(super) fn run(&self) -> Result<()> {
         std::fs::create_dir_all(&self.run)
             .with_context(|| format!("cannot create {}", self.run.display()))?;
+        if self.start_over {
+            let stage = match self.stage {
+                Stage::Tokenizer => bail!("--start-over: the tokenizer is always made anew"),
+                Stage::Contrastive => "contrastive",
+                Stage::Supervised => "supervised",
+            };
+            checkpoint::start_over(&self.run.join(stage))?;
+        }
         match self.stage {
             Stage::Tokenizer => self.tokenizer(),
             Stage::Contrastive => self.contrastive(),
@@ -150,7 +164,7 @@ impl TrainArgs {
             (None, None) => {
                 let vision = &config.vision_config;
                 let mut source = Computed {
-                    values: stages::local::start("vision_model", vision, self.seed),
+                    values: stages::vision_init::start("vision_model", vision, self.seed),
                     rest: &mut self.random(&device),
                 };
                 start::build(&mut source, &device, make)?
@@ -181,14 +195,14 @@ impl TrainArgs {
                 start::build(&mut source, &device, make)?
             }
             (None, None) => {
-                let tower = checkpoint::latest(&self.run.join("contrastive"));
-                if !tower.exists() {
-                    bail!(
-                        "{} is missing; run `namelens train contrastive --run {}` first",
-                        tower.display(),
+                let stage = self.run.join("contrastive");
+                let tower = checkpoint::latest(&stage)?.with_context(|| {
+                    format!(
+                        "{} has no checkpoint; run `namelens train contrastive --run {}` first",
+                        stage.display(),
                         self.run.display()
-                    );
-                }
+                    )
+                })?;
                 let mut values = start::connector(
                     &tower,
                     &config,
@@ -196,8 +210,11 @@ impl TrainArgs {
                     self.seed,
                     &self.device.open()?,
                 )?;
-                let decoder =
-                    stages::alike::start("model.text_model", &config.text_config, self.seed);
+                let decoder = stages::attention_init::start(
+                    "model.text_model",
+                    &config.text_config,
+                    self.seed,
+                );
                 values.extend(decoder);
                 let mut rest = Overlay {
                     first: CheckpointSource::new(bundle::open_weights(&tower)?),

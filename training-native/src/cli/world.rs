@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use anstream::println;
 use anyhow::{Context, Result};
 use clap::{Args, Subcommand};
 use playroom::{Rgb, SampleOptions, Split, Task, held_out_digest, sample_tasks, sheet};

@@ -4,10 +4,16 @@ use namelens_engine::concepts::regions::iou;
 use serde::Serialize;
 
 use super::bootstrap;
-use super::rates::{Estimate, ratio, wilson};
+use super::rates::{Estimate, ratio};
 
 /// Least overlap of a box that counts as found.
 pub const HIT_IOU: f32 = 0.5;
+
+/// A yes-or-no answer, `None` where it was neither, and the truth.
+pub type YesNo = (Option<bool>, bool);
+
+/// A box `[x0, y0, x1, y1]`, `None` where there was none to read, and the true one.
+pub type Located = (Option<[f32; 4]>, [f32; 4]);
 
 /// Yes-and-no answers, each class by itself: always answering `no` must not look good.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -22,36 +28,45 @@ pub struct Recognition {
     pub unreadable: usize,
 }
 
-/// Judges (answer, truth) pairs. The interval of the balanced accuracy resamples with `seed`.
-pub fn recognition(answers: &[(Option<bool>, bool)], seed: u64) -> Recognition {
+/// Judges the answers about each photo. The interval of the balanced accuracy resamples photos with `seed`.
+pub fn recognition(photos: &[Vec<YesNo>], seed: u64) -> Recognition {
     let class = |truth: bool| {
-        let of = answers.iter().filter(|(_, t)| *t == truth);
-        wilson(
-            of.clone().filter(|(a, _)| *a == Some(truth)).count(),
-            of.count(),
-        )
+        let right = |answers: &Vec<YesNo>| right_of(answers.iter(), truth);
+        let asked: Vec<(usize, usize)> = photos
+            .iter()
+            .map(right)
+            .filter(|(_, asked)| *asked > 0)
+            .collect();
+        bootstrap::rate(&asked, seed)
     };
     Recognition {
         positive: class(true),
         negative: class(false),
-        balanced_accuracy: bootstrap::estimate(answers, seed, balanced_accuracy),
-        unreadable: answers.iter().filter(|(a, _)| a.is_none()).count(),
+        balanced_accuracy: bootstrap::estimate(photos, seed, balanced_accuracy),
+        unreadable: photos
+            .iter()
+            .flatten()
+            .filter(|(answer, _)| answer.is_none())
+            .count(),
     }
 }
 
+/// How many answers are right, and how many there are, where the truth is `truth`.
+fn right_of<'a>(answers: impl Iterator<Item = &'a YesNo>, truth: bool) -> (usize, usize) {
+    answers
+        .filter(|(_, expected)| *expected == truth)
+        .fold((0, 0), |(right, asked), (answer, _)| {
+            (right + usize::from(*answer == Some(truth)), asked + 1)
+        })
+}
+
 /// Mean of the accuracies on the two classes; of the one class if there is only one.
-fn balanced_accuracy(answers: &[&(Option<bool>, bool)]) -> f64 {
-    let classes = [true, false].map(|truth| {
-        let of = answers.iter().filter(|(_, t)| *t == truth);
-        (
-            of.clone().filter(|(a, _)| *a == Some(truth)).count(),
-            of.count(),
-        )
-    });
-    let rates: Vec<f64> = classes
+fn balanced_accuracy(photos: &[&Vec<YesNo>]) -> f64 {
+    let rates: Vec<f64> = [true, false]
+        .map(|truth| right_of(photos.iter().copied().flatten(), truth))
         .iter()
-        .filter(|(_, n)| *n > 0)
-        .map(|(right, n)| ratio(*right, *n))
+        .filter(|(_, asked)| *asked > 0)
+        .map(|(right, asked)| ratio(*right, *asked))
         .collect();
     rates.iter().sum::<f64>() / rates.len().max(1) as f64
 }
@@ -67,23 +82,35 @@ pub struct Boxes {
     pub unreadable: usize,
 }
 
-/// Judges (answer, truth) pairs of boxes `[x0, y0, x1, y1]`.
-pub fn boxes(answers: &[(Option<[f32; 4]>, [f32; 4])], seed: u64) -> Boxes {
-    let overlaps: Vec<f32> = answers
+/// Judges the boxes asked for in each photo; the intervals resample photos with `seed`.
+pub fn boxes(photos: &[Vec<Located>], seed: u64) -> Boxes {
+    let overlaps: Vec<Vec<f32>> = photos
         .iter()
-        .map(|(a, truth)| a.map_or(0.0, |a| iou(&a, truth)))
+        .filter(|answers| !answers.is_empty())
+        .map(|answers| {
+            let overlap = |(answer, truth): &Located| answer.map_or(0.0, |a| iou(&a, truth));
+            answers.iter().map(overlap).collect()
+        })
         .collect();
-    let mean = |sample: &[&f32]| {
-        let sum: f64 = sample.iter().map(|x| f64::from(**x)).sum();
-        sum / sample.len().max(1) as f64
+    let hits: Vec<(usize, usize)> = overlaps
+        .iter()
+        .map(|photo| {
+            let hits = photo.iter().filter(|overlap| **overlap >= HIT_IOU);
+            (hits.count(), photo.len())
+        })
+        .collect();
+    let mean = |sample: &[&Vec<f32>]| {
+        let all = || sample.iter().copied().flatten();
+        all().map(|x| f64::from(*x)).sum::<f64>() / all().count().max(1) as f64
     };
     Boxes {
-        hits: wilson(
-            overlaps.iter().filter(|x| **x >= HIT_IOU).count(),
-            overlaps.len(),
-        ),
+        hits: bootstrap::rate(&hits, seed),
         mean_iou: bootstrap::estimate(&overlaps, seed, mean),
-        unreadable: answers.iter().filter(|(a, _)| a.is_none()).count(),
+        unreadable: photos
+            .iter()
+            .flatten()
+            .filter(|(answer, _)| answer.is_none())
+            .count(),
     }
 }
 
@@ -93,8 +120,8 @@ mod tests {
 
     #[test]
     fn always_no_is_worth_one_half() {
-        let mut answers = vec![(Some(false), false); 90];
-        answers.extend([(Some(false), true); 10]);
+        let mut answers = vec![vec![(Some(false), false)]; 90];
+        answers.extend(vec![vec![(Some(false), true)]; 10]);
         let r = recognition(&answers, 1);
         assert_eq!(
             (
@@ -104,16 +131,12 @@ mod tests {
             ),
             (0.0, 1.0, 0.5)
         );
-        answers[0].0 = None;
+        answers[0][0].0 = None;
         let r = recognition(&answers, 1);
         assert_eq!(r.unreadable, 1);
         assert!((r.negative.value - 89.0 / 90.0).abs() < 1e-12);
-        assert_eq!(
-            recognition(&[(Some(true), true)], 1)
-                .balanced_accuracy
-                .value,
-            1.0
-        );
+        let one = recognition(&[vec![(Some(true), true)]], 1);
+        assert_eq!(one.balanced_accuracy.value, 1.0);
         assert_eq!(recognition(&[], 1).balanced_accuracy.value, 0.0);
     }
 
@@ -121,10 +144,11 @@ mod tests {
     fn boxes_hit_from_one_half() {
         let truth = [0.0, 0.0, 0.5, 1.0];
         let answers = [
-            (Some(truth), truth),
-            (Some([0.0, 0.0, 0.5, 0.5]), truth),
-            (Some([0.0, 0.0, 0.5, 0.49]), truth),
-            (None, truth),
+            vec![(Some(truth), truth), (Some([0.0, 0.0, 0.5, 0.5]), truth)],
+            vec![(Some([0.0, 0.0, 0.5, 0.49]), truth)],
+            vec![(None, truth)],
+            // A photo nothing was asked about.
+            vec![],
         ];
         let b = boxes(&answers, 1);
         assert_eq!((b.hits.value, b.unreadable), (0.5, 1));

@@ -2,13 +2,13 @@
 
 use std::iter::Sum;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// 95 % of a normal distribution lie within this many standard deviations.
 const Z95: f64 = 1.959_963_984_540_054;
 
 /// A figure with its 95 % confidence interval.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Estimate {
     /// The measured value.
     pub value: f64,
@@ -19,7 +19,7 @@ pub struct Estimate {
 }
 
 /// What was found, what was found wrongly, and what was missed.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
     /// Expected and found.
     pub correct: usize,

@@ -21,7 +21,7 @@ pub enum Case {
 }
 
 /// One caption and the keys (`<anya>` or `anya`) of the concepts in its photo.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Row {
     /// The generated text.
     pub caption: String,

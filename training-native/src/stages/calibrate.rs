@@ -41,6 +41,7 @@ pub fn thresholds(engine: &Engine, photos: u64, seed: u64) -> Result<Calibrated>
             difficulty: 0.8,
         };
         let sample = playroom::sample(seed.wrapping_mul(0x9e37_79b9) ^ index, &options);
+        let mut located = Vec::new();
         let scan = pollster::block_on(retriever.scan(&rgb8(&sample.photo)?, &Still))?;
         for (position, concept) in sample.concepts.iter().enumerate() {
             let reference =
@@ -49,7 +50,7 @@ pub fn thresholds(engine: &Engine, photos: u64, seed: u64) -> Result<Calibrated>
             let thing = sample.things.iter().find(|t| t.concept == Some(position));
             let scores = match thing {
                 Some(thing) => {
-                    places.push((Some(best.box_), thing.box_px));
+                    located.push((Some(best.box_), thing.box_px));
                     &mut there
                 }
                 None => &mut absent,
@@ -57,6 +58,7 @@ pub fn thresholds(engine: &Engine, photos: u64, seed: u64) -> Result<Calibrated>
             scores.window.push(best.score);
             scores.whole.push(scan.whole_similarity(&reference));
         }
+        places.push(located);
     }
     let mut whole = calibrate(&there.whole, &absent.whole)?;
     whole.threshold = whole.threshold.max(upper_tail(&mut absent.whole));

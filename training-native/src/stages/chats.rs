@@ -1,4 +1,4 @@
-//! Samples of the world as encoded chats: what is read, what should be said, and what called to mind on the way.
+//! Samples of the world as encoded chats: what is read, what should be answered, and what tokens should predict on the way.
 
 use std::ops::Range;
 
@@ -9,9 +9,9 @@ use namelens_engine::personalize::hint::Hint;
 use namelens_engine::text::{ChatEncoder, Message, Part};
 use playroom::{Rgb, Sample, Task};
 
-use super::sights::{self, Sights};
+use super::probe_loss::{self, Probes};
 
-/// One answer of a chat: what was asked for, and the places of its tokens, its end included.
+/// One answer of a chat: what was asked for, and the positions of its tokens, its end included.
 pub(super) struct Answer {
     pub task: Task,
     pub places: Range<usize>,
@@ -26,16 +26,16 @@ const NAME_WEIGHT: f32 = 6.0;
 pub(super) struct Encoded {
     pub ids: Vec<u32>,
     pub answers: Vec<Answer>,
-    /// What tokens should call to mind.
-    pub sights: Sights,
+    /// What tokens should predict inside the decoder.
+    pub probes: Probes,
 }
 
-/// Encodes the whole dialogue of `sample`, whose concepts were `seen` so.
+/// Encodes the whole dialogue of `sample`, with a hint a concept.
 ///
 /// # Errors
 /// When the chat cannot be encoded.
-pub(super) fn encode(chat: &ChatEncoder, sample: &Sample, seen: &[Seen]) -> Result<Encoded> {
-    let messages = messages(sample, seen);
+pub(super) fn encode(chat: &ChatEncoder, sample: &Sample, hints: &[Hint]) -> Result<Encoded> {
+    let messages = messages(sample, hints);
     let layouts = vec![PhotoLayout::WHOLE; sample.concepts.len() + 1];
     let ids = chat.encode(&messages, &layouts, false)?;
     let mut answers: Vec<Answer> = Vec::with_capacity(sample.turns.len());
@@ -63,11 +63,11 @@ pub(super) fn encode(chat: &ChatEncoder, sample: &Sample, seen: &[Seen]) -> Resu
         let starts_name = |at: usize| open.iter().any(|open| *open == ids[at - 1..at]);
         answer.weights = token_weights(answer.places.clone().map(starts_name));
     }
-    let sights = sights::find(chat, sample, &ids)?;
+    let probes = probe_loss::find(chat, sample, &ids)?;
     Ok(Encoded {
         ids,
         answers,
-        sights,
+        probes,
     })
 }
 
@@ -92,16 +92,16 @@ pub(super) fn photos_in_order(sample: &Sample) -> Vec<&Rgb> {
 
 /// The chat of a sample: concepts with what the retriever says of them, photo and first question in the first turn,
 /// then the others.
-fn messages(sample: &Sample, seen: &[Seen]) -> Vec<Message> {
+fn messages(sample: &Sample, hints: &[Hint]) -> Vec<Message> {
     let concepts: Vec<PromptConcept> = sample
         .concepts
         .iter()
-        .zip(seen)
-        .map(|(concept, &seen)| PromptConcept {
+        .zip(hints)
+        .map(|(concept, &hint)| PromptConcept {
             name: concept.name.clone(),
             aliases: Vec::new(),
             info: concept.info.clone(),
-            seen,
+            seen: hint,
         })
         .collect();
     let Some((last, earlier)) = sample.turns.split_last() else {

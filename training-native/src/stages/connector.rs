@@ -1,13 +1,13 @@
-//! Where the connector starts: visual tokens centred, uncorrelated, and of the size of word embeddings.
+//! Initial weights of the connector: visual tokens centred, uncorrelated, and a few times the size of word embeddings.
 //!
 //! Patch features of a contrastive tower all point one way: over Playroom photos half of their variance lies along a
 //! single direction. A decoder that starts
-//! behind a random projection of such features learns to speak long before it learns to look. Whitening needs no new
+//! behind a random projection of such features learns to write long before it makes use of the photo. Whitening needs no new
 //! part: the mean goes into the bias of the tower's last norm, the rest into the projection.
 //!
-//! Whitening alone drowns what a patch knows of its thing in what it knows of its pixels: behind it a linear probe read
+//! Whitening alone lets what a patch encodes of its pixels outweigh what it encodes of its thing: behind it a linear probe read
 //! the category off a token in 53 of 100 cases and the colour in 75, before it in 70 and 97. So most of a token is what
-//! the heads of the contrastive stage ([`super::looks`]) read off the patches, and the rest is everything.
+//! the heads of the contrastive stage ([`super::attribute_loss`]) read off the patches, and the rest is everything.
 
 use std::collections::HashMap;
 
@@ -23,12 +23,12 @@ use playroom::{Rgb, SampleOptions, Split};
 use super::batch::pixels;
 use super::chats::photos_in_order;
 
-/// Chats whose photos are looked at.
+/// Chats whose photos are measured.
 const SAMPLES: u64 = 64;
 /// Share of the mean variance below which a direction counts as noise.
 const NOISE_FLOOR: f32 = 0.01;
 /// Share of a token's variance that is what the heads read.
-const TOLD: f32 = 0.75;
+const READ_SHARE: f32 = 0.75;
 /// Standard deviation of a visual token's elements. A layer adds up to several units to each element; at 0.2 to 0.4,
 /// the size of words, tokens were 9 parts of what layer 0 adds to all alike and 1 part of what they show.
 const VISUAL_STD: f32 = 4.0;
@@ -95,13 +95,13 @@ pub fn whitened(
     // What the patches of a square say on average.
     let patches = config.scale_factor * config.scale_factor;
     let said = Tensor::cat(vec![readers; patches], 1) / patches as f32;
-    let told = white(&folded, said, tokens) * (VISUAL_STD * TOLD.sqrt());
+    let read = white(&folded, said, tokens) * (VISUAL_STD * READ_SHARE.sqrt());
     let all = Tensor::<2>::eye(wide, device);
-    let rest = white(&folded, all, tokens) * (VISUAL_STD * (1.0 - TOLD).sqrt());
+    let rest = white(&folded, all, tokens) * (VISUAL_STD * (1.0 - READ_SHARE).sqrt());
     Ok(HashMap::from([
         (
             "model.connector.modality_projection.proj.weight".to_owned(),
-            values(told + rest)?,
+            values(read + rest)?,
         ),
         ("model.vision_model.post_layernorm.bias".to_owned(), bias),
     ]))

@@ -3,7 +3,7 @@
 //! The loss is SigLIP's pairwise sigmoid (Zhai et al., arXiv 2303.15343), with two changes: an image
 //! side is a *region*, pooled by the same attention head that pools whole photos, and regions of
 //! other photos are contrasted too, because retrieval compares photos with reference photos. Beside
-//! it every patch on a thing learns to tell the thing's attributes ([`super::looks`]).
+//! it every patch on a thing learns to tell the thing's attributes ([`super::attribute_loss`]).
 
 use anyhow::{Context, Result};
 use burn::module::Module;
@@ -16,8 +16,8 @@ use namelens_engine::model::params::ParamBuilder;
 use namelens_engine::text::Tokenizer;
 use playroom::{Identity, Rng, Split};
 
+use super::attribute_loss;
 use super::batch::{indices, padded_ids, pixels, region_mask};
-use super::looks;
 use super::regions::{self, Region};
 use crate::presets::TEXT_LEN;
 use crate::train::Objective;
@@ -28,15 +28,15 @@ use crate::train::fit::BatchKey;
 pub struct Student {
     /// What is kept.
     pub dual: DualEncoder,
-    /// Reads attributes off patches; see [`looks`].
-    looks: Linear,
+    /// Reads attributes off patches; see [`attribute_loss`].
+    attributes: Linear,
 }
 
 /// Prefix of parameters that no bundle holds.
 pub const TRAINING_ONLY: &str = "training.";
 
 impl Student {
-    /// Builds the encoder and `training.looks`.
+    /// Builds the encoder and `training.attributes`.
     ///
     /// # Errors
     /// When the source lacks a tensor.
@@ -44,13 +44,19 @@ impl Student {
         let width = config.vision_config.hidden_size;
         Ok(Self {
             dual: DualEncoder::new(p, config)?,
-            looks: Linear::new(p, "training.looks", width, looks::CLASSES, true)?,
+            attributes: Linear::new(
+                p,
+                "training.attributes",
+                width,
+                attribute_loss::CLASSES,
+                true,
+            )?,
         })
     }
 }
 
 /// Weight of the patches' attributes beside the contrasts.
-const LOOKS_WEIGHT: f32 = 0.5;
+const ATTRIBUTE_WEIGHT: f32 = 0.5;
 
 /// The contrastive objective.
 #[derive(Debug)]
@@ -86,15 +92,16 @@ impl Objective<Student> for Contrastive {
                 photos.push(sample.photo);
             }
         }
-        let seen: Vec<_> = photos.iter().collect();
+        let all: Vec<_> = photos.iter().collect();
         let patches = model
             .vision
-            .forward(pixels(&self.processor, &seen, &self.device)?);
-        let truth = looks::truth(&regions::by_photo(&regions, photos.len()), self.grid);
-        let (with_looks, mut figures) = looks::loss(&student.looks, &patches, &truth, &self.device);
-        let foretold = model.boxes(patches.clone());
-        let foretold = foretold.context("the encoder has no box head to train")?;
-        let (with_edges, distance) = looks::edge_loss(foretold, &truth, &self.device);
+            .forward(pixels(&self.processor, &all, &self.device)?);
+        let truth = attribute_loss::truth(&regions::by_photo(&regions, photos.len()), self.grid);
+        let (with_attributes, mut figures) =
+            attribute_loss::loss(&student.attributes, &patches, &truth, &self.device);
+        let predicted = model.boxes(patches.clone());
+        let predicted = predicted.context("the encoder has no box head to train")?;
+        let (with_edges, distance) = attribute_loss::edge_loss(predicted, &truth, &self.device);
         let embedded = self.embed(model, patches, &regions, photos.len());
         let rows = self.encode_texts(&texts)?;
         let ids = padded_ids(&rows, Some(TEXT_LEN), self.pad, &self.device);
@@ -109,7 +116,7 @@ impl Objective<Student> for Contrastive {
             ("region_top1".into(), region_accuracy),
         ]);
         Ok((
-            with_text + with_regions + (with_looks + with_edges) * LOOKS_WEIGHT,
+            with_text + with_regions + (with_attributes + with_edges) * ATTRIBUTE_WEIGHT,
             figures,
         ))
     }

@@ -7,11 +7,11 @@ use namelens_engine::model::vlm::Vlm;
 use namelens_engine::text::ChatEncoder;
 use playroom::{Rgb, Rng, Sample, SampleOptions, Split, Task};
 
-use super::alike;
+use super::attention_init;
 use super::batch::{indices, pixels};
 use super::chats::{self, Encoded, photos_in_order};
-use super::hints;
-use super::sights::{self, Sight, Sights};
+use super::hint_sampling;
+use super::probe_loss::{self, Probe, Probes};
 use crate::train::Objective;
 use crate::train::fit::BatchKey;
 
@@ -34,24 +34,24 @@ pub struct Supervised {
     pub device: Device,
 }
 
-/// Share of the learning rate for the tower, which has learned to see already.
+/// Share of the learning rate for the tower, which the contrastive stage has trained already.
 const VISION_SHARE: f64 = 0.2;
 /// Share of the learning rate for the connector. Its 512 inputs vary together, so one step of Adam, in which every
 /// weight moves as far, moves its outputs, by estimate, a hundred times farther than those of another layer: at the full rate
 /// visual tokens were found on a line after some thousand steps.
 const CONNECTOR_SHARE: f64 = 0.02;
-/// Share of the learning rate for the attention of layers that start as [`alike`] makes them: what they are good for
-/// shows only once names are spread over the references, and by then the full rate had worn them away.
-const ALIKE_SHARE: f64 = 0.1;
+/// Share of the learning rate for the attention of layers that start as [`attention_init`] makes them: they are of use only
+/// once names have been spread over the references, and by then the full rate had undone the start.
+const ATTENTION_INIT_SHARE: f64 = 0.1;
 /// Step from which these layers learn as the others do.
-const ALIKE_UNTIL: u64 = 500;
-/// Share of the learning rate for the layers up to there: at the full rate they outgrow what they read. Layers after
-/// them have only the words to answer to.
+const ATTENTION_INIT_UNTIL: u64 = 500;
+/// Share of the learning rate for the layers up to there: at the full rate their outputs outgrow the visual tokens they
+/// read.
 const DECODER_SHARE: f64 = 0.5;
-/// Share of chats in which nothing has a name.
-const EMPTY_SHELF: f32 = 0.08;
-/// Weight of [`sights::loss`] beside the loss of the answers.
-const SIGHT_WEIGHT: f32 = 1.0;
+/// Share of chats in which no concept is known.
+const NO_CONCEPTS: f32 = 0.08;
+/// Weight of [`probe_loss::loss`] beside the loss of the answers.
+const PROBE_WEIGHT: f32 = 1.0;
 
 impl Objective<Vlm> for Supervised {
     fn loss(&self, model: &Vlm, batch: BatchKey) -> Result<(Tensor<1>, Vec<(String, f64)>)> {
@@ -59,8 +59,8 @@ impl Objective<Vlm> for Supervised {
         for index in 0..self.batch as u64 {
             let seed = batch.sample_seed(index, self.batch as u64);
             let mut sample = self.sample(seed, batch);
-            let seen = hints::tell(&mut sample);
-            chats.push(chats::encode(&self.chat, &sample, &seen)?);
+            let hints = hint_sampling::draw(&mut sample);
+            chats.push(chats::encode(&self.chat, &sample, &hints)?);
             samples.push(sample);
         }
         let photos: Vec<&Rgb> = samples.iter().flat_map(photos_in_order).collect();
@@ -76,20 +76,22 @@ impl Objective<Vlm> for Supervised {
             })
             .collect();
         let mut reading = model.read(&rows, Some(&images))?;
-        let asked = |which: fn(&Sights) -> &[Sight]| -> Vec<&[Sight]> {
-            chats.iter().map(|chat| which(&chat.sights)).collect()
+        let asked = |which: fn(&Probes) -> &[Probe]| -> Vec<&[Probe]> {
+            chats.iter().map(|chat| which(&chat.probes)).collect()
         };
         let decoder = &model.decoder;
         let mut dense = Vec::new();
         for layer in 0..decoder.depth() {
             let asked = match layer {
-                _ if layer + 1 == alike::LAYERS.start => Some(asked(|sights| &sights.slots)),
-                _ if layer == alike::LAYERS.start => Some(asked(|sights| &sights.whose)),
-                _ if layer == alike::LAYERS.end => Some(asked(|sights| &sights.known)),
+                _ if layer + 1 == attention_init::LAYERS.start => {
+                    Some(asked(|probes| &probes.box_slots))
+                }
+                _ if layer == attention_init::LAYERS.start => Some(asked(|probes| &probes.owners)),
+                _ if layer == attention_init::LAYERS.end => Some(asked(|probes| &probes.contents)),
                 _ => None,
             };
             if let Some(asked) = asked {
-                dense.push(sights::loss(
+                dense.push(probe_loss::loss(
                     model,
                     &decoder.finish(reading.x.clone()),
                     &asked,
@@ -101,8 +103,8 @@ impl Objective<Vlm> for Supervised {
         let hidden = decoder.finish(reading.x);
         let (answers, mut figures) = self.cross_entropy(model, hidden, &chats, width);
         let mut loss = answers;
-        for (sights, shares) in dense {
-            loss = loss + sights * SIGHT_WEIGHT;
+        for (probes, shares) in dense {
+            loss = loss + probes * PROBE_WEIGHT;
             figures.extend(shares);
         }
         Ok((loss, figures))
@@ -117,9 +119,12 @@ impl Objective<Vlm> for Supervised {
             }
         } else if name.starts_with("model.connector") {
             CONNECTOR_SHARE
-        } else if step < ALIKE_UNTIL && name.contains(".self_attn.") && alike::has(name) {
-            ALIKE_SHARE
-        } else if name.contains(".layers.") && !alike::precede(name) {
+        } else if step < ATTENTION_INIT_UNTIL
+            && name.contains(".self_attn.")
+            && attention_init::has(name)
+        {
+            ATTENTION_INIT_SHARE
+        } else if name.contains(".layers.") && !attention_init::precede(name) {
             DECODER_SHARE
         } else {
             1.0
@@ -128,10 +133,10 @@ impl Objective<Vlm> for Supervised {
 }
 
 impl Supervised {
-    /// One chat's photo, concepts and dialogue; now and then with an empty shelf, as the page is at first.
+    /// One chat's photo, concepts and dialogue; now and then without concepts, as the page is at first.
     fn sample(&self, seed: u64, batch: BatchKey) -> Sample {
         let options = self.options(seed, batch);
-        if !Rng::new(seed, 0x53).chance(EMPTY_SHELF) {
+        if !Rng::new(seed, 0x53).chance(NO_CONCEPTS) {
             return playroom::sample(seed, &options);
         }
         let options = SampleOptions {
@@ -170,7 +175,7 @@ impl Supervised {
     }
 
     /// Mean over the answers of the weighted mean over their tokens: a yes weighs as much as a caption, and the mix of tasks
-    /// is what it says. Figures are the loss and, by task, the share of tokens foreseen and of answers wholly so.
+    /// is what it says. Figures are the loss and, by task, the share of tokens and of whole answers predicted rightly.
     fn cross_entropy(
         &self,
         model: &Vlm,
@@ -199,20 +204,20 @@ impl Supervised {
         let loss = (losses * Tensor::from_data(weights, &self.device)).sum();
         let mut figures = vec![("loss".into(), f64::from(loss.clone().into_scalar::<f32>()))];
         for (task, _) in Task::MIX {
-            let (mut tokens, mut foreseen, mut asked, mut whole) = (0, 0, 0, 0);
+            let (mut tokens, mut predicted, mut asked, mut whole) = (0, 0, 0, 0);
             let mut start = 0;
             for answer in answers() {
                 let own = start..start + answer.places.len();
                 start = own.end;
                 if answer.task == task {
                     let right = own.clone().filter(|&i| guesses[i] == targets[i]).count();
-                    (tokens, foreseen) = (tokens + own.len(), foreseen + right);
+                    (tokens, predicted) = (tokens + own.len(), predicted + right);
                     (asked, whole) = (asked + 1, whole + usize::from(right == own.len()));
                 }
             }
             if asked > 0 {
                 let share = |part: usize, all: usize| part as f64 / all as f64;
-                figures.push((format!("acc/{task:?}"), share(foreseen, tokens)));
+                figures.push((format!("acc/{task:?}"), share(predicted, tokens)));
                 figures.push((format!("whole/{task:?}"), share(whole, asked)));
             }
         }

@@ -7,6 +7,7 @@ use std::time::Instant;
 use anyhow::{Result, bail};
 use burn::lr_scheduler::module_lr_scheduler::{ModuleLearningRate, ModuleLrScheduler};
 use burn::module::{Module, ModuleVisitor, Param, ParamGroup, ParamId};
+use burn::optim::{GradientsAccumulator, GradientsParams};
 use burn::tensor::{Device, Tensor};
 use namelens_engine::model::params::ParamNames;
 use serde::{Deserialize, Serialize};
@@ -80,12 +81,12 @@ pub struct FitOptions {
 /// Steps in a row whose gradients may be non-finite (skipped) before the run is given up.
 const MAX_BAD_STEPS: u32 = 20;
 
-/// Trains `model` until the schedule ends or `stop` is set; resumes from `run` if a checkpoint is there.
+/// Trains `model` until the schedule ends or `stop` is set, and saves it there.
 ///
-/// `load` rebuilds the model from a checkpoint's `model.safetensors`.
+/// Where `run` has a checkpoint, `model` holds its weights, and step and optimiser are resumed from it.
 ///
 /// # Errors
-/// When data, files or the device fail, or gradients stay non-finite.
+/// When data, files or the device fail, gradients stay non-finite, or `run` has logs but no checkpoint.
 pub fn fit<M, O>(
     mut model: M,
     names: &ParamNames,
@@ -109,36 +110,18 @@ where
     }
     let total = options.schedule.total;
     let mut log = RunLog::open(run, start, total)?;
+    let mut figures = Figures::default();
     let mut bad_steps = 0;
-    let mut since_log = Instant::now();
-    let mut sums = Vec::new();
     let mut step = start;
-    while step < total && !stop.load(Ordering::Relaxed) {
+    let mut stopping = stop.load(Ordering::Relaxed);
+    while step < total && !stopping {
         let share = |id: ParamId| {
             let name = names.name_of(id);
             name.map_or(1.0, |name| objective.share(name, step))
         };
         model = super::gradients::set_trainable(model, &|id| share(id) == 0.0);
-        let parts = (options.shards * options.accumulate) as u64;
-        let mut accumulated = burn::optim::GradientsAccumulator::new();
-        for round in 0..options.accumulate {
-            let (gradients, values) = sharded(&model, device, options.shards, |model, shard| {
-                let part = (round * options.shards + shard) as u64;
-                let key = BatchKey {
-                    seed: options.seed,
-                    step,
-                    part,
-                    parts,
-                };
-                let (loss, figures) = objective.loss(model, key)?;
-                Ok((loss.div_scalar(options.accumulate as f32), figures))
-            })?;
-            accumulated.accumulate(&model, gradients);
-            for figures in values {
-                add_figures(&mut sums, figures);
-            }
-        }
-        let (gradients, norm) = clip_by_global_norm(&model, accumulated.grads(), options.clip);
+        let gradients = gradients(&model, objective, options, step, device, &mut figures)?;
+        let (gradients, norm) = clip_by_global_norm(&model, gradients, options.clip);
         let rate = options.schedule.rate(step);
         if norm.is_finite() {
             let rates = shared_rates(&model, rate, &|id| {
@@ -155,21 +138,11 @@ where
         step += 1;
         log.tick(step);
         if step % options.log_every == 0 || step == total {
-            let mut figures: Vec<(String, f64)> = sums
-                .drain(..)
-                .map(|(name, sum, count)| (name, sum / f64::from(count)))
-                .collect();
-            figures.push(("grad_norm".into(), norm));
-            figures.push(("lr".into(), rate));
-            let steps = options.log_every as f64;
-            figures.push((
-                "secs_per_step".into(),
-                since_log.elapsed().as_secs_f64() / steps,
-            ));
-            log.record(step, &figures)?;
-            since_log = Instant::now();
+            log.record(step, &figures.drain(norm, rate, options.log_every))?;
         }
-        if step % options.save_every == 0 || step == total {
+        // Read once: what decides to save must be what ends the loop.
+        stopping = stop.load(Ordering::Relaxed);
+        if step % options.save_every == 0 || step == total || stopping {
             let progress = Progress {
                 step,
                 seed: options.seed,
@@ -178,16 +151,41 @@ where
             checkpoint::save(run, &model, names, &optimizer, &progress)?;
         }
     }
-    if step < total {
-        let progress = Progress {
-            step,
-            seed: options.seed,
-            options: digest,
-        };
-        checkpoint::save(run, &model, names, &optimizer, &progress)?;
-    }
     log.finish();
     Ok(model)
+}
+
+/// The gradients of one step: all shards of all rounds.
+fn gradients<M, O>(
+    model: &M,
+    objective: &O,
+    options: &FitOptions,
+    step: u64,
+    device: &Device,
+    figures: &mut Figures,
+) -> Result<GradientsParams>
+where
+    M: Module + Clone + Send + Sync,
+    O: Objective<M>,
+{
+    let mut accumulated = GradientsAccumulator::new();
+    for round in 0..options.accumulate {
+        let (gradients, values) = sharded(model, device, options.shards, |model, shard| {
+            let key = BatchKey {
+                seed: options.seed,
+                step,
+                part: (round * options.shards + shard) as u64,
+                parts: (options.shards * options.accumulate) as u64,
+            };
+            let (loss, figures) = objective.loss(model, key)?;
+            Ok((loss.div_scalar(options.accumulate as f32), figures))
+        })?;
+        accumulated.accumulate(model, gradients);
+        for part in values {
+            figures.add(part);
+        }
+    }
+    Ok(accumulated.grads())
 }
 
 /// `rate` for all parameters but those whose share of it is another.
@@ -217,15 +215,47 @@ fn shared_rates<M: Module>(
         .step()
 }
 
-/// Adds figures to sums; a figure that a part does not have does not count for it.
-fn add_figures(sums: &mut Vec<(String, f64, u32)>, figures: Vec<(String, f64)>) {
-    for (name, value) in figures {
-        match sums.iter_mut().find(|(known, ..)| *known == name) {
-            Some((_, sum, count)) => {
-                *sum += value;
-                *count += 1;
-            }
-            None => sums.push((name, value, 1)),
+/// Figures of the steps since the last line of the log.
+struct Figures {
+    sums: Vec<(String, f64, u32)>,
+    since: Instant,
+}
+
+impl Default for Figures {
+    fn default() -> Self {
+        Self {
+            sums: Vec::new(),
+            since: Instant::now(),
         }
+    }
+}
+
+impl Figures {
+    /// Adds the figures of one part; one that a part does not have does not count for it.
+    fn add(&mut self, figures: Vec<(String, f64)>) {
+        for (name, value) in figures {
+            match self.sums.iter_mut().find(|(known, ..)| *known == name) {
+                Some((_, sum, count)) => {
+                    *sum += value;
+                    *count += 1;
+                }
+                None => self.sums.push((name, value, 1)),
+            }
+        }
+    }
+
+    /// The means, with those of the step itself, and begins anew.
+    fn drain(&mut self, norm: f64, rate: f64, steps: u64) -> Vec<(String, f64)> {
+        let mut means: Vec<(String, f64)> = self
+            .sums
+            .drain(..)
+            .map(|(name, sum, count)| (name, sum / f64::from(count)))
+            .collect();
+        let seconds = self.since.elapsed().as_secs_f64() / steps as f64;
+        self.since = Instant::now();
+        means.push(("grad_norm".into(), norm));
+        means.push(("lr".into(), rate));
+        means.push(("secs_per_step".into(), seconds));
+        means
     }
 }

@@ -89,7 +89,7 @@ pub fn clip_by_global_norm<M: Module>(
     (scale.0, norm)
 }
 
-/// The same model with its vision tower frozen or thawed; see [`set_trainable`].
+/// Freezes the parameters for which `frozen` is true, and lets gradients through to the others.
 struct Trainable<'a> {
     frozen: &'a dyn Fn(burn::module::ParamId) -> bool,
 }
@@ -101,7 +101,7 @@ impl ModuleMapper for Trainable<'_> {
     }
 }
 
-/// Lets gradients through to every parameter for which `frozen` is false.
+/// The same model in which the parameters are frozen for which `frozen` is true, and only those.
 pub fn set_trainable<M: Module>(model: M, frozen: &dyn Fn(burn::module::ParamId) -> bool) -> M {
     model.map(&mut Trainable { frozen })
 }

@@ -1,6 +1,6 @@
 //! What a run writes down: JSON lines for programs, TensorBoard events for eyes, a bar for the terminal.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::path::Path;
 
@@ -9,6 +9,9 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
 use super::tensorboard::EventWriter;
+
+/// Name of the file of JSON lines.
+pub const LINES: &str = "log.jsonl";
 
 /// The three logs of one run.
 #[derive(Debug)]
@@ -21,10 +24,14 @@ pub struct RunLog {
 impl RunLog {
     /// Opens (or continues) the logs in `dir`; the bar ends at `total` steps.
     ///
+    /// Lines of steps after `start`, which a run wrote that stopped between two checkpoints, are removed, for these steps
+    /// are done again.
+    ///
     /// # Errors
     /// When the directory cannot be written.
     pub fn open(dir: &Path, start: u64, total: u64) -> Result<Self> {
-        let path = dir.join("log.jsonl");
+        let path = dir.join(LINES);
+        keep_until(&path, start)?;
         let lines = OpenOptions::new()
             .create(true)
             .append(true)
@@ -75,5 +82,56 @@ impl RunLog {
     /// Leaves the bar as it stands.
     pub fn finish(&self) {
         self.bar.abandon();
+    }
+}
+
+/// Removes the records of later steps, and a last line that was cut off.
+fn keep_until(path: &Path, step: u64) -> Result<()> {
+    let text = match fs::read_to_string(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        text => text.with_context(|| format!("cannot read {}", path.display()))?,
+    };
+    let kept: String = text
+        .split_inclusive('\n')
+        .filter(|line| line.ends_with('\n'))
+        .filter(|line| {
+            let record: Option<serde_json::Value> = serde_json::from_str(line).ok();
+            let at = record.and_then(|record| record["step"].as_u64());
+            at.is_some_and(|at| at <= step)
+        })
+        .collect();
+    if kept == text {
+        return Ok(());
+    }
+    // A crash while it is written must not cost the records that stay.
+    let fresh = path.with_extension("jsonl.partial");
+    fs::write(&fresh, kept)
+        .and_then(|()| fs::rename(&fresh, path))
+        .with_context(|| format!("cannot write {}", path.display()))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_that_are_done_again_are_logged_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let loss = |value: f64| [("loss".to_owned(), value)];
+        let mut log = RunLog::open(folder.path(), 0, 4).unwrap();
+        for step in 1..=3 {
+            log.record(step, &loss(step as f64)).unwrap();
+        }
+        let path = folder.path().join(LINES);
+        let whole = fs::read_to_string(&path).unwrap();
+        fs::write(&path, format!("{whole}{{\"step\":4,\"lo")).unwrap();
+        let mut log = RunLog::open(folder.path(), 2, 4).unwrap();
+        for step in 3..=4 {
+            log.record(step, &loss(step as f64)).unwrap();
+        }
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(text.starts_with(&whole), "{text}");
+        assert_eq!(text.lines().count(), 4, "{text}");
     }
 }

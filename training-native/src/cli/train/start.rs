@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::{Result, bail};
 use burn::tensor::{Device, Tensor, TensorData};
-use namelens::stages::looks::{CLASSES, EDGES};
+use namelens::stages::attribute_loss::{CLASSES, EDGES};
 use namelens::train::checkpoint;
 use namelens::{bundle, stages};
 use namelens_engine::image::ImageProcessor;
@@ -16,10 +16,9 @@ use namelens_engine::model::vision::VisionTower;
 
 /// The weights of the newest checkpoint in `dir`, if there is one.
 pub(super) fn resumed(dir: &Path) -> Result<Option<CheckpointSource>> {
-    let latest = checkpoint::latest(dir);
-    if !latest.exists() {
+    let Some(latest) = checkpoint::resume_point(dir)? else {
         return Ok(None);
-    }
+    };
     Ok(Some(CheckpointSource::new(bundle::open_weights(&latest)?)))
 }
 
@@ -40,7 +39,7 @@ pub(super) fn connector(
         }
     };
     let bias = read("vision_model.post_layernorm.bias", &[width])?;
-    let mut readers = read("training.looks.weight", &[CLASSES, width])?;
+    let mut readers = read("training.attributes.weight", &[CLASSES, width])?;
     readers.extend(read("box_head.weight", &[EDGES, width])?);
     let readers = TensorData::new(readers, [CLASSES + EDGES, width]);
     let readers = Tensor::from_data(readers, device);

@@ -1,14 +1,14 @@
-//! What the retriever would say of each concept of a sample, or that it is silent, and the order it puts them in.
+//! Hints for training: what the retriever would say of each concept of a sample, drawn from the truth.
 
 use namelens_engine::concepts::regions::{SAME_REGION, iou};
 use namelens_engine::personalize::hint::{Hint, reading_order};
 use playroom::{Rng, Sample, Task};
 
-/// Share of chats in which nobody looked, so that the captioner keeps comparing references itself; not more, for it then
-/// trusts its eyes where it should trust the retriever's.
-const UNTOLD_CHATS: f32 = 0.05;
-/// Share of concepts of which the retriever is not sure enough to say anything.
-const UNTOLD: f32 = 0.01;
+/// Share of chats without any hint, so that the captioner keeps comparing references itself; not more, for it then
+/// trusts its own comparison where it should trust the retriever's.
+const SILENT_CHATS: f32 = 0.05;
+/// Share of concepts without a hint in other chats.
+const SILENT: f32 = 0.01;
 /// How far edges of a region are off, in shares of the side: standard deviation, mostly and now and then.
 const SHAKE: [f32; 2] = [0.02, 0.06];
 
@@ -17,41 +17,41 @@ const SHAKE: [f32; 2] = [0.02, 0.06];
 /// The real retriever would have to look at every photo of every step. It errs (it overlooks 0.02 and believes to see 0.06),
 /// but what is said here is right but for a percent or two of the side: a captioner corrects wrong hints on things of the
 /// training split, which it knows, and then overrules right ones on new things. With 0.04 wrong it said yes to 7 of 16 new
-/// things it was rightly told are absent, with 0.01 to 3 of 20.
-pub(super) fn tell(sample: &mut Sample) -> Vec<Hint> {
+/// things that were rightly said to be absent, with 0.01 to 3 of 20.
+pub(super) fn draw(sample: &mut Sample) -> Vec<Hint> {
     let mut rng = Rng::new(sample.seed, 0x4117);
-    let silent = rng.chance(UNTOLD_CHATS);
-    let seen: Vec<Hint> = (0..sample.concepts.len())
+    let silent = rng.chance(SILENT_CHATS);
+    let hints: Vec<Hint> = (0..sample.concepts.len())
         .map(|concept| match silent {
             true => Hint::None,
-            false => told(sample, concept, &mut rng),
+            false => hint(sample, concept, &mut rng),
         })
         .collect();
-    let order = reading_order(&seen);
+    let order = reading_order(&hints);
     rearrange(sample, &order);
-    let seen: Vec<Hint> = order.into_iter().map(|at| seen[at]).collect();
-    repeat_boxes(sample, &seen);
-    seen
+    let hints: Vec<Hint> = order.into_iter().map(|at| hints[at]).collect();
+    repeat_boxes(sample, &hints);
+    hints
 }
 
-/// A box that was told, and told right, is the answer to where the thing is: to better it by a percent or two is beyond a
-/// small captioner, and to try keeps it from learning to look it up.
-fn repeat_boxes(sample: &mut Sample, seen: &[Seen]) {
+/// Makes the box of a right hint the answer to where the thing is: to better it by a percent or two is beyond a small
+/// captioner, and to try keeps it from learning to look it up.
+fn repeat_boxes(sample: &mut Sample, hints: &[Hint]) {
     for turn in &mut sample.turns {
         let (Task::Locate, Some(concept)) = (turn.task, turn.subject) else {
             continue;
         };
         let thing = sample.things.iter().find(|t| t.concept == Some(concept));
-        if let (Some(thing), Hint::At(told)) = (thing, seen[concept])
-            && iou(&told, &thing.box_px) >= SAME_REGION
+        if let (Some(thing), Hint::At(hinted)) = (thing, hints[concept])
+            && iou(&hinted, &thing.box_px) >= SAME_REGION
         {
-            turn.answer = playroom::format_box(told);
+            turn.answer = playroom::format_box(hinted);
         }
     }
 }
 
-fn told(sample: &Sample, concept: usize, rng: &mut Rng) -> Hint {
-    if rng.chance(UNTOLD) {
+fn hint(sample: &Sample, concept: usize, rng: &mut Rng) -> Hint {
+    if rng.chance(SILENT) {
         return Hint::None;
     }
     let thing = sample.things.iter().find(|t| t.concept == Some(concept));
@@ -93,7 +93,7 @@ mod tests {
         for seed in 0..60 {
             let mut sample = playroom::sample(seed, &SampleOptions::default());
             let before = sample.clone();
-            let seen = tell(&mut sample);
+            let hints = draw(&mut sample);
             let name = |sample: &Sample, thing: usize| {
                 let concept = sample.things[thing].concept?;
                 Some(sample.concepts[concept].name.clone())
@@ -101,18 +101,18 @@ mod tests {
             for thing in 0..sample.things.len() {
                 assert_eq!(name(&sample, thing), name(&before, thing));
             }
-            let places = seen.iter().filter_map(|seen| match seen {
+            let places = hints.iter().filter_map(|hint| match hint {
                 Hint::At([x0, _, x1, _]) => Some(x0 + x1),
                 _ => None,
             });
-            assert!(places.is_sorted(), "{seen:?}");
+            assert!(places.is_sorted(), "{hints:?}");
             for turn in sample.turns.iter().filter(|t| t.task == Task::Locate) {
-                let told = seen[turn.subject.unwrap()];
+                let hint = hints[turn.subject.unwrap()];
                 let thing = sample.things.iter().find(|t| t.concept == turn.subject);
                 let truth = thing.unwrap().box_px;
-                located += usize::from(match told {
-                    Hint::At(told) if iou(&told, &truth) >= SAME_REGION => {
-                        assert_eq!(turn.answer, playroom::format_box(told));
+                located += usize::from(match hint {
+                    Hint::At(hinted) if iou(&hinted, &truth) >= SAME_REGION => {
+                        assert_eq!(turn.answer, playroom::format_box(hinted));
                         true
                     }
                     _ => {
@@ -121,9 +121,9 @@ mod tests {
                     }
                 });
             }
-            for (concept, seen) in seen.iter().enumerate() {
+            for (concept, hint) in hints.iter().enumerate() {
                 let here = sample.things.iter().any(|t| t.concept == Some(concept));
-                match seen {
+                match hint {
                     Hint::At(_) => assert!(here),
                     Hint::Absent => assert!(!here),
                     Hint::None => silent += 1,

@@ -1,9 +1,9 @@
-//! What words should call to mind: whose an entry, a question or a box is, what an entry says of a name, what comes next.
+//! Targets of the probe loss for words: the concept of an entry, question or box, and what an entry says of a name.
 
 use anyhow::{Result, ensure};
 use namelens_engine::text::ChatEncoder;
 
-use super::sights::{Sight, Sights};
+use super::probe_loss::{Probe, Probes};
 
 /// An entry of the prompt, as its tokens.
 struct Entry<'a> {
@@ -19,7 +19,7 @@ pub(super) fn names(
     chat: &ChatEncoder,
     ids: &[u32],
     asked_from: usize,
-    sights: &mut Sights,
+    probes: &mut Probes,
 ) -> Result<()> {
     let tokenizer = chat.tokenizer();
     let one = |text: &str| -> Result<Option<u32>> {
@@ -30,7 +30,7 @@ pub(super) fn names(
     let (line_end, box_start) = (one("\n")?, one(" [")?);
     let (digits, letters) = alphabet(chat)?;
     let said = chat.answer_mask(ids)?;
-    let sight = |at, word, kind| Sight { at, word, kind };
+    let probe = |at, word, kind| Probe { at, word, kind };
     let mut entries: Vec<Entry<'_>> = Vec::new();
     let (mut start, mut in_entry) = (None, false);
     // The first token of the name asked for last, and the place behind it in its entry.
@@ -39,17 +39,19 @@ pub(super) fn names(
         in_entry &= Some(id) != line_end;
         if let (Some((word, entry)), true, true) = (asked, said[at], Some(id) == box_start) {
             let end = (at..ids.len()).find(|&at| !said[at]).unwrap_or(ids.len());
-            let whose = (at..end).map(|at| sight(at, word, "recall/Box"));
-            sights.whose.extend(whose);
-            let told = entry.filter(|&entry| Some(ids[entry]) == box_start);
-            if let Some(told) = told.map(|entry| &ids[entry..]) {
-                let copied = spelled_alike(&digits, &ids[at..end], told);
-                let slots = slots(&digits, &told[..copied]);
+            let owned = (at..end).map(|at| probe(at, word, "text_probe/box_owner"));
+            probes.owners.extend(owned);
+            let hinted = entry.filter(|&entry| Some(ids[entry]) == box_start);
+            if let Some(hinted) = hinted.map(|entry| &ids[entry..]) {
+                let copied = spelled_alike(&digits, &ids[at..end], hinted);
+                let slots = slots(&digits, &hinted[..copied]);
                 for i in 1..slots.len() {
-                    let next = sight(at + i - 1, told[i], "recall/Copy");
-                    sights.known.push(next);
+                    let next = probe(at + i - 1, hinted[i], "text_probe/box_copy");
+                    probes.contents.push(next);
                     let slot = letters[slots[i]];
-                    sights.slots.push(sight(at + i - 1, slot, "recall/Slot"));
+                    probes
+                        .box_slots
+                        .push(probe(at + i - 1, slot, "text_probe/box_slot"));
                 }
             }
         }
@@ -81,23 +83,28 @@ pub(super) fn names(
             if Some(ids[behind]) == box_start {
                 let box_ = slots(&digits, &ids[behind..end]);
                 let box_ = box_.iter().enumerate();
-                let box_ = box_.map(|(i, &slot)| sight(behind + i, letters[slot], "recall/Slot"));
-                sights.slots.extend(box_);
+                let box_ =
+                    box_.map(|(i, &slot)| probe(behind + i, letters[slot], "text_probe/box_slot"));
+                probes.box_slots.extend(box_);
             }
-            let entry = entry.iter().map(|&at| sight(at, word, "recall/Entry"));
-            sights.whose.extend(entry);
+            let entry = entry.iter().map(|&at| probe(at, word, "text_probe/entry"));
+            probes.owners.extend(entry);
         } else if said[at] {
-            sights.whose.push(sight(at, word, "recall/Said"));
+            probes
+                .owners
+                .push(probe(at, word, "text_probe/answer_name"));
             let placed = entry.filter(|entry| Some(ids[entry.behind]) == box_start);
             let next = placed.map(|entry| entry.next.unwrap_or(chat.end_of_turn()));
-            let next = next.map(|next| sight(at, next, "recall/Next"));
-            sights.known.extend(next);
+            let next = next.map(|next| probe(at, next, "text_probe/next_name"));
+            probes.contents.extend(next);
         } else {
-            sights.whose.push(sight(at, word, "recall/Question"));
+            probes
+                .owners
+                .push(probe(at, word, "text_probe/question_name"));
             let behind = entry.map(|entry| entry.behind);
             asked = Some((word, behind));
             let next = behind.map_or(chat.end_of_turn(), |behind| ids[behind]);
-            sights.known.push(sight(at, next, "recall/Asked"));
+            probes.contents.push(probe(at, next, "text_probe/lookup"));
         }
     }
     Ok(())
@@ -162,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn names_in_questions_recall_their_entries() {
+    fn names_in_questions_look_up_their_entries() {
         let folder = std::env::var("CARGO_MANIFEST_DIR").unwrap();
         let model = std::path::Path::new(&folder).join("../models/playroom");
         let chat = crate::bundle::chat(&model, 36).unwrap();
@@ -177,20 +184,21 @@ mod tests {
         let (mut asked, mut strangers, mut captions) = (0, 0, 0);
         for seed in 0..20 {
             let sample = playroom::sample(seed, &playroom::SampleOptions::default());
-            let seen: Vec<Hint> = (0..sample.concepts.len())
+            let hints: Vec<Hint> = (0..sample.concepts.len())
                 .map(|concept| wanted[concept % 2].0)
                 .collect();
-            let encoded = chats::encode(&chat, &sample, &seen).unwrap();
+            let encoded = chats::encode(&chat, &sample, &hints).unwrap();
             let of = |kind: &str| -> Vec<u32> {
-                let known = encoded.sights.known.iter();
+                let known = encoded.probes.contents.iter();
                 known.filter(|s| s.kind == kind).map(|s| s.word).collect()
             };
-            // A caption goes on with the next thing that was seen, and ends after the last.
+            // A caption continues with the next thing that has a box, and ends after the last.
             for (at, turn) in encoded.answers.iter().zip(&sample.turns) {
-                let next = encoded.sights.known.iter();
-                let next = next.filter(|s| s.kind == "recall/Next" && at.places.contains(&s.at));
+                let next = encoded.probes.contents.iter();
+                let next =
+                    next.filter(|s| s.kind == "text_probe/next_name" && at.places.contains(&s.at));
                 if turn.task == playroom::Task::Caption {
-                    let placed = seen.iter().filter(|seen| **seen != Hint::Absent).count();
+                    let placed = hints.iter().filter(|hint| **hint != Hint::Absent).count();
                     let said = sample
                         .things
                         .iter()
@@ -211,11 +219,11 @@ mod tests {
                     None => panic!("{turn:?}"),
                 })
                 .collect();
-            assert_eq!(of("recall/Asked"), words, "{:?}", sample.turns);
+            assert_eq!(of("text_probe/lookup"), words, "{:?}", sample.turns);
             asked += words.len();
             strangers += words.iter().filter(|&&w| w == chat.end_of_turn()).count();
-            let entries = encoded.sights.whose.iter();
-            let entries = entries.filter(|s| s.kind == "recall/Entry").count();
+            let entries = encoded.probes.owners.iter();
+            let entries = entries.filter(|s| s.kind == "text_probe/entry").count();
             assert!(entries >= 4 * sample.concepts.len(), "{entries}");
         }
         assert!(

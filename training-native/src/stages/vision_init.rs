@@ -1,7 +1,7 @@
-//! Where a vision tower trained from scratch starts: with heads that look at their neighbours, as a convolution does.
+//! Initial weights of a vision tower trained from scratch: heads that attend to neighbouring patches, as a convolution does.
 //!
 //! A tower of random weights must first discover that patches beside each other belong together; on some ten thousand
-//! photos it does not, and sees colours only. Here a quarter of the channels carries sinusoids of row and column, in
+//! photos it does not, and learns colours only. Here a quarter of the channels carries sinusoids of row and column, in
 //! which a step on the grid is a rotation (Vaswani et al., arXiv 1706.03762); queries turned by an offset meet the keys
 //! of the patch at that offset. Everything stays trainable. The idea is that of convolutional starts (d'Ascoli et al.,
 //! arXiv 2103.10697), carried out with absolute positions, so that checkpoints are plain SigLIP.
@@ -17,7 +17,7 @@ const CHANNELS: usize = 4 * FREQUENCIES;
 const FREQUENCIES: usize = 8;
 /// Factor on queries and on keys: by the scores of a head of 32, most of its attention goes to its patch.
 const SHARPNESS: f32 = 2.0;
-/// Where the heads of the first layers look: row and column.
+/// The patches that the heads of the first layers attend to: offsets of row and column.
 const OFFSETS: [[(i32, i32); 4]; 3] = [
     [(0, 1), (0, -1), (1, 0), (-1, 0)],
     [(1, 1), (1, -1), (-1, 1), (-1, -1)],

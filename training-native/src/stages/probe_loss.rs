@@ -1,5 +1,6 @@
-//! What tokens should call to mind on the way to an answer: whose they are, what they show, what is known of a name; and
-//! the loss that asks them. [`super::recall`] has the words, this file the photos.
+//! The probe loss: tokens inside the decoder predict which concept they belong to, and what is known of it.
+//!
+//! This file has the loss and the targets of visual tokens; [`super::probe_targets`] has those of words.
 
 use anyhow::Result;
 use burn::tensor::{Tensor, TensorData};
@@ -9,57 +10,60 @@ use playroom::Sample;
 
 use super::batch::indices;
 use super::supervised::token_losses;
-use super::{looks, recall};
+use super::{attribute_loss, probe_targets};
 
-/// What a token should call to mind.
+/// What one token should predict.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Sight {
+pub(super) struct Probe {
     /// Place in the chat.
     pub at: usize,
-    /// The token to think of.
+    /// The token to predict.
     pub word: u32,
-    /// Which figure it counts for.
+    /// Which figure of the log it counts for.
     pub kind: &'static str,
 }
 
-/// What the tokens of one chat should call to mind.
+/// What the tokens of one chat should predict, by the layer they are asked after.
 #[derive(Debug, Default)]
-pub(super) struct Sights {
-    /// Which number of a box it is, as a letter: the tokens of boxes in entries; and of those in answers, which comes next.
-    pub slots: Vec<Sight>,
-    /// Whose it is, as the first token of the name: the middle of each reference, what an entry says behind its name, the
-    /// closing bracket of a name in a question or answer, and the box that answers.
-    pub whose: Vec<Sight>,
-    /// What is known of it. The photo, where it shows a thing: the first token of its name, or of its category where nobody
-    /// gave a name; and as many places without a thing, with the token that ends a turn. The closing bracket of a
-    /// name in a question: what follows that name in its entry, or the end of a turn where there is no such entry. A box
-    /// in an answer: the next token of the box in the entry. The closing bracket of a name in an answer: the name to the
-    /// right of it, or the end of a turn.
-    pub known: Vec<Sight>,
+pub(super) struct Probes {
+    /// The position within a box, as a letter: of the tokens of boxes in entries of the prompt, and of the next token of
+    /// boxes in answers.
+    pub box_slots: Vec<Probe>,
+    /// The concept a token belongs to, as the first token of its name: the middle of each reference photo, what an entry
+    /// says after the name, the closing bracket of a name in a question or answer, and the box that answers.
+    pub owners: Vec<Probe>,
+    /// What is known of it:
+    /// - a visual token of the photo that shows a thing: the first token of its name, or of its category where it has no name;
+    ///   and as many that show no thing: the token that ends a turn;
+    /// - the closing bracket of a name in a question: what follows that name in its entry, or the end of a turn where there
+    ///   is no such entry;
+    /// - a token of a box in an answer: the next token of the box in the entry;
+    /// - the closing bracket of a name in an answer: the name to the right of it, or the end of a turn.
+    pub contents: Vec<Probe>,
 }
 
-/// Finds the tokens of the chat `ids` about `sample` that are asked for something.
-pub(super) fn find(chat: &ChatEncoder, sample: &Sample, ids: &[u32]) -> Result<Sights> {
+/// Finds the tokens of the chat `ids` about `sample` that have something to predict.
+pub(super) fn find(chat: &ChatEncoder, sample: &Sample, ids: &[u32]) -> Result<Probes> {
     let image = chat.image_token();
     let places: Vec<usize> = (0..ids.len()).filter(|&at| ids[at] == image).collect();
     let tokens = places.len() / (sample.concepts.len() + 1);
     // The photo comes last, after the references.
     let (references, photo) = places.split_at(places.len() - tokens);
-    let mut sights = Sights::default();
+    let mut probes = Probes::default();
     let side = tokens.isqrt();
     for (concept, reference) in sample.concepts.iter().zip(references.chunks_exact(tokens)) {
         if let Some(word) = first_word(chat, &format!("<{}>", concept.name))? {
-            sights.whose.extend(middle(side).map(|cell| Sight {
+            probes.owners.extend(middle(side).map(|cell| Probe {
                 at: reference[cell],
                 word,
-                kind: "sight/Reference",
+                kind: "visual_probe/reference",
             }));
         }
     }
-    sights.known = in_photo(chat, sample, photo)?;
+    probes.contents = in_photo(chat, sample, photo)?;
     let asked_from = photo.last().map_or(0, |last| last + 1);
-    recall::names(chat, ids, asked_from, &mut sights)?;
-    Ok(sights)
+    probe_targets::names(chat, ids, asked_from, &mut probes)?;
+    Ok(probes)
 }
 
 /// The token behind the opening bracket of `marked`.
@@ -68,17 +72,17 @@ fn first_word(chat: &ChatEncoder, marked: &str) -> Result<Option<u32>> {
 }
 
 /// What the visual tokens `photo` show.
-fn in_photo(chat: &ChatEncoder, sample: &Sample, photo: &[usize]) -> Result<Vec<Sight>> {
+fn in_photo(chat: &ChatEncoder, sample: &Sample, photo: &[usize]) -> Result<Vec<Probe>> {
     let mut words = Vec::with_capacity(sample.things.len());
     for thing in &sample.things {
         let (text, kind) = match thing.concept {
             Some(concept) => (
                 format!("<{}>", sample.concepts[concept].name),
-                "sight/Named",
+                "visual_probe/named",
             ),
             None => (
                 format!("< {}", thing.identity.category.word()),
-                "sight/Unnamed",
+                "visual_probe/unnamed",
             ),
         };
         words.push(first_word(chat, &text)?.map(|word| (word, kind)));
@@ -86,12 +90,14 @@ fn in_photo(chat: &ChatEncoder, sample: &Sample, photo: &[usize]) -> Result<Vec<
     let boxes: Vec<[f32; 4]> = sample.things.iter().map(|thing| thing.box_px).collect();
     let (mut on, mut off) = (Vec::new(), Vec::new());
     for (cell, &at) in photo.iter().enumerate() {
-        match looks::thing_at(&boxes, cell, photo.len().isqrt()).and_then(|thing| words[thing]) {
-            Some((word, kind)) => on.push(Sight { at, word, kind }),
-            None => off.push(Sight {
+        match attribute_loss::thing_at(&boxes, cell, photo.len().isqrt())
+            .and_then(|thing| words[thing])
+        {
+            Some((word, kind)) => on.push(Probe { at, word, kind }),
+            None => off.push(Probe {
                 at,
                 word: chat.end_of_turn(),
-                kind: "sight/Nothing",
+                kind: "visual_probe/background",
             }),
         }
     }
@@ -101,49 +107,49 @@ fn in_photo(chat: &ChatEncoder, sample: &Sample, photo: &[usize]) -> Result<Vec<
     Ok(on)
 }
 
-/// What tokens call to mind, read out by the language head; returns the loss and, by kind,
-/// the share that is right.
+/// Cross-entropy of what tokens should predict, read out by the language head; returns the loss and, by kind, the share that
+/// is right.
 ///
-/// An answer must go from the question to the photo, from there to a reference that looks alike, and from there
-/// to a name; or from a name in the question to its entry. From answers alone a small model finds these ways late; here
-/// each token is asked for its part of them.
+/// An answer takes several steps: from the question to the photo, from there to a reference photo that looks the same, and
+/// from there to a name; or from a name in the question to its entry. From answers alone a small model finds these
+/// steps late; here each of them is supervised.
 pub(super) fn loss(
     model: &Vlm,
     hidden: &Tensor<3>,
-    chats: &[&[Sight]],
+    chats: &[&[Probe]],
     width: usize,
 ) -> (Tensor<1>, Vec<(String, f64)>) {
-    let mut sights = Vec::new();
+    let mut probes = Vec::new();
     for (row, chat) in chats.iter().enumerate() {
-        sights.extend(chat.iter().map(|sight| (row * width + sight.at, sight)));
+        probes.extend(chat.iter().map(|probe| (row * width + probe.at, probe)));
     }
-    if sights.is_empty() {
+    if probes.is_empty() {
         return (Tensor::zeros([1], &hidden.device()), Vec::new());
     }
-    let places: Vec<usize> = sights.iter().map(|(place, _)| *place).collect();
-    let targets: Vec<i64> = sights
+    let places: Vec<usize> = probes.iter().map(|(place, _)| *place).collect();
+    let targets: Vec<i64> = probes
         .iter()
-        .map(|(_, sight)| i64::from(sight.word))
+        .map(|(_, probe)| i64::from(probe.word))
         .collect();
     let ([rows, _, wide], device) = (hidden.dims(), hidden.device());
     let hidden = hidden.clone().reshape([rows * width, wide]);
     let hidden = hidden.select(0, indices(&places, &device));
     let (losses, guesses) = token_losses(model, hidden, &targets);
     let mut figures: Vec<(&'static str, f64, usize)> = Vec::new();
-    for ((_, sight), guess) in sights.iter().zip(guesses) {
-        let right = f64::from(guess == i64::from(sight.word));
-        match figures.iter_mut().find(|(kind, ..)| *kind == sight.kind) {
+    for ((_, probe), guess) in probes.iter().zip(guesses) {
+        let right = f64::from(guess == i64::from(probe.word));
+        match figures.iter_mut().find(|(kind, ..)| *kind == probe.kind) {
             Some((_, sum, count)) => (*sum, *count) = (*sum + right, *count + 1),
-            None => figures.push((sight.kind, right, 1)),
+            None => figures.push((probe.kind, right, 1)),
         }
     }
     // Kinds weigh the same, however many tokens they have: patches are many, names in questions few.
-    let weight = |sight: &Sight| {
-        let count = figures.iter().find(|(kind, ..)| *kind == sight.kind);
+    let weight = |probe: &Probe| {
+        let count = figures.iter().find(|(kind, ..)| *kind == probe.kind);
         1.0 / (figures.len() * count.map_or(1, |(.., count)| *count)) as f32
     };
-    let weights: Vec<f32> = sights.iter().map(|(_, sight)| weight(sight)).collect();
-    let weights = TensorData::new(weights, [sights.len()]);
+    let weights: Vec<f32> = probes.iter().map(|(_, probe)| weight(probe)).collect();
+    let weights = TensorData::new(weights, [probes.len()]);
     let loss = (losses * Tensor::from_data(weights, &device)).sum();
     let shares = figures
         .into_iter()

@@ -1,6 +1,6 @@
-//! What a patch shows, attribute by attribute, and where the thing is: dense supervision of the vision tower.
+//! The attribute loss of the vision tower: every patch predicts the attributes and the box of the thing it is on.
 //!
-//! From contrasts of pooled regions alone the tower leaves its patches nearly blank: after 1,600 steps a linear probe
+//! From contrasts of pooled regions alone patches carry next to nothing: after 1,600 steps a linear probe
 //! reads the category off a patch in 13 of 100 cases and the colour in 32. A captioner sees nothing but patches.
 
 use burn::tensor::{Device, Int, Tensor, TensorData, activation};
@@ -37,8 +37,8 @@ pub struct Truth {
     classes: [Vec<i64>; 6],
     /// The four edges of the box of the thing each patch is on, in shares of the side.
     edges: Vec<f32>,
-    /// Patches on things.
-    seen: usize,
+    /// How many patches are on things.
+    on_things: usize,
 }
 
 /// The classes of an identity, in the order of [`NAMES`].
@@ -73,8 +73,8 @@ pub fn truth(photos: &[Vec<([f32; 4], Identity)>], grid: usize) -> Truth {
             }
         }
     }
-    truth.seen = truth.places.len();
-    let wanted = truth.seen.min(empty.len());
+    truth.on_things = truth.places.len();
+    let wanted = truth.on_things.min(empty.len());
     let spread = (0..wanted).map(|i| empty[i * empty.len() / wanted]);
     truth.places.extend(spread);
     truth
@@ -99,17 +99,17 @@ pub fn thing_at(boxes: &[[f32; 4]], cell: usize, grid: usize) -> Option<usize> {
         .min_by(|&a, &b| distance(&boxes[a]).total_cmp(&distance(&boxes[b])))
 }
 
-/// Weighted mean distance between the edges `[photos, patches, 4]` that patches on things foretell and the true ones,
+/// Weighted mean distance between the edges `[photos, patches, 4]` that patches on things predict and the true ones,
 /// and the distance.
-pub fn edge_loss(foretold: Tensor<3>, truth: &Truth, device: &Device) -> (Tensor<1>, f64) {
-    if truth.seen == 0 {
+pub fn edge_loss(predicted: Tensor<3>, truth: &Truth, device: &Device) -> (Tensor<1>, f64) {
+    if truth.on_things == 0 {
         return (Tensor::zeros([1], device), 0.0);
     }
-    let [photos, count, edges] = foretold.dims();
-    let rows = foretold.reshape([photos * count, edges]);
-    let foretold = rows.select(0, indices(&truth.places[..truth.seen], device));
-    let data = TensorData::new(truth.edges.clone(), [truth.seen, EDGES]);
-    let error = (foretold - Tensor::from_data(data, device)).abs().mean();
+    let [photos, count, edges] = predicted.dims();
+    let rows = predicted.reshape([photos * count, edges]);
+    let predicted = rows.select(0, indices(&truth.places[..truth.on_things], device));
+    let data = TensorData::new(truth.edges.clone(), [truth.on_things, EDGES]);
+    let error = (predicted - Tensor::from_data(data, device)).abs().mean();
     let figure = f64::from(error.clone().into_scalar::<f32>());
     (error * EDGES_WEIGHT, figure)
 }
@@ -142,10 +142,10 @@ pub fn loss(
         let right = guesses
             .iter()
             .zip(&wanted)
-            .take(truth.seen)
+            .take(truth.on_things)
             .filter(|(guess, wanted)| guess == wanted)
             .count();
-        let share = right as f64 / truth.seen.max(1) as f64;
+        let share = right as f64 / truth.on_things.max(1) as f64;
         figures.push((format!("acc/{}", NAMES[attribute]), share));
         let shape = [wanted.len(), 1];
         let target = Tensor::<2, Int>::from_data(TensorData::new(wanted, shape), device);

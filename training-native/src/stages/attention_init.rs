@@ -1,8 +1,8 @@
-//! Where a decoder trained from scratch starts: with heads that look for what is like the token they stand at.
+//! Initial weights of a decoder trained from scratch: heads that attend to earlier tokens similar to the current one.
 //!
-//! To name a thing in a photo the decoder must find the reference that looks alike and copy the name that goes with
+//! To name a thing in a photo the decoder must find the reference that looks the same and copy the name that goes with
 //! it. Random heads discover this late. Here one head of every key group in two layers has queries and keys of the same
-//! rows, so that likes attend to likes, and an output that undoes its values, so that what it finds is copied. Queries
+//! rows, so that similar tokens attend to each other, and an output that undoes its values, so that what it finds is copied. Queries
 //! are turned so that scores peak some way back, where the references are, not at the token itself. On visual
 //! tokens of Playroom photos such heads, before any training, give 0.57 of their attention to the right reference and 0.11 to
 //! each wrong one. Everything stays trainable. The idea is that of mimetic starts (Trockman and Kolter, arXiv 2305.09828).
@@ -13,7 +13,7 @@ use std::ops::Range;
 use namelens_engine::model::config::TextConfig;
 use playroom::Rng;
 
-use super::local::normal;
+use super::vision_init::normal;
 
 /// Layers with such heads. Before them names must be spread over the references; after them answers are made.
 pub const LAYERS: Range<usize> = 2..4;
@@ -86,7 +86,7 @@ pub fn precede(name: &str) -> bool {
     number.is_some_and(|layer: usize| layer >= LAYERS.end)
 }
 
-/// Writes rows of one head, `[head, hidden]` each, by which likes attend to likes [`BACK`] tokens before.
+/// Writes rows of one head, `[head, hidden]` each, by which a token attends to similar ones [`BACK`] tokens before.
 fn seek(query: &mut [f32], key: &mut [f32], config: &TextConfig, rng: &mut Rng) {
     let (hidden, head) = (config.hidden_size, config.head_dim());
     let half = head / 2;
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn likes_some_way_back_are_attended_to_and_copied() {
+    fn similar_tokens_some_way_back_are_attended_to_and_copied() {
         let config = presets::captioner(5).text_config;
         let values = start("t", &config, 1);
         let weight = |name: &str| &values[&format!("t.layers.2.self_attn.{name}.weight")];

@@ -1,0 +1,29 @@
+//! The options that choose a model, as several commands take them.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::Args;
+use namelens::export;
+use namelens_engine::personalize::ModelFiles;
+
+/// Which model.
+#[derive(Debug, Args)]
+pub(super) struct ModelArgs {
+    /// Model: its folder, or a GGUF file of its text model with the vision projector (mmproj) beside it.
+    #[arg(long)]
+    pub(super) model: PathBuf,
+    /// Vision projector to use, where the folder has several.
+    #[arg(long, value_name = "NAME")]
+    mmproj: Option<String>,
+}
+
+impl ModelArgs {
+    /// The files of the model.
+    ///
+    /// # Errors
+    /// When there are none, or it is not clear which projector is meant.
+    pub(super) fn open(&self) -> Result<ModelFiles> {
+        export::open_model(&self.model, self.mmproj.as_deref())
+    }
+}
