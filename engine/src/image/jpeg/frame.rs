@@ -1,7 +1,7 @@
 //! The frame of a JPEG file: its size, its components and how many blocks each has.
 
 use super::super::decode::{MAX_ALLOC, broken, check_size, refused, unsupported};
-use crate::Result;
+use crate::{Error, Result};
 
 /// A colour plane, as the frame header tells it.
 #[derive(Debug)]
@@ -36,9 +36,7 @@ impl Frame {
         let width = usize::from(u16::from_be_bytes([w1, w0]));
         let height = usize::from(u16::from_be_bytes([h1, h0]));
         if height == 0 {
-            return Err(unsupported(
-                "a JPEG that tells its height at the end (DNL marker)",
-            ));
+            return Err(height_at_end());
         }
         check_size(width as u32, height as u32)?;
         if !matches!(count, 1 | 3 | 4) {
@@ -127,6 +125,10 @@ impl Frame {
         let bytes = if self.progressive { 3 } else { 1 };
         (across * down) as u64 * (blocks * 64 * bytes) as u64
     }
+}
+
+pub(super) fn height_at_end() -> Error {
+    unsupported("a JPEG that tells its height at the end (DNL marker)")
 }
 
 /// Tells the kinds of frames apart: 0xC0 to 0xC2 are ours.

@@ -2,12 +2,12 @@
 
 use super::super::decode::{broken, cut_off, unsupported};
 use super::bits::{Huffman, next_marker};
-use super::frame::Frame;
+use super::frame::{Frame, height_at_end};
 use super::scan::{Progress, Scan};
 use crate::Result;
 
 /// More than any encoder writes; each scan costs a pass over the picture, however few bytes it has.
-const MAX_SCANS: usize = 256;
+const MAX_SCANS: usize = 100;
 
 /// What is known of a file in which nothing is missing.
 pub(super) struct Inspected<'a> {
@@ -35,91 +35,81 @@ pub(super) struct Tables<'a> {
 /// # Errors
 /// When a byte is missing before the end marker, or the file is corrupt or of a kind we do not decode.
 pub(super) fn inspect(bytes: &[u8]) -> Result<Inspected<'_>> {
-    let mut segments = Segments { bytes, at: 2 };
-    let mut tables = Tables::default();
-    let mut progress: Option<(Frame, Progress<'_>)> = None;
-    let (mut jfif, mut adobe, mut exif) = (false, None, None);
-    let mut scans = 0;
-    loop {
-        let code = segments.marker()?;
+    let mut file = File {
+        bytes,
+        // Behind the start marker, by which the file was told.
+        at: 2,
+        tables: Tables::default(),
+        picture: None,
+        scans: 0,
+        jfif: false,
+        adobe: None,
+        exif: None,
+    };
+    while file.segment()? {}
+    let Some((frame, progress)) = file.picture else {
+        return Err(broken("there is no picture in it"));
+    };
+    progress.check_complete(&frame)?;
+    Ok(Inspected {
+        frame,
+        jfif: file.jfif,
+        adobe: file.adobe,
+        exif: file.exif,
+    })
+}
+
+/// A file and what is known of it up to a place.
+struct File<'a> {
+    bytes: &'a [u8],
+    at: usize,
+    tables: Tables<'a>,
+    picture: Option<(Frame, Progress<'a>)>,
+    scans: usize,
+    jfif: bool,
+    adobe: Option<u8>,
+    exif: Option<&'a [u8]>,
+}
+
+impl<'a> File<'a> {
+    /// Reads the next segment; false behind the last one.
+    fn segment(&mut self) -> Result<bool> {
+        let code = self.marker()?;
         match code {
-            0xD9 => break,
-            0xC4 => tables.define_huffman(segments.body()?)?,
-            0xDB => tables.define_quantization(segments.body()?)?,
-            0xDD => tables.define_restart(segments.body()?)?,
+            0xD9 => return Ok(false),
+            0xC4 => {
+                let body = self.body()?;
+                self.tables.define_huffman(body)?;
+            }
+            0xDB => {
+                let body = self.body()?;
+                self.tables.define_quantization(body)?;
+            }
+            0xDD => {
+                let body = self.body()?;
+                self.tables.define_restart(body)?;
+            }
             0xCC => return Err(unsupported("a JPEG with arithmetic coding")),
-            0xDC => {
-                return Err(unsupported(
-                    "a JPEG that tells its height at the end (DNL marker)",
-                ));
-            }
-            0xC0..=0xCF | 0xF7 => {
-                let frame = Frame::parse(code, segments.body()?)?;
-                if progress.is_some() {
-                    return Err(unsupported("a hierarchical JPEG"));
-                }
-                let fresh = Progress::new(&frame);
-                progress = Some((frame, fresh));
-            }
-            0xDA => {
-                let header = segments.body()?;
-                let Some((frame, progress)) = &mut progress else {
-                    return Err(broken("its picture data come before its header"));
-                };
-                scans += 1;
-                if scans > MAX_SCANS {
-                    return Err(unsupported(&format!(
-                        "a JPEG of more than {MAX_SCANS} scans"
-                    )));
-                }
-                let scan = Scan::parse(header, frame)?;
-                segments.at = progress.read(frame, &scan, &tables, bytes, segments.at)?;
-            }
-            0xE0 => jfif |= segments.body()?.starts_with(b"JFIF\0"),
-            0xE1 => {
-                let tiff = segments.body()?.strip_prefix(b"Exif\0\0");
-                exif = exif.or(tiff);
-            }
-            0xEE => {
-                let body = segments.body()?;
-                if body.starts_with(b"Adobe") {
-                    adobe = body.get(11).copied().or(adobe);
-                }
-            }
-            0xE2..=0xEF | 0xFE => drop(segments.body()?),
+            0xC0..=0xCF | 0xF7 => self.frame(code)?,
+            0xDA => self.scan()?,
+            0xDC => return Err(height_at_end()),
+            0xE0..=0xEF | 0xFE => self.note(code)?,
             // Left over by encoders that write one after the last interval.
-            0xD0..=0xD7 if scans > 0 => {}
+            0xD0..=0xD7 if self.scans > 0 => {}
             _ => {
                 return Err(broken(format!(
                     "marker {code:02X} stands where none may be"
                 )));
             }
         }
+        Ok(true)
     }
-    let Some((frame, progress)) = progress else {
-        return Err(broken("there is no picture in it"));
-    };
-    progress.check_complete(&frame)?;
-    Ok(Inspected {
-        frame,
-        jfif,
-        adobe,
-        exif,
-    })
-}
 
-/// A place in the file that moves from marker to marker.
-struct Segments<'a> {
-    bytes: &'a [u8],
-    at: usize,
-}
-
-impl<'a> Segments<'a> {
-    /// The next marker. It follows at once, or a length before it is damaged.
+    /// The next marker. Only padding lies before it, or a length or a table before it is damaged.
     fn marker(&mut self) -> Result<u8> {
         let (at, code) = next_marker(self.bytes, self.at).ok_or_else(cut_off)?;
         let gap = &self.bytes[self.at..at];
-        if gap.iter().any(|&byte| byte != 0xFF) {
+        if gap.iter().any(|&byte| byte != 0 && byte != 0xFF) {
             return Err(broken("bytes between its segments belong to none"));
         }
         self.at = at + 2;
@@ -139,6 +129,45 @@ impl<'a> Segments<'a> {
         let body = rest.get(2..length).ok_or_else(cut_off)?;
         self.at += length;
         Ok(body)
+    }
+
+    fn frame(&mut self, code: u8) -> Result<()> {
+        let frame = Frame::parse(code, self.body()?)?;
+        if self.picture.is_some() {
+            return Err(unsupported("a hierarchical JPEG"));
+        }
+        let progress = Progress::new(&frame);
+        self.picture = Some((frame, progress));
+        Ok(())
+    }
+
+    fn scan(&mut self) -> Result<()> {
+        let header = self.body()?;
+        let Some((frame, progress)) = &mut self.picture else {
+            return Err(broken("its picture data come before its header"));
+        };
+        self.scans += 1;
+        if self.scans > MAX_SCANS {
+            let kind = format!("a JPEG of more than {MAX_SCANS} scans");
+            return Err(unsupported(&kind));
+        }
+        let scan = Scan::parse(header, frame)?;
+        self.at = progress.read(frame, &scan, &self.tables, self.bytes, self.at)?;
+        Ok(())
+    }
+
+    /// Segments of applications and comments: what they say of colours and of how the photo is turned.
+    fn note(&mut self, code: u8) -> Result<()> {
+        let body = self.body()?;
+        match code {
+            0xE0 => self.jfif |= body.starts_with(b"JFIF\0"),
+            0xE1 => self.exif = self.exif.or(body.strip_prefix(b"Exif\0\0")),
+            0xEE if body.starts_with(b"Adobe") => {
+                self.adobe = body.get(11).copied().or(self.adobe);
+            }
+            _ => {}
+        }
+        Ok(())
     }
 }
 
