@@ -5,11 +5,13 @@
 //! `idefics3` into tiles, `qwen` and `naflex` in the photo's own shape, `fixed` to one square.
 
 mod config;
+mod container;
 mod decode;
 mod fixed;
 mod frame;
 mod gguf;
 mod idefics3;
+mod jpeg;
 mod naflex;
 mod normalize;
 mod processor;
@@ -104,5 +106,7 @@ fn check_unit(photo: &Rgb8, unit: u32) -> Result<()> {
 
 #[cfg(test)]
 mod family_tests;
+#[cfg(test)]
+mod photo_tests;
 #[cfg(test)]
 mod tests;

@@ -77,6 +77,9 @@ def main():
     processors = [*CHECKPOINTS.glob("**/p*processor_config.json"), *MODEL.glob("preprocessor_config.json")]
     for at, path in enumerate(sorted(processors)):
         seed("image_processor", compact(path).encode() + bytes([0, 20 + 7 * at, 33]))
+    for path in sorted((FIXTURES / "image").glob("**/*")):
+        if path.suffix in {".jpg", ".png", ".webp"} and path.name != "shown.png":
+            seed("photo", path.read_bytes())
     for folder in sorted(CHECKPOINTS.glob("*/adapters/*/")):
         weights = head_of(folder / "adapter_model.safetensors", 4)
         seed("peft", compact(folder / "adapter_config.json").encode() + bytes(1) + weights)
