@@ -12,14 +12,14 @@ mod idefics3;
 mod naflex;
 mod normalize;
 mod processor;
-mod prompt;
 mod qwen;
 mod resize;
 
 pub use decode::decode;
 pub use processor::{Frame, ImageProcessor, Processed};
-pub use prompt::{ImageMarkup, PhotoLayout};
 pub use resize::{Filter, resize};
+
+pub use crate::text::{ImageMarkup, PhotoLayout};
 
 use crate::{Error, Result};
 

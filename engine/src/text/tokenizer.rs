@@ -1,6 +1,7 @@
 //! `tokenizer.json` through the `tokenizers` crate, with control tokens reachable only where allowed.
 
 use std::collections::HashSet;
+use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use tokenizers::Tokenizer as HfTokenizer;
@@ -197,6 +198,22 @@ impl Tokenizer {
     /// The token of an id, in the tokenizer's spelling.
     pub fn id_to_token(&self, id: u32) -> Option<String> {
         self.lock().id_to_token(id)
+    }
+
+    /// Control tokens that `text` spells as a template would write them, and where.
+    pub(super) fn control_spans(&self, text: &str) -> Result<Vec<(u32, Range<usize>)>> {
+        let spans = self.spans(text, true)?.into_iter();
+        Ok(spans
+            .filter(|span| self.0.control.contains(&span.id) && !self.is_unknown_text(text, span))
+            .map(|span| (span.id, span.start..span.end))
+            .collect())
+    }
+
+    /// The control tokens in their spelling.
+    pub(super) fn control_tokens(&self) -> Vec<String> {
+        let hf = self.lock();
+        let tokens = self.0.control.iter();
+        tokens.filter_map(|&id| hf.id_to_token(id)).collect()
     }
 
     /// What each token adds to a text.
