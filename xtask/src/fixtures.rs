@@ -22,6 +22,7 @@ const GENERATORS: [(&str, &[&str]); 5] = [
 const UNITS: [(&str, &[&str]); 4] = [
     ("images.py", &["images"]),
     ("chats.py", &["chats"]),
+    ("jinja.py", &["jinja"]),
     ("gguf_blocks.py", &["gguf-blocks"]),
     ("gguf_tokenizers.py", &["gguf-tokenizers"]),
 ];

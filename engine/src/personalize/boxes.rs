@@ -8,7 +8,7 @@ use super::scene::Scene;
 use super::types::{Event, MentionView, Stage};
 use crate::Result;
 use crate::concepts::regions::iou;
-use crate::generate::{GenerateOptions, SamplingOptions, generate};
+use crate::generate::generate_greedy;
 use crate::host::Host;
 
 /// Longest answer to "Where is it?", tokens.
@@ -65,23 +65,9 @@ impl Lens {
             .session
             .prefill(&ids, Some(scene.pictures.photos()), host, &mut |_, _| ())
             .await?;
-        let options = GenerateOptions {
-            sampling: SamplingOptions::default(),
-            max_tokens: MAX_BOX_TOKENS.min(self.context_length().saturating_sub(ids.len())),
-            stop: Vec::new(),
-            ends: self.chat.ends().to_vec(),
-        };
-        let tokenizer = self.chat.tokenizer();
-        let answer = generate(
-            &mut scene.session,
-            logits,
-            &options,
-            None,
-            tokenizer,
-            host,
-            &mut |_| (),
-        )
-        .await?;
+        let max_tokens = MAX_BOX_TOKENS.min(self.context_length().saturating_sub(ids.len()));
+        let answer =
+            generate_greedy(&mut scene.session, logits, max_tokens, &self.chat, host).await?;
         let scale = self.box_scale(scene.pictures.photo_size());
         Ok(parse_box(&answer.text, scale).map(|box_| (box_, answer.confidence())))
     }

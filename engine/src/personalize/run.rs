@@ -34,6 +34,7 @@ impl Lens {
     ) -> Result<Outcome> {
         let start = host.now_ms();
         let mut timings = Timings::default();
+        self.chat.set_time(host.local_time());
         let question = self.question(request)?;
         let photo = decode(photo)?;
         timings.decode_ms = lap(host, start);
@@ -156,7 +157,8 @@ impl Lens {
             sampling: request
                 .sampling
                 .clone()
-                .unwrap_or_else(|| self.sampling.clone()),
+                .unwrap_or_default()
+                .over(&self.sampling),
             max_tokens: wanted.min(self.context_length().saturating_sub(prompt)),
             stop: request.stop.clone(),
             ends: self.chat.ends().to_vec(),
@@ -248,6 +250,7 @@ fn outcome(
         confidence: answer.confidence(),
         refused,
         finish: answer.finish,
+        seed: answer.seed,
         timings,
         tokens,
     }
