@@ -7,8 +7,10 @@ use std::pin::Pin;
 
 use burn::tensor::{Device, Tensor};
 use namelens_engine::generate::session::read;
-use namelens_engine::generate::{Photos, Session};
-use namelens_engine::host::{Host, Still};
+use namelens_engine::generate::{
+    GenerateOptions, Photos, SamplingOptions, SamplingOverrides, Session, generate,
+};
+use namelens_engine::host::{Host, LocalTime, Still};
 use namelens_engine::model::checkpoint::CheckpointSource;
 use namelens_engine::model::config::VlmConfig;
 use namelens_engine::model::connector::Visual;
@@ -16,6 +18,7 @@ use namelens_engine::model::params::ParamBuilder;
 use namelens_engine::model::vlm::Vlm;
 use namelens_engine::personalize::{Event, Kind, Outcome, Request};
 use namelens_tests::album::{NAME, introduced, model, root};
+use namelens_engine::text::Tokenizer;
 use namelens_tests::{uniform, wgpu};
 
 fn vlm(device: &Device) -> (Vlm, VlmConfig) {
@@ -130,9 +133,128 @@ fn a_prompt_that_does_not_fit_is_refused() {
     assert_eq!(error.code(), "context-full");
 }
 
+#[test]
+fn a_prompt_without_tokens_is_refused() {
+    let device = Device::flex();
+    let (vlm, config) = vlm(&device);
+    let mut session = Session::new(&vlm, 8, config.image_token_id);
+    for _ in 0..2 {
+        let error = pollster::block_on(session.prefill(&[], None, &Still, &mut |_, _| ()));
+        let error = error.unwrap_err();
+        assert_eq!(error.code(), "option");
+        assert!(error.to_string().contains("no tokens"), "{error}");
+        // Nor after a prompt that was read.
+        pollster::block_on(session.prefill(&[50, 51], None, &Still, &mut |_, _| ())).unwrap();
+    }
+}
+
+/// As `RepetitionPenaltyLogitsProcessor` of transformers does with the `input_ids` of a whole chat.
+#[test]
+fn the_repetition_penalty_counts_the_prompt() {
+    let device = Device::flex();
+    let (vlm, config) = vlm(&device);
+    let json = std::fs::read(model().join("tokenizer.json")).unwrap();
+    let tokenizer = Tokenizer::from_json(&json).unwrap();
+    let penalty = 1.6;
+    let likeliest = |logits: &[f32]| {
+        let order = |a: &usize, b: &usize| logits[*a].total_cmp(&logits[*b]).then(b.cmp(a));
+        (0..logits.len()).max_by(order).unwrap()
+    };
+    let mut differ = 0;
+    for round in 0..12u32 {
+        let prompt: Vec<u32> = (0..60).map(|i| 40 + (i * 7 + round * 61) % 400).collect();
+        let mut session = Session::new(&vlm, 96, config.image_token_id);
+        let logits =
+            pollster::block_on(session.prefill(&prompt, None, &Still, &mut |_, _| ())).unwrap();
+        let mut expected = logits.clone();
+        for (id, logit) in expected.iter_mut().enumerate() {
+            if prompt.contains(&(id as u32)) {
+                *logit *= if *logit < 0.0 { penalty } else { 1.0 / penalty };
+            }
+        }
+        differ += usize::from(likeliest(&expected) != likeliest(&logits));
+        let options = GenerateOptions {
+            sampling: SamplingOptions {
+                repetition_penalty: penalty,
+                ..SamplingOptions::default()
+            },
+            max_tokens: 1,
+            stop: Vec::new(),
+            ends: Vec::new(),
+        };
+        let answer = pollster::block_on(generate(
+            &mut session,
+            logits,
+            &options,
+            None,
+            &tokenizer,
+            &Still,
+            &mut |_| (),
+        ));
+        assert_eq!(answer.unwrap().tokens, [likeliest(&expected) as u32]);
+    }
+    assert!(differ > 0, "no prompt here tells the difference");
+}
+
 fn caption(device: &Device) -> Outcome {
     let (mut engine, scene) = introduced(device);
     pollster::block_on(engine.run(&Request::new(Kind::Caption), &scene, &Still, &mut |_| ())).unwrap()
+}
+
+/// A host whose random numbers count up.
+struct Dice(Cell<u64>);
+
+impl Host for Dice {
+    fn now_ms(&self) -> f64 {
+        0.0
+    }
+
+    fn cancelled(&self) -> bool {
+        false
+    }
+
+    fn random(&self) -> u64 {
+        self.0.set(self.0.get() + 1);
+        self.0.get()
+    }
+
+    fn local_time(&self) -> Option<LocalTime> {
+        None
+    }
+
+    fn pause(&self) -> Pin<Box<dyn Future<Output = ()> + '_>> {
+        Box::pin(std::future::ready(()))
+    }
+}
+
+#[test]
+fn drawn_answers_differ_and_their_seed_brings_them_back() {
+    let (mut lens, scene) = introduced(&Device::flex());
+    let dice = Dice(Cell::new(40));
+    let mut caption = |sampling: Option<SamplingOverrides>| {
+        let request = Request {
+            sampling,
+            max_tokens: Some(12),
+            ..Request::new(Kind::Caption)
+        };
+        pollster::block_on(lens.run(&request, &scene, &dice, &mut |_| ())).unwrap()
+    };
+    let hot = |seed: Option<u64>| {
+        Some(SamplingOverrides {
+            temperature: Some(3.0),
+            top_k: Some(0),
+            seed,
+            ..SamplingOverrides::default()
+        })
+    };
+    let (first, second) = (caption(hot(None)), caption(hot(None)));
+    assert_ne!(first.raw, second.raw, "no seed given: another answer");
+    assert_ne!(first.seed, second.seed);
+    let again = caption(hot(first.seed));
+    assert_eq!((&again.raw, again.seed), (&first.raw, first.seed));
+    let greedy = caption(None);
+    assert_eq!(greedy.seed, None);
+    assert_eq!(caption(None).raw, greedy.raw);
 }
 
 /// Cancels when it is asked for the `patience`th time.
@@ -149,6 +271,14 @@ impl Host for Impatient {
     fn cancelled(&self) -> bool {
         self.asked.set(self.asked.get() + 1);
         self.asked.get() > self.patience
+    }
+
+    fn random(&self) -> u64 {
+        0
+    }
+
+    fn local_time(&self) -> Option<LocalTime> {
+        None
     }
 
     fn pause(&self) -> Pin<Box<dyn Future<Output = ()> + '_>> {

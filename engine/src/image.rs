@@ -15,15 +15,15 @@ mod jpeg;
 mod naflex;
 mod normalize;
 mod processor;
-mod prompt;
 mod qwen;
 mod resize;
 
 pub use decode::decode;
 pub use frame::{Frame, Processed};
 pub use processor::ImageProcessor;
-pub use prompt::{ImageMarkup, PhotoLayout};
 pub use resize::{Filter, resize};
+
+pub use crate::text::{ImageMarkup, PhotoLayout};
 
 use crate::{Error, Result};
 

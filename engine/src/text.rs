@@ -5,13 +5,16 @@
 //! template's own ([`Segment`]), and [`Tokenizer::encode_segments`] gives special meaning to the
 //! template's part only.
 
-mod bounds;
 mod chat;
 mod declared;
 mod generation;
 mod gguf;
 mod gguf_writer;
+mod image_markup;
+mod jinja;
 mod json;
+mod pieces;
+mod provenance;
 mod segment;
 mod settings;
 mod stream;
@@ -22,6 +25,8 @@ pub use chat::ChatEncoder;
 pub use generation::GenerationSettings;
 pub use gguf::GgufSpecials;
 pub use gguf_writer::{Vocabulary, write_settings, write_tokenizer};
+pub use image_markup::{ImageMarkup, PhotoLayout};
+pub use pieces::Pieces;
 pub use segment::Segment;
 pub use settings::{ReadText, TextSettings};
 pub use stream::TokenStream;
@@ -31,6 +36,14 @@ pub use tokenizer::Tokenizer;
 #[cfg(test)]
 mod chat_tests;
 #[cfg(test)]
+mod damaged_tests;
+#[cfg(test)]
 mod settings_tests;
 #[cfg(test)]
-mod tests;
+mod stream_tests;
+#[cfg(test)]
+mod template_tests;
+#[cfg(test)]
+mod test_support;
+#[cfg(test)]
+mod tokenizer_tests;

@@ -1,11 +1,13 @@
-//! The command line as the engine's host: a steady clock, no pauses, Ctrl-C as cancellation.
+//! The command line as the engine's host: the machine's clocks and chance, no pauses, Ctrl-C as cancellation.
 
 use std::future::Future;
+use std::hash::{BuildHasher, RandomState};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use namelens_engine::host::Host;
+use chrono::{Local, Offset};
+use namelens_engine::host::{Host, LocalTime};
 
 /// A host for blocking programs.
 #[derive(Debug)]
@@ -31,6 +33,19 @@ impl Host for NativeHost<'_> {
 
     fn cancelled(&self) -> bool {
         self.stop.load(Ordering::Relaxed)
+    }
+
+    fn random(&self) -> u64 {
+        // The standard library's own door to the system's random numbers: every state has fresh keys.
+        RandomState::new().hash_one(self.start.elapsed())
+    }
+
+    fn local_time(&self) -> Option<LocalTime> {
+        let now = Local::now();
+        Some(LocalTime::from_utc_ms(
+            now.timestamp_micros() as f64 / 1e3,
+            now.offset().fix().local_minus_utc() / 60,
+        ))
     }
 
     fn pause(&self) -> Pin<Box<dyn Future<Output = ()> + '_>> {

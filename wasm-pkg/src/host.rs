@@ -1,12 +1,12 @@
-//! The worker as the engine's host: its clock, its cancellations, its event loop.
+//! The worker as the engine's host: its clocks, its chance, its cancellations, its event loop.
 
 use std::cell::Cell;
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
 
-use js_sys::Promise;
-use namelens_engine::host::Host;
+use js_sys::{Date, Math, Promise};
+use namelens_engine::host::{Host, LocalTime};
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen_futures::JsFuture;
@@ -72,6 +72,18 @@ impl Host for Worker {
 
     fn cancelled(&self) -> bool {
         self.cancel.cancelled()
+    }
+
+    fn random(&self) -> u64 {
+        // A multiple of 2^-53 below 1.
+        (Math::random() * (1u64 << 53) as f64) as u64
+    }
+
+    fn local_time(&self) -> Option<LocalTime> {
+        let now = Date::new_0();
+        // JavaScript counts how far UTC is ahead.
+        let offset_minutes = -now.get_timezone_offset() as i32;
+        Some(LocalTime::from_utc_ms(now.get_time(), offset_minutes))
     }
 
     fn pause(&self) -> Pin<Box<dyn Future<Output = ()> + '_>> {

@@ -24,6 +24,7 @@ const UNITS: [(&str, &[&str]); 5] = [
     ("images.py", &["images"]),
     ("photos.py", &["photos"]),
     ("chats.py", &["chats"]),
+    ("jinja.py", &["jinja"]),
     ("gguf_blocks.py", &["gguf-blocks"]),
     ("gguf_tokenizers.py", &["gguf-tokenizers"]),
 ];

@@ -16,11 +16,11 @@ const ROOMS: [&[&str]; 8] = [
     &["error", "blocks"],
     &["host", "kernels", "weights"],
     &["ops"],
-    &["image", "text", "concepts"],
+    &["text", "concepts"],
+    &["image"],
     &["model"],
     &["generate"],
     &["personalize"],
-    &[],
 ];
 
 /// Crates whose files must be free of circles, and the folder of each.

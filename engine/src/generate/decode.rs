@@ -1,11 +1,11 @@
 //! The decode loop: choose, constrain, stream whole characters, stop.
 
-use super::constraint::NameConstraint;
-use super::sampler::{Sampler, SamplingOptions};
+use super::constraint::{Allowed, NameConstraint};
+use super::sampler::{SEEDS, Sampler, SamplingOptions};
 use super::session::Session;
 use crate::Result;
 use crate::host::Host;
-use crate::text::{TokenStream, Tokenizer};
+use crate::text::{ChatEncoder, TokenStream, Tokenizer};
 
 /// When and how an answer ends, and how its tokens are chosen.
 #[derive(Debug, Clone, PartialEq)]
@@ -41,6 +41,8 @@ pub struct Generated {
     pub probabilities: Vec<f32>,
     /// Why it ended.
     pub finish: Finish,
+    /// The seed it was drawn with; `None` when nothing was drawn.
+    pub seed: Option<u64>,
 }
 
 impl Generated {
@@ -70,15 +72,17 @@ pub async fn generate(
     host: &dyn Host,
     on_text: &mut dyn FnMut(&str),
 ) -> Result<Generated> {
-    let mut sampler = Sampler::new(options.sampling.clone())?;
+    let mut sampler = Sampler::new(options.sampling.clone(), host.random() % SEEDS)?;
     let mut stream = TokenStream::new(tokenizer, true);
     let mut shown = StopFilter::new(&options.stop);
     let mut tokens = Vec::new();
     let mut probabilities = Vec::new();
     let mut finish = Finish::Length;
     while tokens.len() < options.max_tokens {
-        let allowed = constraint.as_ref().and_then(NameConstraint::allowed);
-        let choice = sampler.choose(&logits, &tokens, allowed.as_deref());
+        let allowed = constraint
+            .as_ref()
+            .map_or(Allowed::ANY, NameConstraint::allowed);
+        let choice = sampler.choose(&logits, session.ids(), allowed);
         if options.ends.contains(&choice.token) {
             finish = Finish::Stop;
             break;
@@ -115,7 +119,39 @@ pub async fn generate(
         tokens,
         probabilities,
         finish,
+        seed: sampler.seed(),
     })
+}
+
+/// Continues as [`generate`] does, always with the likeliest token, to the end of the turn or `max_tokens`.
+///
+/// # Errors
+/// As [`generate`].
+pub async fn generate_greedy(
+    session: &mut Session<'_>,
+    logits: Vec<f32>,
+    max_tokens: usize,
+    chat: &ChatEncoder,
+    host: &dyn Host,
+) -> Result<Generated> {
+    let options = GenerateOptions {
+        sampling: SamplingOptions::default(),
+        max_tokens,
+        stop: Vec::new(),
+        ends: chat.ends().to_vec(),
+    };
+    let tokenizer = chat.tokenizer();
+    let mut unheard = |_: &str| ();
+    generate(
+        session,
+        logits,
+        &options,
+        None,
+        tokenizer,
+        host,
+        &mut unheard,
+    )
+    .await
 }
 
 /// Holds back text that may be the beginning of a stop text.

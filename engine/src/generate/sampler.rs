@@ -1,13 +1,18 @@
-//! Logits to the next token: greedy, temperature, top-k, top-p, min-p, repetition penalty. Pure and seeded.
+//! Logits to the next token: repetition penalty, greedy or temperature, top-k, top-p, min-p. Pure and seeded.
+
+use std::collections::HashSet;
 
 use serde::{Deserialize, Serialize};
 
+use super::constraint::Allowed;
 use crate::text::GenerationSettings;
 use crate::{Error, Result};
 
-/// How the next token is chosen.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+/// How the next token is chosen: every option, settled.
+///
+/// What is not said takes the value of [`SamplingOptions::default`], the one place where defaults are: greedy, and for
+/// answers drawn at random those of `transformers`.
+#[derive(Debug, Clone, PartialEq)]
 pub struct SamplingOptions {
     /// 0 takes the likeliest token; higher values flatten the distribution.
     pub temperature: f32,
@@ -17,42 +22,78 @@ pub struct SamplingOptions {
     pub top_p: f32,
     /// Only tokens at least this fraction as likely as the likeliest; 0 means all.
     pub min_p: f32,
-    /// Divides the positive and multiplies the negative logits of tokens already said; 1 does nothing.
+    /// Divides the positive and multiplies the negative logits of tokens in the prompt or already said; 1 does nothing.
     pub repetition_penalty: f32,
-    /// Seed; the same seed gives the same answer.
-    pub seed: u64,
+    /// The same seed gives the same answer; without one, the host is asked for a fresh one.
+    pub seed: Option<u64>,
 }
+
+/// Temperature of a checkpoint that wants its answers drawn at random and does not say how.
+const DRAWN_TEMPERATURE: f32 = 1.0;
+/// Seeds drawn are below this: JavaScript's numbers hold them exactly.
+pub(super) const SEEDS: u64 = 1 << 53;
 
 impl Default for SamplingOptions {
     fn default() -> Self {
         Self {
             temperature: 0.0,
-            top_k: 0,
+            top_k: 50,
             top_p: 1.0,
             min_p: 0.0,
             repetition_penalty: 1.0,
-            seed: 0,
+            seed: None,
         }
     }
 }
 
 impl From<&GenerationSettings> for SamplingOptions {
-    /// As a checkpoint wants it. What its file is silent about takes the values `transformers` takes.
+    /// As a checkpoint wants it: greedy unless its file says `do_sample`.
     fn from(settings: &GenerationSettings) -> Self {
-        let penalty = settings.repetition_penalty.unwrap_or(1.0);
-        if settings.do_sample != Some(true) {
-            return Self {
-                repetition_penalty: penalty,
-                ..Self::default()
-            };
-        }
+        let default = Self::default();
+        let drawn = settings.do_sample == Some(true);
         Self {
-            temperature: settings.temperature.unwrap_or(1.0),
-            top_k: settings.top_k.unwrap_or(50) as usize,
-            top_p: settings.top_p.unwrap_or(1.0),
-            min_p: settings.min_p.unwrap_or(0.0),
-            repetition_penalty: penalty,
-            seed: 0,
+            temperature: match drawn {
+                true => settings.temperature.unwrap_or(DRAWN_TEMPERATURE),
+                false => default.temperature,
+            },
+            top_k: settings.top_k.map_or(default.top_k, |k| k as usize),
+            top_p: settings.top_p.unwrap_or(default.top_p),
+            min_p: settings.min_p.unwrap_or(default.min_p),
+            repetition_penalty: settings
+                .repetition_penalty
+                .unwrap_or(default.repetition_penalty),
+            seed: default.seed,
+        }
+    }
+}
+
+/// What a caller says about one answer. Each option given counts, each left out is as the checkpoint's
+/// `generation_config.json` has it, and where that is silent as [`SamplingOptions::default`].
+///
+/// So `{ temperature: 0.7 }` draws with the checkpoint's `top_k`, `{ seed: 5 }` changes nothing of a greedy answer, and
+/// `{ temperature: 0 }` is greedy whatever the file says.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[allow(missing_docs, reason = "the options of `SamplingOptions`")]
+pub struct SamplingOverrides {
+    pub temperature: Option<f32>,
+    pub top_k: Option<usize>,
+    pub top_p: Option<f32>,
+    pub min_p: Option<f32>,
+    pub repetition_penalty: Option<f32>,
+    pub seed: Option<u64>,
+}
+
+impl SamplingOverrides {
+    /// The options given here, the others as `base` has them.
+    pub fn over(&self, base: &SamplingOptions) -> SamplingOptions {
+        SamplingOptions {
+            temperature: self.temperature.unwrap_or(base.temperature),
+            top_k: self.top_k.unwrap_or(base.top_k),
+            top_p: self.top_p.unwrap_or(base.top_p),
+            min_p: self.min_p.unwrap_or(base.min_p),
+            repetition_penalty: self.repetition_penalty.unwrap_or(base.repetition_penalty),
+            seed: self.seed.or(base.seed),
         }
     }
 }
@@ -61,6 +102,7 @@ impl From<&GenerationSettings> for SamplingOptions {
 #[derive(Debug, Clone)]
 pub struct Sampler {
     options: SamplingOptions,
+    seed: u64,
     state: u64,
 }
 
@@ -74,11 +116,11 @@ pub struct Choice {
 }
 
 impl Sampler {
-    /// Checks the options.
+    /// Checks the options; `seed` counts where they have none.
     ///
     /// # Errors
     /// [`Error::Option`] with the range of the option that is outside it.
-    pub fn new(options: SamplingOptions) -> Result<Self> {
+    pub fn new(options: SamplingOptions, seed: u64) -> Result<Self> {
         let SamplingOptions {
             temperature,
             top_p,
@@ -100,28 +142,38 @@ impl Sampler {
                 });
             }
         }
+        let seed = options.seed.unwrap_or(seed);
         Ok(Self {
-            state: options.seed,
             options,
+            seed,
+            state: seed,
         })
     }
 
-    /// The next token after `said`; `allowed` restricts the choice.
+    /// The seed in use, if this sampler draws at all.
+    pub fn seed(&self) -> Option<u64> {
+        (self.options.temperature > 0.0).then_some(self.seed)
+    }
+
+    /// The next token after `before`, prompt and answer so far; `allowed` restricts the choice.
     ///
     /// Logits that are not finite never win; without any finite one the first allowed token is taken.
-    pub fn choose(&mut self, logits: &[f32], said: &[u32], allowed: Option<&[u32]>) -> Choice {
+    pub fn choose(&mut self, logits: &[f32], before: &[u32], allowed: Allowed<'_>) -> Choice {
         let mut candidates: Vec<(u32, f32)> = match allowed {
-            Some(ids) => ids
+            Allowed::Only(ids) => ids
                 .iter()
                 .filter_map(|&id| Some((id, *logits.get(id as usize)?)))
                 .collect(),
-            None => (0u32..).zip(logits.iter().copied()).collect(),
+            Allowed::Except(ids) => (0u32..)
+                .zip(logits.iter().copied())
+                .filter(|(id, _)| ids.binary_search(id).is_err())
+                .collect(),
         };
+        let fallback = candidates.first().map_or(0, |(id, _)| *id);
         if self.options.repetition_penalty != 1.0 {
-            self.penalise(&mut candidates, said);
+            self.penalise(&mut candidates, before);
         }
         candidates.retain(|(_, logit)| logit.is_finite());
-        let fallback = allowed.and_then(|ids| ids.first()).copied().unwrap_or(0);
         let token = if self.options.temperature == 0.0 {
             likeliest(&candidates).unwrap_or(fallback)
         } else {
@@ -133,49 +185,66 @@ impl Sampler {
         }
     }
 
-    fn penalise(&self, candidates: &mut [(u32, f32)], said: &[u32]) {
+    /// As `transformers` does it: once for every token that occurs, photo places included.
+    fn penalise(&self, candidates: &mut [(u32, f32)], before: &[u32]) {
         let penalty = self.options.repetition_penalty;
-        for (_, logit) in candidates.iter_mut().filter(|(id, _)| said.contains(id)) {
-            *logit = if *logit > 0.0 {
-                *logit / penalty
-            } else {
+        let before: HashSet<u32> = before.iter().copied().collect();
+        for (_, logit) in candidates.iter_mut().filter(|(id, _)| before.contains(id)) {
+            *logit = if *logit < 0.0 {
                 *logit * penalty
+            } else {
+                *logit / penalty
             };
         }
     }
 
-    fn draw(&mut self, mut candidates: Vec<(u32, f32)>) -> Option<u32> {
-        // Likeliest first; ties by id, so that equal inputs draw equal tokens everywhere.
+    /// Candidates that can be drawn, likeliest first, with their weights: the filters in the order of `transformers`,
+    /// temperature, top-k, top-p, min-p.
+    fn weighted(&self, mut candidates: Vec<(u32, f32)>) -> Vec<(u32, f64)> {
+        // Ties by id, so that equal inputs draw equal tokens everywhere.
         candidates.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
-        if self.options.top_k > 0 {
-            candidates.truncate(self.options.top_k);
+        if let Some(&(_, last)) = self
+            .options
+            .top_k
+            .checked_sub(1)
+            .and_then(|last| candidates.get(last))
+        {
+            candidates.retain(|(_, logit)| *logit >= last);
         }
-        let top = candidates.first()?.1;
+        let top = candidates.first().map_or(0.0, |(_, logit)| *logit);
         let weight = |logit: f32| f64::from((logit - top) / self.options.temperature).exp();
-        let mut weights: Vec<f64> = candidates.iter().map(|(_, logit)| weight(*logit)).collect();
-        let enough = weights
+        let mut weights: Vec<(u32, f64)> = candidates
             .iter()
-            .take_while(|w| **w >= f64::from(self.options.min_p))
-            .count();
-        weights.truncate(enough.max(1));
-        let total: f64 = weights.iter().sum();
-        let mut sum = 0.0;
-        let nucleus = weights
-            .iter()
-            .position(|w| {
+            .map(|(id, logit)| (*id, weight(*logit)))
+            .collect();
+        if self.options.top_p < 1.0 {
+            let total: f64 = weights.iter().map(|(_, w)| w).sum();
+            let mut sum = 0.0;
+            let nucleus = weights.iter().position(|(_, w)| {
                 sum += w;
                 sum >= f64::from(self.options.top_p) * total
-            })
-            .map_or(weights.len(), |last| last + 1);
-        weights.truncate(nucleus);
-        let mut rest = self.uniform() * weights.iter().sum::<f64>();
-        for (i, w) in weights.iter().enumerate() {
+            });
+            weights.truncate(nucleus.map_or(weights.len(), |last| last + 1));
+        }
+        // The likeliest has weight 1.
+        let enough = weights
+            .iter()
+            .take_while(|(_, w)| *w >= f64::from(self.options.min_p))
+            .count();
+        weights.truncate(enough.max(1));
+        weights
+    }
+
+    fn draw(&mut self, candidates: Vec<(u32, f32)>) -> Option<u32> {
+        let weights = self.weighted(candidates);
+        let mut rest = self.uniform() * weights.iter().map(|(_, w)| w).sum::<f64>();
+        for (id, w) in &weights {
             rest -= w;
             if rest < 0.0 {
-                return Some(candidates[i].0);
+                return Some(*id);
             }
         }
-        Some(candidates[weights.len() - 1].0)
+        weights.last().map(|(id, _)| *id)
     }
 
     /// Uniform in [0, 1): SplitMix64 (Steele et al., OOPSLA 2014), 53 bits.
@@ -216,85 +285,5 @@ fn probability(logits: &[f32], token: u32) -> f32 {
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, reason = "tests")]
-    use super::*;
-
-    fn sampler(change: impl FnOnce(&mut SamplingOptions)) -> Sampler {
-        let mut options = SamplingOptions {
-            temperature: 1.0,
-            seed: 3,
-            ..Default::default()
-        };
-        change(&mut options);
-        Sampler::new(options).unwrap()
-    }
-
-    fn seen(sampler: &mut Sampler, logits: &[f32], draws: usize) -> Vec<usize> {
-        let mut counts = vec![0; logits.len()];
-        for _ in 0..draws {
-            counts[sampler.choose(logits, &[], None).token as usize] += 1;
-        }
-        counts
-    }
-
-    #[test]
-    fn greedy_takes_the_lowest_of_equals_and_never_nan() {
-        let mut s = sampler(|o| o.temperature = 0.0);
-        assert_eq!(s.choose(&[0.0, 2.0, f32::NAN, 2.0], &[], None).token, 1);
-        assert_eq!(s.choose(&[f32::NAN; 3], &[], Some(&[2])).token, 2);
-        assert_eq!(s.choose(&[5.0, 1.0, 2.0], &[], Some(&[1, 2])).token, 2);
-    }
-
-    #[test]
-    fn frequencies_follow_the_softmax() {
-        let counts = seen(&mut sampler(|_| ()), &[0.0, 1.0, 2.0], 20_000);
-        // softmax(0, 1, 2) = .090, .245, .665; the standard error of a share is below .0034.
-        for (count, p) in counts.iter().zip([0.090, 0.245, 0.665]) {
-            assert!((*count as f64 / 20_000.0 - p).abs() < 0.014, "{counts:?}");
-        }
-    }
-
-    #[test]
-    fn each_filter_keeps_what_it_should() {
-        let logits = [3.0, 2.0, 1.0, 0.0];
-        let kept = |change: fn(&mut SamplingOptions)| {
-            let counts = seen(&mut sampler(change), &logits, 4000);
-            counts.iter().filter(|c| **c > 0).count()
-        };
-        assert_eq!(kept(|_| ()), 4);
-        assert_eq!(kept(|o| o.top_k = 2), 2);
-        // The two likeliest have .644 + .237 = .881.
-        assert_eq!(kept(|o| o.top_p = 0.85), 2);
-        assert_eq!(kept(|o| o.top_p = 0.0), 1);
-        // exp(-1) = .37, exp(-2) = .14.
-        assert_eq!(kept(|o| o.min_p = 0.2), 2);
-    }
-
-    #[test]
-    fn repetition_is_discouraged_on_both_sides_of_zero() {
-        let mut s = sampler(|o| {
-            o.temperature = 0.0;
-            o.repetition_penalty = 2.0;
-        });
-        assert_eq!(s.choose(&[1.0, 0.8], &[0], None).token, 1);
-        assert_eq!(s.choose(&[-0.5, -0.8], &[0], None).token, 1);
-    }
-
-    #[test]
-    fn seeds_repeat_and_ranges_are_checked() {
-        let draw = |seed| {
-            let mut s = sampler(|o| o.seed = seed);
-            (0..32)
-                .map(|_| s.choose(&[0.0; 16], &[], None).token)
-                .collect::<Vec<_>>()
-        };
-        assert_eq!(draw(5), draw(5));
-        assert_ne!(draw(5), draw(6));
-        let bad = SamplingOptions {
-            top_p: 1.5,
-            ..Default::default()
-        };
-        assert!(matches!(Sampler::new(bad), Err(Error::Option { option, .. }) if option == "topP"));
-    }
-}
+#[path = "sampler_tests.rs"]
+mod tests;

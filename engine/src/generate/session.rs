@@ -108,7 +108,8 @@ impl<'a> Session<'a> {
     /// `photos` must begin with the same ones in every prompt of a session. `progress` hears of layers done.
     ///
     /// # Errors
-    /// [`Error::ContextFull`], [`Error::Cancelled`], or when photos and prompt disagree.
+    /// [`Error::Option`] for a prompt without tokens, [`Error::ContextFull`], [`Error::Cancelled`], or when photos and prompt
+    /// disagree.
     pub async fn prefill(
         &mut self,
         ids: &[u32],
@@ -116,6 +117,12 @@ impl<'a> Session<'a> {
         host: &dyn Host,
         progress: &mut dyn FnMut(usize, usize),
     ) -> Result<Vec<f32>> {
+        if ids.is_empty() {
+            return Err(Error::Option {
+                option: "prompt".into(),
+                problem: "has no tokens; an answer needs at least one to begin with".into(),
+            });
+        }
         if ids.len() >= self.limit {
             return Err(Error::ContextFull {
                 needed: ids.len() + 1,

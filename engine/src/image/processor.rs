@@ -1,5 +1,6 @@
 //! One type over the image processors of all families, chosen by what the configuration says.
 
+use super::Rgb8;
 use super::config::Config;
 use super::fixed::{self, Fixed};
 use super::frame::{Frame, Processed};
@@ -7,7 +8,7 @@ use super::idefics3::Idefics3;
 use super::naflex::Naflex;
 use super::normalize::{self, Levels};
 use super::qwen::Qwen;
-use super::{PhotoLayout, Rgb8};
+use crate::text::PhotoLayout;
 use crate::{Error, Result};
 
 /// How photos are prepared for one checkpoint.

@@ -6,7 +6,7 @@ use super::engine::Engine;
 use super::photo_features::{features, frames};
 use crate::Result;
 use crate::generate::session::read;
-use crate::generate::{GenerateOptions, Photos, SamplingOptions, Session, generate};
+use crate::generate::{Photos, Session, generate_greedy};
 use crate::host::Host;
 use crate::image::decode;
 use crate::model::connector::Visual;
@@ -78,23 +78,8 @@ impl Engine {
         let last = session
             .prefill(&input_ids, photos, host, &mut |_, _| ())
             .await?;
-        let options = GenerateOptions {
-            sampling: SamplingOptions::default(),
-            max_tokens: max_new_tokens.min(limit.saturating_sub(input_ids.len())),
-            stop: Vec::new(),
-            ends: self.chat.ends().to_vec(),
-        };
-        let tokenizer = self.chat.tokenizer();
-        let answer = generate(
-            &mut session,
-            last,
-            &options,
-            None,
-            tokenizer,
-            host,
-            &mut |_| (),
-        )
-        .await?;
+        let max_tokens = max_new_tokens.min(limit.saturating_sub(input_ids.len()));
+        let answer = generate_greedy(&mut session, last, max_tokens, &self.chat, host).await?;
         Ok(Inspection {
             input_ids,
             pixel_values: pixels,

@@ -80,6 +80,7 @@ impl Engine {
     ) -> Result<Outcome> {
         let host = caller.host;
         let (mut clock, mut timings) = (Clock::start(host), Timings::default());
+        self.chat.set_time(host.local_time());
         let question = question::question(request, &self.library)?;
         let photo = decode(photo)?;
         timings.decode_ms = clock.lap();

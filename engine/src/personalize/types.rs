@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::messages::{Exchange, PromptStyle};
 use crate::concepts::{Reason, Retrieved, retrieval};
-use crate::generate::{Finish, SamplingOptions};
+use crate::generate::{Finish, SamplingOverrides};
 
 /// What to do with a photo.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,9 +64,9 @@ pub struct Request {
     /// Whether the captioner hears where the retriever saw each concept, or has to find out by itself.
     #[serde(default = "yes")]
     pub hints: bool,
-    /// How tokens are chosen; as the checkpoint's `generation_config.json` says when absent.
+    /// How tokens are chosen; each option left out is as the checkpoint's `generation_config.json` says.
     #[serde(default)]
-    pub sampling: Option<SamplingOptions>,
+    pub sampling: Option<SamplingOverrides>,
     /// Longest answer, tokens.
     #[serde(default)]
     pub max_tokens: Option<usize>,
@@ -261,6 +261,8 @@ pub struct Outcome {
     pub refused: Option<&'static str>,
     /// Why the answer ended.
     pub finish: Finish,
+    /// The seed the answer was drawn with: given again, it gives the same answer. `None` when nothing was drawn.
+    pub seed: Option<u64>,
     /// Times.
     pub timings: Timings,
     /// Token counts.

@@ -1,7 +1,7 @@
 //! A chat with photos to token ids: template, image placeholders and tokenizer in one place.
 
-use super::{ChatTemplate, Message, Part, Specials, Tokenizer};
-use crate::image::{ImageMarkup, PhotoLayout};
+use super::{ChatTemplate, ImageMarkup, Message, Part, PhotoLayout, Specials, Tokenizer};
+use crate::host::LocalTime;
 use crate::{Error, Result};
 
 /// Encodes chats for one checkpoint.
@@ -62,6 +62,11 @@ impl ChatEncoder {
         self.find_header()
     }
 
+    /// Sets the time that the template may tell the model.
+    pub fn set_time(&mut self, now: Option<LocalTime>) {
+        self.template.set_time(now);
+    }
+
     /// The tokenizer.
     pub fn tokenizer(&self) -> &Tokenizer {
         &self.tokenizer
@@ -99,9 +104,12 @@ impl ChatEncoder {
         layouts: &[PhotoLayout],
         add_generation_prompt: bool,
     ) -> Result<Vec<u32>> {
-        let segments =
-            self.template
-                .render_segments(messages, add_generation_prompt, &self.specials)?;
+        let segments = self.template.render_segments(
+            messages,
+            add_generation_prompt,
+            &self.specials,
+            &self.tokenizer,
+        )?;
         let images: Vec<String> = layouts
             .iter()
             .map(|&layout| self.markup.expand(&self.specials.image, layout))

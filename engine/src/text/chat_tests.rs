@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use super::tests::message;
+use super::test_support::message;
 use super::*;
 use crate::Error;
 use crate::image::{ImageMarkup, ImageProcessor, PhotoLayout, Rgb8};

@@ -3,8 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::generation::GenerationSettings;
-use super::{ChatEncoder, ChatTemplate, GgufSpecials, Specials, Tokenizer};
-use crate::image::ImageMarkup;
+use super::{ChatEncoder, ChatTemplate, GgufSpecials, ImageMarkup, Specials, Tokenizer};
 use crate::weights::Metadata;
 use crate::{Error, Result};
 

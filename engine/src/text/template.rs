@@ -1,20 +1,19 @@
-//! Chat templates of Hugging Face models (Jinja), rendered so that user text is never interpreted.
+//! Chat templates of Hugging Face models (Jinja), rendered as `transformers` does, user text never interpreted.
 
 use std::sync::Arc;
 
+use minijinja::context;
 use minijinja::value::Value;
-use minijinja::{Environment, ErrorKind, context};
 
-use super::bounds;
-use super::segment::{self, CLOSE, OPEN, Segment, placeholder};
+use super::jinja;
+use super::provenance::{Chat, is_mark};
+use super::segment::{Segment, fail};
+use super::tokenizer::Tokenizer;
 use crate::Result;
+use crate::host::LocalTime;
 
-/// Instructions a template may run; real ones need some hundreds a message.
-const FUEL: u64 = 1_000_000;
 /// Largest template accepted; real ones are below 20 kB.
 const MAX_SOURCE: usize = 1 << 20;
-/// Largest rendered text; user text is not in it yet.
-const MAX_RENDERED: usize = 4 << 20;
 
 /// One turn of a chat.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,7 +34,7 @@ pub enum Part {
 }
 
 /// Tokens a template refers to by variable, and the one that marks a photo in its output.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Specials {
     /// `bos_token`.
     pub bos: String,
@@ -50,39 +49,28 @@ pub struct Specials {
 /// A compiled chat template; clones share it.
 #[derive(Debug, Clone)]
 pub struct ChatTemplate {
-    environment: Arc<Environment<'static>>,
+    template: Arc<jinja::Template>,
     /// Whether turns are given as lists of parts; templates of text-only models want one string.
     lists: bool,
+    /// What `strftime_now` tells.
+    now: Option<LocalTime>,
 }
-
-const NAME: &str = "chat";
 
 impl ChatTemplate {
     /// Compiles the `chat_template` of a `tokenizer_config.json` or the text of a `chat_template.jinja`.
     ///
     /// # Errors
-    /// [`Error::Template`] when it does not compile.
+    /// [`crate::Error::Template`] when it does not compile.
     pub fn new(source: &str) -> Result<Self> {
-        if source.len() > MAX_SOURCE || source.contains([OPEN, CLOSE]) {
-            return Err(segment::fail("too large, or uses the private characters U+F8F0 and U+F8F1; this is not a chat template".into()));
+        if source.len() > MAX_SOURCE || source.contains(is_mark) {
+            return Err(fail("too large, or uses characters of the planes for private use; this is not a chat template".into()));
         }
-        let mut environment = Environment::new();
-        // As transformers compiles them.
-        environment.set_trim_blocks(true);
-        environment.set_lstrip_blocks(true);
-        environment.set_fuel(Some(FUEL));
-        bounds::install(&mut environment);
-        environment.add_function(
-            "raise_exception",
-            |message: String| -> Result<Value, minijinja::Error> {
-                Err(minijinja::Error::new(ErrorKind::InvalidOperation, message))
-            },
-        );
-        bounds::caught(|| environment.add_template_owned(NAME, source.to_owned()))
-            .map_err(|e| segment::fail(format!("does not compile: {e}")))?;
+        let template = jinja::Template::new(source);
+        let template = template.map_err(|problem| fail(format!("does not compile: {problem}")))?;
         let template = Self {
-            environment: Arc::new(environment),
+            template: Arc::new(template),
             lists: true,
+            now: None,
         };
         Ok(Self {
             lists: template.takes_lists(),
@@ -90,69 +78,92 @@ impl ChatTemplate {
         })
     }
 
-    /// Renders a chat into segments, in order; neighbouring template text is one segment.
+    /// Sets the time that a template sees; without one, a template that asks for it is refused when it does.
+    pub fn set_time(&mut self, now: Option<LocalTime>) {
+        self.now = now;
+    }
+
+    /// Renders a chat into segments, in order, for a tokenizer, which says what a control token is.
     ///
     /// # Errors
-    /// [`Error::Template`] when there is no message, or the template raises, drops or repeats a photo, loses a text, or
-    /// runs away.
+    /// [`crate::Error::Template`] when there is no message, or the template raises, drops or repeats a photo, loses a text,
+    /// runs away, or makes a control token of a text.
     pub fn render_segments(
         &self,
         messages: &[Message],
         add_generation_prompt: bool,
         specials: &Specials,
+        tokenizer: &Tokenizer,
     ) -> Result<Vec<Segment>> {
-        if messages.is_empty() {
-            return Err(segment::fail("a chat needs at least one message".into()));
+        Chat {
+            template: self,
+            messages,
+            add_generation_prompt,
+            specials,
+            tokenizer,
         }
-        let mut texts = Vec::new();
-        let mut photos = 0;
-        let mut turns = Vec::with_capacity(messages.len());
-        for message in messages {
-            check_role(&message.role)?;
-            for part in &message.content {
-                match part {
-                    Part::Text(text) => texts.push(text.as_str()),
-                    Part::Image => photos += 1,
-                }
-            }
-            turns.push(self.turn(message, texts.len())?);
-        }
-        let rendered = self.run(&turns, add_generation_prompt, specials)?;
-        let segments = segment::split(&rendered, &texts, &specials.image)?;
-        segment::check_complete(&segments, texts.len(), photos, &specials.image)?;
-        Ok(segments.into_iter().map(|(segment, _)| segment).collect())
+        .segments()
     }
 
-    /// Renders a chat as one string, as the reference would; for showing, not for tokenising.
+    /// Renders a chat as one string, as the reference does; for showing, not for tokenising.
     ///
     /// # Errors
-    /// As [`Self::render_segments`].
+    /// [`crate::Error::Template`] when there is no message, or the template raises or runs away.
     pub fn render(
         &self,
         messages: &[Message],
         add_generation_prompt: bool,
         specials: &Specials,
     ) -> Result<String> {
-        let segments = self.render_segments(messages, add_generation_prompt, specials)?;
-        let text = |segment: &Segment| match segment {
-            Segment::Template(text) | Segment::User(text) => text.clone(),
-            Segment::Image(_) => specials.image.clone(),
-        };
-        Ok(segments.iter().map(text).collect())
+        let parts = messages.iter().flat_map(|message| &message.content);
+        let texts: Vec<String> = parts
+            .filter_map(|part| match part {
+                Part::Text(text) => Some(text.clone()),
+                Part::Image => None,
+            })
+            .collect();
+        self.run(messages, &texts, add_generation_prompt, specials)
     }
 
-    /// The template's view of a message: placeholders for its texts, the last being number `texts_after - 1`.
-    fn turn(&self, message: &Message, texts_after: usize) -> Result<Value> {
-        let n_texts = message
-            .content
+    /// Renders a chat whose texts, in order, are `texts`.
+    pub(super) fn run(
+        &self,
+        messages: &[Message],
+        texts: &[String],
+        add_generation_prompt: bool,
+        specials: &Specials,
+    ) -> Result<String> {
+        if messages.is_empty() {
+            return Err(fail("a chat needs at least one message".into()));
+        }
+        let mut texts = texts.iter().map(String::as_str);
+        let turns = messages
             .iter()
-            .filter(|p| matches!(p, Part::Text(_)))
-            .count();
-        let mut number = texts_after - n_texts;
-        let mut next = || {
-            number += 1;
-            placeholder(number - 1)
-        };
+            .map(|message| self.turn(message, &mut texts))
+            .collect::<Result<Vec<Value>>>()?;
+        let context = [
+            ("messages", Value::from(turns)),
+            // Given as `None` by `transformers` where a caller has none.
+            ("tools", Value::from(())),
+            ("documents", Value::from(())),
+            ("add_generation_prompt", Value::from(add_generation_prompt)),
+            ("bos_token", Value::from(specials.bos.as_str())),
+            ("eos_token", Value::from(specials.eos.as_str())),
+            ("pad_token", Value::from(specials.pad.as_str())),
+        ];
+        self.template
+            .render(context, self.now)
+            .map_err(|e| fail(e.to_string()))
+    }
+
+    /// The template's view of a message; takes its texts off `texts`.
+    fn turn<'t>(
+        &self,
+        message: &Message,
+        texts: &mut impl Iterator<Item = &'t str>,
+    ) -> Result<Value> {
+        check_role(&message.role)?;
+        let mut next = || texts.next().unwrap_or_default();
         let content: Value = if self.lists {
             let part = |part: &Part| match part {
                 Part::Image => context! { type => "image" },
@@ -160,78 +171,33 @@ impl ChatTemplate {
             };
             message.content.iter().map(part).collect()
         } else if message.content.contains(&Part::Image) {
-            return Err(segment::fail(
-                "this template is of a model without photos".into(),
-            ));
+            return Err(fail("this template is of a model without photos".into()));
         } else {
             Value::from(message.content.iter().map(|_| next()).collect::<String>())
         };
         Ok(context! { role => message.role, content => content })
     }
 
-    fn run(
-        &self,
-        turns: &[Value],
-        add_generation_prompt: bool,
-        specials: &Specials,
-    ) -> Result<String> {
-        let template = self
-            .environment
-            .get_template(NAME)
-            .map_err(|e| segment::fail(e.to_string()))?;
-        let mut out = Capped(Vec::new());
-        let context = context! {
-            messages => turns,
-            add_generation_prompt => add_generation_prompt,
-            bos_token => specials.bos,
-            eos_token => specials.eos,
-            pad_token => specials.pad,
-        };
-        bounds::caught(|| template.render_captured_to(context, &mut out).map(drop))
-            .map_err(|e| segment::fail(e.to_string()))?;
-        String::from_utf8(out.0).map_err(|e| segment::fail(e.to_string()))
-    }
-
     /// Tries a one-text chat: a template that refuses a list of parts, or prints it as it is, wants strings.
     fn takes_lists(&self) -> bool {
-        let specials = Specials {
-            bos: String::new(),
-            eos: String::new(),
-            pad: String::new(),
-            image: String::new(),
-        };
         let message = Message {
             role: "user".into(),
-            content: vec![Part::Text(String::new())],
+            content: vec![Part::Text("\u{f0000}".into())],
         };
         let shows = |lists| {
             let tried = Self {
-                environment: Arc::clone(&self.environment),
+                template: Arc::clone(&self.template),
                 lists,
+                now: Some(LocalTime::default()),
             };
-            let turn = tried.turn(&message, 1);
-            let shown = turn.and_then(|turn| tried.run(&[turn], false, &specials));
+            let shown = tried.render(std::slice::from_ref(&message), false, &Specials::default());
             // In a printed list the text stands in quotes.
-            shown.is_ok_and(|text| text.contains(OPEN) && !text.contains(&format!("\"{OPEN}")))
+            shown.is_ok_and(|text| {
+                let before = text.split_once(is_mark).map(|(before, _)| before);
+                before.is_some_and(|before| !before.ends_with(['\'', '"']))
+            })
         };
         shows(true) || !shows(false)
-    }
-}
-
-/// Output that ends the rendering when it grows beyond reason.
-struct Capped(Vec<u8>);
-
-impl std::io::Write for Capped {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        if self.0.len() + bytes.len() > MAX_RENDERED {
-            return Err(std::io::Error::other("the template prints without end"));
-        }
-        self.0.extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
     }
 }
 
@@ -243,7 +209,7 @@ fn check_role(role: &str) -> Result<()> {
     if fine {
         return Ok(());
     }
-    Err(segment::fail(format!(
+    Err(fail(format!(
         "the role {role:?} is not a word; use system, user or assistant"
     )))
 }

@@ -5,9 +5,9 @@ use libfuzzer_sys::fuzz_target;
 use namelens_engine::text::{ChatTemplate, Message, Part, Specials};
 use namelens_fuzz::within;
 
-/// What one template may hold at a time: its output is capped at 4 MiB, one repeated text by the library at 100 MB. Text that
-/// a template doubles step by step has no bound but this one; a find of that kind is known.
-const LIMIT: usize = 1 << 30;
+/// What one template may hold at a time: a rendering makes at most 64 MiB of text and values in all, which the library may
+/// hold several times over on their way.
+const LIMIT: usize = 1 << 29;
 
 fuzz_target!(init: {
     // The engine catches the template library's own panics; libFuzzer's hook would end the run before it can.

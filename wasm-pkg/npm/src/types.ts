@@ -70,6 +70,8 @@ export interface RunResult {
   readonly refused?: "absent" | "unknown" | null;
   /** `length` means that `maxTokens` cut the text off. */
   readonly finish: "stop" | "length";
+  /** The seed the text was drawn with: given as `sampling.seed`, it gives the same text. `null` when nothing was drawn. */
+  readonly seed?: number | null;
   readonly timings: Timings;
   readonly tokens: { readonly prompt: number; readonly generated: number };
 }
@@ -98,13 +100,22 @@ export type RunEvent =
       readonly mentions: readonly Mention[];
     };
 
-/** How the next token is drawn. Left out: as the checkpoint's `generation_config.json` says, greedy where it is silent. */
+/**
+ * How the next token is chosen. Each option given counts; each left out is as the checkpoint's `generation_config.json` says,
+ * and where that is silent as written here.
+ */
 export interface Sampling {
+  /** 0 takes the likeliest token, whatever the file says; above 0 tokens are drawn. Default: 0. */
   readonly temperature?: number;
+  /** Draw from the k likeliest only; 0: from all. Default: 50. */
   readonly topK?: number;
+  /** Draw from the likeliest that have this much probability in all. Default: 1. */
   readonly topP?: number;
+  /** Draw from tokens at least this fraction as likely as the likeliest. Default: 0. */
   readonly minP?: number;
+  /** Above 1: tokens of the prompt or the answer so far become less likely. Default: 1. */
   readonly repetitionPenalty?: number;
+  /** The same seed gives the same text. Default: a fresh one for every answer; the result tells it. */
   readonly seed?: number;
 }
 

@@ -53,7 +53,7 @@ pub(super) async fn generate_answer(
         &mut read.session,
         std::mem::take(&mut read.logits),
         &options,
-        Some(constraint(engine, prompt)?),
+        Some(constraint(engine, prompt)),
         engine.chat.tokenizer(),
         caller.host,
         &mut on_text,
@@ -82,7 +82,8 @@ fn options(engine: &Engine, request: &Request, prompt: usize) -> Result<Generate
         sampling: request
             .sampling
             .clone()
-            .unwrap_or_else(|| engine.sampling.clone()),
+            .unwrap_or_default()
+            .over(&engine.sampling),
         max_tokens: wanted.min(engine.context_length().saturating_sub(prompt)),
         stop: request.stop.clone(),
         ends: engine.chat.ends().to_vec(),
@@ -90,26 +91,10 @@ fn options(engine: &Engine, request: &Request, prompt: usize) -> Result<Generate
 }
 
 /// Holds bracketed names to those of the prompt and the question.
-fn constraint(engine: &Engine, prompt: &Prompt<'_>) -> Result<NameConstraint> {
-    let tokenizer = engine.chat.tokenizer();
-    let tokens = prompt
-        .names()
-        .iter()
-        .map(|name| {
-            let marked = tokenizer.encode(&format!("<{name}>"), false)?;
-            Ok(marked.into_iter().skip(1).collect())
-        })
-        .collect::<Result<Vec<Vec<u32>>>>()?;
-    let open: Vec<u32> = ["<", " <"]
-        .iter()
-        .filter_map(
-            |text| match tokenizer.encode(text, false).ok()?.as_slice() {
-                [only] => Some(*only),
-                _ => None,
-            },
-        )
-        .collect();
-    Ok(NameConstraint::new(&tokens, &open))
+fn constraint(engine: &Engine, prompt: &Prompt<'_>) -> NameConstraint {
+    let names = prompt.names();
+    let names = names.iter().map(String::as_str);
+    NameConstraint::new(names, engine.chat.tokenizer(), engine.chat.ends())
 }
 
 fn views(parser: &MentionParser, concepts: &[&Concept]) -> Vec<MentionView> {

@@ -7,7 +7,7 @@ use super::prompt::Prompt;
 use super::vision_pass::EncodedPhotos;
 use crate::Result;
 use crate::concepts::regions::iou;
-use crate::generate::{GenerateOptions, SamplingOptions, generate};
+use crate::generate::generate_greedy;
 use crate::personalize::answer::parse_box;
 use crate::personalize::engine::Engine;
 use crate::personalize::refusal::refusal_class;
@@ -85,20 +85,13 @@ async fn ask(
         .prefill(&tokens.ids, tokens.visual(), caller.host, &mut |_, _| ())
         .await?;
     let room = engine.context_length().saturating_sub(tokens.ids.len());
-    let options = GenerateOptions {
-        sampling: SamplingOptions::default(),
-        max_tokens: MAX_BOX_TOKENS.min(room),
-        stop: Vec::new(),
-        ends: engine.chat.ends().to_vec(),
-    };
-    let answer = generate(
+    let max_tokens = MAX_BOX_TOKENS.min(room);
+    let answer = generate_greedy(
         &mut read.session,
         logits,
-        &options,
-        None,
-        engine.chat.tokenizer(),
+        max_tokens,
+        &engine.chat,
         caller.host,
-        &mut |_| (),
     )
     .await?;
     let scale = engine.box_scale(photos.size());

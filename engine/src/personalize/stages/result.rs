@@ -35,6 +35,7 @@ pub(super) fn result(
         text: text.trim_end().to_owned(),
         confidence: generated.confidence(),
         finish: generated.finish,
+        seed: generated.seed,
         raw: generated.text,
         mentions,
         retrieved: retrieved.iter().map(Into::into).collect(),

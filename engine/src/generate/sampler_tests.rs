@@ -1,0 +1,202 @@
+//! What can be drawn, as transformers' processors have it, and seeds.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use super::*;
+
+fn sampler(change: impl FnOnce(&mut SamplingOptions)) -> Sampler {
+    let mut options = SamplingOptions {
+        temperature: 1.0,
+        seed: Some(3),
+        ..Default::default()
+    };
+    change(&mut options);
+    Sampler::new(options, 0).unwrap()
+}
+
+fn seen(sampler: &mut Sampler, logits: &[f32], draws: usize) -> Vec<usize> {
+    let mut counts = vec![0; logits.len()];
+    for _ in 0..draws {
+        counts[sampler.choose(logits, &[], Allowed::ANY).token as usize] += 1;
+    }
+    counts
+}
+
+#[test]
+fn greedy_takes_the_lowest_of_equals_and_never_nan() {
+    let mut s = sampler(|o| o.temperature = 0.0);
+    assert_eq!(
+        s.choose(&[0.0, 2.0, f32::NAN, 2.0], &[], Allowed::ANY)
+            .token,
+        1
+    );
+    assert_eq!(s.choose(&[f32::NAN; 3], &[], Allowed::Only(&[2])).token, 2);
+    assert_eq!(
+        s.choose(&[5.0, 1.0, 2.0], &[], Allowed::Only(&[1, 2]))
+            .token,
+        2
+    );
+}
+
+#[test]
+fn frequencies_follow_the_softmax() {
+    let counts = seen(&mut sampler(|_| ()), &[0.0, 1.0, 2.0], 20_000);
+    // softmax(0, 1, 2) = .090, .245, .665; the standard error of a share is below .0034.
+    for (count, p) in counts.iter().zip([0.090, 0.245, 0.665]) {
+        assert!((*count as f64 / 20_000.0 - p).abs() < 0.014, "{counts:?}");
+    }
+}
+
+#[test]
+fn each_filter_keeps_what_it_should() {
+    let logits = [3.0, 2.0, 1.0, 0.0];
+    let kept = |change: fn(&mut SamplingOptions)| {
+        let counts = seen(&mut sampler(change), &logits, 4000);
+        counts.iter().filter(|c| **c > 0).count()
+    };
+    assert_eq!(kept(|_| ()), 4);
+    assert_eq!(kept(|o| o.top_k = 2), 2);
+    // The two likeliest have .644 + .237 = .881.
+    assert_eq!(kept(|o| o.top_p = 0.85), 2);
+    assert_eq!(kept(|o| o.top_p = 0.0), 1);
+    // exp(-1) = .37, exp(-2) = .14.
+    assert_eq!(kept(|o| o.min_p = 0.2), 2);
+}
+
+#[test]
+fn repetition_is_discouraged_on_both_sides_of_zero() {
+    let mut s = sampler(|o| {
+        o.temperature = 0.0;
+        o.repetition_penalty = 2.0;
+    });
+    assert_eq!(s.choose(&[1.0, 0.8], &[0], Allowed::ANY).token, 1);
+    assert_eq!(s.choose(&[-0.5, -0.8], &[0], Allowed::ANY).token, 1);
+}
+
+#[test]
+fn seeds_repeat_and_ranges_are_checked() {
+    let draw = |seed| {
+        let mut s = sampler(|o| o.seed = Some(seed));
+        (0..32)
+            .map(|_| s.choose(&[0.0; 16], &[], Allowed::ANY).token)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(draw(5), draw(5));
+    assert_ne!(draw(5), draw(6));
+    let bad = SamplingOptions {
+        top_p: 1.5,
+        ..Default::default()
+    };
+    assert!(matches!(Sampler::new(bad, 0), Err(Error::Option { option, .. }) if option == "topP"));
+}
+
+/// What can be drawn with `options`, and how likely each is, in percent.
+fn kept(logits: &[f32], change: impl FnOnce(&mut SamplingOptions)) -> Vec<(u32, u32)> {
+    let candidates = (0u32..).zip(logits.iter().copied()).collect();
+    let weights = sampler(change).weighted(candidates);
+    let total: f64 = weights.iter().map(|(_, w)| w).sum();
+    weights
+        .iter()
+        .map(|(id, w)| (*id, (w / total * 100.0).round() as u32))
+        .collect()
+}
+
+#[test]
+fn filters_come_in_the_order_of_transformers() {
+    // Probabilities .4, .3, .2, .1.
+    let logits = [0.4f32.ln(), 0.3f32.ln(), 0.2f32.ln(), 0.1f32.ln()];
+    // Top-p takes .4 + .3 of all; of what min-p leaves (the first two) it would take the first only.
+    let both = kept(&logits, |o| (o.top_p, o.min_p) = (0.55, 0.6));
+    assert_eq!(both, [(0, 57), (1, 43)]);
+    // Top-p counts what top-k leaves: .4 / .7 is less than .6, so both stay.
+    let both = kept(&logits, |o| (o.top_k, o.top_p) = (2, 0.6));
+    assert_eq!(both, [(0, 57), (1, 43)]);
+    // The temperature comes first: at 1/2 the probabilities are .53, .30, .13, .03.
+    let cold = kept(&logits, |o| (o.temperature, o.top_p) = (0.5, 0.5));
+    assert_eq!(cold, [(0, 100)]);
+    // Equals at the edge of top-k stay together.
+    let ties = kept(&[2.0, 1.0, 1.0, 0.0], |o| o.top_k = 2);
+    assert_eq!(
+        ties.iter().map(|(id, _)| *id).collect::<Vec<_>>(),
+        [0, 1, 2]
+    );
+}
+
+#[test]
+fn the_penalty_counts_the_prompt_and_every_token_once() {
+    let mut s = sampler(|o| {
+        o.temperature = 0.0;
+        o.repetition_penalty = 1.5;
+    });
+    // 2 / 1.5 = 1.33: a token of the prompt gives way to one that is new, however often a photo's place is in it.
+    assert_eq!(s.choose(&[2.0, 1.4, 1.3], &[0], Allowed::ANY).token, 1);
+    assert_eq!(s.choose(&[2.0, 1.3, 1.2], &[0; 500], Allowed::ANY).token, 0);
+    // -1 * 1.5 is less than -1.4.
+    assert_eq!(s.choose(&[-1.0, -1.4], &[0, 0], Allowed::ANY).token, 1);
+    let mut s = sampler(|o| {
+        o.temperature = 0.0;
+        o.repetition_penalty = 0.5;
+    });
+    assert_eq!(
+        s.choose(&[1.0, 1.9], &[0], Allowed::ANY).token,
+        0,
+        "below 1 repeats"
+    );
+}
+
+#[test]
+fn a_seed_is_drawn_and_told() {
+    let draw = |seed: Option<u64>, fresh: u64| {
+        let options = SamplingOptions {
+            temperature: 1.0,
+            seed,
+            ..SamplingOptions::default()
+        };
+        let mut s = Sampler::new(options, fresh).unwrap();
+        let tokens: Vec<u32> = (0..16)
+            .map(|_| s.choose(&[0.0; 16], &[], Allowed::ANY).token)
+            .collect();
+        (s.seed(), tokens)
+    };
+    let (first, second) = (draw(None, 7), draw(None, 8));
+    assert_ne!(first.1, second.1, "no seed given: every answer is another");
+    assert_eq!((first.0, second.0), (Some(7), Some(8)));
+    assert_eq!(
+        draw(first.0, 99),
+        first,
+        "the seed told gives the same answer"
+    );
+    let greedy = Sampler::new(SamplingOptions::default(), 7).unwrap();
+    assert_eq!(greedy.seed(), None, "nothing is drawn");
+}
+
+#[test]
+fn each_option_given_counts_and_each_left_out_is_the_checkpoints() {
+    let file = |text: &str| SamplingOptions::from(&GenerationSettings::from_json(text).unwrap());
+    let given = |text: &str| serde_json::from_str::<SamplingOverrides>(text).unwrap();
+    let silent = file("{}");
+    assert_eq!(silent, SamplingOptions::default());
+    assert_eq!(given("{}").over(&silent), silent);
+    let drawing = file(r#"{"do_sample": true, "top_p": 0.9, "repetition_penalty": 1.1}"#);
+    assert_eq!(
+        (drawing.temperature, drawing.top_k, drawing.top_p),
+        (1.0, 50, 0.9)
+    );
+    let kept = file(r#"{"do_sample": false, "temperature": 0.5, "top_k": 20}"#);
+    assert_eq!(kept.temperature, 0.0, "greedy, whatever the rest says");
+    let warm = given(r#"{"temperature": 0.7}"#).over(&kept);
+    assert_eq!((warm.temperature, warm.top_k, warm.top_p), (0.7, 20, 1.0));
+    let cold = given(r#"{"temperature": 0}"#).over(&drawing);
+    assert_eq!((cold.temperature, cold.repetition_penalty), (0.0, 1.1));
+    let seeded = given(r#"{"seed": 5}"#).over(&drawing);
+    assert_eq!(
+        seeded,
+        SamplingOptions {
+            seed: Some(5),
+            ..drawing
+        }
+    );
+    assert_eq!(
+        given(r#"{"seed": 5, "topK": 0}"#).over(&silent).temperature,
+        0.0
+    );
+}

@@ -1,0 +1,391 @@
+//! Methods of Python's `str`, `list` and `dict` that templates call.
+
+use minijinja::value::{Kwargs, Value, ValueKind};
+use minijinja::{Error, ErrorKind, State};
+use minijinja_contrib::pycompat::unknown_method_callback;
+
+use super::arguments::Args;
+use super::lexer::is_space;
+use super::python::Tuple;
+use super::{budget, filters};
+
+/// Calls `method` of a value that is no object of its own.
+pub(super) fn call(
+    state: &State<'_, '_>,
+    value: &Value,
+    method: &str,
+    args: &[Value],
+) -> Result<Value, Error> {
+    let made = match (value.as_str(), value.kind()) {
+        (Some(text), _) => match string(text, method, args)? {
+            Some(value) => value,
+            None => library(state, value, method, args)?,
+        },
+        (None, ValueKind::Map) if method == "items" => {
+            Args::new(args, &[], 0)?;
+            let pair = |key: Value| {
+                let item = value.get_item(&key)?;
+                Ok(Value::from_object(Tuple(vec![key, item])))
+            };
+            value
+                .try_iter()?
+                .map(pair)
+                .collect::<Result<Value, Error>>()?
+        }
+        (None, ValueKind::Seq | ValueKind::Iterable) if method == "index" => {
+            let [wanted] = args else {
+                return Err(Error::from(ErrorKind::MissingArgument));
+            };
+            let found = value.try_iter()?.position(|item| item == *wanted);
+            Value::from(found.ok_or_else(|| fail("`index`: it is not in the list"))?)
+        }
+        _ => unknown_method_callback(state, value, method, args)?,
+    };
+    budget::made(made)
+}
+
+/// What the library does as Python does: nothing that makes much of little.
+fn library(
+    state: &State<'_, '_>,
+    value: &Value,
+    method: &str,
+    args: &[Value],
+) -> Result<Value, Error> {
+    if method == "format" {
+        filters::check_format(value.as_str().unwrap_or_default())?;
+        let shown: Vec<Value> = args.iter().map(shown).collect::<Result<_, _>>()?;
+        let length: usize = shown.iter().filter_map(|v| v.as_str().map(str::len)).sum();
+        let places = value.as_str().unwrap_or_default().matches('{').count();
+        budget::text(length.saturating_mul(places))?;
+        return unknown_method_callback(state, value, method, &shown);
+    }
+    unknown_method_callback(state, value, method, args)
+}
+
+/// Truth values and `None` as `format` prints them.
+fn shown(value: &Value) -> Result<Value, Error> {
+    if value.is_kwargs() {
+        let mut all = Vec::new();
+        for key in value.try_iter()? {
+            let inner = shown(&value.get_item(&key)?)?;
+            all.push((key.as_str().unwrap_or_default().to_owned(), inner));
+        }
+        return Ok(Value::from(all.into_iter().collect::<Kwargs>()));
+    }
+    match value.kind() {
+        ValueKind::Bool | ValueKind::None => super::python::repr(value).map(Value::from),
+        _ => Ok(value.clone()),
+    }
+}
+
+/// Methods of `str`; `None` for those left to the library.
+fn string(text: &str, method: &str, args: &[Value]) -> Result<Option<Value>, Error> {
+    let value = match method {
+        "strip" | "lstrip" | "rstrip" => {
+            let args = Args::new(args, &["chars"], 0)?;
+            strip(text, args.text("chars")?.as_deref(), method).into()
+        }
+        "split" => split(text, args, false)?,
+        "rsplit" => split(text, args, true)?,
+        "splitlines" => {
+            let args = Args::new(args, &["keepends"], 0)?;
+            let keep = args.get("keepends")?.is_some_and(|keep| keep.is_true());
+            lines(text, keep).into_iter().map(Value::from).collect()
+        }
+        "partition" | "rpartition" => {
+            let separator = Args::new(args, &["sep"], 0)?.need("sep")?;
+            let found = match method {
+                "partition" => text.split_once(separator.as_str()),
+                _ => text.rsplit_once(separator.as_str()),
+            };
+            let parts = match (found, method) {
+                (Some((before, after)), _) => [before, &separator, after],
+                (None, "partition") => [text, "", ""],
+                (None, _) => ["", "", text],
+            };
+            Value::from_object(Tuple(parts.map(Value::from).to_vec()))
+        }
+        "startswith" | "endswith" => Value::from(affix(text, method, args)?),
+        "removeprefix" => {
+            let prefix = Args::new(args, &["prefix"], 0)?.need("prefix")?;
+            text.strip_prefix(prefix.as_str()).unwrap_or(text).into()
+        }
+        "removesuffix" => {
+            let suffix = Args::new(args, &["suffix"], 0)?.need("suffix")?;
+            text.strip_suffix(suffix.as_str()).unwrap_or(text).into()
+        }
+        "replace" => {
+            let args = Args::new(args, &["old", "new", "count"], 0)?;
+            let count = args.number("count")?;
+            replace(text, &args.need("old")?, &args.need("new")?, count)?.into()
+        }
+        "find" | "rfind" | "index" | "rindex" | "count" => search(text, method, args)?,
+        "join" => {
+            let [items] = args else {
+                return Err(Error::from(ErrorKind::MissingArgument));
+            };
+            join(text, items)?.into()
+        }
+        "center" | "ljust" | "rjust" | "zfill" => pad(text, method, args)?.into(),
+        "casefold" => text.to_lowercase().into(),
+        "swapcase" => {
+            let swap = |c: char| match c.is_uppercase() {
+                true => c.to_lowercase().collect::<String>(),
+                false => c.to_uppercase().collect(),
+            };
+            text.chars().map(swap).collect::<String>().into()
+        }
+        "isspace" => every(text, is_space),
+        "isalpha" => every(text, char::is_alphabetic),
+        "isalnum" => every(text, char::is_alphanumeric),
+        "isdigit" | "isnumeric" | "isdecimal" => every(text, char::is_numeric),
+        "isupper" => cased(text, char::is_uppercase, char::is_lowercase),
+        "islower" => cased(text, char::is_lowercase, char::is_uppercase),
+        "isascii" => Value::from(text.is_ascii()),
+        _ => return Ok(None),
+    };
+    Ok(Some(value))
+}
+
+/// Without white space, or any of `chars`, at the ends that `method` names.
+pub(super) fn strip<'t>(text: &'t str, chars: Option<&str>, method: &str) -> &'t str {
+    let goes = |c: char| chars.map_or_else(|| is_space(c), |chars| chars.contains(c));
+    let text = match method {
+        "rstrip" => text,
+        _ => text.trim_start_matches(goes),
+    };
+    match method {
+        "lstrip" => text,
+        _ => text.trim_end_matches(goes),
+    }
+}
+
+fn split(text: &str, args: &[Value], from_right: bool) -> Result<Value, Error> {
+    let args = Args::new(args, &["sep", "maxsplit"], 0)?;
+    let separator = args.text("sep")?;
+    let most = args
+        .number("maxsplit")?
+        .and_then(|n| usize::try_from(n).ok());
+    if separator.as_deref() == Some("") {
+        return Err(fail("`split` with an empty separator"));
+    }
+    budget::values(text.len())?;
+    let mut parts: Vec<&str> = Vec::new();
+    let mut rest = text;
+    if separator.is_none() {
+        rest = strip(rest, None, if from_right { "rstrip" } else { "lstrip" });
+    }
+    while !(separator.is_none() && rest.is_empty()) && most.is_none_or(|most| parts.len() < most) {
+        let cut = match (&separator, from_right) {
+            (Some(by), false) => rest.split_once(by.as_str()),
+            (Some(by), true) => rest.rsplit_once(by.as_str()),
+            (None, false) => rest
+                .find(is_space)
+                .map(|at| (&rest[..at], strip(&rest[at..], None, "lstrip"))),
+            (None, true) => rest.rfind(is_space).map(|at| {
+                let width = rest[at..].chars().next().map_or(0, char::len_utf8);
+                (strip(&rest[..at], None, "rstrip"), &rest[at + width..])
+            }),
+        };
+        match (cut, from_right) {
+            (Some((part, more)), false) | (Some((more, part)), true) => {
+                parts.push(part);
+                rest = more;
+            }
+            (None, _) => break,
+        }
+    }
+    if separator.is_some() || !rest.is_empty() {
+        // What is behind the last cut keeps the white space of its far end only if cuts were counted.
+        parts.push(match (&separator, from_right, most) {
+            (None, false, None) => strip(rest, None, "rstrip"),
+            (None, true, None) => strip(rest, None, "lstrip"),
+            _ => rest,
+        });
+    }
+    if from_right {
+        parts.reverse();
+    }
+    Ok(parts.into_iter().map(Value::from).collect())
+}
+
+fn lines(text: &str, keep: bool) -> Vec<&str> {
+    let breaks = |c: char| {
+        matches!(
+            c,
+            '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{1c}'
+                ..='\u{1e}' | '\u{85}' | '\u{2028}' | '\u{2029}'
+        )
+    };
+    let mut all = Vec::new();
+    let mut rest = text;
+    while let Some(at) = rest.find(breaks) {
+        let width = match rest[at..].starts_with("\r\n") {
+            true => 2,
+            false => rest[at..].chars().next().map_or(0, char::len_utf8),
+        };
+        all.push(&rest[..if keep { at + width } else { at }]);
+        rest = &rest[at + width..];
+    }
+    if !rest.is_empty() {
+        all.push(rest);
+    }
+    all
+}
+
+/// The part of a text between two places, and where it begins, in characters.
+fn window<'t>(text: &'t str, args: &Args<'_>) -> Result<Option<(&'t str, usize)>, Error> {
+    let length = i64::try_from(text.chars().count()).unwrap_or(i64::MAX);
+    let clamp = |at: i64| (if at < 0 { at + length } else { at }).clamp(0, length);
+    let start = args.number("start")?.unwrap_or(0);
+    let end = args.number("end")?.map_or(length, clamp);
+    if start > length {
+        return Ok(None);
+    }
+    let start = clamp(start);
+    let byte = |at: i64| {
+        let at = usize::try_from(at).unwrap_or(0);
+        text.char_indices()
+            .nth(at)
+            .map_or(text.len(), |(byte, _)| byte)
+    };
+    if end < start {
+        return Ok(None);
+    }
+    let part = &text[byte(start)..byte(end)];
+    Ok(Some((part, usize::try_from(start).unwrap_or(0))))
+}
+
+fn affix(text: &str, method: &str, args: &[Value]) -> Result<bool, Error> {
+    let args = Args::new(args, &["fix", "start", "end"], 0)?;
+    let wanted = args
+        .get("fix")?
+        .ok_or_else(|| Error::from(ErrorKind::MissingArgument))?;
+    let Some((text, _)) = window(text, &args)? else {
+        return Ok(false);
+    };
+    let one = |wanted: &Value| {
+        let wanted = wanted
+            .as_str()
+            .ok_or_else(|| fail(&format!("`{method}` takes a text or several in a tuple")))?;
+        Ok(match method {
+            "startswith" => text.starts_with(wanted),
+            _ => text.ends_with(wanted),
+        })
+    };
+    if wanted.as_str().is_some() {
+        return one(&wanted);
+    }
+    for wanted in wanted.try_iter()? {
+        if one(&wanted)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn search(text: &str, method: &str, args: &[Value]) -> Result<Value, Error> {
+    let args = Args::new(args, &["sub", "start", "end"], 0)?;
+    let wanted = args.need("sub")?;
+    let window = window(text, &args)?;
+    if method == "count" {
+        let count = window.map_or(0, |(text, _)| match wanted.is_empty() {
+            true => text.chars().count() + 1,
+            false => text.matches(wanted.as_str()).count(),
+        });
+        return Ok(Value::from(count));
+    }
+    let found = window.and_then(|(text, start)| {
+        let at = match method.starts_with('r') {
+            true => text.rfind(wanted.as_str()),
+            false => text.find(wanted.as_str()),
+        };
+        at.map(|at| start + text[..at].chars().count())
+    });
+    match found {
+        Some(at) => Ok(Value::from(at)),
+        None if method.ends_with("find") => Ok(Value::from(-1)),
+        None => Err(fail(&format!("`{method}`: the text is not in it"))),
+    }
+}
+
+/// `text.replace(old, new, count)`.
+pub(super) fn replace(
+    text: &str,
+    old: &str,
+    new: &str,
+    count: Option<i64>,
+) -> Result<String, Error> {
+    let found = match old.is_empty() {
+        true => text.chars().count() + 1,
+        false => text.matches(old).count(),
+    };
+    let times = match count.and_then(|count| usize::try_from(count).ok()) {
+        Some(count) => count.min(found),
+        None => found,
+    };
+    budget::text(text.len().saturating_add(times.saturating_mul(new.len())))?;
+    Ok(text.replacen(old, new, times))
+}
+
+/// `separator.join(items)`.
+fn join(separator: &str, items: &Value) -> Result<String, Error> {
+    let items: Vec<Value> = match items.as_str() {
+        Some(text) => text.chars().map(Value::from).collect(),
+        None => items.try_iter()?.collect(),
+    };
+    let mut out = String::new();
+    for (i, item) in items.iter().enumerate() {
+        let item = item
+            .as_str()
+            .ok_or_else(|| fail("`join` takes texts only"))?;
+        budget::text(item.len() + separator.len())?;
+        if i > 0 {
+            out.push_str(separator);
+        }
+        out.push_str(item);
+    }
+    Ok(out)
+}
+
+pub(super) fn pad(text: &str, method: &str, args: &[Value]) -> Result<String, Error> {
+    let args = Args::new(args, &["width", "fillchar"], 0)?;
+    let width = args
+        .number("width")?
+        .ok_or_else(|| Error::from(ErrorKind::MissingArgument))?;
+    let fill = args.text("fillchar")?.unwrap_or_else(|| " ".into());
+    let length = text.chars().count();
+    let missing = usize::try_from(width).unwrap_or(0).saturating_sub(length);
+    budget::text(
+        text.len()
+            .saturating_add(missing.saturating_mul(fill.len())),
+    )?;
+    let fills = |times: usize| fill.repeat(times);
+    Ok(match method {
+        "ljust" => format!("{text}{}", fills(missing)),
+        "rjust" => format!("{}{text}", fills(missing)),
+        "zfill" => {
+            let digits = text.trim_start_matches(['-', '+']);
+            let sign = &text[..text.len() - digits.len()];
+            format!("{sign}{}{digits}", "0".repeat(missing))
+        }
+        // Where the sides differ, Python gives the left one less, unless the width is odd.
+        _ => {
+            let left = missing / 2 + (missing & usize::try_from(width).unwrap_or(0) & 1);
+            format!("{}{text}{}", fills(left), fills(missing - left))
+        }
+    })
+}
+
+fn every(text: &str, test: impl Fn(char) -> bool) -> Value {
+    Value::from(!text.is_empty() && text.chars().all(test))
+}
+
+/// Whether a text has letters of one case and none of the other.
+fn cased(text: &str, own: impl Fn(char) -> bool, other: impl Fn(char) -> bool) -> Value {
+    Value::from(text.chars().any(own) && !text.chars().any(other))
+}
+
+fn fail(problem: &str) -> Error {
+    Error::new(ErrorKind::InvalidOperation, problem.to_owned())
+}

@@ -1,0 +1,150 @@
+//! Pieces of templates against transformers' own environment (fixtures by `tests/fixtures/generate/jinja.py`), character by
+//! character, and templates that ask for too much.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use serde_json::Value as Json;
+
+use super::*;
+
+const GOLDEN: &str = include_str!("../../../../tests/fixtures/text/jinja.json");
+
+fn run(source: &str, context: &Json, now: Option<LocalTime>) -> Result<String, String> {
+    let context: Vec<(&'static str, Value)> = context
+        .as_object()
+        .unwrap()
+        .iter()
+        .map(|(name, value)| {
+            let name: &'static str = name.clone().leak();
+            (name, Value::from_serialize(value))
+        })
+        .collect();
+    let template = Template::new(source)?;
+    template.render(context, now).map_err(|e| e.to_string())
+}
+
+#[test]
+fn templates_render_as_in_transformers() {
+    let golden: Json = serde_json::from_str(GOLDEN).unwrap();
+    let now = LocalTime {
+        seconds: golden["seconds"].as_i64().unwrap(),
+        microsecond: golden["microsecond"].as_u64().unwrap() as u32,
+        offset_minutes: 0,
+    };
+    let cases = golden["cases"].as_array().unwrap();
+    assert!(cases.len() > 140, "{}", cases.len());
+    let mut wrong = Vec::new();
+    for case in cases {
+        let source = case["template"].as_str().unwrap();
+        let found = run(source, &golden["context"], Some(now));
+        if found.as_deref().ok() != case["text"].as_str() {
+            wrong.push(format!(
+                "{source:?}\n want {}\n got  {found:?}",
+                case["text"]
+            ));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Days before and after leap days, ends of years and centuries, times before 1970.
+#[test]
+fn days_are_those_of_the_calendar() {
+    for (seconds, expected) in [
+        (0, "1970-01-01 Thu 001 01 1970"),
+        (-1, "1969-12-31 Wed 365 01 1970"),
+        (951_782_400, "2000-02-29 Tue 060 09 2000"),
+        (1_709_251_199, "2024-02-29 Thu 060 09 2024"),
+        (1_709_251_200, "2024-03-01 Fri 061 09 2024"),
+        (1_735_603_200, "2024-12-31 Tue 366 01 2025"),
+        (1_609_459_200, "2021-01-01 Fri 001 53 2020"),
+        (4_107_542_400, "2100-03-01 Mon 060 09 2100"),
+    ] {
+        let now = LocalTime {
+            seconds,
+            ..LocalTime::default()
+        };
+        assert_eq!(strftime::strftime("%F %a %j %V %G", &now), expected);
+    }
+}
+
+#[test]
+fn a_date_that_nobody_gave_is_not_made_up() {
+    let error = run("{{ strftime_now('%Y') }}", &serde_json::json!({}), None);
+    assert!(error.unwrap_err().contains("none was given"));
+}
+
+#[test]
+fn what_fills_memory_or_the_stack_is_refused() {
+    let twice = |line: &str| line.repeat(60);
+    let wide = "{% set x = 'aaaaaaaaaaaaaaaa' %}";
+    let deep = "{% for i in range(90000) %}{% set ns.x = [ns.x] %}{% endfor %}{{ ns.x }}";
+    for source in [
+        format!("{wide}{}", twice("{% set x = x + x %}")),
+        format!("{wide}{}", twice("{% set x = x ~ x %}")),
+        format!("{wide}{}", twice("{% set x %}{{ x }}{{ x }}{% endset %}")),
+        format!("{wide}{}", twice("{% set x = x | replace('a', 'aa') %}")),
+        format!("{wide}{}", twice("{% set x = x.replace('', 'a') %}")),
+        format!("{wide}{}", twice("{% set x = [x, x] | join %}")),
+        format!("{wide}{}", twice("{% set x = ''.join([x, x]) %}")),
+        format!("{wide}{}", twice("{% set x = '%s%s' % (x, x) %}")),
+        format!("{wide}{}", twice("{% set x = '{}{}'.format(x, x) %}")),
+        format!("{wide}{}", twice("{% set x = x | tojson | tojson %}")),
+        format!("{wide}{}", twice("{% set x = [x, x] | string %}")),
+        format!("{wide}{}", twice("{% set x = [x, x] | tojson %}")),
+        format!("{}{{{{ x }}}}", "{% set x = [x, x, x] %}".repeat(30)),
+        "{% set x = [1] %}".to_owned() + &twice("{% set x = x + x %}"),
+        "{% set x = [1] * 1000000000 %}".to_owned(),
+        "{{ 'x' * 1000000000 }}".to_owned(),
+        "{{ 'x'.center(1000000000) }}".to_owned(),
+        "{{ 'x' | center(1000000000) }}".to_owned(),
+        "{{ 'x'.zfill(1000000000) }}".to_owned(),
+        "{{ '%*d' % (1000000000, 1) }}".to_owned(),
+        "{{ [[[1]]] | tojson(indent=1000000000) }}".to_owned(),
+        format!(
+            "{{% for i in range(90000) %}}{}{{% endfor %}}",
+            "x".repeat(9000)
+        ),
+        format!(
+            "{{% set y %}}{{% for i in range(90000) %}}{}{{% endfor %}}{{% endset %}}",
+            "x".repeat(9000)
+        ),
+        format!("{{% set ns = namespace(x=1) %}}{deep}"),
+        "{% set x = 1 %}".to_owned() + &"{% set x = [x] %}".repeat(50_000),
+        "{% set ns = namespace() %}{% set ns.x = ns %}{{ ns }}".to_owned(),
+        "{% set ns = namespace() %}{% set ns.x = [{'a': ns}] %}{{ ns.x }}".to_owned(),
+        "{% macro f(x) %}{{ f([x]) }}{% endmacro %}{{ f(1) }}".to_owned(),
+        format!("{{{{ {}1{} }}}}", "(".repeat(5_000), ")".repeat(5_000)),
+        format!("{{{{ {}1 }}}}", "-".repeat(5_000)),
+        format!("{{{{ {}1{} }}}}", "[".repeat(5_000), "]".repeat(5_000)),
+        "{% if true %}".repeat(5_000),
+        format!("{{{{ x{} }}}}", "|upper".repeat(5_000)),
+        format!("{{{{ x{} }}}}", " if 1 else 2".repeat(5_000)),
+        format!("{{{{ {}true }}}}", "1 if 1 else ".repeat(5_000)),
+    ] {
+        let found = run(&source, &serde_json::json!({}), None);
+        assert!(found.is_err(), "{:.120}", source);
+    }
+}
+
+#[test]
+fn long_chains_are_no_deep_nests() {
+    let sum = format!("{{{{ {} }}}}", vec!["1"; 500].join(" + "));
+    assert_eq!(run(&sum, &serde_json::json!({}), None).unwrap(), "500");
+    let texts = format!("{{{{ {} }}}}", vec!["'a'"; 500].join(" ~ "));
+    assert_eq!(
+        run(&texts, &serde_json::json!({}), None).unwrap(),
+        "a".repeat(500)
+    );
+    let filters = format!("{{{{ 'a'{} }}}}", "|upper".repeat(20));
+    assert_eq!(run(&filters, &serde_json::json!({}), None).unwrap(), "A");
+    let cases = "{% if x == 1 %}a{% elif x == 2 %}b".to_owned() + &"{% elif x == 3 %}c".repeat(60);
+    assert_eq!(
+        run(
+            &format!("{cases}{{% else %}}d{{% endif %}}"),
+            &serde_json::json!({}),
+            None
+        )
+        .unwrap(),
+        "d"
+    );
+}
