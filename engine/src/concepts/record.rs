@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::spelling;
 use crate::{Error, Result};
 
@@ -69,6 +71,61 @@ pub(super) fn check_embeddings(encoder: &str, embeddings: &[Vec<f32>]) -> Result
         }
     }
     Ok(())
+}
+
+/// All of a concept but its photos, as every stored form of it spells them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ConceptTexts {
+    /// See [`Concept::id`].
+    pub id: String,
+    /// See [`Concept::name`].
+    pub name: String,
+    /// See [`Concept::aliases`].
+    #[serde(default)]
+    pub aliases: Vec<String>,
+    /// See [`Concept::category`].
+    #[serde(default)]
+    pub category: String,
+    /// See [`Concept::info`].
+    #[serde(default)]
+    pub info: String,
+    /// See [`Concept::created_ms`].
+    #[serde(default)]
+    pub created_ms: u64,
+    /// See [`Concept::updated_ms`].
+    #[serde(default)]
+    pub updated_ms: u64,
+}
+
+impl ConceptTexts {
+    /// The concept with these texts and photos.
+    pub fn with(self, references: Vec<Reference>) -> Concept {
+        Concept {
+            id: self.id,
+            name: self.name,
+            aliases: self.aliases,
+            category: self.category,
+            info: self.info,
+            references,
+            created_ms: self.created_ms,
+            updated_ms: self.updated_ms,
+        }
+    }
+}
+
+impl From<&Concept> for ConceptTexts {
+    fn from(concept: &Concept) -> Self {
+        Self {
+            id: concept.id.clone(),
+            name: concept.name.clone(),
+            aliases: concept.aliases.clone(),
+            category: concept.category.clone(),
+            info: concept.info.clone(),
+            created_ms: concept.created_ms,
+            updated_ms: concept.updated_ms,
+        }
+    }
 }
 
 /// A thing a person named.
@@ -202,7 +259,7 @@ pub(super) fn slug(name: &str) -> String {
     }
 }
 
-fn check_name(field: &str, text: &str) -> Result<String, String> {
+pub(super) fn check_name(field: &str, text: &str) -> Result<String, String> {
     let text = text.trim();
     if spelling::key(text).is_empty() {
         return Err(format!(
@@ -236,8 +293,12 @@ fn check_text(field: &str, text: &str, limit: usize) -> Result<String, String> {
 
 /// How an error calls a concept: its name cut to a readable length, or its id.
 pub(super) fn shown(name: &str, id: &str) -> String {
-    let text = spelling::neutral(if name.trim().is_empty() { id } else { name });
-    text.chars().take(MAX_NAME).collect()
+    let text = if name.trim().is_empty() { id } else { name };
+    // As it was typed, for a person reads it; but on one line, and nothing that disguises the rest of the message.
+    let visible =
+        |c: char| spelling::neutral_char(c).map(|plain| if plain == ' ' { ' ' } else { c });
+    let line: String = text.trim().chars().filter_map(visible).collect();
+    line.chars().take(MAX_NAME).collect()
 }
 
 #[cfg(test)]

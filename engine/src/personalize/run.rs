@@ -84,6 +84,9 @@ impl Lens {
         let t = host.now_ms();
         let options = self.generate_options(request, ids.len())?;
         let mut parser = MentionParser::new(scene.concepts.iter().map(KnownName::from));
+        if let Some(asked) = self.asked_name(request) {
+            parser = parser.and_show(asked);
+        }
         let names = self.name_constraint(&scene, &question)?;
         let answer = {
             let scene_concepts = &scene.concepts;
@@ -113,7 +116,14 @@ impl Lens {
             )
             .await?
         };
-        parser.finish();
+        let delta = parser.finish().to_owned();
+        if !delta.is_empty() {
+            on_event(Event::Text {
+                delta,
+                text: parser.text().to_owned(),
+                mentions: views_of(&parser, &scene.concepts),
+            });
+        }
         timings.generate_ms = lap(host, t);
         timings.tokens_per_second =
             answer.tokens.len() as f64 / (timings.generate_ms / 1e3).max(1e-6);
@@ -142,6 +152,16 @@ impl Lens {
             timings,
             tokens,
         ))
+    }
+
+    /// The name of the thing a request is about, as it was typed.
+    fn asked_name<'a>(&'a self, request: &'a Request) -> Option<&'a str> {
+        let wanted = request.concept.as_deref()?;
+        let library = &self.library;
+        let known = library
+            .get(wanted)
+            .or_else(|| library.find_by_name_or_alias(wanted));
+        Some(known.map_or(wanted, |concept| concept.name.as_str()))
     }
 
     fn generate_options(&self, request: &Request, prompt: usize) -> Result<GenerateOptions> {
