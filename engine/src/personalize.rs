@@ -7,6 +7,8 @@ mod files;
 pub mod inspect;
 pub mod inventory;
 pub mod lens;
+mod library_edits;
+mod likeness;
 mod look;
 pub mod mentions;
 pub mod prompt;
@@ -21,4 +23,5 @@ mod windows;
 
 pub use files::ModelFiles;
 pub use lens::Lens;
+pub use library_edits::{Imported, Restored};
 pub use types::{Event, Kind, Outcome, Request, Retrieval};

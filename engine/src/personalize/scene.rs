@@ -121,7 +121,9 @@ impl Lens {
             total: 1,
         });
         let scan = retriever.scan(photo, host).await?;
-        let mut found = retriever.retrieve(Some(&scan), question, &self.library, mode)?;
+        let mut found = retriever
+            .retrieve(Some(&scan), question, &self.library, mode)
+            .await?;
         if matches!(request.kind, Kind::Recognize | Kind::Locate) {
             // Only the thing in question: others would be distractors.
             found.retain(|r| r.reason != crate::concepts::Reason::Similar);
