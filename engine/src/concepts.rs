@@ -6,9 +6,11 @@
 pub mod bundle;
 pub mod calibrate;
 pub mod file;
+mod file_path;
 pub mod import;
 pub mod index;
 pub mod library;
+mod loose_json;
 pub mod photo_paths;
 pub mod rap;
 pub mod record;

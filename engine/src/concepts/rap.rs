@@ -5,16 +5,15 @@
 //! what cannot be used is reported entry by entry and the rest is taken.
 
 use std::collections::HashMap;
-use std::fmt;
 use std::sync::Arc;
 
 use indexmap::IndexMap;
-use serde::de::{MapAccess, Visitor};
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use serde_json::Value;
 
 use super::bundle::{self, json_problem, problem, too_many};
 use super::file::{Contents, GivenPhoto};
+use super::loose_json::{Pairs, text_of};
 use super::photo_paths::{self, Wanted};
 use super::record::{Concept, MAX_REFERENCES, Reference, check_name};
 use super::spelling;
@@ -296,69 +295,6 @@ fn at_place(place: &str, error: Error) -> Error {
             problem: text,
         } => problem(place, format!("`{concept}`: {text}")),
         other => other,
-    }
-}
-
-/// A value as one line of text: lists are joined, of objects the keys are told too.
-fn text_of(value: &Value) -> String {
-    let joined = |parts: Vec<String>| {
-        let mut out = String::new();
-        for part in parts.iter().filter(|part| !part.is_empty()) {
-            if !out.is_empty() {
-                // Sentences stand side by side, words need a comma.
-                let sentence = out.ends_with(['.', '!', '?', '。', '！', '？']);
-                out.push_str(if sentence { " " } else { ", " });
-            }
-            out.push_str(part);
-        }
-        out
-    };
-    match value {
-        Value::Null => String::new(),
-        Value::String(text) => one_line(text),
-        Value::Array(list) => joined(list.iter().map(text_of).collect()),
-        Value::Object(fields) => joined(
-            fields
-                .iter()
-                .map(|(key, value)| (one_line(key), text_of(value)))
-                .filter(|(_, text)| !text.is_empty())
-                .map(|(key, text)| format!("{key}: {text}"))
-                .collect(),
-        ),
-        Value::Bool(_) | Value::Number(_) => value.to_string(),
-    }
-}
-
-fn one_line(text: &str) -> String {
-    text.split(|c: char| c.is_whitespace() || c.is_control())
-        .filter(|word| !word.is_empty())
-        .collect::<Vec<_>>()
-        .join(" ")
-}
-
-/// The pairs of a JSON object in the order of the file, those under one key all of them.
-#[derive(Debug)]
-struct Pairs(Vec<(String, Value)>);
-
-impl<'de> Deserialize<'de> for Pairs {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Collect;
-        impl<'de> Visitor<'de> for Collect {
-            type Value = Pairs;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object of things by their keys (`concept_dict`)")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Pairs, A::Error> {
-                let mut pairs = Vec::new();
-                while let Some(pair) = map.next_entry()? {
-                    pairs.push(pair);
-                }
-                Ok(Pairs(pairs))
-            }
-        }
-        deserializer.deserialize_map(Collect)
     }
 }
 

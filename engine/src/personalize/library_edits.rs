@@ -40,7 +40,7 @@ impl Lens {
         host: &dyn Host,
         edit: impl FnOnce(&mut Library) -> Result<T>,
     ) -> Result<T> {
-        // A copy shares the photos and the embeddings, so this costs the texts only.
+        // A copy shares the photos, so this costs texts and embeddings only.
         let mut next = self.library.clone();
         let out = edit(&mut next)?;
         for id in changed(&self.library, &next) {

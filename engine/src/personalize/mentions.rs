@@ -4,28 +4,10 @@ use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::ops::Range;
 
-use super::sanitize;
-use crate::concepts::Concept;
+pub use super::known_names::KnownName;
+use super::known_names::Spelling;
 use crate::concepts::record::MAX_NAME;
 use crate::concepts::spelling::{self, Case, Haystack, bare, neutral_char};
-
-/// A concept by the names an answer may use.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct KnownName {
-    /// The concept's id.
-    pub id: String,
-    /// Its name and aliases.
-    pub spellings: Vec<String>,
-}
-
-impl From<&Concept> for KnownName {
-    fn from(concept: &Concept) -> Self {
-        Self {
-            id: concept.id.clone(),
-            spellings: concept.names().map(str::to_owned).collect(),
-        }
-    }
-}
 
 /// A place of the shown text that names a concept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,35 +20,13 @@ pub struct Mention {
     pub utf16: Range<usize>,
 }
 
-/// A name or alias in the two forms it has.
-#[derive(Debug, Clone)]
-struct Spelling {
-    /// Position of the concept in `ids`; none for a name that was only asked about.
-    concept: Option<usize>,
-    /// As the model reads and writes it, neutralised.
-    form: String,
-    /// As the person typed it, where that differs.
-    typed: Option<String>,
-}
-
-impl Spelling {
-    fn new(concept: Option<usize>, typed: &str) -> Self {
-        let form = sanitize::name(typed);
-        Self {
-            concept,
-            typed: (typed != form).then(|| typed.to_owned()),
-            form,
-        }
-    }
-}
-
 /// Reads an answer piece by piece.
 ///
 /// Nothing between `<` and `>` is shown before the closing bracket has come, and the brackets
 /// themselves never are. A bracketed name counts in any case; a name without brackets counts on
 /// word boundaries in its exact spelling, because `Rose` is a name and `rose` a flower.
 ///
-/// The model reads and writes names neutralised (see [`sanitize`]); what is shown is the name as the person typed it. Where
+/// The model reads and writes names neutralised (see [`super::sanitize`]); what is shown is the name as the person typed it. Where
 /// the two differ, a piece that may become such a name is held back until that is known.
 #[derive(Debug, Clone)]
 pub struct MentionParser {

@@ -4,6 +4,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::personalize::sanitize;
 
 fn known() -> Vec<KnownName> {
     let known = |id: &str, spellings: &[&str]| KnownName {
