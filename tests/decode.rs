@@ -229,7 +229,7 @@ impl Host for Dice {
 
 #[test]
 fn drawn_answers_differ_and_their_seed_brings_them_back() {
-    let (mut lens, scene) = introduced(&Device::flex());
+    let (mut engine, scene) = introduced(&Device::flex());
     let dice = Dice(Cell::new(40));
     let mut caption = |sampling: Option<SamplingOverrides>| {
         let request = Request {
@@ -237,7 +237,7 @@ fn drawn_answers_differ_and_their_seed_brings_them_back() {
             max_tokens: Some(12),
             ..Request::new(Kind::Caption)
         };
-        pollster::block_on(lens.run(&request, &scene, &dice, &mut |_| ())).unwrap()
+        pollster::block_on(engine.run(&request, &scene, &dice, &mut |_| ())).unwrap()
     };
     let hot = |seed: Option<u64>| {
         Some(SamplingOverrides {

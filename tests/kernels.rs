@@ -208,6 +208,64 @@ fn cosine_top_k_matches_the_plain_body() {
     }
 }
 
+#[test]
+fn cosine_scores_match_the_plain_body() {
+    // Q, N, D: single, ragged tiles and widths, more rows than a workgroup dimension holds.
+    for (count, rows, width) in [
+        (1, 1, 1),
+        (3, 5, 7),
+        (146, 1_003, 128),
+        (2, 9, 33),
+        (1, 131_073, 3),
+    ] {
+        let mut data = [uniform([count, width], 7), uniform([rows, width], 8)];
+        if rows > 4 {
+            let index = data[1].as_mut_slice::<f32>().unwrap();
+            index[width..2 * width].fill(0.0);
+            index[4 * width] = f32::NAN;
+        }
+        let tensors = |device: &Device| {
+            data.clone()
+                .map(|data| Tensor::<2>::from_data(data, device))
+        };
+        let [queries, index] = tensors(&Device::flex());
+        let expected = floats(reference::cosine_scores(queries, index));
+        assert!(rows < 5 || (expected[1], expected[4]) == (0.0, -2.0));
+        for device in fast_devices() {
+            let [queries, index] = tensors(&device);
+            let what = format!("{device:?} [{count}, {rows}, {width}]");
+            assert_close(
+                &floats(ops::cosine_scores(queries, index)),
+                &expected,
+                SUMS,
+                &what,
+            );
+        }
+    }
+}
+
+#[test]
+fn top_k_takes_the_largest_in_order() {
+    for (rows, columns, k) in [(1, 1, 1), (3, 700, 512), (2, 9_001, 11), (1, 600, 600)] {
+        let mut scores = uniform([rows, columns], 9);
+        // Coarse scores tie often.
+        for score in scores.as_mut_slice::<f32>().unwrap() {
+            *score = (*score * 50.0).round();
+        }
+        let mut expected = Vec::new();
+        for row in scores.as_slice::<f32>().unwrap().chunks_exact(columns) {
+            let mut order: Vec<usize> = (0..columns).collect();
+            order.sort_by(|&a, &b| row[b].total_cmp(&row[a]).then(a.cmp(&b)));
+            expected.extend(order[..k].iter().map(|&at| (row[at], at as i64)));
+        }
+        for device in fast_devices() {
+            let (best, ids) = ops::top_k(Tensor::from_data(scores.clone(), &device), k);
+            let got: Vec<(f32, i64)> = floats(best).into_iter().zip(ints(ids)).collect();
+            assert_eq!(got, expected, "{device:?} [{rows}, {columns}] k {k}");
+        }
+    }
+}
+
 /// The best k rows for the query [2, 0], by `f`.
 fn top_k(device: &Device, rows: &[[f32; 2]], k: usize, f: TopK) -> (Vec<f32>, Vec<i64>) {
     let index = TensorData::new(rows.concat(), [rows.len(), 2]);

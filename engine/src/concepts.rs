@@ -5,9 +5,13 @@
 
 pub mod bundle;
 pub mod calibrate;
+pub mod file;
+mod file_path;
 pub mod import;
 pub mod index;
 pub mod library;
+mod loose_json;
+pub mod photo_paths;
 pub mod rap;
 pub mod record;
 mod references;
@@ -16,8 +20,9 @@ pub mod repic;
 pub mod retrieval;
 pub mod spelling;
 
+pub use file::{ConceptFile, Contents, GivenPhoto};
 pub use import::{ImportReport, OnCollision};
 pub use index::FlatIndex;
 pub use library::Library;
-pub use record::{Concept, ConceptPatch, NewConcept, Reference};
+pub use record::{Concept, ConceptPatch, ConceptTexts, NewConcept, Reference};
 pub use retrieval::{Reason, Retrieved};

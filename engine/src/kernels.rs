@@ -19,6 +19,11 @@ pub mod pairwise_iou;
 pub mod quant_matvec;
 pub mod top_k;
 
+use std::hash::Hasher;
+use std::sync::OnceLock;
+
+use fnv::FnvHasher;
+
 pub use launch::available;
 pub(crate) use launch::{from_cube, into_cube};
 
@@ -35,8 +40,8 @@ pub struct Kernel {
     pub buffers: usize,
     /// 32-bit words of the text's `Params` structure.
     pub params_words: usize,
-    /// Hash of the assembled text: pipelines are cached by it.
-    pub hash: u64,
+    /// Of the assembled text, once somebody asked.
+    hash: OnceLock<u64>,
 }
 
 impl Kernel {
@@ -47,15 +52,25 @@ impl Kernel {
         buffers: usize,
         params_words: usize,
     ) -> Self {
-        let hash = fnv1a(sources);
         Self {
             name,
             sources,
             workgroup,
             buffers,
             params_words,
-            hash,
+            hash: OnceLock::new(),
         }
+    }
+
+    /// FNV-1a of the assembled text: pipelines are cached by it.
+    pub fn hash(&self) -> u64 {
+        *self.hash.get_or_init(|| {
+            let mut hasher = FnvHasher::default();
+            for source in self.sources {
+                hasher.write(source.as_bytes());
+            }
+            hasher.finish()
+        })
     }
 
     /// The text the device compiles.
@@ -113,22 +128,6 @@ fn word(count: usize) -> u32 {
     count as u32
 }
 
-/// 64-bit FNV-1a over all texts; `const`, so the table costs nothing at run time.
-const fn fnv1a(texts: &[&str]) -> u64 {
-    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
-    let mut text = 0;
-    while text < texts.len() {
-        let bytes = texts[text].as_bytes();
-        let mut i = 0;
-        while i < bytes.len() {
-            hash = (hash ^ bytes[i] as u64).wrapping_mul(0x0000_0100_0000_01b3);
-            i += 1;
-        }
-        text += 1;
-    }
-    hash
-}
-
 /// Texts of `shaders/common`.
 mod common {
     pub(super) const BOXES: &str = include_str!("../../shaders/common/boxes.wgsl");
@@ -164,7 +163,7 @@ mod tests {
         for (i, a) in KERNELS.iter().enumerate() {
             for b in &KERNELS[i + 1..] {
                 assert!(
-                    a.name != b.name && a.hash != b.hash,
+                    a.name != b.name && a.hash() != b.hash(),
                     "{} and {}",
                     a.name,
                     b.name
@@ -175,6 +174,7 @@ mod tests {
 
     #[test]
     fn the_hash_is_fnv1a_of_the_assembled_text() {
-        assert_eq!(fnv1a(&["foo", "bar"]), 0x8594_4171_f739_67e8);
+        let kernel = Kernel::new("foobar", &["foo", "bar"], 1, 0, 0);
+        assert_eq!(kernel.hash(), 0x8594_4171_f739_67e8);
     }
 }

@@ -5,7 +5,7 @@
 //! | [`attention_decode`] | kernel | plain | plain |
 //! | [`attention`], [`gelu`], [`silu`] with gradients | plain | loops, forward and back | plain |
 //! | [`quant_matvec`], [`quant_linear`] | kernel | loops over the blocks | plain |
-//! | [`cosine_top_k`] | kernels | loops over the index | plain |
+//! | [`cosine_scores`], [`top_k`], [`cosine_top_k`] | kernels | loops over the index | plain |
 //! | [`pairwise_iou`], [`nms`] | kernel | plain | plain |
 //!
 //! The plain bodies ([`mod@reference`]) are what the fast paths are tested against. All but those of
@@ -25,6 +25,8 @@ mod flex_activation;
 mod flex_attention;
 #[cfg(all(feature = "cpu", feature = "train"))]
 mod flex_product;
+#[cfg(feature = "cpu")]
+mod flex_similarity;
 #[cfg(all(feature = "cpu", feature = "train"))]
 mod flex_softmax;
 mod quant;
@@ -191,45 +193,72 @@ pub fn quant_linear<const D: usize>(x: Tensor<D>, w: &QuantMatrix) -> Tensor<D> 
     y.reshape(shape)
 }
 
-/// The k rows of the index that are most similar to each query, best first.
+/// The cosine of every query with every row of the index.
 ///
 /// # Shapes
-/// queries `[Q, D]`, index `[N, D]` -> scores `[Q, k]` and row numbers `[Q, k]`. The score is the
-/// cosine whatever the lengths of the vectors: 0 where one of them is zero, and -2 (so it comes
-/// last) where one holds a NaN. Of equal scores the lower row number comes first.
+/// queries `[Q, D]`, index `[N, D]` -> `[Q, N]`. The score is the cosine whatever the lengths of the vectors: 0 where one of
+/// them is zero, and -2 where one holds a NaN.
+///
+/// # Panics
+/// When the widths disagree.
+pub fn cosine_scores(queries: Tensor<2>, index: Tensor<2>) -> Tensor<2> {
+    let ([_, width], [_, index_width]) = (queries.dims(), index.dims());
+    assert_eq!(
+        width, index_width,
+        "cosine_scores: width of the queries and of the index"
+    );
+    let (queries, index) = (queries.inner(), index.inner());
+    #[cfg(feature = "cube")]
+    if on_kernels(&queries.device(), &[queries.dtype(), index.dtype()]) {
+        let (queries, index) = (kernels::into_cube(queries), kernels::into_cube(index));
+        return kernels::from_cube(kernels::cosine_scores::run(&queries, &index));
+    }
+    #[cfg(feature = "cpu")]
+    if on_flex(&queries.device(), queries.dtype()) && index.dtype() == DType::F32 {
+        return flex_similarity::cosine_scores(queries, index);
+    }
+    reference::cosine_scores(queries, index)
+}
+
+/// The k largest entries of each row, largest first, and their columns; of equal entries the lower column comes first.
+///
+/// # Shapes
+/// scores `[R, C]` without NaN -> entries `[R, k]` and columns `[R, k]`.
+///
+/// # Panics
+/// When k is not in 1..=C.
+pub fn top_k(scores: Tensor<2>, k: usize) -> (Tensor<2>, Tensor<2, Int>) {
+    let [_, columns] = scores.dims();
+    assert!(
+        (1..=columns).contains(&k),
+        "top_k: {k} of {columns} columns"
+    );
+    let scores = scores.inner();
+    #[cfg(feature = "cube")]
+    if k <= kernels::top_k::MAX_K && on_kernels(&scores.device(), &[scores.dtype()]) {
+        return top_k_on_kernels(scores, k);
+    }
+    #[cfg(feature = "cpu")]
+    if on_flex(&scores.device(), scores.dtype()) {
+        return flex_similarity::top_k(scores, k);
+    }
+    reference::top_k(scores, k)
+}
+
+/// The k rows of the index that are most similar to each query, best first: [`top_k`] of [`cosine_scores`].
+///
+/// # Shapes
+/// queries `[Q, D]`, index `[N, D]` -> scores `[Q, k]` and row numbers `[Q, k]`.
 ///
 /// # Panics
 /// When the widths disagree or k is not in 1..=N.
 pub fn cosine_top_k(queries: Tensor<2>, index: Tensor<2>, k: usize) -> (Tensor<2>, Tensor<2, Int>) {
-    let ([_, width], [rows, index_width]) = (queries.dims(), index.dims());
-    assert_eq!(
-        width, index_width,
-        "cosine_top_k: width of the queries and of the index"
-    );
-    assert!((1..=rows).contains(&k), "cosine_top_k: {k} of {rows} rows");
-    let (queries, index) = (queries.inner(), index.inner());
-    #[cfg(feature = "cube")]
-    if k <= kernels::top_k::MAX_K
-        && on_kernels(&queries.device(), &[queries.dtype(), index.dtype()])
-    {
-        return cosine_top_k_on_kernels(queries, index, k);
-    }
-    #[cfg(feature = "cpu")]
-    if on_flex(&queries.device(), queries.dtype()) && index.dtype() == DType::F32 {
-        return flex::cosine_top_k(queries, index, k);
-    }
-    reference::cosine_top_k(queries, index, k)
+    top_k(cosine_scores(queries, index), k)
 }
 
 #[cfg(feature = "cube")]
-fn cosine_top_k_on_kernels(
-    queries: Tensor<2>,
-    index: Tensor<2>,
-    k: usize,
-) -> (Tensor<2>, Tensor<2, Int>) {
-    let (queries, index) = (kernels::into_cube(queries), kernels::into_cube(index));
-    let scores = kernels::cosine_scores::run(&queries, &index);
-    let (mut scores, columns) = kernels::top_k::run(&scores, k);
+fn top_k_on_kernels(scores: Tensor<2>, k: usize) -> (Tensor<2>, Tensor<2, Int>) {
+    let (mut scores, columns) = kernels::top_k::run(&kernels::into_cube(scores), k);
     let mut ids: Tensor<2, Int> = kernels::from_cube(columns);
     while scores.meta.shape()[1] > k {
         let (best, columns) = kernels::top_k::run(&scores, k);

@@ -44,3 +44,16 @@ test("two things of one photo keep their own names", async ({ page, demo }, info
     await expect(demo.answer).toHaveText(/^No/);
   }
 });
+
+for (const name of ["<b>", "a<b 🦊", "שלום!"]) {
+  test(`the name ${name} is read as it was typed`, async ({ demo }) => {
+    await demo.open();
+    await demo.name(name);
+    expect(await demo.captionScene()).toContain(name);
+    await expect(demo.caption.locator(".tag", { hasText: name })).toHaveCount(1);
+    await expect(demo.caption).not.toContainText("‹");
+    await demo.run(() => demo.photo.getByRole("button", { name: `Is ${name} here?`, exact: true }).click());
+    await expect(demo.answer).toHaveText(/^Yes/);
+    await expect(demo.caption.locator("b")).toHaveCount(0);
+  });
+}

@@ -1,10 +1,11 @@
 //! Concepts between the engine's records and the plain objects the package stores in IndexedDB.
 
 use js_sys::{Array, Float32Array, Object, Reflect, Uint8Array};
-use namelens_engine::concepts::{Concept, Reference};
-use serde::{Deserialize, Serialize};
+use namelens_engine::concepts::{Concept, ConceptTexts, Reference};
+use serde::Deserialize;
 use wasm_bindgen::{JsCast, JsValue};
 
+use crate::engine::to_value;
 use crate::error::bad_input;
 
 /// The fields of a new or changed concept that are plain values.
@@ -17,72 +18,25 @@ pub(crate) struct Texts {
     pub(crate) info: Option<String>,
 }
 
-/// The texts and times of a stored concept.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Header {
-    id: String,
-    #[serde(default = "first_version")]
-    version: u32,
-    name: String,
-    #[serde(default)]
-    aliases: Vec<String>,
-    #[serde(default)]
-    category: String,
-    #[serde(default)]
-    info: String,
-    #[serde(default)]
-    created_ms: f64,
-    #[serde(default)]
-    updated_ms: f64,
-}
-
-fn first_version() -> u32 {
-    1
-}
+/// Of what form a stored concept is.
+const VERSION: u32 = 1;
 
 /// What a list of concepts shows.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct Summary<'a> {
-    id: &'a str,
-    name: &'a str,
-    aliases: &'a [String],
-    category: &'a str,
-    info: &'a str,
-    photos: usize,
-    created_ms: f64,
-    updated_ms: f64,
+pub(crate) fn summary(concept: &Concept) -> Result<JsValue, JsValue> {
+    let object = texts(concept)?;
+    let photos = concept.references.len() as u32;
+    Reflect::set(&object, &"photos".into(), &photos.into())?;
+    Ok(object)
 }
 
-impl<'a> From<&'a Concept> for Summary<'a> {
-    fn from(concept: &'a Concept) -> Self {
-        Self {
-            id: &concept.id,
-            name: &concept.name,
-            aliases: &concept.aliases,
-            category: &concept.category,
-            info: &concept.info,
-            photos: concept.references.len(),
-            created_ms: concept.created_ms as f64,
-            updated_ms: concept.updated_ms as f64,
-        }
-    }
+fn texts(concept: &Concept) -> Result<JsValue, JsValue> {
+    to_value(&ConceptTexts::from(concept))
 }
 
 /// The stored form of a concept.
 pub(crate) fn to_stored(concept: &Concept) -> Result<JsValue, JsValue> {
-    let header = Header {
-        id: concept.id.clone(),
-        version: first_version(),
-        name: concept.name.clone(),
-        aliases: concept.aliases.clone(),
-        category: concept.category.clone(),
-        info: concept.info.clone(),
-        created_ms: concept.created_ms as f64,
-        updated_ms: concept.updated_ms as f64,
-    };
-    let object = serde_wasm_bindgen::to_value(&header).map_err(|e| bad_input("concept", e))?;
+    let object = texts(concept)?;
+    Reflect::set(&object, &"version".into(), &VERSION.into())?;
     let photos = Array::new();
     for reference in &concept.references {
         let flat: Vec<f32> = reference.embeddings.concat();
@@ -93,6 +47,8 @@ pub(crate) fn to_stored(concept: &Concept) -> Result<JsValue, JsValue> {
             &Uint8Array::from(&*reference.photo),
         )?;
         Reflect::set(&photo, &"embedding".into(), &Float32Array::from(&*flat))?;
+        let dim = reference.embeddings.first().map_or(0, Vec::len) as u32;
+        Reflect::set(&photo, &"dim".into(), &dim.into())?;
         Reflect::set(
             &photo,
             &"encoder".into(),
@@ -106,7 +62,7 @@ pub(crate) fn to_stored(concept: &Concept) -> Result<JsValue, JsValue> {
 
 /// The record of a stored concept.
 pub(crate) fn from_stored(value: &JsValue) -> Result<Concept, JsValue> {
-    let header: Header = serde_wasm_bindgen::from_value(value.clone())
+    let texts: ConceptTexts = serde_wasm_bindgen::from_value(value.clone())
         .map_err(|e| bad_input("stored concept", e))?;
     let mut references = Vec::new();
     for photo in photo_list(value, "photos")?.iter() {
@@ -117,23 +73,18 @@ pub(crate) fn from_stored(value: &JsValue) -> Result<Concept, JsValue> {
             .dyn_ref::<Float32Array>()
             .filter(|v| v.length() > 0)
         {
-            reference.embeddings = vec![values.to_vec()];
+            // Absent where an earlier version stored its one embedding.
+            let dim = Reflect::get(&photo, &"dim".into())?.as_f64();
+            let dim = dim.map_or(values.length() as usize, |dim| dim as usize);
+            let values = values.to_vec();
+            reference.embeddings = values.chunks(dim.max(1)).map(<[f32]>::to_vec).collect();
             reference.encoder = Reflect::get(&photo, &"encoder".into())?
                 .as_string()
                 .unwrap_or_default();
         }
         references.push(reference);
     }
-    Ok(Concept {
-        id: header.id,
-        name: header.name,
-        aliases: header.aliases,
-        category: header.category,
-        info: header.info,
-        references,
-        created_ms: header.created_ms as u64,
-        updated_ms: header.updated_ms as u64,
-    })
+    Ok(texts.with(references))
 }
 
 /// The photos under `key`, as references no encoder has seen.

@@ -10,6 +10,8 @@
 #[cfg(target_family = "wasm")]
 mod blob;
 #[cfg(target_family = "wasm")]
+mod concept_calls;
+#[cfg(target_family = "wasm")]
 mod concepts;
 #[cfg(target_family = "wasm")]
 mod digest;

@@ -148,25 +148,53 @@ function carryButtons(session: Session): HTMLElement {
     class: "hidden-visually",
     "aria-label": "Import things from a file",
   });
-  input.addEventListener("change", () => {
-    void importFiles(session, [...(input.files ?? [])]);
-    input.value = "";
+  const folder = h("input", {
+    type: "file",
+    multiple: true,
+    webkitdirectory: true,
+    class: "hidden-visually",
+    "aria-label": "Import things from a folder",
   });
-  return h("div", {}, h("div", { class: "undo" }), h("div", { class: "own" }, save, h("label", { class: "pill" }, input, "Import")));
+  for (const chooser of [input, folder]) {
+    chooser.addEventListener("change", () => {
+      void importFiles(session, [...(chooser.files ?? [])]);
+      chooser.value = "";
+    });
+  }
+  const choosers = [h("label", { class: "pill" }, input, "Import"), h("label", { class: "pill" }, folder, "Import a folder")];
+  return h("div", {}, h("div", { class: "undo" }), h("div", { class: "own" }, save, ...choosers));
 }
 
 /** One JSON file, and with a RAP/RePIC database the photos it names. */
 async function importFiles(session: Session, files: File[]): Promise<void> {
   clearNotices();
-  const bundle = files.find(({ name, type }) => name.endsWith(".json") || type === "application/json");
-  const photos = new Map(files.filter((file) => file !== bundle).map((file) => [file.webkitRelativePath || file.name, file]));
   try {
+    const bundle = await conceptFile(files);
     if (!bundle) throw new NameLensError("bundle", "none of the chosen files is a .json file");
+    const photos = new Map(files.filter((file) => file !== bundle).map((file) => [file.webkitRelativePath || file.name, file]));
     const added = await (await session.lens()).concepts.import(bundle, photos);
     showInfo("Imported", added.map(({ name }) => name).join(", ") || "The file holds no things.");
+    if (added.problems.length > 0) showInfo("Not imported", tellSome(added.problems.map(({ message }) => message)));
   } catch (error) {
     showError(error);
   }
+}
+
+/** The file that holds things: a database has other .json files beside it. */
+async function conceptFile(files: readonly File[]): Promise<File | undefined> {
+  const candidates = files.filter(({ name, type }) => name.endsWith(".json") || type === "application/json");
+  if (candidates.length < 2) return candidates[0];
+  for (const file of candidates) {
+    // What cannot be read is not it.
+    if (/"(concept_dict|namelens-concepts)"/.test(await file.text().catch(() => ""))) return file;
+  }
+  return candidates[0];
+}
+
+/** The first few, and how many more. */
+function tellSome(messages: readonly string[]): string {
+  const shown = messages.slice(0, 3).join(" · ");
+  return messages.length > 3 ? `${shown} · and ${messages.length - 3} more` : shown;
 }
 
 /** The round pictures of the things, read once each. */

@@ -8,7 +8,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use serde::{Deserialize, Serialize};
 
 use super::library::Library;
-use super::record::{Concept, Reference};
+use super::record::{Concept, ConceptTexts, Reference};
 use crate::{Error, Result};
 
 /// What the `format` field says.
@@ -34,20 +34,9 @@ struct File {
 }
 
 #[derive(Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
 struct Record {
-    id: String,
-    name: String,
-    #[serde(default)]
-    aliases: Vec<String>,
-    #[serde(default)]
-    category: String,
-    #[serde(default)]
-    info: String,
-    #[serde(default)]
-    created_ms: u64,
-    #[serde(default)]
-    updated_ms: u64,
+    #[serde(flatten)]
+    texts: ConceptTexts,
     #[serde(default)]
     references: Vec<Photo>,
 }
@@ -162,13 +151,7 @@ pub(super) fn json_problem(error: &serde_json::Error) -> Error {
 
 fn to_record(concept: &Concept) -> Record {
     Record {
-        id: concept.id.clone(),
-        name: concept.name.clone(),
-        aliases: concept.aliases.clone(),
-        category: concept.category.clone(),
-        info: concept.info.clone(),
-        created_ms: concept.created_ms,
-        updated_ms: concept.updated_ms,
+        texts: concept.into(),
         references: concept.references.iter().map(to_photo).collect(),
     }
 }
@@ -191,16 +174,7 @@ fn from_record(record: Record, place: &str) -> Result<Concept> {
         .enumerate()
         .map(|(at, photo)| from_photo(photo, &format!("{place}.references[{at}]")))
         .collect();
-    let mut concept = Concept {
-        id: record.id,
-        name: record.name,
-        aliases: record.aliases,
-        category: record.category,
-        info: record.info,
-        references: references?,
-        created_ms: record.created_ms,
-        updated_ms: record.updated_ms,
-    };
+    let mut concept = record.texts.with(references?);
     super::record::check_id(&concept.id)
         .and_then(|()| concept.normalise())
         .map_err(|error| match error {

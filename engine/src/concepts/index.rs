@@ -4,6 +4,9 @@
 //! date change by change is equal, bit for bit, to one built from nothing.
 
 use std::ops::Range;
+use std::sync::Arc;
+
+use indexmap::IndexMap;
 
 use super::record::Concept;
 
@@ -23,8 +26,11 @@ pub struct Row {
 pub struct FlatIndex {
     encoder: String,
     dim: usize,
+    /// The rows of each concept, in the order of the library; empty for one that was not embedded.
+    spans: IndexMap<String, Range<usize>>,
     rows: Vec<Row>,
-    vectors: Vec<f32>,
+    /// Shared with copies, so that a copy of a library is cheap and a device's copy can be told to be of this.
+    vectors: Arc<Vec<f32>>,
 }
 
 impl FlatIndex {
@@ -43,7 +49,7 @@ impl FlatIndex {
     ) -> Self {
         let mut index = Self::new(encoder);
         for concept in concepts {
-            index.put(concept, index.len());
+            index.put(concept);
         }
         index
     }
@@ -73,34 +79,19 @@ impl FlatIndex {
         &self.rows
     }
 
-    /// The embeddings, `[rows, dim]`, row-major, unit length.
-    pub fn vectors(&self) -> &[f32] {
+    /// The embeddings, `[rows, dim]`, row-major, unit length. The same pointer means the same numbers.
+    pub fn vectors(&self) -> &Arc<Vec<f32>> {
         &self.vectors
     }
 
     /// The rows of one concept.
     pub fn rows_of(&self, concept: &str) -> Range<usize> {
-        let start = self
-            .rows
-            .iter()
-            .position(|row| row.concept == concept)
-            .unwrap_or(self.rows.len());
-        let count = self
-            .rows
-            .iter()
-            .skip(start)
-            .take_while(|row| row.concept == concept)
-            .count();
-        start..start + count
+        let span = self.spans.get(concept).cloned();
+        span.unwrap_or(self.rows.len()..self.rows.len())
     }
 
-    /// How many rows `concept` has in an index of this encoder.
-    pub(super) fn count(&self, concept: &Concept) -> usize {
-        self.embeddings(concept).count()
-    }
-
-    /// Inserts the rows of `concept`, which has none yet, before row `at`.
-    pub(super) fn put(&mut self, concept: &Concept, at: usize) {
+    /// Puts the rows of `concept` in the place of those it has, or after all others.
+    pub(super) fn put(&mut self, concept: &Concept) {
         let (rows, vectors): (Vec<Row>, Vec<&[f32]>) = self
             .embeddings(concept)
             .map(|(reference, embedding, vector)| {
@@ -114,24 +105,44 @@ impl FlatIndex {
                 )
             })
             .unzip();
-        if let Some(first) = vectors.first() {
-            self.dim = first.len();
-        }
-        let start = at * self.dim;
-        self.rows.splice(at..at, rows);
-        self.vectors.splice(start..start, vectors.concat());
+        self.splice(&concept.id, rows, &vectors);
     }
 
-    /// Removes the rows of the concept and says where they were.
-    pub(super) fn take(&mut self, concept: &str) -> Range<usize> {
-        let range = self.rows_of(concept);
-        self.rows.drain(range.clone());
-        self.vectors
-            .drain(range.start * self.dim..range.end * self.dim);
+    /// Forgets a concept.
+    pub(super) fn take(&mut self, concept: &str) {
+        self.splice(concept, Vec::new(), &[]);
+        self.spans.shift_remove(concept);
+    }
+
+    /// Replaces the rows of `concept` and moves those behind them.
+    fn splice(&mut self, concept: &str, rows: Vec<Row>, vectors: &[&[f32]]) {
+        let old = self.rows_of(concept);
+        if old.is_empty() && rows.is_empty() {
+            self.spans.entry(concept.to_owned()).or_insert(old);
+            return;
+        }
+        // The only rows there are may be of another width than the new ones.
+        let dim = match vectors.first() {
+            Some(first) if old.len() == self.rows.len() => first.len(),
+            _ => self.dim,
+        };
+        let numbers = old.start * self.dim..old.end * self.dim;
+        Arc::make_mut(&mut self.vectors).splice(numbers, vectors.concat());
+        self.dim = dim;
+        let new = old.start..old.start + rows.len();
+        self.rows.splice(old.clone(), rows);
         if self.rows.is_empty() {
             self.dim = 0;
         }
-        range
+        let end = new.end;
+        let (at, _) = self.spans.insert_full(concept.to_owned(), new);
+        if end != old.end {
+            for (_, span) in self.spans.iter_mut().skip(at + 1) {
+                let length = span.len();
+                span.start = span.start + end - old.end;
+                span.end = span.start + length;
+            }
+        }
     }
 
     fn embeddings<'a>(
@@ -151,5 +162,56 @@ impl FlatIndex {
                     .enumerate()
                     .map(move |(e, v)| (r, e, v.as_slice()))
             })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::concepts::Reference;
+
+    fn concept(id: usize, rows: usize) -> Concept {
+        let reference = |row: usize| Reference {
+            photo: vec![1].into(),
+            embeddings: vec![vec![id as f32, row as f32]],
+            encoder: "e".into(),
+        };
+        Concept {
+            id: id.to_string(),
+            name: id.to_string(),
+            aliases: vec![],
+            category: String::new(),
+            info: String::new(),
+            references: (0..rows).map(reference).collect(),
+            created_ms: 0,
+            updated_ms: 0,
+        }
+    }
+
+    #[test]
+    fn ten_thousand_concepts_find_their_rows_after_every_kind_of_change() {
+        let mut index = FlatIndex::new("e");
+        for id in 0..10_000 {
+            index.put(&concept(id, id % 3));
+        }
+        // One grows, one shrinks to nothing, one goes, one that had none gets some.
+        index.put(&concept(4, 5));
+        index.put(&concept(5, 0));
+        index.take("7");
+        index.put(&concept(9_000, 2));
+        assert_eq!(index.len(), 9_999 + 4 - 2 - 1 + 2);
+        for id in (0..10_000).rev() {
+            let want = match id {
+                4 => 5,
+                5 | 7 => 0,
+                9_000 => 2,
+                _ => id % 3,
+            };
+            let rows = index.rows_of(&id.to_string());
+            assert_eq!(rows.len(), want, "{id}");
+            for (row, at) in rows.enumerate() {
+                assert_eq!(index.vectors()[2 * at..][..2], [id as f32, row as f32]);
+            }
+        }
     }
 }

@@ -155,7 +155,7 @@ impl Library {
     /// [`Error::Concept`] if there is no such concept.
     pub fn delete(&mut self, id: &str) -> Result<Concept> {
         let concept = self.concepts.shift_remove(id).ok_or_else(|| missing(id))?;
-        self.keys.retain(|_, owner| owner != id);
+        self.forget_names(&concept);
         self.index.take(id);
         self.revision += 1;
         Ok(concept)
@@ -204,25 +204,24 @@ impl Library {
     fn put(&mut self, concept: Concept) {
         let id = concept.id.clone();
         let (at, old) = self.concepts.insert_full(id.clone(), concept);
-        if old.is_some() {
-            self.keys.retain(|_, owner| *owner != id);
-            self.index.take(&id);
+        if let Some(old) = old {
+            self.forget_names(&old);
         }
         let concept = &self.concepts[at];
         for name in concept.names() {
             self.keys.insert(spelling::key(name), id.clone());
         }
-        let row = if at + 1 == self.concepts.len() {
-            self.index.len()
-        } else {
-            self.concepts
-                .values()
-                .take(at)
-                .map(|c| self.index.count(c))
-                .sum()
-        };
-        self.index.put(concept, row);
+        self.index.put(concept);
         self.revision += 1;
+    }
+
+    fn forget_names(&mut self, concept: &Concept) {
+        for name in concept.names() {
+            let key = spelling::key(name);
+            if self.keys.get(&key) == Some(&concept.id) {
+                self.keys.remove(&key);
+            }
+        }
     }
 
     fn check_free(&self, concept: &Concept) -> Result<()> {
@@ -248,11 +247,7 @@ impl Library {
 
     /// One encoder makes embeddings of one size: within the concept and across the library.
     fn check_dim(&self, concept: &Concept) -> Result<()> {
-        let alone = self
-            .index
-            .rows()
-            .iter()
-            .all(|row| row.concept == concept.id);
+        let alone = self.index.rows_of(&concept.id).len() == self.index.len();
         let mut want = if alone { None } else { Some(self.index.dim()) };
         for reference in concept
             .references

@@ -158,7 +158,10 @@ fn a_change_of_encoder_rebuilds_the_index() {
             1,
         )
         .unwrap();
-    assert_eq!(library.index().vectors(), [0.1f32.cos(), 0.1f32.sin()]);
+    assert_eq!(
+        library.index().vectors().as_slice(),
+        [0.1f32.cos(), 0.1f32.sin()]
+    );
     library.use_encoder("new");
     assert_eq!(
         library

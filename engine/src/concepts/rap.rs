@@ -1,184 +1,303 @@
-//! Import of `database.json`, the concept database of RAP and RePIC.
+//! `database.json`, the concept database of RAP and RePIC.
 //!
-//! `{"concept_dict": {"<anya>": {"name", "image", "info", "category"}, ...}, "path_to_concept":
-//! {path: key, ...}}`. Its index files are not read: our own encoder sees the photos anew.
+//! `{"concept_dict": {"<anya>": {"name", "image", "info", "category"}, ...}, "path_to_concept": {path: key, ...}}`. Its
+//! index files are not read: our own encoder sees the photos anew. The databases in circulation have stray lines, so
+//! what cannot be used is reported entry by entry and the rest is taken.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
+use indexmap::IndexMap;
 use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use super::bundle::{self, check_size, json_problem, problem, too_many};
-use super::record::{Concept, Reference};
+use super::bundle::{self, json_problem, problem, too_many};
+use super::file::{Contents, GivenPhoto};
+use super::loose_json::{Pairs, text_of};
+use super::photo_paths::{self, Wanted};
+use super::record::{Concept, MAX_REFERENCES, Reference, check_name};
 use super::spelling;
-use crate::Result;
+use crate::{Error, Result};
 
-#[derive(Deserialize)]
-struct Database {
-    concept_dict: Map<String, Value>,
-    #[serde(default)]
-    path_to_concept: Map<String, Value>,
+/// A database as it was read, its photos still being paths.
+#[derive(Debug)]
+pub struct Database {
+    entries: Vec<Entry>,
+    problems: Vec<Error>,
 }
 
-#[derive(Deserialize)]
+/// One thing.
+#[derive(Debug)]
 struct Entry {
-    name: Option<String>,
-    image: Option<Paths>,
-    info: Option<String>,
-    category: Option<String>,
+    /// What it is filed under: `<anya>`.
+    key: String,
+    name: String,
+    category: String,
+    info: String,
+    /// Its `image`, then what `path_to_concept` adds; each photo once.
+    paths: Vec<String>,
 }
 
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Paths {
-    One(String),
-    Many(Vec<String>),
-}
-
-/// The concepts of a `database.json`, in its order, without ids (an import gives them).
-///
-/// `photo` returns the bytes of the image at a path of the file. The key (`<anya>`) stays as an
-/// alias; line breaks in texts become spaces. A concept's photos are its `image`, then the other
-/// paths that `path_to_concept` maps to it.
-///
-/// # Errors
-/// [`crate::Error::Bundle`] with the JSON path, also when a photo is not found.
-pub fn read(
-    json: &[u8],
-    mut photo: impl FnMut(&str) -> Option<Vec<u8>>,
-    now_ms: u64,
-) -> Result<Vec<Concept>> {
-    check_size(json.len())?;
-    let database: Database = serde_json::from_slice(json).map_err(|e| json_problem(&e))?;
-    if database.concept_dict.len() > bundle::MAX_CONCEPTS {
-        return Err(too_many(database.concept_dict.len()));
-    }
-    let mut more = other_paths(&database)?;
-    let mut concepts = Vec::with_capacity(database.concept_dict.len());
-    for (key, value) in database.concept_dict {
-        let place = format!("concept_dict[{key:?}]");
-        let entry: Entry =
-            serde_json::from_value(value).map_err(|e| problem(&place, e.to_string()))?;
-        let mut paths = match entry.image {
-            Some(Paths::One(path)) => vec![path],
-            Some(Paths::Many(paths)) => paths,
-            None => Vec::new(),
-        };
-        for path in more.remove(&key).unwrap_or_default() {
-            if !paths.contains(&path) {
-                paths.push(path);
+impl Database {
+    /// Reads the JSON of a database.
+    ///
+    /// # Errors
+    /// [`Error::Bundle`] with the place, if the file as a whole is no database.
+    pub fn parse(json: &[u8]) -> Result<Self> {
+        #[derive(Deserialize)]
+        struct File {
+            concept_dict: Pairs,
+            #[serde(default)]
+            path_to_concept: Value,
+        }
+        let file: File = serde_json::from_slice(json).map_err(|e| json_problem(&e))?;
+        if file.concept_dict.0.len() > bundle::MAX_CONCEPTS {
+            return Err(too_many(file.concept_dict.0.len()));
+        }
+        let mut problems = Vec::new();
+        let mut entries = IndexMap::new();
+        for (key, value) in file.concept_dict.0 {
+            let place = format!("concept_dict[{key:?}]");
+            match Entry::read(&place, &key, &value, &mut problems) {
+                Ok(entry) => {
+                    // Of two under one key the last counts, as in Python.
+                    if entries.insert(key, entry).is_some() {
+                        let text = "stands in the file twice; the last one was taken";
+                        problems.push(problem(place, text));
+                    }
+                }
+                Err(error) => problems.push(error),
             }
         }
-        let mut references = Vec::with_capacity(paths.len());
-        for path in &paths {
-            let missing = || {
-                problem(
-                    format!("{place}.image"),
-                    format!("the photo `{path}` was not given; add it"),
-                )
-            };
-            references.push(Reference::new(photo(path).ok_or_else(missing)?));
+        let mut database = Self {
+            entries: entries.into_values().collect(),
+            problems,
+        };
+        database.other_paths(&file.path_to_concept);
+        Ok(database)
+    }
+
+    /// Positions in `given` of the photos that are needed; see [`super::file::ConceptFile::needs`].
+    pub fn needs(&self, given: &[&str], path: Option<&str>) -> Vec<usize> {
+        let found = photo_paths::find(&self.wanted(), given, path);
+        let mut needed: Vec<usize> = found.into_iter().flatten().collect();
+        needed.sort_unstable();
+        needed.dedup();
+        needed
+    }
+
+    /// The concepts in the order of the file, without ids (an import gives them). The key stays as an alias; line breaks
+    /// in texts become spaces. A thing whose photos are all missing is left out and reported.
+    ///
+    /// # Errors
+    /// [`Error::Bundle`] if there are things and none of them can be imported.
+    pub fn concepts(
+        self,
+        given: &[GivenPhoto],
+        path: Option<&str>,
+        now_ms: u64,
+    ) -> Result<Contents> {
+        let names: Vec<&str> = given.iter().map(|(name, _)| name.as_str()).collect();
+        let mut found = photo_paths::find(&self.wanted(), &names, path).into_iter();
+        let any = !(self.entries.is_empty() && self.problems.is_empty());
+        let mut contents = Contents {
+            concepts: Vec::with_capacity(self.entries.len()),
+            problems: self.problems,
+        };
+        for entry in self.entries {
+            let place = format!("concept_dict[{:?}]", entry.key);
+            let mut photos: Vec<usize> = Vec::new();
+            for photo in found.by_ref().take(entry.paths.len()) {
+                match photo {
+                    Ok(at) if photos.contains(&at) => {}
+                    Ok(at) => photos.push(at),
+                    Err(why) => contents.problems.push(problem(&place, why)),
+                }
+            }
+            // It was reported above why.
+            if photos.is_empty() && !entry.paths.is_empty() {
+                continue;
+            }
+            let photos = photos.iter().map(|&at| Arc::clone(&given[at].1)).collect();
+            match entry.concept(photos, now_ms) {
+                Ok(concept) => contents.concepts.push(concept),
+                Err(error) => contents.problems.push(at_place(&place, error)),
+            }
         }
-        concepts.push(Concept {
+        match contents.problems.first() {
+            Some(first) if any && contents.concepts.is_empty() => {
+                let more = contents.problems.len() - 1;
+                Err(problem(
+                    "concept_dict",
+                    format!("nothing in it can be imported: {first} (and {more} more)"),
+                ))
+            }
+            _ => Ok(contents),
+        }
+    }
+
+    fn wanted(&self) -> Vec<Wanted<'_>> {
+        self.entries
+            .iter()
+            .enumerate()
+            .flat_map(|(thing, entry)| entry.paths.iter().map(move |path| Wanted { path, thing }))
+            .collect()
+    }
+
+    /// The photos `path_to_concept` adds. A line that contradicts another is nobody's.
+    fn other_paths(&mut self, lines: &Value) {
+        let lines = match lines {
+            Value::Object(lines) => lines,
+            Value::Null => return,
+            _ => {
+                let text = "must be an object of paths and keys; left out";
+                return self.problems.push(problem("path_to_concept", text));
+            }
+        };
+        let by_key: HashMap<&str, usize> = self
+            .entries
+            .iter()
+            .enumerate()
+            .map(|(at, entry)| (entry.key.as_str(), at))
+            .collect();
+        // Whose `image` a path is, or that of a line before.
+        let mut owners: HashMap<String, usize> = HashMap::new();
+        for (at, entry) in self.entries.iter().enumerate() {
+            for path in &entry.paths {
+                owners.entry(photo_paths::normal(path)).or_insert(at);
+            }
+        }
+        let mut added: Vec<(usize, &str)> = Vec::new();
+        let mut problems = Vec::new();
+        for (path, key) in lines {
+            let place = || format!("path_to_concept[{path:?}]");
+            let Some(&thing) = key.as_str().and_then(|key| by_key.get(key)) else {
+                problems.push(problem(
+                    place(),
+                    format!("{key} is no key of `concept_dict` that can be imported; left out"),
+                ));
+                continue;
+            };
+            if path.trim().is_empty() {
+                problems.push(problem(place(), "is no path of a photo; left out"));
+                continue;
+            }
+            match *owners.entry(photo_paths::normal(path)).or_insert(thing) {
+                owner if owner == thing => added.push((thing, path)),
+                _ if self.entries[thing].has(path) => {}
+                owner => problems.push(problem(
+                    place(),
+                    format!(
+                        "is the photo of {:?} and of {key}; not taken for the second",
+                        self.entries[owner].key
+                    ),
+                )),
+            }
+        }
+        for (thing, path) in added {
+            add_path(&mut self.entries[thing].paths, path);
+        }
+        for entry in self
+            .entries
+            .iter_mut()
+            .filter(|e| e.paths.len() > MAX_REFERENCES)
+        {
+            let left = entry.paths.len() - MAX_REFERENCES;
+            entry.paths.truncate(MAX_REFERENCES);
+            problems.push(problem(
+                format!("concept_dict[{:?}]", entry.key),
+                format!("at most {MAX_REFERENCES} photos are possible; {left} were left out"),
+            ));
+        }
+        self.problems.extend(problems);
+    }
+}
+
+impl Entry {
+    /// What stands under `key`; a photo that is no path is a problem of its own.
+    fn read(place: &str, key: &str, value: &Value, problems: &mut Vec<Error>) -> Result<Self> {
+        let Value::Object(fields) = value else {
+            let text = "must be an object with `name`, `image`, `info` and `category`; left out";
+            return Err(problem(place, text));
+        };
+        let name = match fields.get("name") {
+            None | Some(Value::Null) => String::new(),
+            Some(Value::Array(_) | Value::Object(_)) => {
+                return Err(problem(format!("{place}.name"), "must be a text; left out"));
+            }
+            Some(value) => text_of(value),
+        };
+        let words = |field: &str| fields.get(field).map(text_of).unwrap_or_default();
+        let (category, info) = (words("category"), words("info"));
+        let mut paths = Vec::new();
+        let images = match fields.get("image") {
+            None | Some(Value::Null) => &[][..],
+            Some(Value::Array(list)) => list.as_slice(),
+            Some(one) => std::slice::from_ref(one),
+        };
+        for image in images {
+            match image.as_str().filter(|path| !path.trim().is_empty()) {
+                Some(path) => add_path(&mut paths, path),
+                None => problems.push(problem(
+                    format!("{place}.image"),
+                    format!("{image} is no path of a photo; left out"),
+                )),
+            }
+        }
+        Ok(Self {
+            name: match name.is_empty() {
+                true => spelling::bare(key).to_owned(),
+                false => name,
+            },
+            key: key.to_owned(),
+            category,
+            info,
+            paths,
+        })
+    }
+
+    fn has(&self, path: &str) -> bool {
+        self.paths
+            .iter()
+            .any(|known| photo_paths::same(known, path))
+    }
+
+    fn concept(self, photos: Vec<Arc<[u8]>>, now_ms: u64) -> Result<Concept> {
+        // A key that is no possible name is only left out: nobody typed it.
+        let aliases = check_name("alias", &self.key).map_or_else(|_| Vec::new(), |key| vec![key]);
+        let mut concept = Concept {
             id: String::new(),
-            name: entry
-                .name
-                .as_deref()
-                .map_or_else(|| spelling::bare(&key).to_owned(), one_line),
-            aliases: vec![key],
-            category: one_line(&entry.category.unwrap_or_default()),
-            info: one_line(&entry.info.unwrap_or_default()),
-            references,
+            name: self.name,
+            aliases,
+            category: self.category,
+            info: self.info,
+            references: photos.into_iter().map(Reference::new).collect(),
             created_ms: now_ms,
             updated_ms: now_ms,
-        });
-    }
-    Ok(concepts)
-}
-
-/// `path_to_concept`, turned round.
-fn other_paths(database: &Database) -> Result<HashMap<String, Vec<String>>> {
-    let mut paths: HashMap<String, Vec<String>> = HashMap::new();
-    for (path, key) in &database.path_to_concept {
-        let known = key
-            .as_str()
-            .filter(|key| database.concept_dict.contains_key(*key));
-        let unknown = || {
-            problem(
-                format!("path_to_concept[{path:?}]"),
-                format!("{key} is no key of `concept_dict`"),
-            )
         };
-        paths
-            .entry(known.ok_or_else(unknown)?.to_owned())
-            .or_default()
-            .push(path.clone());
+        concept.normalise()?;
+        Ok(concept)
     }
-    Ok(paths)
 }
 
-fn one_line(text: &str) -> String {
-    text.split(|c: char| c.is_whitespace() || c.is_control())
-        .filter(|word| !word.is_empty())
-        .collect::<Vec<_>>()
-        .join(" ")
+/// Adds a path unless it is there, whatever its slashes.
+fn add_path(paths: &mut Vec<String>, path: &str) {
+    if !paths.iter().any(|known| photo_paths::same(known, path)) {
+        paths.push(path.to_owned());
+    }
+}
+
+/// The error of a record, at its place in the file.
+fn at_place(place: &str, error: Error) -> Error {
+    match error {
+        Error::Concept {
+            concept,
+            problem: text,
+        } => problem(place, format!("`{concept}`: {text}")),
+        other => other,
+    }
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "tests")]
-mod tests {
-    use super::*;
-    use crate::concepts::{Library, OnCollision};
-
-    const GOLDEN: &str = r#"{
-      "concept_dict": {
-        "<anya>": {"name": "Anya", "image": "./db/Anya.jpg", "info": "Anya is a girl\nwith pink hair.", "category": "person"},
-        "<mr.krab>": {"name": "Mr.Krabs", "image": "./db/krab.png", "info": "", "category": "plush toy"}
-      },
-      "path_to_concept": {"./db/Anya.jpg": "<anya>", "./db/krab.png": "<mr.krab>", "./db/krab2.png": "<mr.krab>"}
-    }"#;
-
-    #[test]
-    fn a_database_becomes_concepts() {
-        let concepts = read(GOLDEN.as_bytes(), |path| Some(path.as_bytes().to_vec()), 9).unwrap();
-        let anya = Concept {
-            id: String::new(),
-            name: "Anya".into(),
-            aliases: vec!["<anya>".into()],
-            category: "person".into(),
-            info: "Anya is a girl with pink hair.".into(),
-            references: vec![Reference::new(*b"./db/Anya.jpg")],
-            created_ms: 9,
-            updated_ms: 9,
-        };
-        assert_eq!(concepts[0], anya);
-        let photos: Vec<&[u8]> = concepts[1].references.iter().map(|r| &*r.photo).collect();
-        assert_eq!(photos, [&b"./db/krab.png"[..], b"./db/krab2.png"]);
-        let mut library = Library::new("e");
-        assert_eq!(
-            library.import(concepts, OnCollision::Error).unwrap().added,
-            ["anya", "mr-krabs"]
-        );
-        assert_eq!(
-            library.find_by_name_or_alias("Mr.Krab").unwrap().name,
-            "Mr.Krabs"
-        );
-        assert_eq!(library.get("anya").unwrap().aliases, ["<anya>"]);
-    }
-
-    #[test]
-    fn errors_name_the_place() {
-        let message = |json: &str| read(json.as_bytes(), |_| None, 0).unwrap_err().to_string();
-        assert!(
-            message(GOLDEN).contains(r#"concept_dict["<anya>"].image: the photo `./db/Anya.jpg`"#)
-        );
-        assert!(message("{}").contains("concept_dict"));
-        assert!(message(r#"{"concept_dict": {"<a>": 3}}"#).contains(r#"concept_dict["<a>"]"#));
-        let stray = r#"{"concept_dict": {}, "path_to_concept": {"x.jpg": "<b>"}}"#;
-        assert!(
-            message(stray).contains(r#"path_to_concept["x.jpg"]: "<b>" is no key"#),
-            "{}",
-            message(stray)
-        );
-    }
-}
+#[path = "rap_tests.rs"]
+mod tests;

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::spelling;
 use crate::{Error, Result};
 
@@ -69,6 +71,61 @@ pub(super) fn check_embeddings(encoder: &str, embeddings: &[Vec<f32>]) -> Result
         }
     }
     Ok(())
+}
+
+/// All of a concept but its photos, as every stored form of it spells them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ConceptTexts {
+    /// See [`Concept::id`].
+    pub id: String,
+    /// See [`Concept::name`].
+    pub name: String,
+    /// See [`Concept::aliases`].
+    #[serde(default)]
+    pub aliases: Vec<String>,
+    /// See [`Concept::category`].
+    #[serde(default)]
+    pub category: String,
+    /// See [`Concept::info`].
+    #[serde(default)]
+    pub info: String,
+    /// See [`Concept::created_ms`].
+    #[serde(default)]
+    pub created_ms: u64,
+    /// See [`Concept::updated_ms`].
+    #[serde(default)]
+    pub updated_ms: u64,
+}
+
+impl ConceptTexts {
+    /// The concept with these texts and photos.
+    pub fn with(self, references: Vec<Reference>) -> Concept {
+        Concept {
+            id: self.id,
+            name: self.name,
+            aliases: self.aliases,
+            category: self.category,
+            info: self.info,
+            references,
+            created_ms: self.created_ms,
+            updated_ms: self.updated_ms,
+        }
+    }
+}
+
+impl From<&Concept> for ConceptTexts {
+    fn from(concept: &Concept) -> Self {
+        Self {
+            id: concept.id.clone(),
+            name: concept.name.clone(),
+            aliases: concept.aliases.clone(),
+            category: concept.category.clone(),
+            info: concept.info.clone(),
+            created_ms: concept.created_ms,
+            updated_ms: concept.updated_ms,
+        }
+    }
 }
 
 /// A thing a person named.
@@ -202,7 +259,7 @@ pub(super) fn slug(name: &str) -> String {
     }
 }
 
-fn check_name(field: &str, text: &str) -> Result<String, String> {
+pub(super) fn check_name(field: &str, text: &str) -> Result<String, String> {
     let text = text.trim();
     if spelling::key(text).is_empty() {
         return Err(format!(
@@ -236,76 +293,14 @@ fn check_text(field: &str, text: &str, limit: usize) -> Result<String, String> {
 
 /// How an error calls a concept: its name cut to a readable length, or its id.
 pub(super) fn shown(name: &str, id: &str) -> String {
-    let text = spelling::neutral(if name.trim().is_empty() { id } else { name });
-    text.chars().take(MAX_NAME).collect()
+    let text = if name.trim().is_empty() { id } else { name };
+    // As it was typed, for a person reads it; but on one line, and nothing that disguises the rest of the message.
+    let visible =
+        |c: char| spelling::neutral_char(c).map(|plain| if plain == ' ' { ' ' } else { c });
+    let line: String = text.trim().chars().filter_map(visible).collect();
+    line.chars().take(MAX_NAME).collect()
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "tests")]
-mod tests {
-    use super::*;
-
-    fn concept(name: &str) -> Concept {
-        Concept {
-            id: "x".into(),
-            name: name.into(),
-            aliases: vec![],
-            category: String::new(),
-            info: String::new(),
-            references: vec![],
-            created_ms: 0,
-            updated_ms: 0,
-        }
-    }
-
-    #[test]
-    fn names_are_trimmed_and_limited() {
-        let mut ok = concept("  Captain Biscuit 🐈 ");
-        ok.aliases = vec!["Cap".into(), " Cap ".into(), "Captain Biscuit 🐈".into()];
-        ok.normalise().unwrap();
-        assert_eq!(
-            (ok.name.as_str(), ok.aliases.as_slice()),
-            ("Captain Biscuit 🐈", &["Cap".to_owned()][..])
-        );
-        concept(&"é".repeat(64)).normalise().unwrap();
-        for bad in [
-            "",
-            "   ",
-            "<>",
-            "\u{202e}",
-            "a\nb",
-            "a\u{0}b",
-            &"é".repeat(65),
-        ] {
-            let error = concept(bad).normalise().unwrap_err();
-            assert_eq!(error.code(), "concept", "{bad:?}");
-        }
-    }
-
-    #[test]
-    fn embeddings_must_be_unit_length_and_say_their_encoder() {
-        let mut reference = Reference::new([1u8, 2]);
-        reference.validate().unwrap();
-        reference.embeddings = vec![vec![0.6, 0.8]];
-        assert!(reference.validate().unwrap_err().contains("encoder"));
-        reference.encoder = "e1".into();
-        reference.validate().unwrap();
-        for bad in [vec![0.6, 0.9], vec![f32::NAN, 0.0], vec![1.0], vec![]] {
-            reference.embeddings = vec![vec![0.6, 0.8], bad];
-            assert!(reference.validate().is_err());
-        }
-    }
-
-    #[test]
-    fn slugs_keep_every_script() {
-        for (name, want) in [
-            ("Mr. Otto!", "mr-otto"),
-            ("小白", "小白"),
-            ("🐈", "concept"),
-            ("<Anya>", "anya"),
-            ("C3-PO", "c3-po"),
-        ] {
-            assert_eq!(slug(name), want);
-        }
-    }
-}
+#[path = "record_tests.rs"]
+mod tests;

@@ -4,6 +4,8 @@
 //! claims at most one window, each region belongs to at most one concept, and only similarities
 //! over a calibrated threshold count, so that nothing is returned when nothing is there.
 
+use std::collections::HashSet;
+
 use super::record::{Concept, shown};
 use super::regions::{Candidate, SAME_REGION, iou, settled};
 use super::spelling::{Case, find_names};
@@ -203,7 +205,8 @@ fn chosen(
     options: &Options,
     reason: Reason,
 ) -> Vec<Retrieved> {
-    let claims = assign(scored, options, |at, _| list.contains(&at), |_| false);
+    let listed: HashSet<usize> = list.iter().copied().collect();
+    let claims = assign(scored, options, |at, _| listed.contains(&at), |_| false);
     let window = |at: usize| claims.iter().find(|(c, _)| *c == at).map(|(_, w)| *w);
     list.iter()
         .map(|&at| retrieved(&scored[at], options, reason, window(at)))

@@ -83,7 +83,7 @@ fn is_hangul(c: char) -> bool {
 }
 
 /// Whether a word can end between `left` and `right`.
-fn separates(left: Option<char>, right: Option<char>) -> bool {
+pub(crate) fn separates(left: Option<char>, right: Option<char>) -> bool {
     match (left, right) {
         (Some(l), Some(r)) => !(is_word(l) && is_word(r)) || is_unspaced(l) || is_unspaced(r),
         _ => true,

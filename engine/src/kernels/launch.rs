@@ -120,7 +120,7 @@ impl KernelSource for Wgsl {
     }
     fn id(&self) -> KernelId {
         // Every compilation cache is keyed by this and never sees the text.
-        KernelId::new::<Self>().info((self.0.name, self.0.hash))
+        KernelId::new::<Self>().info((self.0.name, self.0.hash()))
     }
     fn lang(&self) -> &'static str {
         "wgsl"

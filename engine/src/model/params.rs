@@ -3,8 +3,11 @@
 //! A module asks the [`ParamBuilder`] for each tensor by its checkpoint key and shape. The builder
 //! remembers key and parameter id, so that loading, saving and the optimiser's groups share one list.
 
+use std::hash::Hasher;
+
 use burn::module::{Module, ModuleVisitor, Param, ParamId};
 use burn::tensor::{Device, Distribution, Tensor, TensorData};
+use fnv::FnvHasher;
 
 use crate::ops::QuantMatrix;
 use crate::{Error, Result};
@@ -178,10 +181,9 @@ const MAX_KERNEL: usize = 1 << 26;
 /// The id of a parameter, a function of its key (FNV-1a), so that a saved optimiser state finds its
 /// parameter again in another process.
 pub(super) fn id_of(name: &str) -> ParamId {
-    let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    });
-    ParamId::from(hash)
+    let mut hasher = FnvHasher::default();
+    hasher.write(name.as_bytes());
+    ParamId::from(hasher.finish())
 }
 
 /// Checkpoint key and id of every parameter of a module, in order of construction.

@@ -9,15 +9,14 @@ use burn::backend::Flex;
 use burn::backend::tensor::FloatTensor;
 use burn::tensor::{Int, Tensor, TensorData};
 use macerator::{AutoArch, Simd, WithSimd};
-use std::cmp::Ordering;
 
 /// Partial sums of a dot product: two registers of 256 bits, four of 128.
-const LANES: usize = 16;
+pub(super) const LANES: usize = 16;
 /// Rows of activations that share one unpacking of a row of weights.
 const TILE: usize = 4;
 
 /// The backend's storage of a tensor; contiguous, so that `as_slice` succeeds.
-fn storage(tensor: Tensor<2>) -> FloatTensor<Flex> {
+pub(super) fn storage(tensor: Tensor<2>) -> FloatTensor<Flex> {
     // Only called for tensors of a flex device.
     tensor
         .try_into_primitive::<Flex>()
@@ -79,44 +78,6 @@ pub(super) fn dequantize(blocks: Tensor<2, Int>, w: &QuantMatrix) -> Tensor<2> {
     Tensor::from_data(TensorData::new(weights, [w.rows, w.cols]), &device)
 }
 
-/// queries `[Q, D]`, index `[N, D]` -> the best k scores `[Q, k]` and rows `[Q, k]`.
-pub(super) fn cosine_top_k(
-    queries: Tensor<2>,
-    index: Tensor<2>,
-    k: usize,
-) -> (Tensor<2>, Tensor<2, Int>) {
-    let (device, [count, width], [rows, _]) = (queries.device(), queries.dims(), index.dims());
-    let (queries, index) = (storage(queries), storage(index));
-    let queries: &[f32] = queries.as_slice().expect("contiguous f32, made so above");
-    let index: &[f32] = index.as_slice().expect("contiguous f32, made so above");
-    let (mut scores, mut ids) = (Vec::with_capacity(count * k), Vec::with_capacity(count * k));
-    let mut ranking = Vec::with_capacity(rows);
-    for query in queries.chunks_exact(width) {
-        ranking.clear();
-        simd(Scores {
-            query,
-            index,
-            ranking: &mut ranking,
-        });
-        if k < rows {
-            ranking.select_nth_unstable_by(k - 1, better_first);
-        }
-        ranking[..k].sort_unstable_by(better_first);
-        scores.extend(ranking[..k].iter().map(|&(score, _)| score));
-        ids.extend(ranking[..k].iter().map(|&(_, id)| i64::from(id)));
-    }
-    let scores = Tensor::from_data(TensorData::new(scores, [count, k]), &device);
-    (
-        scores,
-        Tensor::from_data(TensorData::new(ids, [count, k]), &device),
-    )
-}
-
-/// Higher score first, then lower row.
-fn better_first(a: &(f32, u32), b: &(f32, u32)) -> Ordering {
-    b.0.total_cmp(&a.0).then(a.1.cmp(&b.1))
-}
-
 /// Runs `work` in the best instruction set of this processor.
 pub(super) fn simd<W: WithSimd>(work: W) -> W::Output {
     AutoArch::new().dispatch(work)
@@ -167,7 +128,7 @@ fn unpack_block<F: Format>(block: &[u8]) -> (f32, [f32; BLOCK]) {
 
 /// Sum of the lanes, pairwise.
 #[inline(always)]
-fn sum(mut lanes: [f32; LANES]) -> f32 {
+pub(super) fn sum(mut lanes: [f32; LANES]) -> f32 {
     let mut half = LANES / 2;
     while half > 0 {
         for i in 0..half {
@@ -259,57 +220,5 @@ impl<F: Format> WithSimd for Unpack<'_, F> {
                 }
             }
         }
-    }
-}
-
-/// Cosine of a query with every row of the index, in order of the rows.
-struct Scores<'a> {
-    query: &'a [f32],
-    index: &'a [f32],
-    ranking: &'a mut Vec<(f32, u32)>,
-}
-
-impl WithSimd for Scores<'_> {
-    type Output = ();
-    #[inline(always)]
-    fn with_simd<S: Simd>(self) {
-        let query_square = dot(self.query, self.query).0;
-        for (id, row) in self.index.chunks_exact(self.query.len()).enumerate() {
-            let (product, row_square) = dot(self.query, row);
-            self.ranking
-                .push((cosine(product, query_square, row_square), id as u32));
-        }
-    }
-}
-
-/// a.b and b.b in one pass.
-#[inline(always)]
-fn dot(a: &[f32], b: &[f32]) -> (f32, f32) {
-    let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<LANES>(), b.as_chunks::<LANES>());
-    let (mut products, mut squares) = ([0.0; LANES], [0.0; LANES]);
-    for (a, b) in a.iter().zip(b) {
-        for i in 0..LANES {
-            products[i] += a[i] * b[i];
-            squares[i] += b[i] * b[i];
-        }
-    }
-    for (i, (a, b)) in a_rest.iter().zip(b_rest).enumerate() {
-        products[i] += a * b;
-        squares[i] += b * b;
-    }
-    (sum(products), sum(squares))
-}
-
-/// The cosine; 0 where a vector is zero, -2 where it is NaN (which fails every guard).
-#[inline(always)]
-fn cosine(product: f32, query_square: f32, row_square: f32) -> f32 {
-    if query_square == 0.0 || row_square == 0.0 {
-        return 0.0;
-    }
-    let score = product / (query_square.sqrt() * row_square.sqrt());
-    if (-1.5..=1.5).contains(&score) {
-        score
-    } else {
-        -2.0
     }
 }

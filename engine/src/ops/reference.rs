@@ -80,30 +80,39 @@ fn f32_from_half(low: Tensor<3, Int>, high: Tensor<3, Int>) -> Tensor<3> {
     sign * mantissa * steps.select(0, exponent.reshape([count])).reshape(shape)
 }
 
-/// Plain body of [`crate::ops::cosine_top_k`].
-pub fn cosine_top_k(queries: Tensor<2>, index: Tensor<2>, k: usize) -> (Tensor<2>, Tensor<2, Int>) {
-    let ([count, _], [rows, _]) = (queries.dims(), index.dims());
+/// Plain body of [`crate::ops::cosine_scores`].
+pub fn cosine_scores(queries: Tensor<2>, index: Tensor<2>) -> Tensor<2> {
     let norm = |t: &Tensor<2>| t.clone().powi_scalar(2).sum_dim(1).sqrt(); // [n, 1]
     let norms = norm(&queries).matmul(norm(&index).transpose()); // [Q, N]
     let zero = norms.clone().equal_elem(0.0);
     let cosine = (queries.matmul(index.transpose()) / norms).mask_fill(zero, 0.0);
     let is_cosine = cosine.clone().abs().lower_equal_elem(1.5);
-    let mut scores = cosine.mask_fill(is_cosine.bool_not(), NOT_COMPARABLE);
+    cosine.mask_fill(is_cosine.bool_not(), NOT_COMPARABLE)
+}
 
-    let ids = Tensor::<1, Int>::arange(0..rows as i64, &scores.device())
-        .reshape([1, rows])
+/// Plain body of [`crate::ops::top_k`].
+pub fn top_k(mut scores: Tensor<2>, k: usize) -> (Tensor<2>, Tensor<2, Int>) {
+    let [count, columns] = scores.dims();
+    let ids = Tensor::<1, Int>::arange(0..columns as i64, &scores.device())
+        .reshape([1, columns])
         .repeat_dim(0, count);
     let (mut best_scores, mut best_ids) = (Vec::new(), Vec::new());
     for _ in 0..k {
-        let best = scores.clone().max_dim(1); // [Q, 1]
-        let others = scores.clone().lower(best.clone().repeat_dim(1, rows));
+        let best = scores.clone().max_dim(1); // [R, 1]
+        let others = scores.clone().lower(best.clone().repeat_dim(1, columns));
         // Not argmax: which of equal entries it returns differs between devices.
-        let id = ids.clone().mask_fill(others, rows as i64).min_dim(1);
-        scores = scores.mask_fill(ids.clone().equal(id.clone().repeat_dim(1, rows)), f32::MIN);
+        let id = ids.clone().mask_fill(others, columns as i64).min_dim(1);
+        let taken = ids.clone().equal(id.clone().repeat_dim(1, columns));
+        scores = scores.mask_fill(taken, f32::MIN);
         best_scores.push(best);
         best_ids.push(id);
     }
     (Tensor::cat(best_scores, 1), Tensor::cat(best_ids, 1))
+}
+
+/// Plain body of [`crate::ops::cosine_top_k`].
+pub fn cosine_top_k(queries: Tensor<2>, index: Tensor<2>, k: usize) -> (Tensor<2>, Tensor<2, Int>) {
+    top_k(cosine_scores(queries, index), k)
 }
 
 /// Plain body of [`crate::ops::pairwise_iou`].

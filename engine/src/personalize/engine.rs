@@ -10,7 +10,7 @@ use super::photo_cache::{PhotoCache, ReferencePhotos};
 use crate::concepts::Library;
 use crate::generate::SamplingOptions;
 use crate::host::{Host, breathe};
-use crate::image::{ImageProcessor, decode};
+use crate::image::ImageProcessor;
 use crate::model::checkpoint::CheckpointSource;
 use crate::model::config::VlmConfig;
 use crate::model::dual::DualEncoder;
@@ -198,31 +198,6 @@ impl Engine {
     /// What searches photos for known things, if the model has it.
     pub fn retriever(&self) -> Option<&Retriever> {
         self.retriever.as_ref()
-    }
-
-    /// Embeds every reference photo the current encoder has not seen.
-    ///
-    /// # Errors
-    /// When a photo cannot be read; those before it keep their embeddings.
-    pub async fn embed_references(&mut self, host: &dyn Host) -> Result<()> {
-        let Some(retriever) = &self.retriever else {
-            return Ok(());
-        };
-        for (id, position) in self.library.unseen_references() {
-            let photo = self
-                .library
-                .get(&id)
-                .and_then(|concept| concept.references.get(position))
-                .map(|reference| reference.photo.clone());
-            let Some(photo) = photo.filter(|photo| !photo.is_empty()) else {
-                continue;
-            };
-            let embedding = retriever.embed_reference(&decode(&photo)?, host).await?;
-            let digest = retriever.digest();
-            self.library
-                .set_embeddings(&id, position, digest, vec![embedding])?;
-        }
-        Ok(())
     }
 }
 

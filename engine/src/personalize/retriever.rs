@@ -1,18 +1,20 @@
 //! Looking for known things in a photo: regions of it against reference embeddings.
 
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
+use super::likeness::Comparer;
 use super::photo_features::{features, frames};
+pub use super::scan::Scan;
 use super::windows::{self, mask};
-use crate::concepts::regions::{Candidate, SAME_REGION, settled};
-use crate::concepts::retrieval::{Options, Scored};
-use crate::concepts::{Library, Retrieved, retrieval};
+use crate::concepts::regions::{Candidate, SAME_REGION};
+use crate::concepts::retrieval::{Mode, Options, Scored};
+use crate::concepts::{Concept, Library, Retrieved, repic, retrieval};
 use crate::generate::session::read;
 use crate::host::{Host, breathe};
 use crate::image::{ImageProcessor, Rgb8};
 use crate::model::dual::DualEncoder;
-use crate::{Error, Result};
+use crate::{Error, Result, ops};
 
 /// Calibrated thresholds, stored beside the dual encoder as `retrieval.json`.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -55,55 +57,8 @@ pub struct Retriever {
     digest: String,
     thresholds: Thresholds,
     windows: Vec<[f32; 4]>,
+    comparer: Comparer,
     device: Device,
-}
-
-/// What a photo looks like to the retriever: one embedding a window, and one of the whole.
-#[derive(Debug, Clone)]
-pub struct Scan {
-    /// Windows as fractions of the photo.
-    pub windows: Vec<[f32; 4]>,
-    /// `[windows, D]`, row-major, unit rows.
-    pub embeddings: Vec<f32>,
-    /// `[D]`, unit.
-    pub whole: Vec<f32>,
-}
-
-impl Scan {
-    /// The highest similarity of `references` (`[n, D]`, unit rows) to a region, and where that is.
-    pub fn best_region(&self, references: &[f32]) -> Option<Candidate> {
-        let windows = self.candidates(references);
-        let best = windows.iter().max_by(|a, b| a.score.total_cmp(&b.score))?;
-        Some(Candidate {
-            box_: settled(best, &windows, SAME_REGION),
-            score: best.score,
-        })
-    }
-
-    /// Every region and its similarity to the best of `references`.
-    fn candidates(&self, references: &[f32]) -> Vec<Candidate> {
-        let dim = self.whole.len().max(1);
-        self.windows
-            .iter()
-            .zip(self.embeddings.chunks_exact(dim))
-            .map(|(&box_, embedding)| Candidate {
-                box_,
-                score: best_of(references, dim, embedding),
-            })
-            .collect()
-    }
-
-    /// The highest similarity of `references` to the photo as a whole.
-    pub fn whole_similarity(&self, references: &[f32]) -> f32 {
-        best_of(references, self.whole.len().max(1), &self.whole)
-    }
-}
-
-fn best_of(references: &[f32], dim: usize, embedding: &[f32]) -> f32 {
-    references
-        .chunks_exact(dim)
-        .map(|reference| dot(embedding, reference))
-        .fold(f32::MIN, f32::max)
 }
 
 impl Retriever {
@@ -123,6 +78,7 @@ impl Retriever {
             digest,
             thresholds,
             windows: windows::grid(grid),
+            comparer: Comparer::default(),
             device: device.clone(),
         }
     }
@@ -158,39 +114,69 @@ impl Retriever {
     pub async fn scan(&self, photo: &Rgb8, host: &dyn Host) -> Result<Scan> {
         let patches = self.patches(photo, host).await?;
         breathe(host).await?;
-        let whole = read(self.dual.embed_regions(patches.clone(), None)).await?;
+        let whole = self.dual.embed_regions(patches.clone(), None);
         breathe(host).await?;
         let windows = match self.dual.boxes(patches.clone()) {
             Some(boxes) => windows::proposed(&read(boxes).await?),
             None => self.windows.clone(),
         };
         let mask = mask(&windows, self.grid, &self.device);
-        let embeddings = read(self.dual.embed_regions(patches, Some(mask))).await?;
+        let regions = self.dual.embed_regions(patches, Some(mask));
+        let [_, count, width] = regions.dims();
+        let queries = Tensor::cat(vec![regions, whole], 1).reshape([count + 1, width]);
+        let mut embeddings = read(queries.clone()).await?;
+        let whole = embeddings.split_off(count * width);
         Ok(Scan {
             windows,
             embeddings,
             whole,
+            queries,
         })
     }
 
     /// The concepts of `library` that matter for this photo and question.
     ///
     /// # Errors
-    /// As [`retrieval::retrieve`].
-    pub fn retrieve(
+    /// As [`retrieval::retrieve`]; when the device fails.
+    pub async fn retrieve(
         &self,
         scan: Option<&Scan>,
         question: &str,
         library: &Library,
-        mode: retrieval::Mode,
+        mode: Mode,
     ) -> Result<Vec<Retrieved>> {
+        let index = library.index();
+        let wanted = wanted_rows(question, library, &mode);
+        let compared = match scan.filter(|scan| comparable(scan, library)) {
+            Some(scan) => {
+                let threshold = self.thresholds.window;
+                let queries = &scan.queries;
+                let likeness = self.comparer.compare(queries, index, threshold, &wanted);
+                Some((scan, likeness.await?))
+            }
+            None => None,
+        };
+        let is_wanted = |rows: &std::ops::Range<usize>| {
+            let first = wanted.partition_point(|&row| row < rows.start);
+            wanted.get(first).is_some_and(|row| rows.contains(row))
+        };
         let scored: Vec<Scored<'_>> = library
             .list()
             .map(|concept| {
-                let rows = library.index().rows_of(&concept.id);
-                let dim = library.index().dim();
-                let vectors = &library.index().vectors()[rows.start * dim..rows.end * dim];
-                score(scan, concept, vectors, dim)
+                let rows = index.rows_of(&concept.id);
+                match &compared {
+                    Some((scan, likeness)) => {
+                        let always = is_wanted(&rows);
+                        let scores = likeness.best_of(rows);
+                        let least = if always {
+                            f32::MIN
+                        } else {
+                            self.thresholds.window
+                        };
+                        scored(concept, scores, scan, least)
+                    }
+                    None => unscored(concept),
+                }
             })
             .collect();
         let options = Options {
@@ -200,35 +186,103 @@ impl Retriever {
         retrieval::retrieve(question, &scored, &options)
     }
 
+    /// The distinct regions of a photo, each with the `neighbours` references nearest to it as (row of the index, squared
+    /// L2 distance): what [`repic::retrieve`] takes. Of regions that overlap, the one most like any reference stands for all.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub async fn crops(
+        &self,
+        scan: &Scan,
+        library: &Library,
+        neighbours: usize,
+    ) -> Result<Vec<Vec<(usize, f32)>>> {
+        let neighbours = neighbours.min(library.index().len());
+        if neighbours == 0 || !comparable(scan, library) {
+            return Ok(Vec::new());
+        }
+        let count = scan.windows.len();
+        let regions = scan.queries.clone().narrow(0, 0, count);
+        let vectors = self.comparer.vectors(library.index(), &self.device);
+        let (scores, rows) = ops::cosine_top_k(regions, vectors, neighbours);
+        let data = TensorData::new(scan.windows.concat(), [count, 4]);
+        let boxes = Tensor::<2>::from_data(data, &self.device);
+        let best = scores.clone().narrow(1, 0, 1).reshape([count]);
+        let kept = ops::nms(boxes, best, SAME_REGION)
+            .float()
+            .reshape([count, 1]);
+        // Row numbers are below 2^24: exact as floats, and so all is read at once.
+        let all = read(Tensor::cat(vec![kept, scores, rows.float()], 1)).await?;
+        let crops = all.chunks_exact(2 * neighbours + 1);
+        let nearest = |crop: &[f32]| {
+            let (scores, rows) = crop[1..].split_at(neighbours);
+            let pairs = rows.iter().zip(scores);
+            pairs
+                .map(|(row, score)| (*row as usize, repic::squared_l2(*score)))
+                .collect()
+        };
+        Ok(crops.filter(|crop| crop[0] > 0.5).map(nearest).collect())
+    }
+
     async fn patches(&self, photo: &Rgb8, host: &dyn Host) -> Result<Tensor<3>> {
         let (pixels, _) = frames(&self.processor, photo, &self.device)?;
         Ok(features(&self.dual.vision, pixels, host).await?.patches)
     }
 }
 
-/// Similarities of one concept: its best reference at every window.
-fn score<'a>(
-    scan: Option<&Scan>,
-    concept: &'a crate::concepts::Concept,
-    references: &[f32],
-    dim: usize,
-) -> Scored<'a> {
-    let Some(scan) = scan.filter(|_| dim > 0 && !references.is_empty()) else {
-        return Scored {
-            concept,
-            windows: Vec::new(),
-            whole: None,
-        };
+/// Whether the photo can be compared with the library's embeddings at all.
+fn comparable(scan: &Scan, library: &Library) -> bool {
+    let index = library.index();
+    !index.is_empty() && index.dim() == scan.queries.dims()[1]
+}
+
+/// Rows, ascending, of the concepts whose similarities are told whatever they are.
+fn wanted_rows(question: &str, library: &Library, mode: &Mode) -> Vec<usize> {
+    let index = library.index();
+    let mut rows: Vec<usize> = match mode {
+        Mode::Off => Vec::new(),
+        Mode::All => (0..index.len()).collect(),
+        Mode::Explicit(ids) => ids.iter().flat_map(|id| index.rows_of(id)).collect(),
+        Mode::Auto => {
+            let concepts: Vec<&Concept> = library.list().collect();
+            let named = retrieval::named(question, concepts.iter().copied());
+            let rows = named.iter().flat_map(|&at| index.rows_of(&concepts[at].id));
+            rows.collect()
+        }
     };
+    rows.sort_unstable();
+    rows.dedup();
+    rows
+}
+
+fn unscored(concept: &Concept) -> Scored<'_> {
     Scored {
         concept,
-        windows: scan.candidates(references),
-        whole: Some(scan.whole_similarity(references)),
+        windows: Vec::new(),
+        whole: None,
     }
 }
 
-fn dot(a: &[f32], b: &[f32]) -> f32 {
-    a.iter().zip(b).map(|(a, b)| a * b).sum()
+/// Similarities of one concept, its best reference at every window, unless all of them are below `least`.
+fn scored<'a>(
+    concept: &'a Concept,
+    scores: Option<Vec<f32>>,
+    scan: &Scan,
+    least: f32,
+) -> Scored<'a> {
+    let Some((whole, regions)) = scores.as_deref().and_then(<[f32]>::split_last) else {
+        return unscored(concept);
+    };
+    let matters = regions.iter().any(|score| *score >= least);
+    let windows = scan.windows.iter().zip(regions);
+    Scored {
+        concept,
+        windows: windows
+            .filter(|_| matters)
+            .map(|(&box_, &score)| Candidate { box_, score })
+            .collect(),
+        whole: Some(*whole),
+    }
 }
 
 #[cfg(test)]

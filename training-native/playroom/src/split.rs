@@ -1,5 +1,8 @@
 //! Who is held out: every identity and every name belongs to exactly one split, by its hash.
 
+use std::hash::Hasher;
+
+use fnv::FnvHasher;
 use sha2::{Digest, Sha256};
 
 use crate::identity::Identity;
@@ -26,10 +29,9 @@ impl Split {
     /// The split of a name. Case and spelling count: another spelling is another name.
     pub fn of_name(name: &str) -> Self {
         // FNV-1a folds the bytes, `scatter` spreads what it leaves in the low bits.
-        let fold = name.bytes().fold(0xCBF2_9CE4_8422_2325_u64, |hash, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3)
-        });
-        Self::of_hash(scatter(fold))
+        let mut fold = FnvHasher::default();
+        fold.write(name.as_bytes());
+        Self::of_hash(scatter(fold.finish()))
     }
 
     fn of_hash(hash: u64) -> Self {

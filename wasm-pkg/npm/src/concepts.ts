@@ -3,7 +3,7 @@
 import type { Caller } from "./channel.js";
 import { NameLensError } from "./errors.js";
 import { photoBytes } from "./photo.js";
-import type { Concept, PhotoSource } from "./types.js";
+import type { Concept, ImportedConcepts, PhotoSource } from "./types.js";
 
 /** A thing to be known from now on. */
 export interface AddConcept {
@@ -80,17 +80,32 @@ export class Concepts {
 
   /**
    * Adds the concepts of a file: one that {@link export} wrote, or a RAP/RePIC `database.json` together with its
-   * `photos` by the paths it names. All of them or, with code `bundle`, none.
+   * `photos` by name or path (a picked folder's `webkitRelativePath`). `path` is the file's own path among them, where it
+   * has one. What of a database cannot be used, such as a thing whose photo is missing or could be several files, is left
+   * out and told in `problems`; with code `bundle` nothing was imported.
    */
-  async import(file: Blob, photos: ReadonlyMap<string, Blob> = new Map()): Promise<Concept[]> {
+  async import(
+    file: Blob,
+    photos: ReadonlyMap<string, Blob> = new Map(),
+    { path = pathOf(file) }: { readonly path?: string | undefined } = {},
+  ): Promise<ImportedConcepts> {
     const bytes = new Uint8Array(
       await file.arrayBuffer().catch((cause: unknown) => {
         throw new NameLensError("bundle", "the file cannot be read", { cause });
       }),
     );
+    const place = path ? { path } : {};
+    const given = [...photos.keys()];
+    // Folders hold more than photos: only what is needed is read and sent.
+    const needed = given.length > 0 ? await this.#caller.call("photosOfFile", { bytes: bytes.slice(), ...place, given }) : [];
     const encoded = new Map<string, Uint8Array>();
-    for (const [path, photo] of photos) encoded.set(path, await photoBytes(photo));
-    return this.#changed(this.#caller.call("importConcepts", { bytes, photos: encoded }));
+    for (const name of needed) {
+      const photo = photos.get(name);
+      if (photo) encoded.set(name, await photoBytes(photo).catch(() => rawBytes(name, photo)));
+    }
+    const sent = this.#caller.call("importConcepts", { bytes, ...place, photos: encoded });
+    const { concepts, renamed, problems } = await this.#changed(sent);
+    return Object.assign([...concepts], { renamed, problems });
   }
 
   /** All concepts, or those with the given ids, as one file. */
@@ -115,6 +130,19 @@ export class Concepts {
     this.notify();
     return value;
   }
+}
+
+/** Where a file lies in the folder that was picked. */
+function pathOf(file: Blob): string | undefined {
+  return "webkitRelativePath" in file ? (file as File).webkitRelativePath || undefined : undefined;
+}
+
+/** The bytes of what is no photo: the engine says so of the thing it is for. */
+async function rawBytes(name: string, file: Blob): Promise<Uint8Array<ArrayBuffer>> {
+  const bytes = await file.arrayBuffer().catch((cause: unknown) => {
+    throw new NameLensError("image", `${name}: the file cannot be read`, { cause });
+  });
+  return new Uint8Array(bytes);
 }
 
 async function allBytes(

@@ -6,7 +6,7 @@ import { asError, NameLensError, type ErrorInfo } from "./errors.js";
 import { download } from "./download.js";
 import type { Digest } from "./keep.js";
 import type { ConceptPatch, NewConcept } from "./protocol.js";
-import type { Concept, Device, LoadProgress, ModelInfo, Request, RunEvent, RunResult, StoredConcept } from "./types.js";
+import type { Concept, Device, ImportNotes, LoadProgress, ModelInfo, Request, RunEvent, RunResult, StoredConcept } from "./types.js";
 import { MEMORY_LIMIT, tooMuchMemory } from "./vault.js";
 
 /** A flag that long calls look at whenever they yield. */
@@ -24,7 +24,13 @@ export interface Engine {
   removeConcept(id: string): void;
   listConcepts(): Concept[];
   restore(stored: readonly StoredConcept[]): Promise<{ restored: number; problems: ErrorInfo[] }>;
-  importBundle(bytes: Uint8Array, photos: Map<string, Uint8Array>, nowMs: number): Promise<StoredConcept[]>;
+  photosOfBundle(bytes: Uint8Array, path: string | undefined, given: readonly string[]): string[];
+  importBundle(
+    bytes: Uint8Array,
+    path: string | undefined,
+    photos: Map<string, Uint8Array>,
+    nowMs: number,
+  ): Promise<ImportNotes & { concepts: StoredConcept[] }>;
   exportBundle(ids?: readonly string[]): Uint8Array;
   run(request: Request, photo: Uint8Array, onEvent: (event: RunEvent) => void, cancel: CancelFlag): Promise<RunResult>;
   memoryBytes(): number;

@@ -8,7 +8,7 @@ import { loadModel, together } from "./model.js";
 import type { Calls, Context, Handlers, Opened } from "./protocol.js";
 import { Queue } from "./queue.js";
 import { DatabaseStore, MemoryStore, type ConceptStore } from "./store.js";
-import type { Concept, Device, LoadProgress, StoredConcept } from "./types.js";
+import type { Concept, Device, ImportNotes, LoadProgress, StoredConcept } from "./types.js";
 
 const CHANNEL = "namelens-concepts";
 
@@ -45,9 +45,8 @@ class Host {
       removeConcept: queued(({ id }) => this.#remove(id)),
       listConcepts: queued(() => this.#live().listConcepts()),
       conceptPhotos: queued(({ id }) => this.#photos(id)),
-      importConcepts: queued(({ bytes, photos }) =>
-        this.#keep((engine) => engine.importBundle(bytes, photos, Date.now())),
-      ),
+      photosOfFile: queued(({ bytes, path, given }) => this.#live().photosOfBundle(bytes, path, given)),
+      importConcepts: queued((input) => this.#import(input)),
       exportConcepts: queued(({ ids }) => this.#live().exportBundle(ids)),
       memory: queued(() => this.#live().memoryBytes()),
       close: queued(() => this.#close()),
@@ -94,6 +93,16 @@ class Host {
     const [concept] = await this.#keep(async (engine) => [await change(engine)]);
     if (!concept) throw new NameLensError("internal", "the engine does not list the concept that it just kept");
     return concept;
+  }
+
+  async #import({ bytes, path, photos }: Calls["importConcepts"]["in"]): Promise<Calls["importConcepts"]["out"]> {
+    let notes: ImportNotes = { renamed: [], problems: [] };
+    const concepts = await this.#keep(async (engine) => {
+      const { concepts, renamed, problems } = await engine.importBundle(bytes, path, photos, Date.now());
+      notes = { renamed, problems };
+      return concepts;
+    });
+    return { concepts, ...notes };
   }
 
   async #remove(id: string): Promise<void> {

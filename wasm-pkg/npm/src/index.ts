@@ -10,6 +10,8 @@ export type {
   Box,
   Concept,
   Device,
+  ImportedConcepts,
+  ImportNotes,
   LoadProgress,
   Location,
   Mention,

@@ -1,7 +1,7 @@
 // The worker protocol, said once: every call, what it takes, what it streams and what it gives back.
 
 import type { ErrorInfo } from "./errors.js";
-import type { Concept, Device, LoadProgress, ModelInfo, Request, RunEvent, RunResult } from "./types.js";
+import type { Concept, Device, ImportNotes, LoadProgress, ModelInfo, Request, RunEvent, RunResult } from "./types.js";
 
 /** Where a model bundle is: its manifest, and addresses of files that do not lie beside it. */
 export interface BundleSource {
@@ -71,7 +71,12 @@ export interface Calls {
   removeConcept: Call<{ id: string }, void>;
   listConcepts: Call<void, Concept[]>;
   conceptPhotos: Call<{ id: string }, Uint8Array[]>;
-  importConcepts: Call<{ bytes: Uint8Array; photos: Map<string, Uint8Array> }, Concept[]>;
+  /** Which of the given files a file of concepts needs; `path` is its own among them. */
+  photosOfFile: Call<{ bytes: Uint8Array; path?: string; given: readonly string[] }, string[]>;
+  importConcepts: Call<
+    { bytes: Uint8Array; path?: string; photos: Map<string, Uint8Array> },
+    ImportNotes & { readonly concepts: readonly Concept[] }
+  >;
   exportConcepts: Call<{ ids?: readonly string[] }, Uint8Array>;
   memory: Call<void, number>;
   close: Call<void, void>;

@@ -1,5 +1,7 @@
 // The public vocabulary: what goes into a run and what comes out of it.
 
+import type { ErrorInfo } from "./errors.js";
+
 /** A rectangle `[x0, y0, x1, y1]` in fractions (0..1) of the photo as it is shown, EXIF turn applied. */
 export type Box = readonly [x0: number, y0: number, x1: number, y1: number];
 
@@ -165,6 +167,17 @@ export interface Concept {
   readonly updatedMs: number;
 }
 
+/** What an import says beside the concepts. */
+export interface ImportNotes {
+  /** Names that were taken: what the file calls the thing, what it is called now. */
+  readonly renamed: readonly { readonly from: string; readonly to: string }[];
+  /** What was left out, one an entry of the file; the rest was imported. */
+  readonly problems: readonly ErrorInfo[];
+}
+
+/** The concepts that came with an import, in the order of the file, and what there is to say about it. */
+export type ImportedConcepts = readonly Concept[] & ImportNotes;
+
 /** A concept as it is kept: with the encoded photos and their embeddings. */
 export interface StoredConcept {
   readonly id: string;
@@ -177,7 +190,10 @@ export interface StoredConcept {
   readonly updatedMs: number;
   readonly photos: readonly {
     readonly bytes: Uint8Array;
+    /** Of one embedding or more, one behind the other. */
     readonly embedding: Float32Array;
+    /** Numbers in one of them; all where it is absent. */
+    readonly dim?: number;
     readonly encoder: string;
   }[];
 }

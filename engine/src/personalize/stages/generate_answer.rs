@@ -3,6 +3,7 @@
 use super::caller::Caller;
 use super::prefill::Read;
 use super::prompt::Prompt;
+use super::question;
 use crate::concepts::Concept;
 use crate::generate::{GenerateOptions, Generated, NameConstraint, generate};
 use crate::personalize::engine::Engine;
@@ -34,6 +35,9 @@ pub(super) async fn generate_answer(
     let options = options(engine, request, read.prompt)?;
     let concepts: Vec<&Concept> = prompt.library_concepts().collect();
     let mut parser = MentionParser::new(concepts.iter().map(|&concept| KnownName::from(concept)));
+    if let Some(asked) = question::asked_name(request, &engine.library) {
+        parser = parser.and_show(asked);
+    }
     let mut started = false;
     let on_event = &mut *caller.on_event;
     let mut on_text = |piece: &str| {
@@ -59,7 +63,14 @@ pub(super) async fn generate_answer(
         &mut on_text,
     )
     .await?;
-    parser.finish();
+    let delta = parser.finish().to_owned();
+    if !delta.is_empty() {
+        (caller.on_event)(Event::Text {
+            delta,
+            text: parser.text().to_owned(),
+            mentions: views(&parser, &concepts),
+        });
+    }
     Ok(Answer {
         mentions: views(&parser, &concepts),
         text: parser.text().to_owned(),

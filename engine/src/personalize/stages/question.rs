@@ -31,20 +31,24 @@ pub(super) fn question(request: &Request, library: &Library) -> Result<String> {
     })
 }
 
-/// The name to ask for, as a prompt writes it.
-fn name(request: &Request, library: &Library) -> Result<String> {
-    let wanted = request.concept.as_deref().unwrap_or_default();
-    let concept = library
+/// The name of the thing a request is about, as it was typed.
+pub(super) fn asked_name<'a>(request: &'a Request, library: &'a Library) -> Option<&'a str> {
+    let wanted = request.concept.as_deref()?;
+    let known = library
         .get(wanted)
         .or_else(|| library.find_by_name_or_alias(wanted));
-    match concept {
-        Some(concept) => Ok(sanitize::name(&concept.name)),
-        None if wanted.is_empty() => Err(Error::Option {
+    // A name nobody introduced is a fair question; the model says that it does not know it.
+    Some(known.map_or(wanted, |concept| concept.name.as_str()))
+}
+
+/// The name to ask for, as a prompt writes it.
+fn name(request: &Request, library: &Library) -> Result<String> {
+    match asked_name(request, library) {
+        Some(name) if !name.is_empty() => Ok(sanitize::name(name)),
+        _ => Err(Error::Option {
             option: "concept".into(),
             problem: "is needed: the id or name of the thing to look for".into(),
         }),
-        // A name nobody introduced is a fair question; the model says that it does not know it.
-        None => Ok(sanitize::name(wanted)),
     }
 }
 

@@ -27,8 +27,9 @@ pub(super) async fn retrieve(
             if cache.scan.is_none() {
                 cache.scan = Some(retriever.scan(photo, caller.host).await?);
             }
-            let mut found =
-                retriever.retrieve(cache.scan.as_ref(), question, &engine.library, mode)?;
+            let mut found = retriever
+                .retrieve(cache.scan.as_ref(), question, &engine.library, mode)
+                .await?;
             if matches!(request.kind, Kind::Recognize | Kind::Locate) {
                 // Only the thing in question: others would be distractors.
                 found.retain(|found| found.reason != Reason::Similar);

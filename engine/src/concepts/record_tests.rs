@@ -1,0 +1,68 @@
+//! Records: limits, trimming, ids, embeddings.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use super::*;
+
+fn concept(name: &str) -> Concept {
+    Concept {
+        id: "x".into(),
+        name: name.into(),
+        aliases: vec![],
+        category: String::new(),
+        info: String::new(),
+        references: vec![],
+        created_ms: 0,
+        updated_ms: 0,
+    }
+}
+
+#[test]
+fn names_are_trimmed_and_limited() {
+    let mut ok = concept("  Captain Biscuit 🐈 ");
+    ok.aliases = vec!["Cap".into(), " Cap ".into(), "Captain Biscuit 🐈".into()];
+    ok.normalise().unwrap();
+    assert_eq!(
+        (ok.name.as_str(), ok.aliases.as_slice()),
+        ("Captain Biscuit 🐈", &["Cap".to_owned()][..])
+    );
+    concept(&"é".repeat(64)).normalise().unwrap();
+    for bad in [
+        "",
+        "   ",
+        "<>",
+        "\u{202e}",
+        "a\nb",
+        "a\u{0}b",
+        &"é".repeat(65),
+    ] {
+        let error = concept(bad).normalise().unwrap_err();
+        assert_eq!(error.code(), "concept", "{bad:?}");
+    }
+}
+
+#[test]
+fn embeddings_must_be_unit_length_and_say_their_encoder() {
+    let mut reference = Reference::new([1u8, 2]);
+    reference.validate().unwrap();
+    reference.embeddings = vec![vec![0.6, 0.8]];
+    assert!(reference.validate().unwrap_err().contains("encoder"));
+    reference.encoder = "e1".into();
+    reference.validate().unwrap();
+    for bad in [vec![0.6, 0.9], vec![f32::NAN, 0.0], vec![1.0], vec![]] {
+        reference.embeddings = vec![vec![0.6, 0.8], bad];
+        assert!(reference.validate().is_err());
+    }
+}
+
+#[test]
+fn slugs_keep_every_script() {
+    for (name, want) in [
+        ("Mr. Otto!", "mr-otto"),
+        ("小白", "小白"),
+        ("🐈", "concept"),
+        ("<Anya>", "anya"),
+        ("C3-PO", "c3-po"),
+    ] {
+        assert_eq!(slug(name), want);
+    }
+}

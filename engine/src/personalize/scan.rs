@@ -1,0 +1,59 @@
+//! What a photo looks like to the retriever: one embedding a region, and one of the whole.
+
+use burn::tensor::Tensor;
+
+use crate::concepts::regions::{Candidate, SAME_REGION, settled};
+
+/// What a photo looks like to the retriever: one embedding a window, and one of the whole.
+#[derive(Debug, Clone)]
+pub struct Scan {
+    /// Windows as fractions of the photo.
+    pub windows: Vec<[f32; 4]>,
+    /// `[windows, D]`, row-major, unit rows.
+    pub embeddings: Vec<f32>,
+    /// `[D]`, unit.
+    pub whole: Vec<f32>,
+    /// Both on the device, the whole last: `[windows + 1, D]`.
+    pub(super) queries: Tensor<2>,
+}
+
+impl Scan {
+    /// The highest similarity of `references` (`[n, D]`, unit rows) to a region, and where that is.
+    pub fn best_region(&self, references: &[f32]) -> Option<Candidate> {
+        let windows = self.candidates(references);
+        let best = windows.iter().max_by(|a, b| a.score.total_cmp(&b.score))?;
+        Some(Candidate {
+            box_: settled(best, &windows, SAME_REGION),
+            score: best.score,
+        })
+    }
+
+    /// Every region and its similarity to the best of `references`.
+    fn candidates(&self, references: &[f32]) -> Vec<Candidate> {
+        let dim = self.whole.len().max(1);
+        self.windows
+            .iter()
+            .zip(self.embeddings.chunks_exact(dim))
+            .map(|(&box_, embedding)| Candidate {
+                box_,
+                score: best_of(references, dim, embedding),
+            })
+            .collect()
+    }
+
+    /// The highest similarity of `references` to the photo as a whole.
+    pub fn whole_similarity(&self, references: &[f32]) -> f32 {
+        best_of(references, self.whole.len().max(1), &self.whole)
+    }
+}
+
+fn best_of(references: &[f32], dim: usize, embedding: &[f32]) -> f32 {
+    references
+        .chunks_exact(dim)
+        .map(|reference| dot(embedding, reference))
+        .fold(f32::MIN, f32::max)
+}
+
+fn dot(a: &[f32], b: &[f32]) -> f32 {
+    a.iter().zip(b).map(|(a, b)| a * b).sum()
+}
