@@ -18,15 +18,17 @@ use wasm_bindgen::{JsCast, JsValue};
 
 use crate::concepts::{Summary, Texts, from_stored, references, to_stored};
 use crate::error::{bad_input, to_js};
+use crate::fault;
 use crate::files::open_files;
 use crate::host::{CancelFlag, Worker};
+use crate::value::{self, to_value};
 
 type JsResult<T> = Result<T, JsValue>;
 
 /// A model with its concepts.
 #[wasm_bindgen]
 pub struct NameLensEngine {
-    lens: Lens,
+    pub(crate) lens: Lens,
     name: String,
     knows: String,
     device: String,
@@ -44,14 +46,16 @@ impl std::fmt::Debug for NameLensEngine {
 #[wasm_bindgen]
 impl NameLensEngine {
     /// Loads a model, given as its files by name, onto `webgpu` or `cpu`. A file is a `Blob`, which is read by
-    /// ranges as its tensors are needed, or a `Uint8Array`.
+    /// ranges as its tensors are needed, or a `Uint8Array`. `precision` is `stored` or `q8_0`.
     pub async fn create(
         device: String,
         files: Map,
         on_progress: Function,
         cancel: &CancelFlag,
+        precision: JsValue,
     ) -> JsResult<NameLensEngine> {
-        console_error_panic_hook::set_once();
+        fault::watch();
+        let precision = value::from_value("precision", &precision)?;
         let host = Worker::new(cancel);
         // First of all: when it fails, the page tries another device with the same files.
         let burn_device = open(&device).await?;
@@ -64,7 +68,7 @@ impl NameLensEngine {
                 &json!({ "stage": "model", "done": done, "total": total }),
             );
         };
-        let lens = Lens::load(model, &burn_device, &host, &mut progress)
+        let lens = Lens::load_as(model, precision, &burn_device, &host, &mut progress)
             .await
             .map_err(|e| to_js(&e))?;
         let text = |key: &str, otherwise: &str| {
@@ -281,8 +285,7 @@ impl NameLensEngine {
     /// Bytes of the module's memory.
     #[wasm_bindgen(js_name = memoryBytes)]
     pub fn memory_bytes(&self) -> f64 {
-        let pages = core::arch::wasm32::memory_size(0);
-        pages as f64 * 65_536.0
+        fault::held_bytes()
     }
 }
 
@@ -361,14 +364,7 @@ fn problem(error: &Error) -> serde_json::Value {
 }
 
 fn from_value<T: serde::de::DeserializeOwned>(value: &JsValue) -> JsResult<T> {
-    serde_wasm_bindgen::from_value(value.clone()).map_err(|e| bad_input("request", e))
-}
-
-/// Plain objects and nulls, as `JSON.parse` would make them.
-fn to_value<T: Serialize>(value: &T) -> JsResult<JsValue> {
-    value
-        .serialize(&serde_wasm_bindgen::Serializer::json_compatible())
-        .map_err(|e| bad_input("result", e))
+    value::from_value("request", value)
 }
 
 fn report<T: Serialize>(listener: &Function, value: &T) {

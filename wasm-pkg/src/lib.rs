@@ -8,6 +8,8 @@
 )]
 
 #[cfg(target_family = "wasm")]
+mod adapters;
+#[cfg(target_family = "wasm")]
 mod blob;
 #[cfg(target_family = "wasm")]
 mod concepts;
@@ -18,13 +20,23 @@ mod engine;
 #[cfg(target_family = "wasm")]
 mod error;
 #[cfg(target_family = "wasm")]
+mod fault;
+#[cfg(target_family = "wasm")]
+mod file_plan;
+#[cfg(target_family = "wasm")]
 mod files;
 #[cfg(target_family = "wasm")]
 mod host;
+#[cfg(target_family = "wasm")]
+mod tokens;
+#[cfg(target_family = "wasm")]
+mod value;
 
 #[cfg(target_family = "wasm")]
 pub use digest::StreamDigest;
 #[cfg(target_family = "wasm")]
 pub use engine::NameLensEngine;
+#[cfg(target_family = "wasm")]
+pub use file_plan::JsFilePlan;
 #[cfg(target_family = "wasm")]
 pub use host::CancelFlag;

@@ -51,7 +51,9 @@ impl Lens {
 
         let t = host.now_ms();
         let (retrieved, seen) = told(retrieved, request.hints && self.retriever.is_some());
-        let (pictures, concepts) = self.look(&retrieved, &seen, &photo, host, on_event).await?;
+        let (pictures, concepts) = self
+            .look(&retrieved, &seen, &photo, request.splitting, host, on_event)
+            .await?;
         timings.vision_ms = lap(host, t);
 
         let mut scene = Scene {

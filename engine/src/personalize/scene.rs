@@ -141,6 +141,7 @@ impl Lens {
         retrieved: &[Retrieved],
         seen: &[Seen],
         photo: &Rgb8,
+        splitting: Option<bool>,
         host: &dyn Host,
         on_event: &mut dyn FnMut(Event),
     ) -> Result<(Pictures, Vec<(Concept, Seen)>)> {
@@ -175,7 +176,8 @@ impl Lens {
                 total,
             });
         }
-        pictures.push(self.picture(&self.processor, photo, host).await?);
+        let processor = self.photo_processor(splitting);
+        pictures.push(self.picture(&processor, photo, host).await?);
         on_event(Event::Stage {
             stage: Stage::Vision,
             done: total,
@@ -215,8 +217,27 @@ impl Lens {
         })
     }
 
+    /// What prepares the photo that is asked about.
+    pub(super) fn photo_processor(&self, splitting: Option<bool>) -> ImageProcessor {
+        let processor = self.processor.clone();
+        match splitting {
+            Some(split) => processor.with_image_splitting(split),
+            None => processor,
+        }
+    }
+
     pub(super) fn prompt_ids(&self, scene: &Scene<'_>, question: &str) -> Result<Vec<u32>> {
-        let messages = prompt::build(PromptStyle::NameLens, &scene.prompt_concepts, &[], question);
+        self.encode_prompt(&scene.prompt_concepts, &scene.pictures.layouts, question)
+    }
+
+    /// The prompt as tokens; `pictures` are the layouts of the concepts' references and of the photo.
+    pub(super) fn encode_prompt(
+        &self,
+        concepts: &[PromptConcept],
+        pictures: &[PhotoLayout],
+        question: &str,
+    ) -> Result<Vec<u32>> {
+        let messages = prompt::build(PromptStyle::NameLens, concepts, &[], question);
         let mut order = Vec::new();
         let mut turns = Vec::with_capacity(messages.len());
         for message in &messages {
@@ -224,12 +245,12 @@ impl Lens {
             turns.push(turn);
             order.extend(pictures.into_iter().map(|picture| match picture {
                 ImageRef::Reference(at) => at,
-                ImageRef::Photo => scene.concepts.len(),
+                ImageRef::Photo => concepts.len(),
             }));
         }
         let layouts: Vec<PhotoLayout> = order
             .into_iter()
-            .filter_map(|at| scene.pictures.layouts.get(at).copied())
+            .filter_map(|at| pictures.get(at).copied())
             .collect();
         self.chat.encode(&turns, &layouts, true)
     }

@@ -63,6 +63,9 @@ pub struct Request {
     /// Whether the captioner hears where the retriever saw each concept, or has to find out by itself.
     #[serde(default = "yes")]
     pub hints: bool,
+    /// Whether the photo is cut into tiles; as the checkpoint says when absent. Processors that never cut stay as they are.
+    #[serde(default)]
+    pub splitting: Option<bool>,
     /// How tokens are chosen; as the checkpoint's `generation_config.json` says when absent.
     #[serde(default)]
     pub sampling: Option<SamplingOptions>,
@@ -87,6 +90,7 @@ impl Request {
             concept: None,
             retrieval: Retrieval::default(),
             hints: true,
+            splitting: None,
             sampling: None,
             max_tokens: None,
             stop: Vec::new(),

@@ -4,9 +4,12 @@
 import * as glue from "../wasm/namelens_wasm.js";
 import { asError, NameLensError, type ErrorInfo } from "./errors.js";
 import { download } from "./download.js";
+import type { Witness } from "./fault.js";
+import type { FilePlan } from "./folder.js";
 import type { Digest } from "./keep.js";
-import type { ConceptPatch, NewConcept } from "./protocol.js";
-import type { Concept, Device, LoadProgress, ModelInfo, Request, RunEvent, RunResult, StoredConcept } from "./types.js";
+import type { EngineTools } from "./model.js";
+import type { ConceptPatch, ModelChoice, NewConcept } from "./protocol.js";
+import type { Concept, Device, LoadProgress, ModelInfo, Precision, Request, RunEvent, RunResult, StoredConcept, TokenCount } from "./types.js";
 import { MEMORY_LIMIT, tooMuchMemory } from "./vault.js";
 
 /** A flag that long calls look at whenever they yield. */
@@ -28,10 +31,17 @@ export interface Engine {
   exportBundle(ids?: readonly string[]): Uint8Array;
   run(request: Request, photo: Uint8Array, onEvent: (event: RunEvent) => void, cancel: CancelFlag): Promise<RunResult>;
   memoryBytes(): number;
+  /** Tokens of the prompt and of the longest conversation, without running the model. */
+  countTokens(request: Request, photo: Uint8Array, cancel: CancelFlag): Promise<TokenCount>;
+  adapters(): string[];
+  activeAdapter(): string | undefined;
+  addAdapter(name: string, config: string, weights: Blob | Uint8Array): void;
+  useAdapter(name?: string): void;
+  removeAdapter(name: string): void;
   free(): void;
 }
 
-interface EngineModule {
+interface EngineModule extends Witness {
   default(input: { module_or_path: Response }): Promise<unknown>;
   NameLensEngine: {
     create(
@@ -39,9 +49,13 @@ interface EngineModule {
       files: Map<string, Blob | Uint8Array>,
       onProgress: (progress: LoadProgress) => void,
       cancel: CancelFlag,
+      precision: Precision,
     ): Promise<Engine>;
   };
   Sha256: new () => Digest;
+  FilePlan: new (listing: readonly string[] | undefined, choice: ModelChoice) => FilePlan;
+  modelFolder(paths: readonly string[]): [name: string, names: (string | null)[]];
+  forgetFaults(): void;
   CancelFlag: new () => CancelFlag;
 }
 
@@ -63,6 +77,7 @@ async function start(onProgress: (progress: LoadProgress) => void, signal: Abort
   const bytes = await download(url.href, null, (done, total) => onProgress({ stage: "engine", done, total }), signal);
   const response = new Response(bytes, { headers: { "content-type": "application/wasm" } });
   await wasm.default({ module_or_path: response });
+  started = true;
 }
 
 /** Builds the engine from the files of a model. */
@@ -71,9 +86,10 @@ export async function createEngine(
   files: ReadonlyMap<string, Blob>,
   onProgress: (progress: LoadProgress) => void,
   signal: AbortSignal,
+  precision: Precision,
 ): Promise<Engine> {
   const readable = await asReadable(files);
-  return withCancel(signal, (flag) => wasm.NameLensEngine.create(device, readable, onProgress, flag));
+  return withCancel(signal, (flag) => wasm.NameLensEngine.create(device, readable, onProgress, flag, precision));
 }
 
 /** The files as the engine can read them here: by ranges in a worker, else whole in memory. */
@@ -87,10 +103,26 @@ async function asReadable(files: ReadonlyMap<string, Blob>): Promise<Map<string,
   return whole;
 }
 
-/** A digest by the engine, which must be loaded. */
-export function openDigest(): Digest {
-  return new wasm.Sha256();
+let started = false;
+
+/** What the engine notes of its own end; nothing before it is loaded. */
+export const witness: Witness = {
+  panicMessage: () => (started ? wasm.panicMessage() : undefined),
+  refusedBytes: () => (started ? wasm.refusedBytes() : 0),
+  heldBytes: () => (started ? wasm.heldBytes() : 0),
+};
+
+/** Forgets what was noted: from now on only what comes counts. */
+export function forgetFaults(): void {
+  if (started) wasm.forgetFaults();
 }
+
+/** What the engine offers before it has a model; it must be loaded. */
+export const tools: EngineTools = {
+  digest: () => new wasm.Sha256(),
+  plan: (listing, choice) => new wasm.FilePlan(listing ?? undefined, choice),
+  modelFolder: (paths) => wasm.modelFolder(paths),
+};
 
 /** Runs `body` with a flag that goes up when `signal` aborts. */
 export async function withCancel<T>(signal: AbortSignal, body: (flag: CancelFlag) => Promise<T>): Promise<T> {

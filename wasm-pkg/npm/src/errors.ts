@@ -17,6 +17,7 @@ export type ErrorCode =
   | "no-adapter"
   | "device"
   | "memory"
+  | "crashed"
   | "network"
   | "http"
   | "integrity"
@@ -41,8 +42,9 @@ const HINTS: Record<ErrorCode, string> = {
   "context-full": "Ask about fewer things at once, shorten the question, or lower maxTokens.",
   cancelled: "Nothing to do: it was stopped on request.",
   "no-adapter": "This browser offers no usable GPU; choose the CPU instead.",
-  device: "The GPU was lost or failed; create NameLens again, or choose the CPU.",
-  memory: "Close other tabs, use a smaller photo, or choose the CPU.",
+  device: "The GPU was lost or failed. The engine starts anew with the next call; if it fails again, choose the CPU.",
+  memory: "The engine starts anew with the next call, and your things are still there. Close other tabs, use a smaller photo or a smaller model.",
+  crashed: "The engine starts anew with the next call, and your things are still there. Please report the message: this is a fault of NameLens.",
   network: "Check the connection and try again; once loaded, no connection is needed.",
   http: "Check the address of the model, and that its server lets this page read it.",
   integrity: "The downloaded file is not the published one; reload, or publish the bundle again.",
@@ -88,8 +90,8 @@ export function asError(thrown: unknown, fallback: ErrorCode = "internal"): Name
     if (name === "AbortError") return new NameLensError("cancelled", text, { cause: thrown });
     // A chosen file that was changed or moved since.
     if (name === "NotReadableError") return new NameLensError("file", text, { cause: thrown });
-    // A WebAssembly allocation that fails is a RangeError or a trap, never a typed engine error.
-    if (name === "RangeError") return new NameLensError("memory", text, { cause: thrown });
+    // An allocation that fails in JavaScript; one that fails in WebAssembly is a trap, see fault.ts.
+    if (name === "RangeError" && !/call stack/i.test(text)) return new NameLensError("memory", text, { cause: thrown });
     return new NameLensError(fallback, text, { cause: thrown });
   }
   return new NameLensError(fallback, String(thrown), { cause: thrown });

@@ -2,7 +2,6 @@
 
 import { embedded } from "./embedded.js";
 import { NameLensError } from "./errors.js";
-import { rooted } from "./folder.js";
 import type { ModelSource } from "./protocol.js";
 
 /**
@@ -24,11 +23,10 @@ export async function modelSource(model: ModelInput | undefined): Promise<ModelS
   }
   const entries = model instanceof Map ? [...(model as ReadonlyMap<string, Blob>)] : [...(model as Iterable<File>)].map(named);
   if (entries.length === 0) throw new NameLensError("missing", "the chosen folder is empty");
-  const { name, files } = rooted(entries);
-  return { name, chosen: files };
+  return { name: "the chosen files", chosen: new Map(entries) };
 }
 
-/** Where an address points: a manifest ends in `.json`, everything else is a folder, also the one of a `config.json`. */
+/** Where an address points: a manifest ends in `.json`, everything else is a folder, also the one of a `config.json` or of weights. */
 export function addressed(model: URL | string, base: string): ModelSource {
   let url: URL;
   try {
@@ -39,8 +37,9 @@ export function addressed(model: URL | string, base: string): ModelSource {
   url.hash = "";
   if (/\/config\.json$/.test(url.pathname)) url.pathname = url.pathname.replace(/[^/]*$/, "");
   if (url.pathname.endsWith(".json")) return { manifest: url.href };
-  url.pathname = url.pathname.replace(/\/?$/, "/");
-  return { folder: url.href };
+  const weights = /[^/]+\.gguf$/.exec(url.pathname)?.[0];
+  url.pathname = weights ? url.pathname.slice(0, -weights.length) : url.pathname.replace(/\/?$/, "/");
+  return weights ? { folder: url.href, weights: decodeURIComponent(weights) } : { folder: url.href };
 }
 
 function named(file: unknown): [path: string, file: Blob] {
@@ -52,17 +51,20 @@ function isDirectory(model: object): model is FileSystemDirectoryHandle {
   return "kind" in model && model.kind === "directory" && "entries" in model;
 }
 
-/** The files in a picked folder and in its `retriever/`, by path. */
+/** Folders below a model's; the files of an adapter lie deepest. */
+const DEPTH = 2;
+
+/** The files in a picked folder and in the folders below it, by path; hidden folders have nothing of a model. */
 async function filesOf(directory: FileSystemDirectoryHandle): Promise<Map<string, Blob>> {
   const files = new Map<string, Blob>();
-  const add = async (folder: FileSystemDirectoryHandle, prefix: string): Promise<void> => {
+  const add = async (folder: FileSystemDirectoryHandle, prefix: string, depth: number): Promise<void> => {
     for await (const [name, handle] of folder.entries()) {
       if (handle.kind === "file") files.set(prefix + name, await (handle as FileSystemFileHandle).getFile());
-      else if (prefix === "" && name === "retriever") await add(handle as FileSystemDirectoryHandle, "retriever/");
+      else if (depth < DEPTH && !name.startsWith(".")) await add(handle as FileSystemDirectoryHandle, `${prefix}${name}/`, depth + 1);
     }
   };
   try {
-    await add(directory, "");
+    await add(directory, "", 0);
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause);
     throw new NameLensError("file", `${directory.name}: the folder cannot be read: ${why}`, { cause });
