@@ -75,6 +75,23 @@ pub(crate) fn build_page() -> Result<()> {
 pub(crate) fn browser_tests(only: &[&str]) -> Result<Tally> {
     system::provide(&[&system::CHROMIUM])?;
     let chromium = system::chromium().context("no Chromium; set NAMELENS_CHROMIUM to its path")?;
+    let folders = target_dir().join("model-folders");
+    stage("model folders", || {
+        let mut cargo = Command::new("cargo");
+        cargo
+            .current_dir(root())
+            .args([
+                "run",
+                "--quiet",
+                "-p",
+                "namelens-tests",
+                "--bin",
+                "model-folders",
+                "--",
+            ])
+            .arg(&folders);
+        run::loud(&mut cargo, "the error above says what could not be made")
+    })?;
     let serving = Serving::start(&page_dir(), 0)?;
     let report = target_dir().join("playwright-report.json");
     // An old report must never stand for a run that died.
@@ -88,6 +105,7 @@ pub(crate) fn browser_tests(only: &[&str]) -> Result<Tally> {
             .args(["test", "--reporter=list,json"])
             .args(only)
             .env("NAMELENS_URL", serving.address())
+            .env("NAMELENS_FOLDERS", &folders)
             .env("NAMELENS_CHROMIUM", &chromium)
             .env("PLAYWRIGHT_JSON_OUTPUT_FILE", &report);
         let status = run::watch(&mut playwright, "`npm ci` in the root installs it", |_| {})?;

@@ -26,11 +26,13 @@ export function host(port: Port): void {
   };
   const onError = (event: ErrorEvent): void => hear(event, event.error);
   const onRejection = (event: PromiseRejectionEvent): void => hear(event, event.reason);
-  globalThis.addEventListener("error", onError);
-  globalThis.addEventListener("unhandledrejection", onRejection);
+  // Some realms, such as Node's, are no targets of events.
+  const realm: Partial<EventTarget> = globalThis;
+  realm.addEventListener?.("error", onError as EventListener);
+  realm.addEventListener?.("unhandledrejection", onRejection as EventListener);
   const stop = (): void => {
-    globalThis.removeEventListener("error", onError);
-    globalThis.removeEventListener("unhandledrejection", onRejection);
+    realm.removeEventListener?.("error", onError as EventListener);
+    realm.removeEventListener?.("unhandledrejection", onRejection as EventListener);
   };
   serve(port, new Host(post, stop).handlers(), info);
 }

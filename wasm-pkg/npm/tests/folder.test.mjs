@@ -1,7 +1,6 @@
 // Folders: whatever holds the files, the engine's plan decides which of them are the model; and where an address points.
 
 import assert from "node:assert/strict";
-import { createServer } from "node:http";
 import { after, before, test } from "node:test";
 import { NameLensError } from "../dist/errors.js";
 import { ChosenFolder, collect } from "../dist/folder.js";
@@ -9,39 +8,16 @@ import { addressIn, listingOf, nameOf, RemoteFolder } from "../dist/remote.js";
 import { addressed, modelSource } from "../dist/source.js";
 import { MemoryVault } from "../dist/vault-memory.js";
 import { tools } from "./engine.mjs";
+import { startHub } from "./hub.mjs";
 
 const TEXTS = ["config.json", "tokenizer.json", "processor_config.json"];
 const INDEX = "model.safetensors.index.json";
 const index = (...files) => JSON.stringify({ weight_map: Object.fromEntries(files.map((file, i) => [`t${i}`, file])) });
 const HUB = ["SmolVLM-256M-Instruct-Q8_0.gguf", "mmproj-SmolVLM-256M-Instruct-f16.gguf"];
 
-/** The server: what it has, whether it lists it as a hub does, and what it was asked. */
-const site = { files: {}, lists: false, asked: [] };
-let server;
-let origin;
-before(async () => {
-  server = createServer((request, response) => {
-    const { pathname, searchParams } = new URL(request.url, "http://here");
-    site.asked.push(`${request.method} ${decodeURIComponent(pathname)}`);
-    const listing = /^\/api\/models\/org\/m\/tree\/main(?:\/(.*))?$/.exec(pathname);
-    if (listing && site.lists) {
-      const below = listing[1] ? `${listing[1]}/` : "";
-      const all = Object.keys(site.files).filter((path) => path.startsWith(below));
-      const page = Number(searchParams.get("page") ?? 0);
-      const entries = all.slice(2 * page, 2 * page + 2).map((path) => ({ type: "file", path, size: site.files[path].length }));
-      const more = 2 * page + 2 < all.length;
-      const headers = more ? { link: `<${origin}${pathname}?recursive=true&page=${page + 1}>; rel="next"` } : {};
-      return response.writeHead(200, headers).end(JSON.stringify([{ type: "directory", path: `${below}d` }, ...entries]));
-    }
-    const body = site.files[decodeURIComponent(pathname).replace(/^\/org\/m\/resolve\/main\/|^\/plain\//, "")];
-    if (body === undefined) return response.writeHead(404).end();
-    response.writeHead(200, { etag: `"${body.length}"`, "content-length": body.length });
-    response.end(request.method === "HEAD" ? undefined : body);
-  });
-  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
-  origin = `http://127.0.0.1:${server.address().port}`;
-});
-after(() => server.close());
+let hub;
+before(async () => (hub = await startHub()));
+after(() => hub.close());
 
 const keeper = () => ({ vault: new MemoryVault(), signal: new AbortController().signal, onProgress: () => undefined, patienceMs: 5 });
 
@@ -49,15 +25,15 @@ const keeper = () => ({ vault: new MemoryVault(), signal: new AbortController().
 async function names(given, { contents = {}, choice = {} } = {}) {
   const files = Object.fromEntries(given.map((name) => [name, contents[name] ?? name]));
   const chosen = new ChosenFolder("m", new Map(Object.entries(files).map(([name, text]) => [name, new Blob([text])])));
-  Object.assign(site, { files, asked: [] });
+  Object.assign(hub, { files, asked: [] });
   const places = [() => chosen];
   for (const lists of [true, false]) {
     places.push(() => {
-      site.lists = lists;
-      return new RemoteFolder(`${origin}/org/m/resolve/main/`, keeper());
+      hub.lists = lists;
+      return new RemoteFolder(`${hub.origin}/org/m/resolve/main/`, keeper());
     });
   }
-  places.push(() => new RemoteFolder(`${origin}/plain/`, keeper()));
+  places.push(() => new RemoteFolder(`${hub.origin}/plain/`, keeper()));
   const found = [];
   for (const place of places) {
     const blobs = await collect(place(), tools, choice);
@@ -101,10 +77,10 @@ test("adapters are taken from where they can be listed, and by name from where t
 });
 
 test("a hub's list is read to its last page, and saves asking for files that are not there", async () => {
-  Object.assign(site, { files: Object.fromEntries([...HUB, "README.md", "sub/deep.gguf"].map((name) => [name, name])), lists: true, asked: [] });
-  const files = await collect(new RemoteFolder(`${origin}/org/m/resolve/main/`, keeper()), tools, {});
+  Object.assign(hub, { files: Object.fromEntries([...HUB, "README.md", "sub/deep.gguf"].map((name) => [name, name])), lists: true, asked: [] });
+  const files = await collect(new RemoteFolder(`${hub.origin}/org/m/resolve/main/`, keeper()), tools, {});
   assert.deepEqual([...files.keys()].sort(), HUB);
-  assert.deepEqual(site.asked.filter((line) => line.startsWith("HEAD")), HUB.map((name) => `HEAD /org/m/resolve/main/${name}`));
+  assert.deepEqual(hub.asked.filter((line) => line.startsWith("HEAD")), HUB.map((name) => `HEAD /org/m/resolve/main/${name}`));
   assert.deepEqual(listingOf("https://hub.example/org/m/resolve/refs%2Fpr%2F1/sub/?token=1"), {
     url: "https://hub.example/api/models/org/m/tree/refs%2Fpr%2F1/sub?token=1&recursive=true",
     prefix: "sub/",
