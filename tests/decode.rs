@@ -3,12 +3,9 @@
 
 use std::cell::Cell;
 use std::collections::BTreeSet;
-use std::path::PathBuf;
 use std::pin::Pin;
 
 use burn::tensor::{Device, Tensor};
-use namelens::export::open_bundle;
-use namelens_engine::concepts::{NewConcept, Reference};
 use namelens_engine::generate::session::read;
 use namelens_engine::generate::{Photos, Session};
 use namelens_engine::host::{Host, Still};
@@ -17,17 +14,9 @@ use namelens_engine::model::config::VlmConfig;
 use namelens_engine::model::connector::Visual;
 use namelens_engine::model::params::ParamBuilder;
 use namelens_engine::model::vlm::Vlm;
-use namelens_engine::personalize::{Event, Kind, Lens, Outcome, Request};
+use namelens_engine::personalize::{Event, Kind, Outcome, Request};
+use namelens_tests::album::{NAME, introduced, model, root};
 use namelens_tests::{uniform, wgpu};
-
-fn root() -> PathBuf {
-    // At run time: a build directory shared by two checkouts keeps the path of the other.
-    PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").unwrap()).join("..")
-}
-
-fn model() -> PathBuf {
-    root().join("models/playroom")
-}
 
 fn vlm(device: &Device) -> (Vlm, VlmConfig) {
     let config = std::fs::read_to_string(model().join("config.json")).unwrap();
@@ -141,41 +130,10 @@ fn a_prompt_that_does_not_fit_is_refused() {
     assert_eq!(error.code(), "context-full");
 }
 
-/// The name the browser story gives to the first thing of the album.
-const NAME: &str = "Zuzu Lint";
-
-/// The embedded model with the first thing of the album on its shelf, and the first scene.
-fn introduced(device: &Device) -> (Lens, Vec<u8>) {
-    let album = root().join("web-demo/public/album");
-    let list = std::fs::read_to_string(album.join("album.json")).unwrap();
-    let list: Vec<serde_json::Value> = serde_json::from_str(&list).unwrap();
-    let first = |role: &str| list.iter().find(|photo| photo["role"] == role).unwrap();
-    let bytes = |photo: &serde_json::Value| {
-        std::fs::read(album.join(photo["file"].as_str().unwrap())).unwrap()
-    };
-    let text = |key: &str| {
-        first("reference")[key]
-            .as_str()
-            .unwrap_or_default()
-            .to_owned()
-    };
-    let files = open_bundle(&model()).unwrap();
-    let mut lens = pollster::block_on(Lens::load(files, device, &Still, &mut |_, _| ())).unwrap();
-    let new = NewConcept {
-        name: NAME.into(),
-        category: text("category"),
-        info: text("info"),
-        references: vec![Reference::new(bytes(first("reference")))],
-        ..Default::default()
-    };
-    lens.library.add(new, 0).unwrap();
-    pollster::block_on(lens.embed_references(&Still)).unwrap();
-    (lens, bytes(first("scene")))
-}
-
 fn caption(device: &Device) -> Outcome {
-    let (mut lens, scene) = introduced(device);
-    pollster::block_on(lens.run(&Request::new(Kind::Caption), &scene, &Still, &mut |_| ())).unwrap()
+    let (mut engine, scene) = introduced(device);
+    pollster::block_on(engine.run(&Request::new(Kind::Caption), &scene, &Still, &mut |_| ()))
+        .unwrap()
 }
 
 /// Cancels when it is asked for the `patience`th time.
@@ -202,7 +160,7 @@ impl Host for Impatient {
 /// At any moment: while the photo is searched or encoded, in the middle of prefill, between words.
 #[test]
 fn a_run_ends_wherever_it_is_cancelled_and_leaves_nothing_behind() {
-    let (mut lens, scene) = introduced(&Device::flex());
+    let (mut engine, scene) = introduced(&Device::flex());
     let mut run = |patience: usize| {
         let host = Impatient {
             asked: Cell::new(0),
@@ -220,7 +178,9 @@ fn a_run_ends_wherever_it_is_cancelled_and_leaves_nothing_behind() {
             };
         };
         let request = Request::new(Kind::Caption);
-        let outcome = pollster::block_on(lens.run(&request, &scene, &host, &mut on_event));
+        // Of a photo that was asked about before little is left to do.
+        engine.forget_photo();
+        let outcome = pollster::block_on(engine.run(&request, &scene, &host, &mut on_event));
         (outcome, host.asked.get(), last)
     };
     // The first run also encodes the reference, whose tokens are kept.

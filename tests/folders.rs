@@ -8,7 +8,7 @@ use burn::tensor::Device;
 use namelens_engine::Error;
 use namelens_engine::concepts::{NewConcept, Reference};
 use namelens_engine::host::Still;
-use namelens_engine::personalize::{Kind, Lens, Request};
+use namelens_engine::personalize::{Engine, Kind, Request};
 use namelens_tests::golden::{Checkpoint, bundle, checkpoints};
 use safetensors::tensor::{Dtype, SafeTensors, View};
 use serde_json::{Value, json};
@@ -24,8 +24,8 @@ fn files(name: &str) -> Files {
     checkpoint(name).files(&json!({}))
 }
 
-fn load(files: Files) -> Result<Lens, Error> {
-    pollster::block_on(Lens::load(
+fn load(files: Files) -> Result<Engine, Error> {
+    pollster::block_on(Engine::load(
         bundle(files),
         &Device::flex(),
         &Still,
@@ -106,9 +106,9 @@ fn the_hubs_flat_form_and_old_and_new_tensor_names_are_one_model() {
             .collect();
     });
     let answer = |files: Files| {
-        let lens = load(files).unwrap();
+        let engine = load(files).unwrap();
         let found =
-            pollster::block_on(lens.inspect(&[said("What is this?")], &[], 8, &Still)).unwrap();
+            pollster::block_on(engine.inspect(&[said("What is this?")], &[], 8, &Still)).unwrap();
         (found.logits.values, found.greedy_ids)
     };
     let whole = answer(files("qwen2_5_vl"));
@@ -263,24 +263,24 @@ fn siglip_and_clip_search_photos_for_any_captioner() {
         assert!(uncalibrated.contains("retrieval.json"), "{uncalibrated}");
         let thresholds = json!({ "window": 0.999, "whole": 0.999 }).to_string();
         all.insert("retriever/retrieval.json".into(), thresholds.into_bytes());
-        let mut lens = load(all).unwrap();
+        let mut engine = load(all).unwrap();
         let new = NewConcept {
             name: "Miso".into(),
             references: vec![Reference::new(picture(90))],
             ..NewConcept::default()
         };
-        lens.library.add(new, 0).unwrap();
-        pollster::block_on(lens.embed_references(&Still)).unwrap();
-        let found = |lens: &mut Lens, photo: &[u8]| {
+        engine.library.add(new, 0).unwrap();
+        pollster::block_on(engine.embed_references(&Still)).unwrap();
+        let found = |engine: &mut Engine, photo: &[u8]| {
             let request = Request {
                 max_tokens: Some(2),
                 ..Request::new(Kind::Caption)
             };
-            let said = pollster::block_on(lens.run(&request, photo, &Still, &mut |_| ()));
+            let said = pollster::block_on(engine.run(&request, photo, &Still, &mut |_| ()));
             said.unwrap().retrieved
         };
         // The photo itself is as similar as can be; that weights are random does not matter.
-        let same = found(&mut lens, &picture(90));
+        let same = found(&mut engine, &picture(90));
         assert_eq!(same.len(), 1, "{name}");
         assert!(same[0].score > 0.999, "{name}: {}", same[0].score);
     }

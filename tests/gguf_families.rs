@@ -14,8 +14,8 @@ use namelens_engine::model::gguf_config::{from_metadata, pair};
 use namelens_engine::model::gguf_layout::GgufLayout;
 use namelens_engine::model::params::ParamBuilder;
 use namelens_engine::model::vlm::Vlm;
-use namelens_engine::personalize::{Lens, Precision};
 use namelens_engine::personalize::inspect::Inspection;
+use namelens_engine::personalize::{Engine, Precision};
 use namelens_engine::text::{Message, Part, TextSettings, Tokenizer};
 use namelens_engine::weights::{Array, Dtype, Metadata, Value, WeightFile, Weights};
 use namelens_tests::floats;
@@ -155,18 +155,18 @@ fn a_model_from_gguf_alone_has_the_references_logits() {
     }
 }
 
-fn load(model: &Path) -> namelens_engine::Result<Lens> {
+fn load(model: &Path) -> namelens_engine::Result<Engine> {
     let files = open_bundle(model).unwrap();
-    pollster::block_on(Lens::load(files, &Device::flex(), &Still, &mut |_, _| ()))
+    pollster::block_on(Engine::load(files, &Device::flex(), &Still, &mut |_, _| ()))
 }
 
 /// What the whole engine makes of a chat with a photo.
 fn inspected(model: &Path) -> Inspection {
-    let lens = load(model).unwrap_or_else(|e| panic!("{}: {e}", model.display()));
-    inspect(&lens)
+    let engine = load(model).unwrap_or_else(|e| panic!("{}: {e}", model.display()));
+    inspect(&engine)
 }
 
-fn inspect(lens: &Lens) -> Inspection {
+fn inspect(engine: &Engine) -> Inspection {
     let root = std::env::var_os("CARGO_MANIFEST_DIR").unwrap();
     let photo = Path::new(&root).join("../web-demo/public/album/scene-0.png");
     let photo = std::fs::read(photo).unwrap();
@@ -177,7 +177,7 @@ fn inspect(lens: &Lens) -> Inspection {
             Part::Text("Where is Bo's mug? 1234 naïve 你好 <image>".into()),
         ],
     };
-    pollster::block_on(lens.inspect(&[user], &[photo], 4, &Still)).unwrap()
+    pollster::block_on(engine.inspect(&[user], &[photo], 4, &Still)).unwrap()
 }
 
 #[test]
@@ -220,8 +220,8 @@ fn blocks_made_while_loading_are_those_of_a_conversion() {
         let from_gguf = inspected(folder.path());
         let files = open_bundle(&checkpoint.dir).unwrap();
         let (device, precision) = (Device::flex(), Precision::Q8_0);
-        let lens = Lens::load_as(files, precision, &device, &Still, &mut |_, _| ());
-        let in_blocks = inspect(&pollster::block_on(lens).unwrap());
+        let loaded = Engine::load_as(files, precision, &device, &Still, &mut |_, _| ());
+        let in_blocks = inspect(&pollster::block_on(loaded).unwrap());
         let off = distance(&in_blocks.logits.values, &from_gguf.logits.values);
         assert!(off <= 1e-6, "{}: {off}", checkpoint.name);
         let stored = inspected(&checkpoint.dir);

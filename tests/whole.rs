@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use burn::tensor::Device;
 use namelens_engine::host::Still;
 use namelens_engine::model::config::VlmConfig;
-use namelens_engine::personalize::{Kind, Lens, Request};
+use namelens_engine::personalize::{Engine, Kind, Request};
 use namelens_engine::text::{Message, Part};
 use namelens_tests::floats;
 use namelens_tests::golden::{Case, Checkpoint, bundle, distance, vlms};
@@ -50,14 +50,14 @@ fn chat(case: &Case, row: &Value) -> (Vec<Message>, Vec<Vec<u8>>) {
     (messages.collect(), photos)
 }
 
-/// Every row of every case through [`Lens::inspect`], held to the golden: ids, pixels, visual tokens, logits, greedy ids.
+/// Every row of every case through [`Engine::inspect`], held to the golden: ids, pixels, visual tokens, logits, greedy ids.
 fn walk(checkpoint: &Checkpoint, device: &Device, bar: f32) -> f32 {
     let mut worst = 0.0f32;
     let config = VlmConfig::from_json(&checkpoint.config.to_string()).unwrap();
     for case in checkpoint.cases() {
         let files = bundle(checkpoint.files(&case.meta["processing"]));
-        let lens = pollster::block_on(Lens::load(files, device, &Still, &mut |_, _| ()));
-        let lens = lens.unwrap_or_else(|error| panic!("{}: {error}", case.name));
+        let engine = pollster::block_on(Engine::load(files, device, &Still, &mut |_, _| ()));
+        let engine = engine.unwrap_or_else(|error| panic!("{}: {error}", case.name));
         let (rows, padding) = case.rows();
         let (shape, logits) = case.floats("logits").unwrap();
         let (steps, greedy) = case.ints("greedy_ids").unwrap();
@@ -65,7 +65,7 @@ fn walk(checkpoint: &Checkpoint, device: &Device, bar: f32) -> f32 {
         for (row, messages) in case.meta["messages"].as_array().unwrap().iter().enumerate() {
             let (messages, photos) = chat(&case, messages);
             let found =
-                pollster::block_on(lens.inspect(&messages, &photos, steps[1], &Still)).unwrap();
+                pollster::block_on(engine.inspect(&messages, &photos, steps[1], &Still)).unwrap();
             assert_eq!(
                 found.input_ids,
                 rows[row][padding[row]..],
@@ -135,9 +135,9 @@ fn caption(checkpoint: &Checkpoint, device: &Device) -> String {
         .unwrap();
     let photo = std::fs::read(album.join(scene["file"].as_str().unwrap())).unwrap();
     let files = bundle(checkpoint.files(&Value::Null));
-    let lens = pollster::block_on(Lens::load(files, device, &Still, &mut |_, _| ()));
+    let engine = pollster::block_on(Engine::load(files, device, &Still, &mut |_, _| ()));
     let request = Request::new(Kind::Caption);
-    let said = pollster::block_on(lens.unwrap().run(&request, &photo, &Still, &mut |_| ()));
+    let said = pollster::block_on(engine.unwrap().run(&request, &photo, &Still, &mut |_| ()));
     said.unwrap().text
 }
 

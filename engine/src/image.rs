@@ -7,6 +7,7 @@
 mod config;
 mod decode;
 mod fixed;
+mod frame;
 mod gguf;
 mod idefics3;
 mod naflex;
@@ -17,7 +18,8 @@ mod qwen;
 mod resize;
 
 pub use decode::decode;
-pub use processor::{Frame, ImageProcessor, Processed};
+pub use frame::{Frame, Processed};
+pub use processor::ImageProcessor;
 pub use prompt::{ImageMarkup, PhotoLayout};
 pub use resize::{Filter, resize};
 

@@ -29,7 +29,8 @@ mod flex_product;
 mod flex_softmax;
 mod quant;
 
-pub use quant::{BLOCK, QuantKind, QuantMatrix};
+pub use crate::blocks::{BLOCK, QuantKind};
+pub use quant::QuantMatrix;
 
 #[cfg(feature = "cube")]
 use crate::kernels;
@@ -127,6 +128,18 @@ pub fn attention_decode(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, len: usize) ->
         }
     }
     reference::attention_decode(q, k, v, len)
+}
+
+impl QuantMatrix {
+    /// The weights as `[rows, cols]` f32 on the same device.
+    pub fn dequantize(&self) -> Tensor<2> {
+        let blocks = self.blocks.clone().inner();
+        #[cfg(feature = "cpu")]
+        if on_flex(&blocks.device(), DType::F32) {
+            return flex::dequantize(blocks, self);
+        }
+        reference::dequantize(blocks, self.kind, self.cols)
+    }
 }
 
 /// Product of a few rows of activations with a quantised matrix.

@@ -1,32 +1,30 @@
 //! Caption, ask, recognise, locate: prompts in, structured results out.
 
 pub mod answer;
-mod boxes;
 mod captioner;
+pub mod engine;
 pub mod file_plan;
 mod files;
 mod gguf_choice;
+pub mod hint;
 pub mod inspect;
 pub mod inventory;
-pub mod lens;
-mod look;
 pub mod mentions;
+pub mod messages;
 mod model_folder;
-pub mod prompt;
+mod photo_cache;
+mod photo_features;
 pub mod refusal;
 pub mod retriever;
-mod run;
 pub mod sanitize;
-mod scene;
-pub mod seen;
-mod token_count;
+mod stages;
 pub mod types;
 mod windows;
 
 pub use crate::model::precision::Precision;
+pub use engine::Engine;
 pub use file_plan::{Choice, FilePlan, Step};
 pub use files::ModelFiles;
-pub use lens::Lens;
 pub use model_folder::model_folder;
-pub use token_count::TokenCount;
+pub use stages::TokenCount;
 pub use types::{Event, Kind, Outcome, Request, Retrieval};

@@ -1,5 +1,6 @@
 //! Shared helpers of the cross-crate tests: devices, seeded data, comparisons that say where.
 
+pub mod album;
 pub mod golden;
 mod pixels;
 

@@ -16,7 +16,7 @@ use namelens::bundle::FileSource;
 use namelens::export::{Conversion, Types, convert};
 use namelens_engine::concepts::{NewConcept, Reference};
 use namelens_engine::host::Still;
-use namelens_engine::personalize::{Choice, Kind, Lens, ModelFiles, Request};
+use namelens_engine::personalize::{Choice, Engine, Kind, ModelFiles, Request};
 use namelens_engine::weights::Dtype;
 use serde_json::Value;
 
@@ -130,17 +130,17 @@ fn caption(folder: &Path) -> String {
         }
     }
     files.select(&Choice::default()).unwrap();
-    let lens = Lens::load(files, &Device::flex(), &Still, &mut |_, _| ());
-    let mut lens = pollster::block_on(lens).unwrap();
+    let engine = Engine::load(files, &Device::flex(), &Still, &mut |_, _| ());
+    let mut engine = pollster::block_on(engine).unwrap();
     let named = NewConcept {
         name: "Miso".into(),
         references: vec![Reference::new(album("reference"))],
         ..NewConcept::default()
     };
-    lens.library.add(named, 0).unwrap();
-    pollster::block_on(lens.embed_references(&Still)).unwrap();
+    engine.library.add(named, 0).unwrap();
+    pollster::block_on(engine.embed_references(&Still)).unwrap();
     let request = Request::new(Kind::Caption);
-    let said = lens.run(&request, &album("scene"), &Still, &mut |_| ());
+    let said = engine.run(&request, &album("scene"), &Still, &mut |_| ());
     pollster::block_on(said).unwrap().text
 }
 

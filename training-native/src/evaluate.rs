@@ -3,7 +3,7 @@
 mod bench;
 
 use anyhow::Result;
-use namelens_engine::personalize::Lens;
+use namelens_engine::personalize::Engine;
 use playroom::{Split, Task};
 use serde::Serialize;
 
@@ -104,13 +104,13 @@ pub struct EvalReport {
 /// # Errors
 /// When a photo cannot be processed or the device fails.
 pub fn evaluate(
-    lens: &mut Lens,
+    engine: &mut Engine,
     split: Split,
     options: EvalOptions,
     progress: &dyn Fn(u64),
 ) -> Result<EvalReport> {
     let mut bench = Bench {
-        lens,
+        engine,
         split,
         options,
         progress,

@@ -136,7 +136,7 @@ const NAMES: [&str; 12] = [
     manifest::RETRIEVER[2],
 ];
 
-/// All files of a model, for [`namelens_engine::personalize::Lens::load`]: a folder, or one of the GGUF files of a text
+/// All files of a model, for [`namelens_engine::personalize::Engine::load`]: a folder, or one of the GGUF files of a text
 /// model, whose vision projector lies beside it.
 ///
 /// # Errors

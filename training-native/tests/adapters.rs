@@ -1,4 +1,4 @@
-//! A lens with adapters: they come with the model's folder, are chosen by name, and nothing seen with one is used with another.
+//! A engine with adapters: they come with the model's folder, are chosen by name, and nothing seen with one is used with another.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use std::fs;
@@ -10,7 +10,7 @@ use namelens::export::open_bundle;
 use namelens::merge::merge;
 use namelens_engine::concepts::{NewConcept, Reference};
 use namelens_engine::host::Still;
-use namelens_engine::personalize::{Kind, Lens, Request, Retrieval};
+use namelens_engine::personalize::{Kind, Engine, Request, Retrieval};
 use namelens_engine::text::{Message, Part};
 use namelens_engine::weights::{Dtype, TensorData, encode, write_safetensors};
 use serde_json::json;
@@ -76,9 +76,9 @@ fn model() -> tempfile::TempDir {
     folder
 }
 
-fn lens(model: &Path) -> Lens {
+fn engine(model: &Path) -> Engine {
     let files = open_bundle(model).unwrap();
-    pollster::block_on(Lens::load(files, &Device::flex(), &Still, &mut |_, _| ())).unwrap()
+    pollster::block_on(Engine::load(files, &Device::flex(), &Still, &mut |_, _| ())).unwrap()
 }
 
 /// A PNG of stripes.
@@ -95,77 +95,77 @@ fn photo(seed: u32) -> Vec<u8> {
     bytes.into_inner()
 }
 
-fn logits(lens: &Lens) -> Vec<f32> {
+fn logits(engine: &Engine) -> Vec<f32> {
     let messages = [Message {
         role: "user".into(),
         content: vec![Part::Image, Part::Text("What is this?".into())],
     }];
-    let found = pollster::block_on(lens.inspect(&messages, &[photo(1)], 1, &Still));
+    let found = pollster::block_on(engine.inspect(&messages, &[photo(1)], 1, &Still));
     found.unwrap().logits.values
 }
 
-/// What the lens writes of a photo with one named thing, and how sure it is.
-fn caption(lens: &mut Lens) -> (String, f32) {
+/// What the engine writes of a photo with one named thing, and how sure it is.
+fn caption(engine: &mut Engine) -> (String, f32) {
     let request = Request {
         retrieval: Retrieval::All,
         ..Request::new(Kind::Caption)
     };
-    let outcome = pollster::block_on(lens.run(&request, &photo(2), &Still, &mut |_| ()));
+    let outcome = pollster::block_on(engine.run(&request, &photo(2), &Still, &mut |_| ()));
     let outcome = outcome.unwrap();
     (outcome.raw, outcome.confidence)
 }
 
-fn named(lens: &mut Lens) {
+fn named(engine: &mut Engine) {
     let concept = NewConcept {
         name: "Mochi".into(),
         references: vec![Reference::new(photo(3))],
         ..Default::default()
     };
-    lens.library.add(concept, 0).unwrap();
+    engine.library.add(concept, 0).unwrap();
 }
 
 #[test]
 fn adapters_of_the_folder_are_chosen_by_name() {
     let model = model();
-    let mut lens = lens(model.path());
-    assert_eq!(lens.adapters(), ["one", "two"]);
-    assert_eq!(lens.active_adapter(), None);
-    let plain = logits(&lens);
-    let with = |lens: &mut Lens, name| {
-        lens.use_adapter(name).unwrap();
-        assert_eq!(lens.active_adapter(), name);
-        logits(lens)
+    let mut engine = engine(model.path());
+    assert_eq!(engine.adapters(), ["one", "two"]);
+    assert_eq!(engine.active_adapter(), None);
+    let plain = logits(&engine);
+    let with = |engine: &mut Engine, name| {
+        engine.use_adapter(name).unwrap();
+        assert_eq!(engine.active_adapter(), name);
+        logits(engine)
     };
-    let one = with(&mut lens, Some("one"));
-    let two = with(&mut lens, Some("two"));
+    let one = with(&mut engine, Some("one"));
+    let two = with(&mut engine, Some("two"));
     assert!(one != plain && two != plain && one != two);
-    assert_eq!(with(&mut lens, None), plain);
-    assert_eq!(with(&mut lens, Some("one")), one);
-    let error = lens.use_adapter(Some("three")).unwrap_err();
+    assert_eq!(with(&mut engine, None), plain);
+    assert_eq!(with(&mut engine, Some("one")), one);
+    let error = engine.use_adapter(Some("three")).unwrap_err();
     assert!(error.to_string().contains("one, two"), "{error}");
-    assert_eq!(lens.active_adapter(), Some("one"));
+    assert_eq!(engine.active_adapter(), Some("one"));
 
     let two = model.path().join("adapters/two");
     let config = fs::read_to_string(two.join("adapter_config.json")).unwrap();
     let source = || Box::new(FileSource::open(&two.join("adapter_model.safetensors")).unwrap());
-    assert!(lens.add_adapter("two", &config, source()).is_err());
-    lens.add_adapter("three", &config, source()).unwrap();
-    lens.remove_adapter("one").unwrap();
-    assert_eq!(lens.adapters(), ["two", "three"]);
-    assert_eq!(logits(&lens), plain);
-    lens.use_adapter(Some("three")).unwrap();
-    assert_ne!(logits(&lens), plain);
+    assert!(engine.add_adapter("two", &config, source()).is_err());
+    engine.add_adapter("three", &config, source()).unwrap();
+    engine.remove_adapter("one").unwrap();
+    assert_eq!(engine.adapters(), ["two", "three"]);
+    assert_eq!(logits(&engine), plain);
+    engine.use_adapter(Some("three")).unwrap();
+    assert_ne!(logits(&engine), plain);
 }
 
 #[test]
 fn a_reference_photo_is_seen_anew_with_another_adapter() {
     let model = model();
-    let mut fresh = lens(model.path());
+    let mut fresh = engine(model.path());
     named(&mut fresh);
     fresh.use_adapter(Some("one")).unwrap();
     let want = caption(&mut fresh);
 
-    let mut used = lens(model.path());
+    let mut used = engine(model.path());
     named(&mut used);
     let plain = caption(&mut used);
     assert_ne!(plain, want);
@@ -178,9 +178,9 @@ fn a_reference_photo_is_seen_anew_with_another_adapter() {
 #[test]
 fn a_merged_bundle_is_a_bundle() {
     let model = model();
-    let mut lens = lens(model.path());
-    lens.use_adapter(Some("one")).unwrap();
-    let want = logits(&lens);
+    let mut engine = engine(model.path());
+    engine.use_adapter(Some("one")).unwrap();
+    let want = logits(&engine);
     let out = tempfile::tempdir().unwrap();
     let out = out.path().join("merged");
     merge(
@@ -190,7 +190,7 @@ fn a_merged_bundle_is_a_bundle() {
         &mut |_, _| (),
     )
     .unwrap();
-    let merged = self::lens(&out);
+    let merged = self::engine(&out);
     assert!(merged.adapters().is_empty());
     let largest = want.iter().fold(0.0f32, |most, v| most.max(v.abs()));
     for (got, want) in logits(&merged).iter().zip(&want) {

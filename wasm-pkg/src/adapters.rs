@@ -14,13 +14,13 @@ use crate::error::{bad_input, to_js};
 impl NameLensEngine {
     /// Names of the adapters, those of the model's folder first.
     pub fn adapters(&self) -> Vec<String> {
-        self.lens.adapters().to_vec()
+        self.engine.adapters().to_vec()
     }
 
     /// The adapter in use.
     #[wasm_bindgen(js_name = activeAdapter)]
     pub fn active_adapter(&self) -> Option<String> {
-        self.lens.active_adapter().map(str::to_owned)
+        self.engine.active_adapter().map(str::to_owned)
     }
 
     /// Adds an adapter: the text of its `adapter_config.json`, and its `adapter_model.safetensors`.
@@ -32,7 +32,7 @@ impl NameLensEngine {
         weights: JsValue,
     ) -> Result<(), JsValue> {
         let weights = source(name, weights)?;
-        self.lens
+        self.engine
             .add_adapter(name, config, weights)
             .map_err(|e| to_js(&e))
     }
@@ -40,7 +40,7 @@ impl NameLensEngine {
     /// Answers with this adapter from now on, or with none.
     #[wasm_bindgen(js_name = useAdapter)]
     pub fn use_adapter(&mut self, name: Option<String>) -> Result<(), JsValue> {
-        self.lens
+        self.engine
             .use_adapter(name.as_deref())
             .map_err(|e| to_js(&e))
     }
@@ -48,7 +48,7 @@ impl NameLensEngine {
     /// Lets go of an adapter.
     #[wasm_bindgen(js_name = removeAdapter)]
     pub fn remove_adapter(&mut self, name: &str) -> Result<(), JsValue> {
-        self.lens.remove_adapter(name).map_err(|e| to_js(&e))
+        self.engine.remove_adapter(name).map_err(|e| to_js(&e))
     }
 }
 

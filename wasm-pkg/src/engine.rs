@@ -10,7 +10,7 @@ use namelens_engine::Error;
 use namelens_engine::concepts::{ConceptPatch, Library, NewConcept, OnCollision, bundle, rap};
 use namelens_engine::host::Still;
 use namelens_engine::image::decode;
-use namelens_engine::personalize::{Event, Lens, Request};
+use namelens_engine::personalize::{Engine, Event, Request};
 use serde::Serialize;
 use serde_json::json;
 use wasm_bindgen::prelude::wasm_bindgen;
@@ -28,7 +28,7 @@ type JsResult<T> = Result<T, JsValue>;
 /// A model with its concepts.
 #[wasm_bindgen]
 pub struct NameLensEngine {
-    pub(crate) lens: Lens,
+    pub(crate) engine: Engine,
     name: String,
     knows: String,
     device: String,
@@ -68,7 +68,7 @@ impl NameLensEngine {
                 &json!({ "stage": "model", "done": done, "total": total }),
             );
         };
-        let lens = Lens::load_as(model, precision, &burn_device, &host, &mut progress)
+        let engine = Engine::load_as(model, precision, &burn_device, &host, &mut progress)
             .await
             .map_err(|e| to_js(&e))?;
         let text = |key: &str, otherwise: &str| {
@@ -78,7 +78,7 @@ impl NameLensEngine {
                 .to_owned()
         };
         Ok(NameLensEngine {
-            lens,
+            engine,
             name: text("name", "unnamed model"),
             knows: text("knows", ""),
             device,
@@ -91,12 +91,12 @@ impl NameLensEngine {
     pub fn model_info(&self) -> JsResult<JsValue> {
         to_value(&json!({
             "name": self.name,
-            "family": self.lens.family(),
-            "parameters": self.lens.parameters(),
+            "family": self.engine.family(),
+            "parameters": self.engine.parameters(),
             "bytes": self.bytes,
-            "contextLength": self.lens.context_length(),
-            "imageSide": self.lens.image_side(),
-            "generation": self.lens.generation_report(),
+            "contextLength": self.engine.context_length(),
+            "imageSide": self.engine.image_side(),
+            "generation": self.engine.generation_report(),
             "device": self.device,
             "knows": self.knows,
         }))
@@ -119,7 +119,7 @@ impl NameLensEngine {
             references,
         };
         let id = self
-            .lens
+            .engine
             .library
             .add(new, now_ms as u64)
             .map_err(|e| to_js(&e))?;
@@ -148,14 +148,14 @@ impl NameLensEngine {
         };
         let now = now_ms as u64;
         // Edited on a copy (which shares the photos), so that a refused photo changes nothing.
-        let mut next = self.lens.library.clone();
+        let mut next = self.engine.library.clone();
         next.edit(&id, change, now).map_err(|e| to_js(&e))?;
         for reference in added {
             next.add_reference(&id, reference, now)
                 .map_err(|e| to_js(&e))?;
         }
-        self.lens.library = next;
-        self.lens
+        self.engine.library = next;
+        self.engine
             .embed_references(&Still)
             .await
             .map_err(|e| to_js(&e))?;
@@ -165,7 +165,7 @@ impl NameLensEngine {
     /// Removes a concept.
     #[wasm_bindgen(js_name = removeConcept)]
     pub fn remove_concept(&mut self, id: &str) -> JsResult<()> {
-        self.lens
+        self.engine
             .library
             .delete(id)
             .map(|_| ())
@@ -175,7 +175,7 @@ impl NameLensEngine {
     /// All concepts, without their photos.
     #[wasm_bindgen(js_name = listConcepts)]
     pub fn list_concepts(&self) -> JsResult<JsValue> {
-        let list: Vec<Summary<'_>> = self.lens.library.list().map(Summary::from).collect();
+        let list: Vec<Summary<'_>> = self.engine.library.list().map(Summary::from).collect();
         to_value(&list)
     }
 
@@ -185,7 +185,7 @@ impl NameLensEngine {
         let mut problems = Vec::new();
         for value in stored.iter() {
             match from_stored(&value) {
-                Ok(concept) => match self.lens.library.restore(concept) {
+                Ok(concept) => match self.engine.library.restore(concept) {
                     Ok(()) => restored += 1,
                     Err(error) => problems.push(problem(&error)),
                 },
@@ -195,7 +195,7 @@ impl NameLensEngine {
                 })),
             }
         }
-        if let Err(error) = self.lens.embed_references(&Still).await {
+        if let Err(error) = self.engine.embed_references(&Still).await {
             problems.push(problem(&error));
         }
         to_value(&json!({ "restored": restored, "problems": problems }))
@@ -226,14 +226,14 @@ impl NameLensEngine {
             bundle::read(bytes)
         }
         .map_err(|e| to_js(&e))?;
-        let before = self.lens.library.clone();
+        let before = self.engine.library.clone();
         let report = self
-            .lens
+            .engine
             .library
             .import(concepts, OnCollision::Rename)
             .map_err(|e| to_js(&e))?;
-        if let Err(error) = self.lens.embed_references(&Still).await {
-            self.lens.library = before;
+        if let Err(error) = self.engine.embed_references(&Still).await {
+            self.engine.library = before;
             return Err(to_js(&error));
         }
         report
@@ -248,11 +248,11 @@ impl NameLensEngine {
     #[wasm_bindgen(js_name = exportBundle)]
     pub fn export_bundle(&self, ids: Option<Vec<String>>) -> JsResult<Vec<u8>> {
         let Some(ids) = ids else {
-            return bundle::export(&self.lens.library).map_err(|e| to_js(&e));
+            return bundle::export(&self.engine.library).map_err(|e| to_js(&e));
         };
         let mut part = Library::default();
         for id in ids {
-            let concept = self.lens.library.get(&id).cloned().ok_or_else(|| {
+            let concept = self.engine.library.get(&id).cloned().ok_or_else(|| {
                 to_js(&Error::Concept {
                     concept: id,
                     problem: "there is no such concept".into(),
@@ -275,7 +275,7 @@ impl NameLensEngine {
         let host = Worker::new(cancel);
         let mut hear = |event: Event| report(&on_event, &event);
         let outcome = self
-            .lens
+            .engine
             .run(&request, &photo, &host, &mut hear)
             .await
             .map_err(|e| to_js(&e))?;
@@ -291,7 +291,7 @@ impl NameLensEngine {
 
 impl NameLensEngine {
     fn stored(&self, id: &str) -> JsResult<JsValue> {
-        let concept = self.lens.library.get(id).ok_or_else(|| {
+        let concept = self.engine.library.get(id).ok_or_else(|| {
             to_js(&Error::Concept {
                 concept: id.into(),
                 problem: "there is no such concept".into(),
@@ -302,10 +302,10 @@ impl NameLensEngine {
 
     /// Embeds new photos; when that fails the new concepts are taken back.
     async fn embed_or_undo(&mut self, added: &[String]) -> JsResult<()> {
-        if let Err(error) = self.lens.embed_references(&Still).await {
+        if let Err(error) = self.engine.embed_references(&Still).await {
             for id in added {
                 // It was added a moment ago, so it is there to delete.
-                let _ = self.lens.library.delete(id);
+                let _ = self.engine.library.delete(id);
             }
             return Err(to_js(&error));
         }

@@ -22,7 +22,7 @@ impl NameLensEngine {
         let request: Request = from_value("request", &request)?;
         let host = Worker::new(cancel);
         let count = self
-            .lens
+            .engine
             .count_tokens(&request, &photo, &host)
             .await
             .map_err(|e| to_js(&e))?;

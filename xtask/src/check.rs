@@ -1,4 +1,4 @@
-//! `cargo xtask check`: format, lints, documentation, types and the file map; changes nothing.
+//! `cargo xtask check`: format, file maps, directions of dependencies, lints, documentation and types; changes nothing.
 
 use std::process::Command;
 
@@ -7,7 +7,7 @@ use anyhow::Result;
 use crate::paths::root;
 use crate::run::{loud, stage};
 use crate::toolchain::WasmToolchain;
-use crate::{map, wasm, web};
+use crate::{layers, map, wasm, web};
 
 /// Runs the checks in the order in which they are quick, and stops at the first that fails.
 ///
@@ -18,6 +18,7 @@ pub(crate) fn check() -> Result<()> {
         cargo(&["fmt", "--all", "--check"], "run `cargo fmt --all`")
     })?;
     map::map(&map::Options { write: false })?;
+    layers::check()?;
     stage("lints", || {
         cargo(
             &[

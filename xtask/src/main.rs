@@ -3,7 +3,9 @@
 mod check;
 mod demo;
 mod fixtures;
+mod layers;
 mod map;
+mod module_paths;
 mod mutants;
 mod paths;
 mod run;
@@ -38,7 +40,7 @@ enum Verb {
     /// Run every test: Rust on the CPU and on a software GPU, wasm in Chromium, the page in Chromium
     #[command(after_help = "Examples:\n  cargo xtask test\n  cargo xtask test --only rust")]
     Test(suite::Options),
-    /// Check format, lints, documentation and the file map; changes nothing
+    /// Check format, lints, documentation, file maps and directions of dependencies; changes nothing
     Check,
     /// Build the engine for the browser into wasm-pkg/npm/wasm
     #[command(
@@ -64,7 +66,7 @@ enum Verb {
             cargo xtask mutants --write    # also writes tests/mutants.md"
     )]
     Mutants(mutants::Options),
-    /// Compare the README's file map with the first line of each file
+    /// Compare the file maps of the READMEs with the first line of each file
     #[command(after_help = "Examples:\n  cargo xtask map\n  cargo xtask map --write")]
     Map(map::Options),
 }

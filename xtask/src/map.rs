@@ -1,4 +1,4 @@
-//! `cargo xtask map`: the README's file map, made of the promise in each file's first line.
+//! `cargo xtask map`: the file map in the README of each top-level folder, made of the promise in each file's first line.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -18,7 +18,7 @@ const LONG_FILE_LINES: usize = 400;
 /// Options of `cargo xtask map`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
-    /// Write the map into README.md instead of comparing
+    /// Write the maps into the READMEs instead of comparing
     #[arg(long)]
     pub(crate) write: bool,
 }
@@ -32,26 +32,37 @@ struct Entry {
     lines: usize,
 }
 
-/// Compares the README with the files, or writes it.
+/// Compares the READMEs of the top-level folders with their files, or writes them.
 ///
 /// # Errors
-/// When a file says no promise, the README lacks its markers, or (comparing) the map is out of date.
+/// When a file says no promise, a README is missing or lacks its markers, or (comparing) a map is out of date.
 pub(crate) fn map(options: &Options) -> Result<()> {
     let entries = entries(&root())?;
     for entry in entries.iter().filter(|entry| entry.lines > LONG_FILE_LINES) {
         println!("long file: {} has {} lines", entry.path, entry.lines);
     }
-    let readme = root().join("README.md");
-    let old =
-        fs::read_to_string(&readme).with_context(|| format!("reading {}", readme.display()))?;
-    let new = with_map(&old, &table(&entries))?;
-    if old == new {
-        println!("file map ... ok, {} files", entries.len());
-    } else if options.write {
-        fs::write(&readme, new).with_context(|| format!("writing {}", readme.display()))?;
-        println!("file map ... written, {} files", entries.len());
-    } else {
-        bail!("README.md's file map is out of date; run `cargo xtask map --write`");
+    let mut stale = Vec::new();
+    for (folder, files) in folders(&entries) {
+        let readme = root().join(folder).join("README.md");
+        let old = fs::read_to_string(&readme)
+            .with_context(|| format!("{folder}/ needs a README.md with a place for its file map"))?;
+        let new = with_map(&old, &table(&files))
+            .with_context(|| format!("{folder}/README.md has no place for the file map"))?;
+        if old == new {
+            continue;
+        }
+        if options.write {
+            fs::write(&readme, new).with_context(|| format!("writing {}", readme.display()))?;
+        }
+        stale.push(format!("{folder}/README.md"));
+    }
+    match (stale.is_empty(), options.write) {
+        (true, _) => println!("file maps ... ok, {} files", entries.len()),
+        (false, true) => println!("file maps ... written: {}", stale.join(", ")),
+        (false, false) => bail!(
+            "file maps are out of date: {}; run `cargo xtask map --write`",
+            stale.join(", ")
+        ),
     }
     Ok(())
 }
@@ -98,40 +109,33 @@ fn promise(text: &str, extension: &str) -> Option<String> {
     (!said.is_empty() && !said.starts_with('/')).then(|| said.to_owned())
 }
 
-/// One table for each top-level folder.
-fn table(entries: &[Entry]) -> String {
-    let mut folders: BTreeMap<&str, Vec<&Entry>> = BTreeMap::new();
+/// The files by top-level folder, each named from there.
+fn folders(entries: &[Entry]) -> BTreeMap<&str, Vec<(&str, &Entry)>> {
+    let mut folders: BTreeMap<&str, Vec<(&str, &Entry)>> = BTreeMap::new();
     for entry in entries {
-        let folder = entry.path.split_once('/').map_or("", |(folder, _)| folder);
-        folders.entry(folder).or_default().push(entry);
-    }
-    let mut text = String::new();
-    for (folder, entries) in folders {
-        let _ = writeln!(text, "\n| {folder}/ | promise |\n|---|---|");
-        for Entry { path, promise, .. } in entries {
-            let name = path
-                .strip_prefix(folder)
-                .unwrap_or(path)
-                .trim_start_matches('/');
-            let _ = writeln!(
-                text,
-                "| [{name}]({path}) | {} |",
-                promise.replace('|', "\\|")
-            );
+        if let Some((folder, name)) = entry.path.split_once('/') {
+            folders.entry(folder).or_default().push((name, entry));
         }
+    }
+    folders
+}
+
+/// One table of the files of a folder.
+fn table(files: &[(&str, &Entry)]) -> String {
+    let mut text = "\n| file | promise |\n|---|---|\n".to_owned();
+    for (name, Entry { promise, .. }) in files {
+        let _ = writeln!(text, "| [{name}]({name}) | {} |", promise.replace('|', "\\|"));
     }
     text
 }
 
-/// The README with `map` between its markers.
+/// A README with `map` between its markers.
 fn with_map(readme: &str, map: &str) -> Result<String> {
     let parts = readme
         .split_once(BEGIN)
         .and_then(|(before, rest)| Some((before, rest.split_once(END)?.1)));
     let Some((before, after)) = parts else {
-        bail!(
-            "README.md has no place for the file map; add the lines `{BEGIN}` and `{END}` where it belongs"
-        );
+        bail!("add the lines `{BEGIN}` and `{END}` where it belongs");
     };
     Ok(format!("{before}{BEGIN}\n{map}\n{END}{after}"))
 }
@@ -155,12 +159,13 @@ mod tests {
         write("shaders/x.wgsl", "// Adds.\n");
         write("dist/made.ts", "no promise\n");
         write("notes.md", "no promise\n");
-        let text = table(&entries(dir.path()).unwrap());
+        let found = entries(dir.path()).unwrap();
+        let folders = folders(&found);
+        assert_eq!(folders.keys().collect::<Vec<_>>(), [&"engine", &"shaders"]);
         assert_eq!(
-            text,
-            "\n| engine/ | promise |\n|---|---|\n\
-             | [src/a.rs](engine/src/a.rs) | Does a. |\n| [src/b.rs](engine/src/b.rs) | Does b \\| c. |\n\
-             \n| shaders/ | promise |\n|---|---|\n| [x.wgsl](shaders/x.wgsl) | Adds. |\n"
+            table(&folders["engine"]),
+            "\n| file | promise |\n|---|---|\n\
+             | [src/a.rs](src/a.rs) | Does a. |\n| [src/b.rs](src/b.rs) | Does b \\| c. |\n"
         );
 
         write(

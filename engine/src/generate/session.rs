@@ -21,6 +21,13 @@ pub struct Session<'a> {
     saved: usize,
 }
 
+/// What a sequence has read, without the model: kept between requests.
+#[derive(Debug)]
+pub struct SessionState {
+    ids: Vec<u32>,
+    cache: KvCache,
+}
+
 /// The photos of a prompt as the decoder takes them.
 #[derive(Debug, Clone, Copy)]
 pub struct Photos<'a> {
@@ -41,6 +48,50 @@ impl<'a> Session<'a> {
             image_token,
             saved: 0,
         }
+    }
+
+    /// The sequence of `state` again; of what it has read, all before its `visual_tokens + 1`th visual token remains: the photos
+    /// of the next prompt are the same ones up to there.
+    pub fn resume(
+        vlm: &'a Vlm,
+        limit: usize,
+        image_token: u32,
+        state: SessionState,
+        visual_tokens: usize,
+    ) -> Self {
+        let SessionState { mut ids, mut cache } = state;
+        let mut places = ids.iter().enumerate().filter(|(_, id)| **id == image_token);
+        if let Some((other, _)) = places.nth(visual_tokens) {
+            ids.truncate(other);
+            cache.truncate(other);
+        }
+        Self {
+            vlm,
+            ids,
+            cache,
+            limit,
+            image_token,
+            saved: 0,
+        }
+    }
+
+    /// What was read, to be kept without the model.
+    pub fn into_state(self) -> SessionState {
+        SessionState {
+            ids: self.ids,
+            cache: self.cache,
+        }
+    }
+
+    /// How many tokens of this prompt [`Session::prefill`] would not read again.
+    pub fn known(&self, ids: &[u32]) -> usize {
+        let common = ids
+            .iter()
+            .zip(&self.ids)
+            .take_while(|(a, b)| a == b)
+            .count();
+        // The last token is read again even if it is known: its logits are wanted.
+        common.min(ids.len().saturating_sub(1))
     }
 
     /// Tokens read so far.
@@ -68,13 +119,7 @@ impl<'a> Session<'a> {
                 limit: self.limit,
             });
         }
-        let common = ids
-            .iter()
-            .zip(&self.ids)
-            .take_while(|(a, b)| a == b)
-            .count();
-        // The last token is read again even if it is known: its logits are wanted.
-        let keep = common.min(ids.len().saturating_sub(1));
+        let keep = self.known(ids);
         let grids = photos.map_or(&[][..], |photos| photos.grids);
         let (spots, saved) = self.vlm.spots(ids, grids)?;
         self.ids.truncate(keep);

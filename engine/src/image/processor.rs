@@ -2,6 +2,7 @@
 
 use super::config::Config;
 use super::fixed::{self, Fixed};
+use super::frame::{Frame, Processed};
 use super::idefics3::Idefics3;
 use super::naflex::Naflex;
 use super::normalize::{self, Levels};
@@ -22,39 +23,6 @@ enum Kind {
     Qwen(Qwen),
     Naflex(Naflex),
     Fixed(Fixed),
-}
-
-/// One normalised picture.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Frame {
-    /// `3 * height * width` floats, channel-major (CHW).
-    pub pixels: Vec<f32>,
-    /// Rows.
-    pub height: usize,
-    /// Pixels a row.
-    pub width: usize,
-}
-
-/// The frames of one photo.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Processed {
-    /// Tiles row by row, the whole photo last; a photo that is not split is one frame.
-    pub frames: Vec<Frame>,
-    /// Rows of tiles; 0 when the photo was not split.
-    pub rows: usize,
-    /// Columns of tiles; 0 when the photo was not split.
-    pub cols: usize,
-}
-
-impl Processed {
-    /// A photo that was not split.
-    pub(super) fn one(frame: Frame) -> Self {
-        Self {
-            frames: vec![frame],
-            rows: 0,
-            cols: 0,
-        }
-    }
 }
 
 /// The files that may hold an image processor, in the reference's order: the newer holds it under

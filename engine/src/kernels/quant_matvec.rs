@@ -1,7 +1,7 @@
 //! Launch of `quant_matvec.wgsl` with one of the block formats of `shaders/common`.
 
 use super::{Grid, Kernel, common, launch, word};
-use crate::ops::{BLOCK, QuantKind};
+use crate::blocks::{BLOCK, QuantKind};
 use burn::tensor::DType;
 use burn_cubecl::tensor::CubeTensor;
 

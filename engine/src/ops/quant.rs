@@ -1,35 +1,8 @@
 //! Matrices of ggml blocks, kept packed as they are stored in a GGUF file.
 
-use super::reference;
+use crate::blocks::{BLOCK, QuantKind};
 use crate::{Error, Result};
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
-
-/// Weights a block holds.
-pub const BLOCK: usize = 32;
-
-/// Block formats, named as in GGUF.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum QuantKind {
-    /// A half scale, then 32 signed bytes.
-    Q8_0,
-    /// A half scale, then 16 bytes: weights 0..15 in the low, 16..31 in the high nibbles, plus 8.
-    Q4_0,
-}
-
-impl QuantKind {
-    /// Bytes of a block of [`BLOCK`] weights.
-    pub const fn block_bytes(self) -> usize {
-        match self {
-            Self::Q8_0 => 2 + 32,
-            Self::Q4_0 => 2 + 16,
-        }
-    }
-
-    /// Words a row of `cols` weights takes when padded to whole words.
-    pub const fn row_words(self, cols: usize) -> usize {
-        (cols / BLOCK * self.block_bytes()).div_ceil(4)
-    }
-}
 
 /// A matrix `[rows, cols]` of quantised blocks on a device.
 #[derive(Debug, Clone)]
@@ -101,16 +74,6 @@ impl QuantMatrix {
             cols,
         })
     }
-
-    /// The weights as `[rows, cols]` f32 on the same device.
-    pub fn dequantize(&self) -> Tensor<2> {
-        let blocks = self.blocks.clone().inner();
-        #[cfg(feature = "cpu")]
-        if super::on_flex(&blocks.device(), DType::F32) {
-            return super::flex::dequantize(blocks, self);
-        }
-        reference::dequantize(blocks, self.kind, self.cols)
-    }
 }
 
 /// The bytes of a row as words; the last is filled with zeros.
@@ -126,6 +89,7 @@ fn padded_words(row: &[u8]) -> impl Iterator<Item = i32> + '_ {
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
+    use crate::ops::reference;
 
     /// One block: the scale's bits, then the quants by weight number.
     fn block(kind: QuantKind, scale: u16, quant: impl Fn(usize) -> i32) -> Vec<u8> {

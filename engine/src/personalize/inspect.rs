@@ -2,8 +2,8 @@
 
 use burn::tensor::Tensor;
 
-use super::lens::Lens;
-use super::look::{features, frames};
+use super::engine::Engine;
+use super::photo_features::{features, frames};
 use crate::Result;
 use crate::generate::session::read;
 use crate::generate::{GenerateOptions, Photos, SamplingOptions, Session, generate};
@@ -36,7 +36,7 @@ pub struct Inspection {
     pub greedy_ids: Vec<u32>,
 }
 
-impl Lens {
+impl Engine {
     /// Runs a chat stage by stage. `photos` are encoded pictures, in the order of the chat's image parts.
     ///
     /// # Errors
@@ -58,8 +58,8 @@ impl Lens {
             grids.push(self.vlm.token_grid(height, width));
             layouts.push(layout);
             pixels.push(values(prepared.clone()).await?);
-            let seen = features(&self.vlm.vision, prepared, host).await?;
-            parts.push(self.vlm.connect(seen));
+            let features = features(&self.vlm.vision, prepared, host).await?;
+            parts.push(self.vlm.connect(features));
         }
         let input_ids = self.chat.encode(messages, &layouts, true)?;
         let visual = Visual::joined(parts);

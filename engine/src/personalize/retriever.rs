@@ -3,7 +3,7 @@
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
-use super::look::{features, frames};
+use super::photo_features::{features, frames};
 use super::windows::{self, mask};
 use crate::concepts::regions::{Candidate, SAME_REGION, settled};
 use crate::concepts::retrieval::{Options, Scored};

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::messages::{Exchange, PromptStyle};
 use crate::concepts::{Reason, Retrieved, retrieval};
 use crate::generate::{Finish, SamplingOptions};
 
@@ -75,6 +76,12 @@ pub struct Request {
     /// Texts that end the answer.
     #[serde(default)]
     pub stop: Vec<String>,
+    /// What was asked and answered before about the same photo, oldest first.
+    #[serde(default)]
+    pub earlier: Vec<Exchange>,
+    /// Whose prompt format; other ones than ours are for comparisons.
+    #[serde(skip)]
+    pub style: PromptStyle,
 }
 
 fn yes() -> bool {
@@ -94,6 +101,8 @@ impl Request {
             sampling: None,
             max_tokens: None,
             stop: Vec::new(),
+            earlier: Vec::new(),
+            style: PromptStyle::default(),
         }
     }
 }
@@ -227,6 +236,8 @@ pub struct Timings {
 pub struct TokenCounts {
     /// Of the prompt, visual tokens included.
     pub prompt: usize,
+    /// Of the prompt, how many were known from an earlier request about the same photo and not read again.
+    pub reused: usize,
     /// Of the answer.
     pub generated: usize,
 }

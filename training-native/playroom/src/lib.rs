@@ -10,6 +10,20 @@
 //!
 //! Names in questions and answers stand in angle brackets: `<Mochi>`. Identities and names are split into
 //! training, validation and test ([`Split`]); nothing of one split is ever used in another.
+//!
+//! ```
+//! use playroom::{SampleOptions, Split, sample};
+//!
+//! let options = SampleOptions { split: Split::Val, ..SampleOptions::default() };
+//! let drawn = sample(7, &options);
+//! assert_eq!(drawn, sample(7, &options), "the same seed, the same bytes");
+//! assert!(drawn.photo.width > 0 && !drawn.turns.is_empty());
+//! // Every box of the truth lies inside the photo.
+//! for thing in &drawn.things {
+//!     let [x0, y0, x1, y1] = thing.box_px;
+//!     assert!(x0 < x1 && y0 < y1);
+//! }
+//! ```
 
 mod cast;
 mod contrast;

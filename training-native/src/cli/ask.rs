@@ -9,7 +9,7 @@ use namelens::device::DeviceChoice;
 use namelens::export;
 use namelens::native_host::NativeHost;
 use namelens_engine::concepts::{NewConcept, Reference};
-use namelens_engine::personalize::{Event, Kind, Lens, Request, Retrieval};
+use namelens_engine::personalize::{Event, Kind, Engine, Request, Retrieval};
 
 /// Options of `namelens caption` and `namelens ask`.
 #[derive(Debug, Args)]
@@ -78,12 +78,12 @@ impl PhotoArgs {
         let host = NativeHost::new(&stop);
         let files = export::open_bundle(&self.model)?;
         let device = self.device.open()?;
-        let mut lens = pollster::block_on(Lens::load(files, &device, &host, &mut |_, _| ()))?;
-        lens.use_adapter(self.adapter.as_deref())?;
+        let mut engine = pollster::block_on(Engine::load(files, &device, &host, &mut |_, _| ()))?;
+        engine.use_adapter(self.adapter.as_deref())?;
         for text in &self.concepts {
-            lens.library.add(concept(text)?, 0)?;
+            engine.library.add(concept(text)?, 0)?;
         }
-        pollster::block_on(lens.embed_references(&host))?;
+        pollster::block_on(engine.embed_references(&host))?;
         let photo = std::fs::read(&self.photo)
             .with_context(|| format!("cannot read {}", self.photo.display()))?;
         let mut on_event = |event: Event| {
@@ -94,7 +94,7 @@ impl PhotoArgs {
                 let _ = std::io::stdout().flush();
             }
         };
-        let outcome = pollster::block_on(lens.run(&request, &photo, &host, &mut on_event))?;
+        let outcome = pollster::block_on(engine.run(&request, &photo, &host, &mut on_event))?;
         if self.json {
             println!("{}", serde_json::to_string_pretty(&outcome)?);
             return Ok(());

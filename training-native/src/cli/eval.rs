@@ -11,7 +11,7 @@ use namelens::export;
 use namelens::metrics::rates::Estimate;
 use namelens::plots::{self, Bar};
 use namelens_engine::host::Still;
-use namelens_engine::personalize::Lens;
+use namelens_engine::personalize::Engine;
 use playroom::Split;
 
 /// Splits one may evaluate on.
@@ -60,7 +60,7 @@ impl EvalArgs {
     pub(super) fn run(&self) -> Result<()> {
         let files = export::open_bundle(&self.model)?;
         let device = self.device.open()?;
-        let mut lens = pollster::block_on(Lens::load(files, &device, &Still, &mut |_, _| ()))?;
+        let mut engine = pollster::block_on(Engine::load(files, &device, &Still, &mut |_, _| ()))?;
         let split = match self.split {
             EvalSplit::Val => Split::Val,
             EvalSplit::Test => Split::Test,
@@ -74,7 +74,7 @@ impl EvalArgs {
         bar.set_style(indicatif::ProgressStyle::with_template(
             "{spinner} {pos} answers, {elapsed}",
         )?);
-        let report = evaluate(&mut lens, split, options, &|n| bar.inc(n))?;
+        let report = evaluate(&mut engine, split, options, &|n| bar.inc(n))?;
         bar.finish_and_clear();
         print_table(&report);
         if let Some(path) = &self.json {

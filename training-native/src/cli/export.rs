@@ -8,7 +8,7 @@ use namelens::device::DeviceChoice;
 use namelens::export;
 use namelens::stages::calibrate;
 use namelens_engine::host::Still;
-use namelens_engine::personalize::Lens;
+use namelens_engine::personalize::Engine;
 use namelens_engine::weights::Dtype;
 
 /// Element types of the written weights.
@@ -77,8 +77,8 @@ impl ExportArgs {
         export::write_thresholds(&self.out, 0.5, 0.5)?;
         let files = export::open_bundle(&self.out)?;
         let device = self.device.open()?;
-        let lens = pollster::block_on(Lens::load(files, &device, &Still, &mut |_, _| ()))?;
-        let found = calibrate::thresholds(&lens, self.calibration_photos, 7)?;
+        let engine = pollster::block_on(Engine::load(files, &device, &Still, &mut |_, _| ()))?;
+        let found = calibrate::thresholds(&engine, self.calibration_photos, 7)?;
         export::write_thresholds(&self.out, found.window.threshold, found.whole.threshold)?;
         export::write_manifest(&self.out)?;
         for (what, found) in [("region", found.window), ("whole photo", found.whole)] {

@@ -9,7 +9,7 @@ use clap::Args;
 use namelens::device::DeviceChoice;
 use namelens::export;
 use namelens_engine::host::Still;
-use namelens_engine::personalize::Lens;
+use namelens_engine::personalize::Engine;
 use namelens_engine::personalize::inspect::{Inspection, Values};
 use namelens_engine::text::{Message, Part};
 use safetensors::tensor::{Dtype, TensorView};
@@ -62,10 +62,10 @@ impl InspectArgs {
         let (messages, photos) = parse(&chat, folder)?;
         let files = export::open_bundle(&self.model)?;
         let device = self.device.open()?;
-        let mut lens = pollster::block_on(Lens::load(files, &device, &Still, &mut |_, _| ()))?;
-        lens.use_adapter(self.adapter.as_deref())?;
+        let mut engine = pollster::block_on(Engine::load(files, &device, &Still, &mut |_, _| ()))?;
+        engine.use_adapter(self.adapter.as_deref())?;
         let found =
-            pollster::block_on(lens.inspect(&messages, &photos, self.max_new_tokens, &Still))?;
+            pollster::block_on(engine.inspect(&messages, &photos, self.max_new_tokens, &Still))?;
         write(&found, &self.dump)?;
         println!(
             "{} tokens, {} photos, {} greedy tokens: {}",

@@ -4,7 +4,7 @@ use anyhow::{Context, Result};
 use namelens_engine::concepts::{Library, NewConcept, Reference};
 use namelens_engine::host::Still;
 use namelens_engine::personalize::mentions::KnownName;
-use namelens_engine::personalize::{Kind, Lens, Outcome, Request, Retrieval};
+use namelens_engine::personalize::{Kind, Engine, Outcome, Request, Retrieval};
 use playroom::{Rgb, Sample, SampleOptions, Split, Task, sample_tasks};
 
 use super::{CaptionReport, EvalOptions, Mode};
@@ -14,7 +14,7 @@ use crate::metrics::{repic_compat, strict};
 
 /// A model and the photos it is asked about.
 pub(super) struct Bench<'a> {
-    pub lens: &'a mut Lens,
+    pub engine: &'a mut Engine,
     pub split: Split,
     pub options: EvalOptions,
     pub progress: &'a dyn Fn(u64),
@@ -40,8 +40,8 @@ impl Bench<'_> {
 
     /// Puts the concepts of a sample into an empty library; returns their ids.
     fn introduce(&mut self, sample: &Sample) -> Result<Vec<String>> {
-        let digest = self.lens.retriever().map_or("", |r| r.digest()).to_owned();
-        self.lens.library = Library::new(digest);
+        let digest = self.engine.retriever().map_or("", |r| r.digest()).to_owned();
+        self.engine.library = Library::new(digest);
         let mut ids = Vec::new();
         for concept in &sample.concepts {
             let new = NewConcept {
@@ -51,15 +51,15 @@ impl Bench<'_> {
                 references: vec![Reference::new(png(&concept.image)?)],
                 ..Default::default()
             };
-            ids.push(self.lens.library.add(new, 0)?);
+            ids.push(self.engine.library.add(new, 0)?);
         }
-        pollster::block_on(self.lens.embed_references(&Still))?;
+        pollster::block_on(self.engine.embed_references(&Still))?;
         Ok(ids)
     }
 
     fn run(&mut self, sample: &Sample, request: &Request) -> Result<Outcome> {
         let photo = png(&sample.photo)?;
-        let outcome = pollster::block_on(self.lens.run(request, &photo, &Still, &mut |_| ()))?;
+        let outcome = pollster::block_on(self.engine.run(request, &photo, &Still, &mut |_| ()))?;
         (self.progress)(1);
         Ok(outcome)
     }

@@ -4,7 +4,7 @@ use anyhow::{Context, Result};
 use namelens_engine::concepts::calibrate::{Calibration, calibrate};
 use namelens_engine::host::Still;
 use namelens_engine::image::Rgb8;
-use namelens_engine::personalize::Lens;
+use namelens_engine::personalize::Engine;
 use playroom::{Rgb, SampleOptions, Split};
 
 use crate::metrics::answers::{Boxes, boxes};
@@ -24,8 +24,8 @@ pub struct Calibrated {
 ///
 /// # Errors
 /// When the model has no retriever, or a photo cannot be processed.
-pub fn thresholds(lens: &Lens, photos: u64, seed: u64) -> Result<Calibrated> {
-    let retriever = lens.retriever().context("the model has no retriever")?;
+pub fn thresholds(engine: &Engine, photos: u64, seed: u64) -> Result<Calibrated> {
+    let retriever = engine.retriever().context("the model has no retriever")?;
     let (mut there, mut absent) = (Scores::default(), Scores::default());
     let mut places = Vec::new();
     for index in 0..photos {

@@ -4,8 +4,8 @@ use std::ops::Range;
 
 use anyhow::Result;
 use namelens_engine::image::PhotoLayout;
-use namelens_engine::personalize::prompt::{self, Exchange, PromptConcept, PromptStyle};
-use namelens_engine::personalize::seen::Seen;
+use namelens_engine::personalize::messages::{self, Exchange, PromptConcept, PromptStyle};
+use namelens_engine::personalize::hint::Hint;
 use namelens_engine::text::{ChatEncoder, Message, Part};
 use playroom::{Rgb, Sample, Task};
 
@@ -114,7 +114,7 @@ fn messages(sample: &Sample, seen: &[Seen]) -> Vec<Message> {
             answer: turn.answer.clone(),
         })
         .collect();
-    prompt::build(PromptStyle::NameLens, &concepts, &earlier, &last.question)
+    messages::build(PromptStyle::NameLens, &concepts, &earlier, &last.question)
         .iter()
         .map(|message| message.for_template().0)
         .chain(std::iter::once(Message {

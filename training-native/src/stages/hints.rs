@@ -1,7 +1,7 @@
 //! What the retriever would say of each concept of a sample, or that it is silent, and the order it puts them in.
 
 use namelens_engine::concepts::regions::{SAME_REGION, iou};
-use namelens_engine::personalize::seen::{Seen, reading_order};
+use namelens_engine::personalize::hint::{Hint, reading_order};
 use playroom::{Rng, Sample, Task};
 
 /// Share of chats in which nobody looked, so that the captioner keeps comparing references itself; not more, for it then
@@ -18,18 +18,18 @@ const SHAKE: [f32; 2] = [0.02, 0.06];
 /// but what is said here is right but for a percent or two of the side: a captioner corrects wrong hints on things of the
 /// training split, which it knows, and then overrules right ones on new things. With 0.04 wrong it said yes to 7 of 16 new
 /// things it was rightly told are absent, with 0.01 to 3 of 20.
-pub(super) fn tell(sample: &mut Sample) -> Vec<Seen> {
+pub(super) fn tell(sample: &mut Sample) -> Vec<Hint> {
     let mut rng = Rng::new(sample.seed, 0x4117);
     let silent = rng.chance(UNTOLD_CHATS);
-    let seen: Vec<Seen> = (0..sample.concepts.len())
+    let seen: Vec<Hint> = (0..sample.concepts.len())
         .map(|concept| match silent {
-            true => Seen::Untold,
+            true => Hint::None,
             false => told(sample, concept, &mut rng),
         })
         .collect();
     let order = reading_order(&seen);
     rearrange(sample, &order);
-    let seen: Vec<Seen> = order.into_iter().map(|at| seen[at]).collect();
+    let seen: Vec<Hint> = order.into_iter().map(|at| seen[at]).collect();
     repeat_boxes(sample, &seen);
     seen
 }
@@ -42,7 +42,7 @@ fn repeat_boxes(sample: &mut Sample, seen: &[Seen]) {
             continue;
         };
         let thing = sample.things.iter().find(|t| t.concept == Some(concept));
-        if let (Some(thing), Seen::At(told)) = (thing, seen[concept])
+        if let (Some(thing), Hint::At(told)) = (thing, seen[concept])
             && iou(&told, &thing.box_px) >= SAME_REGION
         {
             turn.answer = playroom::format_box(told);
@@ -50,12 +50,12 @@ fn repeat_boxes(sample: &mut Sample, seen: &[Seen]) {
     }
 }
 
-fn told(sample: &Sample, concept: usize, rng: &mut Rng) -> Seen {
+fn told(sample: &Sample, concept: usize, rng: &mut Rng) -> Hint {
     if rng.chance(UNTOLD) {
-        return Seen::Untold;
+        return Hint::None;
     }
     let thing = sample.things.iter().find(|t| t.concept == Some(concept));
-    thing.map_or(Seen::Nowhere, |thing| Seen::At(shaken(thing.box_px, rng)))
+    thing.map_or(Hint::Absent, |thing| Hint::At(shaken(thing.box_px, rng)))
 }
 
 fn shaken(box_: [f32; 4], rng: &mut Rng) -> [f32; 4] {
@@ -102,7 +102,7 @@ mod tests {
                 assert_eq!(name(&sample, thing), name(&before, thing));
             }
             let places = seen.iter().filter_map(|seen| match seen {
-                Seen::At([x0, _, x1, _]) => Some(x0 + x1),
+                Hint::At([x0, _, x1, _]) => Some(x0 + x1),
                 _ => None,
             });
             assert!(places.is_sorted(), "{seen:?}");
@@ -111,7 +111,7 @@ mod tests {
                 let thing = sample.things.iter().find(|t| t.concept == turn.subject);
                 let truth = thing.unwrap().box_px;
                 located += usize::from(match told {
-                    Seen::At(told) if iou(&told, &truth) >= SAME_REGION => {
+                    Hint::At(told) if iou(&told, &truth) >= SAME_REGION => {
                         assert_eq!(turn.answer, playroom::format_box(told));
                         true
                     }
@@ -124,9 +124,9 @@ mod tests {
             for (concept, seen) in seen.iter().enumerate() {
                 let here = sample.things.iter().any(|t| t.concept == Some(concept));
                 match seen {
-                    Seen::At(_) => assert!(here),
-                    Seen::Nowhere => assert!(!here),
-                    Seen::Untold => silent += 1,
+                    Hint::At(_) => assert!(here),
+                    Hint::Absent => assert!(!here),
+                    Hint::None => silent += 1,
                 }
                 all += 1;
             }

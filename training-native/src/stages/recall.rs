@@ -148,7 +148,7 @@ fn spelled_alike(digits: &[u32], a: &[u32], b: &[u32]) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use namelens_engine::personalize::seen::Seen;
+    use namelens_engine::personalize::hint::Hint;
 
     use super::super::chats;
     use super::*;
@@ -171,13 +171,13 @@ mod tests {
             _ => panic!("{text} is not one token"),
         };
         let wanted = [
-            (Seen::At([0.1, 0.2, 0.3, 0.4]), only(" [")),
-            (Seen::Nowhere, only(" not")),
+            (Hint::At([0.1, 0.2, 0.3, 0.4]), only(" [")),
+            (Hint::Absent, only(" not")),
         ];
         let (mut asked, mut strangers, mut captions) = (0, 0, 0);
         for seed in 0..20 {
             let sample = playroom::sample(seed, &playroom::SampleOptions::default());
-            let seen: Vec<Seen> = (0..sample.concepts.len())
+            let seen: Vec<Hint> = (0..sample.concepts.len())
                 .map(|concept| wanted[concept % 2].0)
                 .collect();
             let encoded = chats::encode(&chat, &sample, &seen).unwrap();
@@ -190,7 +190,7 @@ mod tests {
                 let next = encoded.sights.known.iter();
                 let next = next.filter(|s| s.kind == "recall/Next" && at.places.contains(&s.at));
                 if turn.task == playroom::Task::Caption {
-                    let placed = seen.iter().filter(|seen| **seen != Seen::Nowhere).count();
+                    let placed = seen.iter().filter(|seen| **seen != Hint::Absent).count();
                     let said = sample
                         .things
                         .iter()

@@ -1,4 +1,4 @@
-//! Photos to patch features, with a breath between layers; shared by captioner and retriever.
+//! Photos to frames and patch features, cancellable between layers; shared by captioner and retriever.
 
 use burn::tensor::{Device, Tensor, TensorData};
 

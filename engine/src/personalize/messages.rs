@@ -1,8 +1,10 @@
 //! The messages a captioner reads: concepts (reference photo, name, info), the photo, the question.
 
+use serde::{Deserialize, Serialize};
+
 use super::answer::format_box;
+use super::hint::Hint;
 use super::sanitize::{self, Names};
-use super::seen::Seen;
 use crate::concepts::Concept;
 use crate::concepts::spelling::neutral;
 use crate::text;
@@ -99,27 +101,27 @@ pub struct PromptConcept {
     /// What is known about it; may be empty.
     pub info: String,
     /// Where the retriever saw it; [`PromptStyle::NameLens`] alone says so.
-    pub seen: Seen,
+    pub hint: Hint,
 }
 
 impl PromptConcept {
     /// A concept of the library and what the retriever says of it.
-    pub fn new(concept: &Concept, seen: Seen) -> Self {
+    pub fn new(concept: &Concept, hint: Hint) -> Self {
         Self {
             name: concept.name.clone(),
             aliases: concept.aliases.clone(),
             info: concept.info.clone(),
-            seen,
+            hint,
         }
     }
 
     fn is_placed(&self) -> bool {
-        matches!(self.seen, Seen::At(_))
+        matches!(self.hint, Hint::At(_))
     }
 }
 
 /// A question of the same conversation and the answer the model gave, with its `<name>` marks.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Exchange {
     /// What was asked.
     pub question: String,
@@ -127,7 +129,7 @@ pub struct Exchange {
     pub answer: String,
 }
 
-/// The messages for `question` on the photo, with concepts in [`super::seen::reading_order`], after the `earlier` exchanges.
+/// The messages for `question` on the photo, with concepts in [`super::hint::reading_order`], after the `earlier` exchanges.
 ///
 /// Pictures and concepts are in the first turn of the person; later turns are plain questions.
 pub fn build(
@@ -250,22 +252,22 @@ fn entry(at: usize, concept: &PromptConcept, next: Option<&PromptConcept>) -> St
         sanitize::name(&concept.name),
         sanitize::info(&concept.info),
     );
-    let seen = match concept.seen {
-        Seen::Untold => String::new(),
+    let hint = match concept.hint {
+        Hint::None => String::new(),
         // Right behind the name, where whoever looks the name up finds it.
-        Seen::At(region) => {
+        Hint::At(region) => {
             let next = next.map_or(String::new(), |next| {
                 format!(" left of <{}>", sanitize::name(&next.name))
             });
             format!(" {}{next}", format_box(region))
         }
-        Seen::Nowhere => " not in the image".to_owned(),
+        Hint::Absent => " not in the image".to_owned(),
     };
     let info = match info.is_empty() {
         true => String::new(),
         false => format!(", Info: {info}"),
     };
-    format!("{number}. Name: <{name}>{seen}{info}\n")
+    format!("{number}. Name: <{name}>{hint}{info}\n")
 }
 
 /// What RAP and RePIC write: the info in full and its label even when it is empty. A line break
@@ -296,5 +298,5 @@ fn rap(concepts: &[PromptConcept], question: String) -> Vec<PromptPart> {
 }
 
 #[cfg(test)]
-#[path = "prompt_tests.rs"]
+#[path = "messages_tests.rs"]
 mod tests;

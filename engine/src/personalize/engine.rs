@@ -1,14 +1,12 @@
 //! The whole engine as one value: model, retriever, tokenizer, library, and how they are loaded.
 
-use std::collections::HashMap;
-
 use burn::tensor::Device;
 
 use super::answer::BoxScale;
 use super::captioner::Captioner;
 use super::files::{ModelFiles, all_taken};
+use super::photo_cache::{PhotoCache, ReferencePhotos};
 use super::retriever::{Retriever, Thresholds};
-use super::scene::Picture;
 use crate::concepts::Library;
 use crate::generate::SamplingOptions;
 use crate::host::{Host, breathe};
@@ -28,15 +26,17 @@ use crate::{Error, Result};
 
 /// A model with its concepts, ready for photos.
 #[derive(Debug)]
-pub struct Lens {
+pub struct Engine {
     pub(super) vlm: Vlm,
     pub(super) config: VlmConfig,
     pub(super) chat: ChatEncoder,
     pub(super) processor: ImageProcessor,
     pub(super) retriever: Option<Retriever>,
     pub(super) device: Device,
-    /// Reference photos by (concept, position, time of change), as the decoder takes them.
-    pub(super) reference_pictures: HashMap<(String, usize, u64), Picture>,
+    /// Reference photos as the decoder takes them.
+    pub(super) reference_photos: ReferencePhotos,
+    /// What was computed of the photo last asked about.
+    pub(super) photo_cache: PhotoCache,
     /// How tokens are chosen unless a request says otherwise.
     pub(super) sampling: SamplingOptions,
     /// Longest answer unless a request says otherwise, if the checkpoint says.
@@ -47,7 +47,7 @@ pub struct Lens {
     pub library: Library,
 }
 
-impl Lens {
+impl Engine {
     /// Loads a model bundle onto `device`, with its adapters, none of which is in use yet.
     ///
     /// `progress` hears of parts done. Weights are read tensor by tensor; a file is let go of as
@@ -107,7 +107,8 @@ impl Lens {
             processor,
             retriever,
             device: device.clone(),
-            reference_pictures: HashMap::new(),
+            reference_photos: ReferencePhotos::default(),
+            photo_cache: PhotoCache::default(),
             sampling: SamplingOptions::from(&generation),
             max_tokens: generation.max_new_tokens.map(|most| most as usize),
             generation,
@@ -118,6 +119,11 @@ impl Lens {
     /// The captioner's family, as `model_type` of its configuration names it.
     pub fn family(&self) -> &str {
         &self.config.model_type
+    }
+
+    /// Drops what is kept of the photo last asked about: the memory is free, and the next question about it reads all anew.
+    pub fn forget_photo(&mut self) {
+        self.photo_cache = PhotoCache::default();
     }
 
     /// Loads a LoRA adapter beside those of the model's folder; `config` is the text of its `adapter_config.json`, `weights` its
@@ -146,7 +152,8 @@ impl Lens {
         }
         self.vlm.set_adapter(name)?;
         // An adapter may see otherwise than the model alone.
-        self.reference_pictures.clear();
+        self.reference_photos.clear();
+        self.forget_photo();
         Ok(())
     }
 

@@ -1,0 +1,130 @@
+//! The walk of a photo from bytes to result: one file a stage, called in order, each taking what the last one gave.
+
+mod caller;
+mod choose;
+mod generate_answer;
+mod locate;
+mod prefill;
+mod prompt;
+mod question;
+mod result;
+mod retrieve;
+mod token_count;
+mod vision_pass;
+
+use super::engine::Engine;
+use super::photo_cache::PhotoCache;
+use super::types::{Event, Outcome, Request, Timings};
+use crate::Result;
+use crate::host::{Host, breathe};
+use crate::image::decode;
+use caller::Caller;
+pub use token_count::TokenCount;
+
+/// Measures one stage after the other.
+struct Clock<'a> {
+    host: &'a dyn Host,
+    start: f64,
+    lap: f64,
+}
+
+impl<'a> Clock<'a> {
+    fn start(host: &'a dyn Host) -> Self {
+        let now = host.now_ms();
+        Self {
+            host,
+            start: now,
+            lap: now,
+        }
+    }
+
+    /// Milliseconds since the last lap.
+    fn lap(&mut self) -> f64 {
+        let since = std::mem::replace(&mut self.lap, self.host.now_ms());
+        self.lap - since
+    }
+
+    /// Milliseconds since the start, at the last lap.
+    fn total(&self) -> f64 {
+        self.lap - self.start
+    }
+}
+
+impl Engine {
+    /// Answers `request` about an encoded photo.
+    ///
+    /// `on_event` hears of progress, of what was retrieved and of the growing answer. What was computed of the photo is kept
+    /// until another one comes, so that a further question about it reads only what is new.
+    ///
+    /// # Errors
+    /// A typed error; [`crate::Error::Cancelled`] at the next layer or token after a cancellation.
+    pub async fn run(
+        &mut self,
+        request: &Request,
+        photo: &[u8],
+        host: &dyn Host,
+        on_event: &mut dyn FnMut(Event),
+    ) -> Result<Outcome> {
+        let mut cache = std::mem::take(&mut self.photo_cache).of(photo);
+        let caller = Caller { host, on_event };
+        let outcome = self.walk(request, photo, &mut cache, caller).await;
+        self.photo_cache = cache;
+        outcome
+    }
+
+    /// All stages in order.
+    async fn walk(
+        &mut self,
+        request: &Request,
+        photo: &[u8],
+        cache: &mut PhotoCache,
+        mut caller: Caller<'_>,
+    ) -> Result<Outcome> {
+        let host = caller.host;
+        let (mut clock, mut timings) = (Clock::start(host), Timings::default());
+        let question = question::question(request, &self.library)?;
+        let photo = decode(photo)?;
+        timings.decode_ms = clock.lap();
+        breathe(host).await?;
+
+        let found =
+            retrieve::retrieve(self, request, &question, &photo, cache, &mut caller).await?;
+        timings.retrieve_ms = clock.lap();
+
+        let chosen = choose::choose(self, &found, request.hints);
+        let splitting = request.splitting;
+        let photos =
+            vision_pass::vision_pass(self, &chosen, &photo, splitting, cache, &mut caller).await?;
+        timings.vision_ms = clock.lap();
+
+        let prompt = prompt::Prompt::new(request, &chosen, question);
+        let tokens = prompt.tokens(self, &photos)?;
+        let mut read = prefill::prefill(self, tokens, cache, &mut caller).await?;
+        timings.prefill_ms = clock.lap();
+
+        let answer =
+            generate_answer::generate_answer(self, request, &prompt, &mut read, &mut caller)
+                .await?;
+        timings.generate_ms = clock.lap();
+        timings.tokens_per_second =
+            answer.generated.tokens.len() as f64 / (timings.generate_ms / 1e3).max(1e-6);
+
+        let shown = (&prompt, &photos);
+        let mentions =
+            locate::locate(self, request, shown, &answer, &mut read, &mut caller).await?;
+        timings.locate_ms = clock.lap();
+        timings.total_ms = clock.total();
+
+        let counts = read.counts(&answer.generated);
+        cache.session = Some(read.into_kept());
+        let scale = self.box_scale(photos.size());
+        Ok(result::result(
+            request,
+            answer,
+            mentions,
+            &found,
+            scale,
+            (timings, counts),
+        ))
+    }
+}

@@ -1,0 +1,133 @@
+//! Stage 7: the decoder writes the answer, whose names are held to known ones; text and mentions are streamed.
+
+use super::caller::Caller;
+use super::prefill::Read;
+use super::prompt::Prompt;
+use crate::concepts::Concept;
+use crate::generate::{GenerateOptions, Generated, NameConstraint, generate};
+use crate::personalize::engine::Engine;
+use crate::personalize::mentions::{KnownName, MentionParser};
+use crate::personalize::types::{Event, MentionView, Request};
+use crate::{Error, Result};
+
+/// Longest answer unless the caller says otherwise, tokens.
+const MAX_TOKENS: usize = 160;
+
+/// A finished answer.
+pub(super) struct Answer {
+    /// What the model wrote.
+    pub(super) generated: Generated,
+    /// The answer without brackets.
+    pub(super) text: String,
+    /// The names in it, without boxes.
+    pub(super) mentions: Vec<MentionView>,
+}
+
+/// Writes the answer to the prompt that `read` holds.
+pub(super) async fn generate_answer(
+    engine: &Engine,
+    request: &Request,
+    prompt: &Prompt<'_>,
+    read: &mut Read<'_>,
+    caller: &mut Caller<'_>,
+) -> Result<Answer> {
+    let options = options(engine, request, read.prompt)?;
+    let concepts: Vec<&Concept> = prompt.library_concepts().collect();
+    let mut parser = MentionParser::new(concepts.iter().map(|&concept| KnownName::from(concept)));
+    let mut started = false;
+    let on_event = &mut *caller.on_event;
+    let mut on_text = |piece: &str| {
+        // The space between "Assistant:" and the answer is the template's, not the answer's.
+        let piece = if started { piece } else { piece.trim_start() };
+        started |= !piece.is_empty();
+        let delta = parser.push(piece).to_owned();
+        if !delta.is_empty() {
+            on_event(Event::Text {
+                delta,
+                text: parser.text().to_owned(),
+                mentions: views(&parser, &concepts),
+            });
+        }
+    };
+    let generated = generate(
+        &mut read.session,
+        std::mem::take(&mut read.logits),
+        &options,
+        Some(constraint(engine, prompt)?),
+        engine.chat.tokenizer(),
+        caller.host,
+        &mut on_text,
+    )
+    .await?;
+    parser.finish();
+    Ok(Answer {
+        mentions: views(&parser, &concepts),
+        text: parser.text().to_owned(),
+        generated,
+    })
+}
+
+fn options(engine: &Engine, request: &Request, prompt: usize) -> Result<GenerateOptions> {
+    let wanted = request
+        .max_tokens
+        .or(engine.max_tokens)
+        .unwrap_or(MAX_TOKENS);
+    if wanted == 0 {
+        return Err(Error::Option {
+            option: "maxTokens".into(),
+            problem: "must be at least 1".into(),
+        });
+    }
+    Ok(GenerateOptions {
+        sampling: request
+            .sampling
+            .clone()
+            .unwrap_or_else(|| engine.sampling.clone()),
+        max_tokens: wanted.min(engine.context_length().saturating_sub(prompt)),
+        stop: request.stop.clone(),
+        ends: engine.chat.ends().to_vec(),
+    })
+}
+
+/// Holds bracketed names to those of the prompt and the question.
+fn constraint(engine: &Engine, prompt: &Prompt<'_>) -> Result<NameConstraint> {
+    let tokenizer = engine.chat.tokenizer();
+    let tokens = prompt
+        .names()
+        .iter()
+        .map(|name| {
+            let marked = tokenizer.encode(&format!("<{name}>"), false)?;
+            Ok(marked.into_iter().skip(1).collect())
+        })
+        .collect::<Result<Vec<Vec<u32>>>>()?;
+    let open: Vec<u32> = ["<", " <"]
+        .iter()
+        .filter_map(
+            |text| match tokenizer.encode(text, false).ok()?.as_slice() {
+                [only] => Some(*only),
+                _ => None,
+            },
+        )
+        .collect();
+    Ok(NameConstraint::new(&tokens, &open))
+}
+
+fn views(parser: &MentionParser, concepts: &[&Concept]) -> Vec<MentionView> {
+    parser
+        .mentions()
+        .into_iter()
+        .map(|mention| MentionView {
+            name: concepts
+                .iter()
+                .find(|concept| concept.id == mention.concept)
+                .map_or_else(String::new, |concept| concept.name.clone()),
+            id: mention.concept,
+            start: mention.utf16.start,
+            end: mention.utf16.end,
+            start_char: mention.chars.start,
+            end_char: mention.chars.end,
+            box_: None,
+            confidence: 0.0,
+        })
+        .collect()
+}

@@ -1,0 +1,75 @@
+//! Stage 0: the question a request puts to the model, checked before any work is done.
+
+use crate::concepts::Library;
+use crate::personalize::sanitize;
+use crate::personalize::types::{Kind, Request};
+use crate::{Error, Result};
+
+/// What the model is asked.
+///
+/// # Errors
+/// [`Error::Option`] when the request needs a question or a concept and has none.
+pub(super) fn question(request: &Request, library: &Library) -> Result<String> {
+    let asked = request
+        .question
+        .as_deref()
+        .map(str::trim)
+        .filter(|question| !question.is_empty());
+    let about = || name(request, library);
+    Ok(match request.kind {
+        Kind::Caption => asked
+            .unwrap_or("Give a personalized caption of this image.")
+            .to_owned(),
+        Kind::Ask => asked
+            .ok_or_else(|| Error::Option {
+                option: "question".into(),
+                problem: "is empty; ask something".into(),
+            })?
+            .to_owned(),
+        Kind::Recognize => format!("Is <{}> in the image?", about()?),
+        Kind::Locate => format!("Where is <{}>?", about()?),
+    })
+}
+
+/// The name to ask for, as a prompt writes it.
+fn name(request: &Request, library: &Library) -> Result<String> {
+    let wanted = request.concept.as_deref().unwrap_or_default();
+    let concept = library
+        .get(wanted)
+        .or_else(|| library.find_by_name_or_alias(wanted));
+    match concept {
+        Some(concept) => Ok(sanitize::name(&concept.name)),
+        None if wanted.is_empty() => Err(Error::Option {
+            option: "concept".into(),
+            problem: "is needed: the id or name of the thing to look for".into(),
+        }),
+        // A name nobody introduced is a fair question; the model says that it does not know it.
+        None => Ok(sanitize::name(wanted)),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_without_what_it_needs_says_what_to_give() {
+        let library = Library::new("");
+        let asked = |request: Request| question(&request, &library);
+        let caption = asked(Request::new(Kind::Caption)).unwrap();
+        assert_eq!(caption, "Give a personalized caption of this image.");
+        for kind in [Kind::Ask, Kind::Recognize, Kind::Locate] {
+            let blank = Request {
+                question: Some("  ".into()),
+                ..Request::new(kind)
+            };
+            assert_eq!(asked(blank).unwrap_err().code(), "option", "{kind:?}");
+        }
+        let stranger = Request {
+            concept: Some("Zorro".into()),
+            ..Request::new(Kind::Locate)
+        };
+        assert_eq!(asked(stranger).unwrap(), "Where is <Zorro>?");
+    }
+}

@@ -1,0 +1,110 @@
+//! Stage 4: the reference photos and the photo become visual tokens.
+
+use super::caller::Caller;
+use super::choose::Chosen;
+use crate::Result;
+use crate::host::Host;
+use crate::image::{ImageProcessor, Rgb8, decode};
+use crate::personalize::engine::Engine;
+use crate::personalize::messages::ImageRef;
+use crate::personalize::photo_cache::{EncodedPhoto, PhotoCache, PhotoKey};
+use crate::personalize::photo_features::{features, frames};
+use crate::personalize::types::Stage;
+
+/// The photos of a request: those of the references, in the order of the chosen concepts, then the one that is asked about.
+pub(super) struct EncodedPhotos {
+    references: Vec<(PhotoKey, EncodedPhoto)>,
+    asked: EncodedPhoto,
+    splitting: Option<bool>,
+}
+
+impl EncodedPhotos {
+    /// The photo that a place of the prompt shows.
+    pub(super) fn get(&self, place: ImageRef) -> Option<(PhotoKey, &EncodedPhoto)> {
+        match place {
+            ImageRef::Reference(at) => {
+                let (key, photo) = self.references.get(at)?;
+                Some((key.clone(), photo))
+            }
+            ImageRef::Photo => {
+                let splitting = self.splitting;
+                Some((PhotoKey::Asked { splitting }, &self.asked))
+            }
+        }
+    }
+
+    /// Width and height of the photo that is asked about as the model sees it, pixels.
+    pub(super) fn size(&self) -> (usize, usize) {
+        self.asked.size
+    }
+}
+
+/// Encodes what was not encoded before: the first reference of each chosen concept, and the photo.
+pub(super) async fn vision_pass(
+    engine: &mut Engine,
+    chosen: &[Chosen],
+    photo: &Rgb8,
+    splitting: Option<bool>,
+    cache: &mut PhotoCache,
+    caller: &mut Caller<'_>,
+) -> Result<EncodedPhotos> {
+    let total = chosen.len() + 1;
+    let mut references = Vec::with_capacity(chosen.len());
+    engine.reference_photos.prune(&engine.library);
+    for Chosen { concept, photo, .. } in chosen {
+        let encoded = match engine.reference_photos.get(&concept.id, photo) {
+            Some(known) => known,
+            None => {
+                let single = processor(engine, Some(false));
+                let new = encode(engine, &single, &decode(photo)?, caller.host).await?;
+                let photos = &mut engine.reference_photos;
+                photos.insert(&concept.id, photo.clone(), new.clone());
+                new
+            }
+        };
+        references.push((PhotoKey::Reference(photo.clone()), encoded));
+        caller.progress(Stage::Vision, references.len(), total);
+    }
+    let asked = match &cache.encoded {
+        Some((before, known)) if *before == splitting => known.clone(),
+        _ => {
+            let processor = processor(engine, splitting);
+            let new = encode(engine, &processor, photo, caller.host).await?;
+            cache.encoded = Some((splitting, new.clone()));
+            new
+        }
+    };
+    caller.progress(Stage::Vision, total, total);
+    Ok(EncodedPhotos {
+        references,
+        asked,
+        splitting,
+    })
+}
+
+/// What prepares a photo that is cut into tiles, or not; as the checkpoint says when nobody chose.
+pub(super) fn processor(engine: &Engine, splitting: Option<bool>) -> ImageProcessor {
+    let processor = engine.processor.clone();
+    match splitting {
+        Some(split) => processor.with_image_splitting(split),
+        None => processor,
+    }
+}
+
+/// Visual tokens of one photo.
+async fn encode(
+    engine: &Engine,
+    processor: &ImageProcessor,
+    photo: &Rgb8,
+    host: &dyn Host,
+) -> Result<EncodedPhoto> {
+    let (pixels, layout) = frames(processor, photo, &engine.device)?;
+    let [_, _, height, width] = pixels.dims();
+    let features = features(&engine.vlm.vision, pixels, host).await?;
+    Ok(EncodedPhoto {
+        visual: engine.vlm.connect(features),
+        layout,
+        grid: engine.vlm.token_grid(height, width),
+        size: (width, height),
+    })
+}

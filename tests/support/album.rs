@@ -1,0 +1,68 @@
+//! The embedded model and the album of the page, as the browser story uses them.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use std::path::PathBuf;
+
+use burn::tensor::Device;
+use namelens::export::open_bundle;
+use namelens_engine::concepts::{NewConcept, Reference};
+use namelens_engine::host::Still;
+use namelens_engine::personalize::Engine;
+
+/// The root of the checkout.
+///
+/// # Panics
+/// Outside cargo.
+pub fn root() -> PathBuf {
+    // At run time: a build directory shared by two checkouts keeps the path of the other.
+    PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").unwrap()).join("..")
+}
+
+/// The folder of the embedded model.
+pub fn model() -> PathBuf {
+    root().join("models/playroom")
+}
+
+/// A photo of the album, by its file name.
+///
+/// # Panics
+/// When there is none.
+pub fn photo(file: &str) -> Vec<u8> {
+    std::fs::read(root().join("web-demo/public/album").join(file)).unwrap()
+}
+
+/// The name the browser story gives to the first thing of the album.
+pub const NAME: &str = "Zuzu Lint";
+
+/// The embedded model with the first thing of the album in its library, and the first scene.
+///
+/// # Panics
+/// When the model or the album cannot be read.
+pub fn introduced(device: &Device) -> (Engine, Vec<u8>) {
+    let album = root().join("web-demo/public/album");
+    let list = std::fs::read_to_string(album.join("album.json")).unwrap();
+    let list: Vec<serde_json::Value> = serde_json::from_str(&list).unwrap();
+    let first = |role: &str| list.iter().find(|photo| photo["role"] == role).unwrap();
+    let bytes = |photo: &serde_json::Value| {
+        std::fs::read(album.join(photo["file"].as_str().unwrap())).unwrap()
+    };
+    let text = |key: &str| {
+        first("reference")[key]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned()
+    };
+    let files = open_bundle(&model()).unwrap();
+    let mut engine =
+        pollster::block_on(Engine::load(files, device, &Still, &mut |_, _| ())).unwrap();
+    let new = NewConcept {
+        name: NAME.into(),
+        category: text("category"),
+        info: text("info"),
+        references: vec![Reference::new(bytes(first("reference")))],
+        ..Default::default()
+    };
+    engine.library.add(new, 0).unwrap();
+    pollster::block_on(engine.embed_references(&Still)).unwrap();
+    (engine, bytes(first("scene")))
+}
