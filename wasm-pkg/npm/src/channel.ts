@@ -77,7 +77,7 @@ export class Caller {
     if (message.type === "event") return pending.onEvent?.(message.event as never);
     this.#pending.delete(message.id);
     if (message.type === "done") pending.resolve(message.value as never);
-    else pending.reject(new NameLensError(message.error.code, message.error.message));
+    else pending.reject(new NameLensError(message.error.code, message.error.message, { hint: message.error.hint }));
   }
 }
 

@@ -55,10 +55,10 @@ class Host {
   }
 
   async #open(
-    { model, device: wish, storage }: Calls["open"]["in"],
+    { model, wasm, device: wish, storage }: Calls["open"]["in"],
     { signal, emit }: Context<LoadProgress>,
   ): Promise<Opened> {
-    const ready = loadEngine(emit, signal);
+    const ready = loadEngine(wasm, emit, signal);
     const loading = loadModel(model, emit, signal, () => ready.then(openDigest));
     const [choice, files] = await together(signal, [chooseDevice(wish), loading, ready]);
     const { engine, device, fallback } = await build(choice, wish, files, emit, signal);

@@ -1,12 +1,15 @@
 // The front door: create an engine in a worker, give things names, caption photos with them.
 
-import { Caller, type Port } from "./channel.js";
+import { Caller } from "./channel.js";
 import { Concepts } from "./concepts.js";
 import { asError, cancelled, NameLensError } from "./errors.js";
 import { photoBytes } from "./photo.js";
+import { MISPLACED, place } from "./place.js";
 import type { Opened } from "./protocol.js";
+import { checkBrowser } from "./realm.js";
 import { Run } from "./run.js";
 import { modelSource, type ModelInput } from "./source.js";
+import { startHere, startWorker } from "./start.js";
 import type { Device, LoadProgress, Location, PhotoSource, Recognition, Request, RunOptions, RunResult } from "./types.js";
 import { emptyVault } from "./vault-open.js";
 
@@ -28,6 +31,11 @@ export interface CreateOptions {
   readonly signal?: AbortSignal;
   /** `false` runs the engine in the page itself, where its work can be felt. */
   readonly worker?: boolean;
+  /**
+   * Where the package's folders `dist`, `wasm` and `model` are served, for bundlers that do not follow
+   * `new URL(..., import.meta.url)` and for pages that are not an ES module. Left out: where the bundler put them.
+   */
+  readonly assets?: URL | string;
   /** Where concepts are kept between visits. `memory` keeps nothing. */
   readonly storage?: "indexeddb" | "memory";
 }
@@ -51,9 +59,11 @@ export class NameLens {
   /** Loads model and engine. Rejects with a {@link NameLensError}; nothing is left running then. */
   static async create(options: CreateOptions = {}): Promise<NameLens> {
     const { device = "auto", storage = "indexeddb", worker = true, signal, onProgress } = options;
-    const model = await modelSource(options.model);
+    checkBrowser();
+    const files = place(options.assets);
+    const model = await modelSource(options.model, files.model);
     if (signal?.aborted) throw cancelled(signal);
-    const { port, close, onFailure } = worker ? startWorker() : await startHere();
+    const { port, close, onFailure } = worker ? startWorker(files) : await startHere();
     let notify = (): void => undefined;
     const caller = new Caller(port, () => notify());
     onFailure((error) => caller.break(error));
@@ -63,11 +73,14 @@ export class NameLens {
     try {
       const concepts = new Concepts(caller);
       notify = () => concepts.notify();
-      const info = await caller.call("open", { model, device, storage }, { signal, onEvent: onProgress });
+      const info = await caller.call("open", { model, wasm: files.wasm.href, device, storage }, { signal, onEvent: onProgress });
       return new NameLens(caller, concepts, info, close);
     } catch (thrown) {
       close();
-      throw asError(thrown);
+      const error = asError(thrown);
+      // The package's own model is only ever missing when its files are not where the bundle looks for them.
+      const misplaced = model === files.model && ["http", "config"].includes(error.code);
+      throw misplaced ? new NameLensError(error.code, error.message, { cause: error, hint: MISPLACED }) : error;
     } finally {
       signal?.removeEventListener("abort", giveUp);
     }
@@ -128,46 +141,4 @@ export class NameLens {
       );
     }, signal);
   }
-}
-
-interface Started {
-  port: Port;
-  close(): void;
-  onFailure(report: (error: NameLensError) => void): void;
-}
-
-function startWorker(): Started {
-  let worker: Worker;
-  try {
-    worker = new Worker(new URL("./worker.js", import.meta.url), { type: "module", name: "namelens" });
-  } catch (cause) {
-    throw new NameLensError("worker", "the page may not start a worker", { cause });
-  }
-  return {
-    port: worker,
-    close: () => worker.terminate(),
-    onFailure: (report) => {
-      worker.onerror = (event) => {
-        event.preventDefault();
-        report(new NameLensError("worker", event.message || "the worker could not be loaded"));
-      };
-    },
-  };
-}
-
-async function startHere(): Promise<Started> {
-  const { host } = await import("./host.js");
-  const { port1, port2 } = new MessageChannel();
-  host(port2);
-  port1.start();
-  port2.start();
-  return {
-    port: port1,
-    close: () => {
-      // The host is on the other end of the port, so it is asked to close rather than cut off.
-      port1.postMessage({ type: "call", id: 0, name: "close", input: undefined });
-      port1.addEventListener("message", () => port1.close());
-    },
-    onFailure: () => undefined,
-  };
 }

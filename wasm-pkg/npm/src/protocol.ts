@@ -61,7 +61,7 @@ interface Call<In, Out, Event = never> {
 /** Every call that the host answers. */
 export interface Calls {
   open: Call<
-    { model: ModelSource; device: Device | "auto"; storage: "indexeddb" | "memory" },
+    { model: ModelSource; wasm: string; device: Device | "auto"; storage: "indexeddb" | "memory" },
     Opened,
     LoadProgress
   >;
