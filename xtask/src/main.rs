@@ -3,9 +3,13 @@
 mod check;
 mod demo;
 mod fixtures;
+mod licences;
 mod map;
 mod mutants;
+mod notices;
+mod packages;
 mod paths;
+mod playwright;
 mod run;
 mod serve;
 mod suite;
@@ -38,7 +42,7 @@ enum Verb {
     /// Run every test: Rust on the CPU and on a software GPU, wasm in Chromium, the page in Chromium
     #[command(after_help = "Examples:\n  cargo xtask test\n  cargo xtask test --only rust")]
     Test(suite::Options),
-    /// Check format, lints, documentation and the file map; changes nothing
+    /// Check format, file map, notices, lints, documentation and types; changes nothing
     Check,
     /// Build the engine for the browser into wasm-pkg/npm/wasm
     #[command(
@@ -67,6 +71,9 @@ enum Verb {
     /// Compare the README's file map with the first line of each file
     #[command(after_help = "Examples:\n  cargo xtask map\n  cargo xtask map --write")]
     Map(map::Options),
+    /// Compare THIRD_PARTY_NOTICES.txt with the packages that npm package and page carry
+    #[command(after_help = "Examples:\n  cargo xtask notices\n  cargo xtask notices --write")]
+    Notices(notices::Options),
 }
 
 fn main() -> ExitCode {
@@ -78,6 +85,7 @@ fn main() -> ExitCode {
         Verb::Fixtures(options) => fixtures::fixtures(&options),
         Verb::Mutants(options) => mutants::mutants(&options),
         Verb::Map(options) => map::map(&options),
+        Verb::Notices(options) => notices::notices(&options),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
