@@ -43,7 +43,7 @@ export function place(assets?: URL | string): Place {
   }
   // Unbundled, from another origin than the page: the worker needs its address, because it cannot be started by it.
   if (isForeign(wasm) && wasm.pathname.endsWith(`/${WASM}`)) return packageAt(new URL("../", wasm));
-  return { worker: null, wasm, model: embedded() };
+  return { worker: null, wasm, model: embedded?.() ?? null };
 }
 
 /** Whether scripts there are barred from being workers here. */
@@ -55,6 +55,6 @@ function packageAt(folder: URL): Place {
   return {
     worker: new URL("dist/worker.js", folder),
     wasm: new URL(WASM, folder),
-    model: embedded() && { manifest: new URL("model/manifest.json", folder).href },
+    model: embedded === null ? null : { manifest: new URL("model/manifest.json", folder).href },
   };
 }
