@@ -9,7 +9,7 @@ use namelens::device::DeviceChoice;
 use namelens::export;
 use namelens::native_host::NativeHost;
 use namelens_engine::concepts::{NewConcept, Reference};
-use namelens_engine::personalize::{Event, Kind, Engine, Request, Retrieval};
+use namelens_engine::personalize::{Engine, Event, Kind, Request, Retrieval};
 
 /// Options of `namelens caption` and `namelens ask`.
 #[derive(Debug, Args)]

@@ -9,10 +9,10 @@ import type { Availability, LoadProgress } from "./types.js";
 
 /** Looks. Rejects as loading the model would, where its files can already be seen to be wrong or missing. */
 export async function availability(
-  { model, choice, device: wish }: Calls["availability"]["in"],
+  { model, choice, wasm, device: wish }: Calls["availability"]["in"],
   { signal, emit }: Context<LoadProgress>,
 ): Promise<Availability> {
-  const ready = loadEngine(emit, signal);
+  const ready = loadEngine(wasm, emit, signal);
   const place = chooseDevice(wish);
   const looking = await search(model, choice, emit, signal, () => ready.then(() => tools));
   await ready;

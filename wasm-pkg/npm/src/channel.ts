@@ -1,6 +1,6 @@
 // The generic proxy over a message port: calls with streams and cancellation, on both of its sides.
 
-import { asInfo, cancelled, NameLensError, type ErrorInfo } from "./errors.js";
+import { asInfo, cancelled, fromInfo, NameLensError, type ErrorInfo } from "./errors.js";
 import type { CallName, Calls, FromHost, Handlers, Kept, ToHost } from "./protocol.js";
 
 /** What a `Worker`, a `MessagePort` and a worker's own scope have in common. */
@@ -44,7 +44,7 @@ export class Caller {
     port.addEventListener("message", ({ data }: MessageEvent<FromHost>) => {
       if (data.type === "changed") listener.changed();
       else if (data.type === "kept") listener.kept(data);
-      else if (data.type === "fatal") listener.fatal(new NameLensError(data.error.code, data.error.message));
+      else if (data.type === "fatal") listener.fatal(fromInfo(data.error));
       else this.#receive(data);
     });
   }
@@ -88,7 +88,7 @@ export class Caller {
     if (message.type === "event") return pending.onEvent?.(message.event as never);
     this.#pending.delete(message.id);
     if (message.type === "done") pending.resolve(message.value as never);
-    else pending.reject(new NameLensError(message.error.code, message.error.message));
+    else pending.reject(fromInfo(message.error));
   }
 }
 

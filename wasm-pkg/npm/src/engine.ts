@@ -8,7 +8,9 @@ import type { Witness } from "./fault.js";
 import type { FilePlan } from "./folder.js";
 import type { Digest } from "./keep.js";
 import type { EngineTools } from "./model.js";
+import { MISPLACED } from "./place.js";
 import type { ConceptPatch, ModelChoice, NewConcept } from "./protocol.js";
+import { checkWebAssembly } from "./realm.js";
 import type { Concept, Device, LoadProgress, ModelInfo, Precision, Request, RunEvent, RunResult, StoredConcept, TokenCount } from "./types.js";
 import { MEMORY_LIMIT, tooMuchMemory } from "./vault.js";
 
@@ -62,19 +64,22 @@ interface EngineModule extends Witness {
 const wasm = glue as unknown as EngineModule;
 let ready: Promise<unknown> | null = null;
 
-/** Loads and starts the module, once a realm. */
-export function loadEngine(onProgress: (progress: LoadProgress) => void, signal: AbortSignal): Promise<unknown> {
-  ready ??= start(onProgress, signal).catch((thrown: unknown) => {
+/** Loads and starts the module at `url`, once a realm. */
+export function loadEngine(url: string, onProgress: (progress: LoadProgress) => void, signal: AbortSignal): Promise<unknown> {
+  ready ??= start(url, onProgress, signal).catch((thrown: unknown) => {
     ready = null; // a failed download must not stand in the way of the next try
     throw asError(thrown, "unsupported");
   });
   return ready;
 }
 
-async function start(onProgress: (progress: LoadProgress) => void, signal: AbortSignal): Promise<void> {
-  if (!hasSimd()) throw new NameLensError("unsupported", "this browser has no WebAssembly SIMD");
-  const url = new URL("../wasm/namelens_wasm_bg.wasm", import.meta.url);
-  const bytes = await download(url.href, null, (done, total) => onProgress({ stage: "engine", done, total }), signal);
+async function start(url: string, onProgress: (progress: LoadProgress) => void, signal: AbortSignal): Promise<void> {
+  checkWebAssembly();
+  const bytes = await download(url, null, (done, total) => onProgress({ stage: "engine", done, total }), signal);
+  // Many servers answer with the app's page to whatever they do not know.
+  if (!MAGIC.every((byte, i) => bytes[i] === byte)) {
+    throw new NameLensError("http", `${url}: what the server answered is not WebAssembly`, { hint: MISPLACED });
+  }
   const response = new Response(bytes, { headers: { "content-type": "application/wasm" } });
   await wasm.default({ module_or_path: response });
   started = true;
@@ -138,11 +143,5 @@ export async function withCancel<T>(signal: AbortSignal, body: (flag: CancelFlag
   }
 }
 
-/** The smallest module with a vector in it: `i32.const 0; i8x16.splat; i8x16.popcnt`. */
-const SIMD_PROBE = Uint8Array.of(
-  0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 10, 1, 8, 0, 65, 0, 253, 15, 253, 98, 11,
-);
-
-function hasSimd(): boolean {
-  return typeof WebAssembly === "object" && WebAssembly.validate(SIMD_PROBE);
-}
+/** How a module begins. */
+const MAGIC = [0, 0x61, 0x73, 0x6d];

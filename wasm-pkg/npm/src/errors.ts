@@ -60,6 +60,8 @@ const HINTS: Record<ErrorCode, string> = {
 export interface ErrorInfo {
   readonly code: ErrorCode;
   readonly message: string;
+  /** What to do next, where it is more than what the code says. */
+  readonly hint?: string;
 }
 
 /** Everything this package throws or rejects with. */
@@ -70,10 +72,11 @@ export class NameLensError extends Error {
   /** What to do next, in a sentence fit to be shown. */
   readonly hint: string;
 
-  constructor(code: ErrorCode, message: string, options?: ErrorOptions) {
+  /** `hint` takes the place of the one that goes with the code. */
+  constructor(code: ErrorCode, message: string, options?: ErrorOptions & { readonly hint?: string | undefined }) {
     super(message, options);
     this.code = code;
-    this.hint = HINTS[code];
+    this.hint = options?.hint ?? HINTS[code];
   }
 }
 
@@ -104,6 +107,11 @@ export function cancelled(signal?: AbortSignal): NameLensError {
 
 /** An error as plain data. */
 export function asInfo(thrown: unknown): ErrorInfo {
-  const { code, message } = asError(thrown);
-  return { code, message };
+  const { code, message, hint } = asError(thrown);
+  return hint === HINTS[code] ? { code, message } : { code, message, hint };
+}
+
+/** The error that plain data tells of. */
+export function fromInfo({ code, message, hint }: ErrorInfo): NameLensError {
+  return new NameLensError(code, message, { hint });
 }

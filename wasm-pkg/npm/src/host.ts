@@ -87,10 +87,10 @@ class Host {
   }
 
   async #open(
-    { model, choice, device: wish, storage, concepts, removed, adapters, adapter, precision }: Calls["open"]["in"],
+    { model, choice, wasm, device: wish, storage, concepts, removed, adapters, adapter, precision }: Calls["open"]["in"],
     { signal, emit }: Context<LoadProgress>,
   ): Promise<Opened> {
-    const ready = loadEngine(emit, signal);
+    const ready = loadEngine(wasm, emit, signal);
     const loading = loadModel(model, choice, emit, signal, () => ready.then(() => tools));
     const [place, files] = await together(signal, [chooseDevice(wish), loading, ready]);
     const { engine, device, fallback } = await build(place, wish, files, emit, signal, precision);

@@ -1,18 +1,11 @@
 // The connection to the engine: discards one that died and starts a fresh one, with all that was in it, for the next call.
 
-import { Caller, type CallOptions, type Port } from "./channel.js";
+import { Caller, type CallOptions } from "./channel.js";
 import { asError, cancelled, NameLensError } from "./errors.js";
 import { FATAL } from "./fault.js";
 import type { CallName, Calls, Opened } from "./protocol.js";
+import type { Started } from "./start.js";
 import type { LoadProgress, StoredConcept } from "./types.js";
-
-/** A host that was started. */
-export interface Started {
-  port: Port;
-  close(): void;
-  /** Tells of a host that could not be loaded or broke. */
-  onFailure(report: (error: NameLensError) => void): void;
-}
 
 /** Milliseconds that a cancelled loading has for keeping what has arrived. */
 const GRACE_MS = 1000;

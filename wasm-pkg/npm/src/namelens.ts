@@ -6,12 +6,15 @@ import { Adapters } from "./adapters.js";
 import { Caller } from "./channel.js";
 import { Chat } from "./chat.js";
 import { Concepts } from "./concepts.js";
-import { NameLensError } from "./errors.js";
-import { Link, type Started } from "./link.js";
+import { asError, NameLensError } from "./errors.js";
+import { Link } from "./link.js";
 import { photoBytes } from "./photo.js";
-import type { ModelChoice, Opened } from "./protocol.js";
+import { MISPLACED, place, type Place } from "./place.js";
+import type { ModelChoice, ModelSource, Opened } from "./protocol.js";
+import { checkBrowser } from "./realm.js";
 import { Run } from "./run.js";
 import { modelSource, type ModelInput } from "./source.js";
+import { startHere, startWorker } from "./start.js";
 import type {
   Availability,
   Device,
@@ -52,12 +55,17 @@ export interface CreateOptions {
   readonly signal?: AbortSignal;
   /** `false` runs the engine in the page itself, where its work can be felt. */
   readonly worker?: boolean;
+  /**
+   * Where the package's folders `dist`, `wasm` and `model` are served, for bundlers that do not follow
+   * `new URL(..., import.meta.url)` and for pages that are not an ES module. Left out: where the bundler put them.
+   */
+  readonly assets?: URL | string;
   /** Where concepts are kept between visits. `memory` keeps nothing. */
   readonly storage?: "indexeddb" | "memory";
 }
 
 /** Options of {@link NameLens.availability}. */
-export type AvailabilityOptions = Pick<CreateOptions, "model" | "weights" | "mmproj" | "adapters" | "device" | "worker" | "signal">;
+export type AvailabilityOptions = Pick<CreateOptions, "model" | "weights" | "mmproj" | "adapters" | "device" | "worker" | "assets" | "signal">;
 
 /** Captions photos with the names you gave things. Nothing leaves the page. */
 export class NameLens implements AsyncDisposable {
@@ -87,18 +95,21 @@ export class NameLens implements AsyncDisposable {
    */
   static async create(options: CreateOptions = {}): Promise<NameLens> {
     const { device = "auto", storage = "indexeddb", worker = true, precision = "stored", adapter = null, signal, onProgress } = options;
-    const model = await modelSource(options.model);
+    const { files, model } = await prepare(options);
     let notify = (): void => undefined;
-    const opening = { model, choice: choiceOf(options), device, storage, removed: [], adapters: [], adapter, precision };
+    const wasm = files.wasm.href;
+    const opening = { model, choice: choiceOf(options), wasm, device, storage, removed: [], adapters: [], adapter, precision };
     const link = new Link(opening, {
-      start: worker ? startWorker : startHere,
+      start: () => (worker ? startWorker(files) : startHere()),
       restarts: worker,
       onProgress,
       onChanged: () => notify(),
     });
     const concepts = new Concepts(link);
     notify = () => concepts.notify();
-    await link.open(signal);
+    await link.open(signal).catch((thrown: unknown) => {
+      throw misplaced(asError(thrown), model === files.model);
+    });
     return new NameLens(link, concepts);
   }
 
@@ -108,12 +119,14 @@ export class NameLens implements AsyncDisposable {
    */
   static async availability(options: AvailabilityOptions = {}): Promise<Availability> {
     const { device = "auto", worker = true, signal } = options;
-    const model = await modelSource(options.model);
-    const { port, close, onFailure } = worker ? startWorker() : await startHere();
+    const { files, model } = await prepare(options);
+    const { port, close, onFailure } = worker ? startWorker(files) : await startHere();
     const caller = new Caller(port, { changed: () => undefined, kept: () => undefined, fatal: (error) => caller.break(error) });
     onFailure((error) => caller.break(error));
     try {
-      return await caller.call("availability", { model, choice: choiceOf(options), device }, { signal });
+      return await caller.call("availability", { model, choice: choiceOf(options), wasm: files.wasm.href, device }, { signal });
+    } catch (thrown) {
+      throw misplaced(asError(thrown), model === files.model);
     } finally {
       close();
     }
@@ -198,46 +211,23 @@ export class NameLens implements AsyncDisposable {
   }
 }
 
+/** Where the package's files and the model are. */
+async function prepare(options: AvailabilityOptions): Promise<{ files: Place; model: ModelSource }> {
+  checkBrowser();
+  const files = place(options.assets);
+  return { files, model: await modelSource(options.model, files.model) };
+}
+
+/** The package's own model is only ever missing when its files are not where the bundle looks for them. */
+function misplaced(error: NameLensError, own: boolean): NameLensError {
+  if (!own || !["http", "config"].includes(error.code)) return error;
+  return new NameLensError(error.code, error.message, { cause: error, hint: MISPLACED });
+}
+
 function choiceOf({ weights, mmproj, adapters }: CreateOptions): ModelChoice {
   return {
     ...(weights === undefined ? {} : { weights }),
     ...(mmproj === undefined ? {} : { mmproj }),
     ...(adapters === undefined ? {} : { adapters }),
-  };
-}
-
-function startWorker(): Started {
-  let worker: Worker;
-  try {
-    worker = new Worker(new URL("./worker.js", import.meta.url), { type: "module", name: "namelens" });
-  } catch (cause) {
-    throw new NameLensError("worker", "the page may not start a worker", { cause });
-  }
-  return {
-    port: worker,
-    close: () => worker.terminate(),
-    onFailure: (report) => {
-      worker.onerror = (event) => {
-        event.preventDefault();
-        report(new NameLensError("worker", event.message || "the worker could not be loaded"));
-      };
-    },
-  };
-}
-
-async function startHere(): Promise<Started> {
-  const { host } = await import("./host.js");
-  const { port1, port2 } = new MessageChannel();
-  host(port2);
-  port1.start();
-  port2.start();
-  return {
-    port: port1,
-    close: () => {
-      // The host is on the other end of the port, so it is asked to close rather than cut off.
-      port1.postMessage({ type: "call", id: 0, name: "close", input: undefined });
-      port1.addEventListener("message", () => port1.close());
-    },
-    onFailure: () => undefined,
   };
 }

@@ -105,6 +105,8 @@ export interface Calls {
     {
       model: ModelSource;
       choice: ModelChoice;
+      /** The address of the WebAssembly. */
+      wasm: string;
       device: Device | "auto";
       storage: "indexeddb" | "memory";
       /** What a host before this one kept in memory. */
@@ -131,7 +133,7 @@ export interface Calls {
   addAdapter: Call<NewAdapter, AdapterState>;
   useAdapter: Call<{ name: string | null }, AdapterState>;
   removeAdapter: Call<{ name: string }, AdapterState>;
-  availability: Call<{ model: ModelSource; choice: ModelChoice; device: Device | "auto" }, Availability, LoadProgress>;
+  availability: Call<{ model: ModelSource; choice: ModelChoice; wasm: string; device: Device | "auto" }, Availability, LoadProgress>;
   close: Call<void, void>;
 }
 

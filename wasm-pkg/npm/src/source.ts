@@ -1,6 +1,6 @@
 // What a page may pass as a model, brought into the form in which it crosses to the worker.
 
-import { embedded } from "./embedded.js";
+import { resolved } from "./address.js";
 import { NameLensError } from "./errors.js";
 import type { ModelSource } from "./protocol.js";
 
@@ -10,13 +10,13 @@ import type { ModelSource } from "./protocol.js";
  */
 export type ModelInput = URL | string | FileSystemDirectoryHandle | Iterable<File> | ReadonlyMap<string, Blob>;
 
-/** The model that was meant. Rejects with `option`, `config` (the package carries none) or `file`. */
-export async function modelSource(model: ModelInput | undefined): Promise<ModelSource> {
+/** The model that was meant; `own` is the one in the package. Rejects with `option`, `config` (there is none) or `file`. */
+export async function modelSource(model: ModelInput | undefined, own: ModelSource | null = null): Promise<ModelSource> {
   if (model === undefined) {
-    if (embedded) return embedded;
+    if (own) return own;
     throw new NameLensError("config", "this build of the package carries no model; pass { model: address }");
   }
-  if (typeof model === "string" || model instanceof URL) return addressed(model, document.baseURI);
+  if (typeof model === "string" || model instanceof URL) return addressed(model);
   if (isDirectory(model)) return { name: model.name, chosen: await filesOf(model) };
   if (typeof (model as Partial<Iterable<unknown>>)[Symbol.iterator] !== "function") {
     throw new NameLensError("option", "model: not an address, a folder, or files");
@@ -27,13 +27,8 @@ export async function modelSource(model: ModelInput | undefined): Promise<ModelS
 }
 
 /** Where an address points: a manifest ends in `.json`, everything else is a folder, also the one of a `config.json` or of weights. */
-export function addressed(model: URL | string, base: string): ModelSource {
-  let url: URL;
-  try {
-    url = new URL(model, base);
-  } catch (cause) {
-    throw new NameLensError("option", `model: "${String(model)}" is not an address`, { cause });
-  }
+export function addressed(model: URL | string, base?: string): ModelSource {
+  const url = resolved(model, "model", base);
   url.hash = "";
   if (/\/config\.json$/.test(url.pathname)) url.pathname = url.pathname.replace(/[^/]*$/, "");
   if (url.pathname.endsWith(".json")) return { manifest: url.href };

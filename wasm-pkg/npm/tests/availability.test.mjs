@@ -3,15 +3,15 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { availability } from "../dist/availability.js";
+import { wasm } from "./engine.mjs";
 import { startHub } from "./hub.mjs";
-import "./engine.mjs";
 
 let hub;
 before(async () => (hub = await startHub()));
 after(() => hub.close());
 
 const look = (model, choice = {}, device = "auto") =>
-  availability({ model, choice, device }, { signal: new AbortController().signal, emit: () => undefined });
+  availability({ model, choice, wasm, device }, { signal: new AbortController().signal, emit: () => undefined });
 const TEXTS = { "config.json": "{}", "tokenizer.json": "{}", "preprocessor_config.json": "{}" };
 
 test("the size of a model on a server is known before any of it is fetched", async () => {

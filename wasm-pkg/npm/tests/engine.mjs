@@ -14,7 +14,9 @@ globalThis.fetch = async (input, init) => {
   const url = new URL(input instanceof Request ? input.url : input);
   return url.protocol === "file:" ? new Response(await readFile(url)) : fetched(input, init);
 };
-await loadEngine(() => undefined, new AbortController().signal);
+/** The address of the module. */
+export const wasm = new URL("../wasm/namelens_wasm_bg.wasm", import.meta.url).href;
+await loadEngine(wasm, () => undefined, new AbortController().signal);
 
 export { tools };
 
@@ -38,6 +40,7 @@ export async function open(files, options = {}) {
   const opening = {
     model: { name: "chosen", chosen: files },
     choice: {},
+    wasm,
     device: "cpu",
     storage: "memory",
     removed: [],
