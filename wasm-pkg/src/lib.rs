@@ -37,6 +37,8 @@ pub use digest::StreamDigest;
 #[cfg(target_family = "wasm")]
 pub use engine::NameLensEngine;
 #[cfg(target_family = "wasm")]
-pub use file_plan::JsFilePlan;
+pub use fault::{forget_faults, held_bytes, panic_message, refused_bytes};
+#[cfg(target_family = "wasm")]
+pub use file_plan::{JsFilePlan, model_folder};
 #[cfg(target_family = "wasm")]
 pub use host::CancelFlag;

@@ -13,9 +13,8 @@ export async function availability(
   { signal, emit }: Context<LoadProgress>,
 ): Promise<Availability> {
   const ready = loadEngine(wasm, emit, signal);
-  const place = chooseDevice(wish);
-  const looking = await search(model, choice, emit, signal, () => ready.then(() => tools));
-  await ready;
+  const finding = search(model, choice, emit, signal, () => ready.then(() => tools));
+  const [{ device, fallback }, looking] = await Promise.all([chooseDevice(wish), finding, ready]);
   const repository = await open(looking);
   const { texts, weights } = await survey(repository, tools, chosenIn(model, choice));
   const files = await Promise.all(
@@ -25,11 +24,10 @@ export async function availability(
     }),
   );
   const sum = (some: readonly { readonly bytes: number | null }[]): number => some.reduce((all, { bytes }) => all + (bytes ?? 0), 0);
-  const { device, fallback } = await place;
   return {
     device,
     fallback,
-    deviceMemory: (navigator as { deviceMemory?: number }).deviceMemory ?? null,
+    deviceMemory: (globalThis.navigator as { deviceMemory?: number } | undefined)?.deviceMemory ?? null,
     freeStorage: await looking.keeper.vault.free(),
     model: {
       name: repository.name,

@@ -81,7 +81,7 @@ test("tokens are counted as they are read, tiles or not, with and without things
   await assert.rejects(run(link, { kind: "ask", question }), { code: "context-full" });
 });
 
-test("in 8-bit blocks the model takes less memory and says nearly the same; an unknown precision is refused", async () => {
+test("a precision is chosen by name, and an unknown one is refused", async () => {
   const link = await start({ precision: "q8_0" });
   const { text, tokens } = await run(link);
   assert.ok(tokens.generated > 0 && typeof text === "string");
