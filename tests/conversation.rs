@@ -92,7 +92,11 @@ fn a_second_question_reads_only_what_is_new_and_says_the_same() {
 fn a_conversation_says_what_it_would_say_if_it_were_read_from_the_start() {
     let (mut engine, scene) = introduced(&Device::flex());
     let mut earlier = Vec::new();
-    for question in ["Who is in the photo?", "Where is it?", "What else is there?"] {
+    for question in [
+        "Who is in the photo?",
+        "Where is it?",
+        "What else is there?",
+    ] {
         let request = ask(question, &earlier);
         let outcome = run(&mut engine, &request, &scene);
         if !earlier.is_empty() {

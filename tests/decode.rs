@@ -198,7 +198,8 @@ fn the_repetition_penalty_counts_the_prompt() {
 
 fn caption(device: &Device) -> Outcome {
     let (mut engine, scene) = introduced(device);
-    pollster::block_on(engine.run(&Request::new(Kind::Caption), &scene, &Still, &mut |_| ())).unwrap()
+    pollster::block_on(engine.run(&Request::new(Kind::Caption), &scene, &Still, &mut |_| ()))
+        .unwrap()
 }
 
 /// A host whose random numbers count up.

@@ -8,7 +8,7 @@ use burn::tensor::Device;
 use namelens_engine::Error;
 use namelens_engine::concepts::{NewConcept, Reference};
 use namelens_engine::host::Still;
-use namelens_engine::personalize::{Kind, Engine, Request};
+use namelens_engine::personalize::{Choice, Engine, Kind, Request};
 use namelens_tests::golden::{Checkpoint, bundle, checkpoints};
 use safetensors::tensor::{Dtype, SafeTensors, View};
 use serde_json::{Value, json};
@@ -35,6 +35,34 @@ fn load(files: Files) -> Result<Engine, Error> {
 
 fn refusal(files: Files) -> String {
     load(files).err().expect("a refusal").to_string()
+}
+
+/// What a folder has besides the model does not count, and what the plan takes is all that loading asks for.
+#[test]
+fn the_selected_files_are_the_model() {
+    for name in ["idefics3", "smolvlm", "qwen2_5_vl", "qwen3_vl"] {
+        let mut all = files(name);
+        for other in ["README.md", "pytorch_model.bin", "onnx/model.onnx"] {
+            all.insert(other.into(), b"other".to_vec());
+        }
+        let mut model = bundle(all);
+        model.select(&Choice::default()).unwrap();
+        assert!(!model.contains("README.md") && model.contains("config.json"));
+        let engine = Engine::load(model, &Device::flex(), &Still, &mut |_, _| ());
+        let engine = pollster::block_on(engine).unwrap_or_else(|e| panic!("{name}: {e}"));
+        let whole = load(files(name)).unwrap();
+        assert_eq!(engine.generation_report(), whole.generation_report());
+        assert_eq!(engine.parameters(), whole.parameters());
+    }
+    let mut some = files("smolvlm");
+    some.remove("model-00002-of-00003.safetensors").unwrap();
+    let error = bundle(some).select(&Choice::default()).unwrap_err();
+    assert_eq!(error.code(), "missing");
+    assert!(
+        error
+            .to_string()
+            .starts_with("model-00002-of-00003.safetensors is missing: the model is in 3 files")
+    );
 }
 
 #[derive(Clone)]

@@ -13,7 +13,7 @@ use namelens_engine::model::config::VlmConfig;
 use namelens_engine::model::gguf_layout::GgufLayout;
 use namelens_engine::model::params::{Init, ParamBuilder, ParamSource, Values};
 use namelens_engine::model::vlm::Vlm;
-use namelens_engine::personalize::{Kind, Engine, Request, Retrieval};
+use namelens_engine::personalize::{Engine, Kind, Request, Retrieval};
 use namelens_engine::weights::{Dtype, WeightFile, Weights};
 use namelens_tests::uniform;
 
@@ -154,7 +154,8 @@ fn a_quantised_bundle_is_half_as_large_and_captions() {
     );
     let files = open_bundle(folder.path()).unwrap();
     let device = Device::flex();
-    let mut engine = pollster::block_on(Engine::load(files, &device, &Still, &mut |_, _| ())).unwrap();
+    let mut engine =
+        pollster::block_on(Engine::load(files, &device, &Still, &mut |_, _| ())).unwrap();
     let photo = std::fs::read(root().join("web-demo/public/album/scene-0.png")).unwrap();
     let request = Request {
         retrieval: Retrieval::Off,

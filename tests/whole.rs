@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use burn::tensor::Device;
 use namelens_engine::host::Still;
 use namelens_engine::model::config::VlmConfig;
-use namelens_engine::personalize::{Kind, Engine, Request};
+use namelens_engine::personalize::{Engine, Kind, Request};
 use namelens_engine::text::{Message, Part};
 use namelens_tests::floats;
 use namelens_tests::golden::{Case, Checkpoint, bundle, distance, vlms};

@@ -1,11 +1,12 @@
 // How the page is built: plain files under dist/, addresses relative so that it can live in any folder.
 
 import { defineConfig } from "vite";
+import { notices } from "./notices-plugin.js";
 import { looseCspWhileDeveloping, offline } from "./offline-plugin.js";
 
 export default defineConfig({
   base: "./",
-  plugins: [offline(), looseCspWhileDeveloping()],
+  plugins: [notices(), offline(), looseCspWhileDeveloping()],
   worker: { format: "es" },
   build: {
     target: "es2022",

@@ -29,6 +29,14 @@ pub enum Error {
         /// What is wrong and what would be right.
         problem: String,
     },
+    /// A file that the model needs and that is not there.
+    #[error("{file} is missing: {problem}")]
+    Missing {
+        /// Its name in the model's folder.
+        file: String,
+        /// What it is needed for and what to do.
+        problem: String,
+    },
     /// A file of the model whose bytes cannot be read any more, whatever is in them.
     #[error("{file}: {problem}")]
     File {
@@ -112,6 +120,7 @@ impl Error {
         match self {
             Self::Config { .. } => "config",
             Self::Weights { .. } => "weights",
+            Self::Missing { .. } => "missing",
             Self::File { .. } => "file",
             Self::Image { .. } => "image",
             Self::Tokenizer { .. } => "tokenizer",

@@ -25,6 +25,7 @@ pub mod patch_grid;
 pub mod plan;
 pub mod pooling;
 pub mod positions;
+pub mod precision;
 pub mod qformer;
 pub mod resample;
 pub mod rope;

@@ -53,7 +53,8 @@ pub fn introduced(device: &Device) -> (Engine, Vec<u8>) {
             .to_owned()
     };
     let files = open_bundle(&model()).unwrap();
-    let mut engine = pollster::block_on(Engine::load(files, device, &Still, &mut |_, _| ())).unwrap();
+    let mut engine =
+        pollster::block_on(Engine::load(files, device, &Still, &mut |_, _| ())).unwrap();
     let new = NewConcept {
         name: NAME.into(),
         category: text("category"),

@@ -10,7 +10,7 @@ use namelens::export::open_bundle;
 use namelens::merge::merge;
 use namelens_engine::concepts::{NewConcept, Reference};
 use namelens_engine::host::Still;
-use namelens_engine::personalize::{Kind, Engine, Request, Retrieval};
+use namelens_engine::personalize::{Engine, Kind, Request, Retrieval};
 use namelens_engine::text::{Message, Part};
 use namelens_engine::weights::{Dtype, TensorData, encode, write_safetensors};
 use serde_json::json;

@@ -13,8 +13,9 @@ use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
 
 use crate::concepts::{Texts, from_stored, references, summary, to_stored};
-use crate::engine::{JsResult, NameLensEngine, from_value, to_value};
+use crate::engine::{JsResult, NameLensEngine, from_value};
 use crate::error::to_js;
+use crate::value::to_value;
 
 #[wasm_bindgen]
 impl NameLensEngine {

@@ -6,15 +6,17 @@ use burn::tensor::Device;
 use burn::tensor::wgpu::WgpuBackend;
 use js_sys::{Function, Map};
 use namelens_engine::Error;
-use namelens_engine::personalize::{Event, Engine, Request};
+use namelens_engine::personalize::{Engine, Event, Request};
 use serde::Serialize;
 use serde_json::json;
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 
 use crate::error::{bad_input, to_js};
+use crate::fault;
 use crate::files::open_files;
 use crate::host::{CancelFlag, Worker};
+use crate::value::{self, to_value};
 
 pub(crate) type JsResult<T> = Result<T, JsValue>;
 
@@ -39,14 +41,16 @@ impl std::fmt::Debug for NameLensEngine {
 #[wasm_bindgen]
 impl NameLensEngine {
     /// Loads a model, given as its files by name, onto `webgpu` or `cpu`. A file is a `Blob`, which is read by
-    /// ranges as its tensors are needed, or a `Uint8Array`.
+    /// ranges as its tensors are needed, or a `Uint8Array`. `precision` is `stored` or `q8_0`.
     pub async fn create(
         device: String,
         files: Map,
         on_progress: Function,
         cancel: &CancelFlag,
+        precision: JsValue,
     ) -> JsResult<NameLensEngine> {
-        console_error_panic_hook::set_once();
+        fault::watch();
+        let precision = value::from_value("precision", &precision)?;
         let host = Worker::new(cancel);
         // First of all: when it fails, the page tries another device with the same files.
         let burn_device = open(&device).await?;
@@ -59,7 +63,7 @@ impl NameLensEngine {
                 &json!({ "stage": "model", "done": done, "total": total }),
             );
         };
-        let engine = Engine::load(model, &burn_device, &host, &mut progress)
+        let engine = Engine::load_as(model, precision, &burn_device, &host, &mut progress)
             .await
             .map_err(|e| to_js(&e))?;
         let text = |key: &str, otherwise: &str| {
@@ -115,8 +119,7 @@ impl NameLensEngine {
     /// Bytes of the module's memory.
     #[wasm_bindgen(js_name = memoryBytes)]
     pub fn memory_bytes(&self) -> f64 {
-        let pages = core::arch::wasm32::memory_size(0);
-        pages as f64 * 65_536.0
+        fault::held_bytes()
     }
 }
 
@@ -152,14 +155,7 @@ async fn open(device: &str) -> JsResult<Device> {
 }
 
 pub(crate) fn from_value<T: serde::de::DeserializeOwned>(value: &JsValue) -> JsResult<T> {
-    serde_wasm_bindgen::from_value(value.clone()).map_err(|e| bad_input("request", e))
-}
-
-/// Plain objects and nulls, as `JSON.parse` would make them.
-pub(crate) fn to_value<T: Serialize>(value: &T) -> JsResult<JsValue> {
-    value
-        .serialize(&serde_wasm_bindgen::Serializer::json_compatible())
-        .map_err(|e| bad_input("result", e))
+    value::from_value("request", value)
 }
 
 fn report<T: Serialize>(listener: &Function, value: &T) {

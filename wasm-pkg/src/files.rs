@@ -1,14 +1,12 @@
 //! The files of a model as the page hands them over: blobs that are read by ranges, or bytes.
 
-use js_sys::{Array, Map, Uint8Array};
+use js_sys::{Array, Map};
 use namelens_engine::personalize::ModelFiles;
-use namelens_engine::weights::{ByteSource, SliceSource};
 use serde_json::json;
 use wasm_bindgen::{JsCast, JsValue};
-use web_sys::Blob;
 
-use crate::blob::BlobSource;
-use crate::error::{bad_input, to_js};
+use crate::adapters::source;
+use crate::error::to_js;
 
 /// Largest `model.json` that is read.
 const MAX_CARD: u64 = 1 << 20;
@@ -21,15 +19,7 @@ pub(crate) fn open_files(files: &Map) -> Result<(ModelFiles, serde_json::Value, 
     for entry in files.entries() {
         let entry: Array = entry?.unchecked_into();
         let name = entry.get(0).as_string().unwrap_or_default();
-        let source: Box<dyn ByteSource> = match entry.get(1).dyn_into::<Blob>() {
-            Ok(blob) => Box::new(BlobSource::new(&name, blob)),
-            Err(other) => {
-                let array = other
-                    .dyn_into::<Uint8Array>()
-                    .map_err(|_| bad_input("files", "each must be a Blob or a Uint8Array"))?;
-                Box::new(SliceSource::from(array.to_vec()))
-            }
-        };
+        let source = source(&name, entry.get(1))?;
         bytes += source.len();
         if name == "model.json" && source.len() <= MAX_CARD {
             let mut text = vec![0; source.len() as usize];

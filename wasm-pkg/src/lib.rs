@@ -8,6 +8,8 @@
 )]
 
 #[cfg(target_family = "wasm")]
+mod adapters;
+#[cfg(target_family = "wasm")]
 mod blob;
 #[cfg(target_family = "wasm")]
 mod concept_calls;
@@ -20,13 +22,25 @@ mod engine;
 #[cfg(target_family = "wasm")]
 mod error;
 #[cfg(target_family = "wasm")]
+mod fault;
+#[cfg(target_family = "wasm")]
+mod file_plan;
+#[cfg(target_family = "wasm")]
 mod files;
 #[cfg(target_family = "wasm")]
 mod host;
+#[cfg(target_family = "wasm")]
+mod tokens;
+#[cfg(target_family = "wasm")]
+mod value;
 
 #[cfg(target_family = "wasm")]
 pub use digest::StreamDigest;
 #[cfg(target_family = "wasm")]
 pub use engine::NameLensEngine;
+#[cfg(target_family = "wasm")]
+pub use fault::{forget_faults, held_bytes, panic_message, refused_bytes};
+#[cfg(target_family = "wasm")]
+pub use file_plan::{JsFilePlan, model_folder};
 #[cfg(target_family = "wasm")]
 pub use host::CancelFlag;

@@ -30,6 +30,7 @@ export function startAbout(session: Session): void {
       "There is no server behind this page. The model runs here, on your processor or graphics card; photos and names stay in this browser until you delete them. After the first visit the page works without a connection.",
     ),
     knows,
+    h("p", { class: "fine" }, "Free to use and change. ", h("a", { href: "./THIRD_PARTY_NOTICES.txt" }, "Licences, and whose work this page carries")),
     close,
   );
   document.body.append(dialog);

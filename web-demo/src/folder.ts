@@ -28,7 +28,7 @@ export function startFolder(session: Session): (folder: FileSystemDirectoryEntry
     h(
       "p",
       { id: "model-needs" },
-      "Choose or drop the folder of a SmolVLM, Qwen2.5-VL or Qwen3-VL checkpoint: its config.json, tokenizer and .safetensors files. They are read where they lie; nothing is copied or sent.",
+      "Choose or drop the folder of a SmolVLM, Qwen2.5-VL or Qwen3-VL checkpoint: its config.json, tokenizer and .safetensors files, or its two .gguf files. They are read where they lie; nothing is copied or sent.",
     ),
     h(
       "p",

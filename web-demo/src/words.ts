@@ -54,6 +54,7 @@ const TITLES: Partial<Record<ErrorCode, string>> = {
   template: "The model could not be opened",
   storage: "Your things could not be saved",
   memory: "The device ran out of memory",
+  crashed: "The engine stopped at a fault",
   device: "The graphics card stopped working",
   "no-adapter": "No graphics card can be used here",
   "context-full": "That is too much at once",

@@ -1,16 +1,16 @@
 //! `cargo xtask demo`: everything built, the page on 127.0.0.1, or its story told by a headless Chromium.
 
-use std::fs;
+use std::path::PathBuf;
 use std::process::Command;
 
 use anstream::println;
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 
 use crate::paths::{page_dir, root, target_dir};
-use crate::run::{self, stage};
+use crate::run::{loud, stage};
 use crate::serve::Serving;
 use crate::tally::Tally;
-use crate::{system, wasm, web};
+use crate::{playwright, system, wasm, web};
 
 /// The port of the page unless another is asked for.
 const PORT: u16 = 4173;
@@ -72,37 +72,26 @@ pub(crate) fn build_page() -> Result<()> {
 /// Runs the browser specs whose file names contain one of `only` (all when empty) against the built page.
 ///
 /// # Errors
-/// When Chromium or the page is missing, or Playwright leaves no report. Failing tests are in the tally.
+/// When the page is missing, or Playwright does not run. Failing tests are in the tally.
 pub(crate) fn browser_tests(only: &[&str]) -> Result<Tally> {
-    system::provide(&[&system::CHROMIUM])?;
-    let chromium = system::chromium().context("no Chromium; set NAMELENS_CHROMIUM to its path")?;
+    let folders = model_folders()?;
     let serving = Serving::start(&page_dir(), 0)?;
-    let report = target_dir().join("playwright-report.json");
-    // An old report must never stand for a run that died.
-    if report.exists() {
-        fs::remove_file(&report).with_context(|| format!("removing {}", report.display()))?;
-    }
-    stage("Playwright", || {
-        let mut playwright = Command::new(root().join("node_modules/.bin/playwright"));
-        playwright
-            .current_dir(root().join("tests/browser"))
-            .args(["test", "--reporter=list,json"])
-            .args(only)
-            .env("NAMELENS_URL", serving.address())
-            .env("NAMELENS_CHROMIUM", &chromium)
-            .env("PLAYWRIGHT_JSON_OUTPUT_FILE", &report);
-        let status = run::watch(&mut playwright, "`npm ci` in the root installs it", |_| {})?;
-        let text = fs::read_to_string(&report).with_context(|| {
-            format!(
-                "Playwright ended ({status}) without its report {}",
-                report.display()
-            )
-        })?;
-        let mut tally = Tally::from_playwright(&text)?;
-        if !status.success() && tally.failed == 0 {
-            // A spec that does not load counts no test but is a failure all the same.
-            tally.failed = 1;
-        }
-        Ok(tally)
-    })
+    let settings = [
+        ("NAMELENS_URL", serving.address().as_ref()),
+        ("NAMELENS_FOLDERS", folders.as_os_str()),
+    ];
+    playwright::run("tests/browser", only, &settings)
+}
+
+/// Makes the model folders that the specs load, and what the native engine says with each.
+fn model_folders() -> Result<PathBuf> {
+    let folders = target_dir().join("model-folders");
+    stage("model folders", || {
+        let mut cargo = Command::new("cargo");
+        let program = ["-p", "namelens-tests", "--bin", "model-folders", "--"];
+        cargo.current_dir(root()).args(["run", "--quiet"]);
+        cargo.args(program).arg(&folders);
+        loud(&mut cargo, "the error above says what could not be made")
+    })?;
+    Ok(folders)
 }

@@ -78,9 +78,11 @@ fn faults(root: &Path) -> Result<Vec<String>> {
             faults.extend(upward(&modules));
             faults.extend(outward(&modules));
         }
-        faults.extend(circles(&modules).into_iter().map(|circle| {
-            format!("{folder}: these files use each other in a circle: {circle}")
-        }));
+        faults.extend(
+            circles(&modules).into_iter().map(|circle| {
+                format!("{folder}: these files use each other in a circle: {circle}")
+            }),
+        );
         for (text, owner, why) in ONLY {
             // This file itself has those texts.
             if folder == "xtask/src" {
@@ -215,7 +217,10 @@ mod tests {
             ("error.rs", ""),
             ("kernels/quant.rs", "use crate::ops::{self, BLOCK};\n"),
             ("text/chat.rs", "fn f() { crate::image::decode(b\"\") }\n"),
-            ("image.rs", "// use crate::personalize::Engine;\nfn decode(_: &[u8]) {}\n"),
+            (
+                "image.rs",
+                "// use crate::personalize::Engine;\nfn decode(_: &[u8]) {}\n",
+            ),
         ]);
         let modules = modules(dir.path()).unwrap();
         let faults = upward(&modules);

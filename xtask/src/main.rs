@@ -7,10 +7,14 @@ mod check;
 mod demo;
 mod fixtures;
 mod layers;
+mod licences;
 mod map;
 mod module_paths;
 mod mutants;
+mod notices;
+mod packages;
 mod paths;
+mod playwright;
 mod run;
 mod serve;
 mod suite;
@@ -44,7 +48,7 @@ enum Verb {
     /// Run every test: Rust on the CPU and on a software GPU, wasm in Chromium, the page in Chromium
     #[command(after_help = "Examples:\n  cargo xtask test\n  cargo xtask test --only rust")]
     Test(suite::Options),
-    /// Check format, lints, documentation, file maps and directions of dependencies; changes nothing
+    /// Check format, file maps, directions of dependencies, notices, lints, documentation and types; changes nothing
     Check,
     /// Build the engine for the browser into wasm-pkg/npm/wasm
     #[command(
@@ -73,6 +77,9 @@ enum Verb {
     /// Compare the file maps of the READMEs with the first line of each file
     #[command(after_help = "Examples:\n  cargo xtask map\n  cargo xtask map --write")]
     Map(map::Options),
+    /// Compare THIRD_PARTY_NOTICES.txt with the packages that npm package and page carry
+    #[command(after_help = "Examples:\n  cargo xtask notices\n  cargo xtask notices --write")]
+    Notices(notices::Options),
 }
 
 fn main() -> ExitCode {
@@ -84,6 +91,7 @@ fn main() -> ExitCode {
         Verb::Fixtures(options) => fixtures::fixtures(&options),
         Verb::Mutants(options) => mutants::mutants(&options),
         Verb::Map(options) => map::map(&options),
+        Verb::Notices(options) => notices::notices(&options),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

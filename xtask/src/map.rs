@@ -45,8 +45,9 @@ pub(crate) fn map(options: &Options) -> Result<()> {
     let mut stale = Vec::new();
     for (folder, files) in folders(&entries) {
         let readme = root().join(folder).join("README.md");
-        let old = fs::read_to_string(&readme)
-            .with_context(|| format!("{folder}/ needs a README.md with a place for its file map"))?;
+        let old = fs::read_to_string(&readme).with_context(|| {
+            format!("{folder}/ needs a README.md with a place for its file map")
+        })?;
         let new = with_map(&old, &table(&files))
             .with_context(|| format!("{folder}/README.md has no place for the file map"))?;
         if old == new {
@@ -125,7 +126,11 @@ fn folders(entries: &[Entry]) -> BTreeMap<&str, Vec<(&str, &Entry)>> {
 fn table(files: &[(&str, &Entry)]) -> String {
     let mut text = "\n| file | promise |\n|---|---|\n".to_owned();
     for (name, Entry { promise, .. }) in files {
-        let _ = writeln!(text, "| [{name}]({name}) | {} |", promise.replace('|', "\\|"));
+        let _ = writeln!(
+            text,
+            "| [{name}]({name}) | {} |",
+            promise.replace('|', "\\|")
+        );
     }
     text
 }

@@ -85,11 +85,7 @@ fn code(text: &str) -> String {
 }
 
 /// Every path of `text` that leads to a module of the crate, from the crate's root.
-fn paths(
-    module: &[String],
-    text: &str,
-    all: &BTreeMap<Vec<String>, String>,
-) -> Vec<Written> {
+fn paths(module: &[String], text: &str, all: &BTreeMap<Vec<String>, String>) -> Vec<Written> {
     let mut found = Vec::new();
     let mut rest = text;
     while let Some(at) = next_use(rest) {
@@ -146,7 +142,11 @@ fn leaves(tree: &str) -> Vec<Vec<String>> {
     let tree = tree.trim();
     let Some((prefix, inner)) = tree.split_once('{') else {
         let path = tree.split(" as ").next().unwrap_or_default();
-        return vec![path.split("::").map(|part| part.trim().to_owned()).collect()];
+        return vec![
+            path.split("::")
+                .map(|part| part.trim().to_owned())
+                .collect(),
+        ];
     };
     let prefix: Vec<String> = prefix
         .split("::")
@@ -194,8 +194,7 @@ fn absolute(
         }
         first => {
             let child = [module, &[first.to_owned()]].concat();
-            all.contains_key(&child)
-                .then(|| [module, path].concat())
+            all.contains_key(&child).then(|| [module, path].concat())
         }
     }
 }

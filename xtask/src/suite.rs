@@ -9,7 +9,7 @@ use crate::paths::{root, which};
 use crate::run::{self, stage};
 use crate::tally::Tally;
 use crate::toolchain::WasmToolchain;
-use crate::{demo, system, wasm};
+use crate::{demo, packages, system, wasm};
 
 /// One family of tests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -18,7 +18,7 @@ enum Suite {
     Rust,
     /// The engine inside a headless Chromium
     Wasm,
-    /// The package in Node and the page in a headless Chromium
+    /// The package in Node, the page in a headless Chromium, the packed package in apps of other tools
     Browser,
 }
 
@@ -136,13 +136,14 @@ fn wasm_in_chromium() -> Result<Tally> {
     counted("wasm tests in Chromium", &mut cargo)
 }
 
-/// The package's tests in Node, then the page's in Chromium.
+/// The package's tests in Node, then in strangers' apps, then the page's in Chromium.
 fn browser() -> Result<Tally> {
     demo::build_page()?;
     let mut npm = Command::new("npm");
     npm.current_dir(root())
         .args(["test", "--workspace", "namelens"]);
     let mut tally = counted("package tests in Node", &mut npm)?;
+    tally += packages::package_tests()?;
     tally += demo::browser_tests(&[])?;
     Ok(tally)
 }

@@ -59,6 +59,13 @@ pub(crate) const DEBIAN_RUST: Need = Need {
     },
 };
 
+/// The linter that belongs to Debian's compiler.
+pub(crate) const DEBIAN_CLIPPY: Need = Need {
+    what: "Debian's clippy for the web",
+    packages: &["rust-web-clippy"],
+    found: || Path::new("/usr/bin/cargo-clippy").exists(),
+};
+
 /// Installs what is missing of `needs`, or says how to.
 ///
 /// # Errors

@@ -92,12 +92,33 @@ impl WasmToolchain {
 
     /// `cargo <verb> <args>` for the browser: profile, target and target directory are set.
     pub(crate) fn cargo(&self, verb: &str, args: &[&str]) -> Command {
+        self.tool("/usr/bin/cargo", verb, args)
+    }
+
+    /// `cargo clippy <args>` for the browser, with the linter that belongs to the compiler.
+    ///
+    /// # Errors
+    /// When that linter is missing and cannot be installed.
+    pub(crate) fn clippy(&self, args: &[&str]) -> Result<Command> {
+        if let Self::Debian { .. } = self {
+            system::provide(&[&system::DEBIAN_CLIPPY])?;
+        }
+        // Debian's cargo would take rustup's linter if there is one, which cannot read what Debian's compiler writes.
+        let mut command = self.tool("/usr/bin/cargo-clippy", "clippy", args);
+        if let Self::Debian { .. } = self {
+            command.env("CARGO", "/usr/bin/cargo");
+        }
+        Ok(command)
+    }
+
+    /// `<verb> <args>` of a tool, which is `debian` where Debian's compiler is used.
+    fn tool(&self, debian: &str, verb: &str, args: &[&str]) -> Command {
         let mut command = match self {
             Self::Installed { .. } => {
                 Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
             }
             Self::Debian { linker } => {
-                let mut command = Command::new("/usr/bin/cargo");
+                let mut command = Command::new(debian);
                 command
                     .env("RUSTC", "/usr/bin/rustc")
                     // Building `std` is an unstable option of an otherwise stable compiler.

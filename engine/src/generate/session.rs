@@ -60,10 +60,7 @@ impl<'a> Session<'a> {
         visual_tokens: usize,
     ) -> Self {
         let SessionState { mut ids, mut cache } = state;
-        let mut places = ids
-            .iter()
-            .enumerate()
-            .filter(|(_, id)| **id == image_token);
+        let mut places = ids.iter().enumerate().filter(|(_, id)| **id == image_token);
         if let Some((other, _)) = places.nth(visual_tokens) {
             ids.truncate(other);
             cache.truncate(other);

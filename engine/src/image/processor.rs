@@ -33,6 +33,9 @@ const SUPPORTED: &str = "Idefics3ImageProcessor, SmolVLMImageProcessor, Qwen2VLI
      SiglipImageProcessor, Siglip2ImageProcessor, CLIPImageProcessor, BlipImageProcessor";
 
 impl ImageProcessor {
+    /// The files of a checkpoint folder that [`ImageProcessor::from_folder`] asks for; one of them is enough.
+    pub const FILES: [&'static str; 2] = FILES;
+
     /// Reads a `preprocessor_config.json`, or a `processor_config.json` that holds one under
     /// `image_processor`; `file` names it in errors. Absent keys take the defaults of the type.
     ///

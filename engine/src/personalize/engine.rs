@@ -5,8 +5,8 @@ use burn::tensor::Device;
 use super::answer::BoxScale;
 use super::captioner::Captioner;
 use super::files::{ModelFiles, all_taken};
-use super::retriever::{Retriever, Thresholds};
 use super::photo_cache::{PhotoCache, ReferencePhotos};
+use super::retriever::{Retriever, Thresholds};
 use crate::concepts::Library;
 use crate::generate::SamplingOptions;
 use crate::host::{Host, breathe};
@@ -18,6 +18,7 @@ use crate::model::dual_config::DualConfig;
 use crate::model::families;
 use crate::model::lora::Adapter;
 use crate::model::params::ParamBuilder;
+use crate::model::precision::{InPrecision, Precision};
 use crate::model::vlm::Vlm;
 use crate::text::{ChatEncoder, GenerationSettings};
 use crate::weights::ByteSource;
@@ -55,7 +56,21 @@ impl Engine {
     /// # Errors
     /// Whatever is wrong with a file, by name; [`Error::Cancelled`].
     pub async fn load(
+        files: ModelFiles,
+        device: &Device,
+        host: &dyn Host,
+        progress: &mut dyn FnMut(usize, usize),
+    ) -> Result<Self> {
+        Self::load_as(files, Precision::Stored, device, host, progress).await
+    }
+
+    /// [`Self::load`], with the captioner's matrices held in `precision`.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub async fn load_as(
         mut files: ModelFiles,
+        precision: Precision,
         device: &Device,
         host: &dyn Host,
         progress: &mut dyn FnMut(usize, usize),
@@ -70,7 +85,8 @@ impl Engine {
         progress(1, 3);
         breathe(host).await?;
         let mut source = Captioner::source(weights, &mut files, &config, device)?;
-        let mut params = ParamBuilder::new(&mut source, device);
+        let mut stored = InPrecision::new(&mut source, precision, device);
+        let mut params = ParamBuilder::new(&mut stored, device);
         let mut vlm = Vlm::new(&mut params, &config)?;
         all_taken(&source, config.tie_word_embeddings)?;
         let parameters = burn::module::Module::num_params(&vlm);
@@ -201,9 +217,6 @@ impl Engine {
     }
 }
 
-/// Files that say how photos are prepared.
-const PROCESSORS: [&str; 2] = ["preprocessor_config.json", "processor_config.json"];
-
 fn load_retriever(
     files: &mut ModelFiles,
     processor: &ImageProcessor,
@@ -216,7 +229,9 @@ fn load_retriever(
     let thresholds = Thresholds::from_json(&files.text("retriever/retrieval.json")?)?;
     // A checkpoint of its own prepares photos its own way; ours sees them as the captioner does.
     let beside = |name: &str| format!("retriever/{name}");
-    let own = PROCESSORS.iter().any(|name| files.contains(&beside(name)));
+    let own = ImageProcessor::FILES
+        .iter()
+        .any(|name| files.contains(&beside(name)));
     let processor = match own {
         true => ImageProcessor::from_folder(&|name| files.optional_text(&beside(name)))?,
         false => processor.clone().with_image_splitting(false),

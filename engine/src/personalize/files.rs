@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use burn::tensor::Device;
 use sha2::{Digest, Sha256};
 
+use super::file_plan::{Choice, FilePlan, Step};
 use crate::model::checkpoint::CheckpointSource;
 use crate::model::config::VlmConfig;
 use crate::model::families;
@@ -56,6 +57,24 @@ impl ModelFiles {
         sizes
             .map(|(name, file)| (name.clone(), file.len()))
             .collect()
+    }
+
+    /// Lets go of all files that are none of the model's; see [`FilePlan`].
+    ///
+    /// # Errors
+    /// When a file is missing, or several models are possible and `choice` does not say which.
+    pub fn select(&mut self, choice: &Choice) -> Result<()> {
+        let listing = self.files.keys().cloned().collect();
+        let mut plan = FilePlan::new(Some(listing), choice.clone());
+        let names = loop {
+            match plan.next()? {
+                Step::Find { names } => names.iter().for_each(|name| plan.told(name, false)),
+                Step::Read { name } => plan.read(&name, self.text(&name)?.as_bytes())?,
+                Step::Take { texts, weights } => break [texts, weights].concat(),
+            }
+        };
+        self.files.retain(|name, _| names.contains(name));
+        Ok(())
     }
 
     /// Whether the folder has a file.

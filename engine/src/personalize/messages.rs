@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::answer::format_box;
-use super::sanitize::{self, Names};
 use super::hint::Hint;
+use super::sanitize::{self, Names};
 use crate::concepts::Concept;
 use crate::concepts::spelling::neutral;
 use crate::text;

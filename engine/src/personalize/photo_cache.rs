@@ -19,8 +19,11 @@ use crate::model::vlm::Vlm;
 pub(super) enum PhotoKey {
     /// A reference, by its bytes; they are shared with the library, so that comparing them is quick.
     Reference(Arc<[u8]>),
-    /// The photo that is asked about.
-    Asked,
+    /// The photo that is asked about, cut into tiles or not as was asked for.
+    Asked {
+        /// [`super::types::Request::splitting`].
+        splitting: Option<bool>,
+    },
 }
 
 /// The reference photos as the decoder takes them, by concept: they come again with every request.
@@ -70,8 +73,8 @@ pub(super) struct PhotoCache {
     digest: Option<[u8; 32]>,
     /// What the retriever made of it.
     pub(super) scan: Option<Scan>,
-    /// What the vision tower made of it.
-    pub(super) encoded: Option<EncodedPhoto>,
+    /// What the vision tower made of it, with or without [`super::types::Request::splitting`].
+    pub(super) encoded: Option<(Option<bool>, EncodedPhoto)>,
     /// The decoder behind the last prompt with it.
     pub(super) session: Option<KeptSession>,
 }
@@ -135,4 +138,5 @@ mod tests {
         let cache = cache.of(b"one");
         assert!(cache.scan.is_some());
         assert!(cache.of(b"two").scan.is_none());
-    }}
+    }
+}

@@ -9,6 +9,7 @@ mod prompt;
 mod question;
 mod result;
 mod retrieve;
+mod token_count;
 mod vision_pass;
 
 use super::engine::Engine;
@@ -18,6 +19,7 @@ use crate::Result;
 use crate::host::{Host, breathe};
 use crate::image::decode;
 use caller::Caller;
+pub use token_count::TokenCount;
 
 /// Measures one stage after the other.
 struct Clock<'a> {
@@ -91,7 +93,9 @@ impl Engine {
         timings.retrieve_ms = clock.lap();
 
         let chosen = choose::choose(self, &found, request.hints);
-        let photos = vision_pass::vision_pass(self, &chosen, &photo, cache, &mut caller).await?;
+        let splitting = request.splitting;
+        let photos =
+            vision_pass::vision_pass(self, &chosen, &photo, splitting, cache, &mut caller).await?;
         timings.vision_ms = clock.lap();
 
         let prompt = prompt::Prompt::new(request, &chosen, question);

@@ -64,6 +64,9 @@ pub struct Request {
     /// Whether the captioner hears where the retriever saw each concept, or has to find out by itself.
     #[serde(default = "yes")]
     pub hints: bool,
+    /// Whether the photo is cut into tiles; as the checkpoint says when absent. Processors that never cut stay as they are.
+    #[serde(default)]
+    pub splitting: Option<bool>,
     /// How tokens are chosen; each option left out is as the checkpoint's `generation_config.json` says.
     #[serde(default)]
     pub sampling: Option<SamplingOverrides>,
@@ -94,6 +97,7 @@ impl Request {
             concept: None,
             retrieval: Retrieval::default(),
             hints: true,
+            splitting: None,
             sampling: None,
             max_tokens: None,
             stop: Vec::new(),

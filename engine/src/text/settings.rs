@@ -37,6 +37,9 @@ pub struct TextSettings {
 }
 
 impl TextSettings {
+    /// The files of a checkpoint folder that [`TextSettings::read`] asks for.
+    pub const FILES: [&'static str; 6] = [PROCESSOR, LEGACY, JINJA, TOKENIZER, SPECIAL, GENERATION];
+
     /// Reads a checkpoint folder. No file is required.
     ///
     /// # Errors

@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use clap::Args;
 use namelens::device::DeviceChoice;
 use namelens::native_host::NativeHost;
-use namelens_engine::personalize::{Event, Kind, Engine, Request, Retrieval};
+use namelens_engine::personalize::{Engine, Event, Kind, Request, Retrieval};
 
 use super::concept;
 use super::model::ModelArgs;

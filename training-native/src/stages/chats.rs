@@ -4,8 +4,8 @@ use std::ops::Range;
 
 use anyhow::Result;
 use namelens_engine::image::PhotoLayout;
-use namelens_engine::personalize::messages::{self, Exchange, PromptConcept, PromptStyle};
 use namelens_engine::personalize::hint::Hint;
+use namelens_engine::personalize::messages::{self, Exchange, PromptConcept, PromptStyle};
 use namelens_engine::text::{ChatEncoder, Message, Part};
 use playroom::{Rgb, Sample, Task};
 

@@ -45,11 +45,13 @@ function copyBundle(bundle) {
 function moduleText(manifest) {
   const head = '// Written by scripts/embed-model.mjs: where the model that this package carries is.\n\n' +
     'import type { ModelSource } from "./protocol.js";\n\n';
-  if (!manifest) return `${head}/** This build carries none. */\nexport const embedded: ModelSource | null = null;\n`;
+  // A function: a bundle that is no ES module has no import.meta.url, and importing it must not throw.
+  const signature = "export const embedded: (() => ModelSource) | null =";
+  if (!manifest) return `${head}/** This build carries none. */\n${signature} null;\n`;
   const address = (path) => `new URL(${JSON.stringify(`../model/${path}`)}, import.meta.url).href`;
   const files = manifest.files.map(({ name, path }) => `    ${JSON.stringify(name)}: ${address(path)},\n`).join("");
-  return `${head}/** The bundle "${manifest.name}". */\nexport const embedded: ModelSource | null = {\n` +
-    `  manifest: ${address("manifest.json")},\n  files: {\n${files}  },\n};\n`;
+  return `${head}/** The bundle "${manifest.name}". */\n${signature} () => ({\n` +
+    `  manifest: ${address("manifest.json")},\n  files: {\n${files}  },\n});\n`;
 }
 
 rmSync(target, { recursive: true, force: true });

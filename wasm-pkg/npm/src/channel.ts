@@ -1,7 +1,7 @@
 // The generic proxy over a message port: calls with streams and cancellation, on both of its sides.
 
-import { asInfo, cancelled, NameLensError } from "./errors.js";
-import type { CallName, Calls, FromHost, Handlers, ToHost } from "./protocol.js";
+import { asInfo, cancelled, fromInfo, NameLensError, type ErrorInfo } from "./errors.js";
+import type { CallName, Calls, FromHost, Handlers, Kept, ToHost } from "./protocol.js";
 
 /** What a `Worker`, a `MessagePort` and a worker's own scope have in common. */
 export interface Port {
@@ -22,6 +22,16 @@ interface Pending {
   onEvent: ((event: never) => void) | undefined;
 }
 
+/** What the host says of its own accord. */
+export interface Listener {
+  /** Another tab changed the concepts. */
+  changed(): void;
+  /** Concepts that the host keeps in its memory only. */
+  kept(change: Kept): void;
+  /** The engine died outside of any answer: nothing under way will be answered. */
+  fatal(error: NameLensError): void;
+}
+
 /** The page's side. */
 export class Caller {
   readonly #port: Port;
@@ -29,11 +39,12 @@ export class Caller {
   #next = 1;
   #broken: NameLensError | null = null;
 
-  /** `onChanged` is told when another tab changed the concepts. */
-  constructor(port: Port, onChanged: () => void) {
+  constructor(port: Port, listener: Listener) {
     this.#port = port;
     port.addEventListener("message", ({ data }: MessageEvent<FromHost>) => {
-      if (data.type === "changed") onChanged();
+      if (data.type === "changed") listener.changed();
+      else if (data.type === "kept") listener.kept(data);
+      else if (data.type === "fatal") listener.fatal(fromInfo(data.error));
       else this.#receive(data);
     });
   }
@@ -71,18 +82,18 @@ export class Caller {
     this.#pending.clear();
   }
 
-  #receive(message: Exclude<FromHost, { type: "changed" }>): void {
+  #receive(message: Extract<FromHost, { id: number }>): void {
     const pending = this.#pending.get(message.id);
     if (!pending) return;
     if (message.type === "event") return pending.onEvent?.(message.event as never);
     this.#pending.delete(message.id);
     if (message.type === "done") pending.resolve(message.value as never);
-    else pending.reject(new NameLensError(message.error.code, message.error.message));
+    else pending.reject(fromInfo(message.error));
   }
 }
 
-/** The host's side: answers calls with `handlers`. */
-export function serve(port: Port, handlers: Handlers): void {
+/** The host's side: answers calls with `handlers`; `info` puts what they throw into words. */
+export function serve(port: Port, handlers: Handlers, info: (thrown: unknown) => ErrorInfo = asInfo): void {
   const running = new Map<number, AbortController>();
   const post = (message: FromHost): void => port.postMessage(message);
   port.addEventListener("message", ({ data }: MessageEvent<ToHost>) => {
@@ -98,7 +109,7 @@ export function serve(port: Port, handlers: Handlers): void {
     handle(input, { signal: abort.signal, emit: (event) => post({ type: "event", id, event }) })
       .then(
         (value) => post({ type: "done", id, value }),
-        (thrown: unknown) => post({ type: "failed", id, error: asInfo(thrown) }),
+        (thrown: unknown) => post({ type: "failed", id, error: info(thrown) }),
       )
       .finally(() => running.delete(id));
   });

@@ -1,7 +1,7 @@
 // The shelf of named things: add, read, change, delete, carry elsewhere.
 
-import type { Caller } from "./channel.js";
 import { NameLensError } from "./errors.js";
+import type { Calling } from "./link.js";
 import { photoBytes } from "./photo.js";
 import type { Concept, ImportedConcepts, PhotoSource } from "./types.js";
 
@@ -30,11 +30,11 @@ export interface EditConcept {
 
 /** The concepts of one {@link NameLens}. Every change is kept, and seen by the very next run. */
 export class Concepts {
-  readonly #caller: Caller;
+  readonly #caller: Calling;
   readonly #listeners = new Set<() => void>();
 
   /** @internal */
-  constructor(caller: Caller) {
+  constructor(caller: Calling) {
     this.#caller = caller;
   }
 

@@ -14,7 +14,7 @@ export async function chooseDevice(wish: Device | "auto"): Promise<{ device: Dev
 
 /** `realOnly`: a software adapter counts as none, because the CPU path is faster than a GPU played by the CPU. */
 async function gpuProblem(realOnly: boolean): Promise<string | null> {
-  const gpu = (navigator as Partial<Navigator>).gpu;
+  const gpu = (globalThis.navigator as Partial<Navigator> | undefined)?.gpu;
   if (!gpu) return "this browser has no WebGPU here";
   let adapter: GPUAdapter | null;
   try {

@@ -4,9 +4,14 @@
 import * as glue from "../wasm/namelens_wasm.js";
 import { asError, NameLensError, type ErrorInfo } from "./errors.js";
 import { download } from "./download.js";
+import type { Witness } from "./fault.js";
+import type { FilePlan } from "./folder.js";
 import type { Digest } from "./keep.js";
-import type { ConceptPatch, NewConcept } from "./protocol.js";
-import type { Concept, Device, ImportNotes, LoadProgress, ModelInfo, Request, RunEvent, RunResult, StoredConcept } from "./types.js";
+import type { EngineTools } from "./model.js";
+import { MISPLACED } from "./place.js";
+import type { ConceptPatch, ModelChoice, NewConcept } from "./protocol.js";
+import { checkWebAssembly } from "./realm.js";
+import type { Concept, Device, ImportNotes, LoadProgress, ModelInfo, Precision, Request, RunEvent, RunResult, StoredConcept, TokenCount } from "./types.js";
 import { MEMORY_LIMIT, tooMuchMemory } from "./vault.js";
 
 /** A flag that long calls look at whenever they yield. */
@@ -34,10 +39,17 @@ export interface Engine {
   exportBundle(ids?: readonly string[]): Uint8Array;
   run(request: Request, photo: Uint8Array, onEvent: (event: RunEvent) => void, cancel: CancelFlag): Promise<RunResult>;
   memoryBytes(): number;
+  /** Tokens of the prompt and of the longest conversation, without running the model. */
+  countTokens(request: Request, photo: Uint8Array, cancel: CancelFlag): Promise<TokenCount>;
+  adapters(): string[];
+  activeAdapter(): string | undefined;
+  addAdapter(name: string, config: string, weights: Blob | Uint8Array): void;
+  useAdapter(name?: string): void;
+  removeAdapter(name: string): void;
   free(): void;
 }
 
-interface EngineModule {
+interface EngineModule extends Witness {
   default(input: { module_or_path: Response }): Promise<unknown>;
   NameLensEngine: {
     create(
@@ -45,30 +57,38 @@ interface EngineModule {
       files: Map<string, Blob | Uint8Array>,
       onProgress: (progress: LoadProgress) => void,
       cancel: CancelFlag,
+      precision: Precision,
     ): Promise<Engine>;
   };
   Sha256: new () => Digest;
+  FilePlan: new (listing: readonly string[] | undefined, choice: ModelChoice) => FilePlan;
+  modelFolder(paths: readonly string[]): [name: string, names: (string | null)[]];
+  forgetFaults(): void;
   CancelFlag: new () => CancelFlag;
 }
 
 const wasm = glue as unknown as EngineModule;
 let ready: Promise<unknown> | null = null;
 
-/** Loads and starts the module, once a realm. */
-export function loadEngine(onProgress: (progress: LoadProgress) => void, signal: AbortSignal): Promise<unknown> {
-  ready ??= start(onProgress, signal).catch((thrown: unknown) => {
+/** Loads and starts the module at `url`, once a realm. */
+export function loadEngine(url: string, onProgress: (progress: LoadProgress) => void, signal: AbortSignal): Promise<unknown> {
+  ready ??= start(url, onProgress, signal).catch((thrown: unknown) => {
     ready = null; // a failed download must not stand in the way of the next try
     throw asError(thrown, "unsupported");
   });
   return ready;
 }
 
-async function start(onProgress: (progress: LoadProgress) => void, signal: AbortSignal): Promise<void> {
-  if (!hasSimd()) throw new NameLensError("unsupported", "this browser has no WebAssembly SIMD");
-  const url = new URL("../wasm/namelens_wasm_bg.wasm", import.meta.url);
-  const bytes = await download(url.href, null, (done, total) => onProgress({ stage: "engine", done, total }), signal);
+async function start(url: string, onProgress: (progress: LoadProgress) => void, signal: AbortSignal): Promise<void> {
+  checkWebAssembly();
+  const bytes = await download(url, null, (done, total) => onProgress({ stage: "engine", done, total }), signal);
+  // Many servers answer with the app's page to whatever they do not know.
+  if (!MAGIC.every((byte, i) => bytes[i] === byte)) {
+    throw new NameLensError("http", `${url}: what the server answered is not WebAssembly`, { hint: MISPLACED });
+  }
   const response = new Response(bytes, { headers: { "content-type": "application/wasm" } });
   await wasm.default({ module_or_path: response });
+  started = true;
 }
 
 /** Builds the engine from the files of a model. */
@@ -77,9 +97,10 @@ export async function createEngine(
   files: ReadonlyMap<string, Blob>,
   onProgress: (progress: LoadProgress) => void,
   signal: AbortSignal,
+  precision: Precision,
 ): Promise<Engine> {
   const readable = await asReadable(files);
-  return withCancel(signal, (flag) => wasm.NameLensEngine.create(device, readable, onProgress, flag));
+  return withCancel(signal, (flag) => wasm.NameLensEngine.create(device, readable, onProgress, flag, precision));
 }
 
 /** The files as the engine can read them here: by ranges in a worker, else whole in memory. */
@@ -93,10 +114,26 @@ async function asReadable(files: ReadonlyMap<string, Blob>): Promise<Map<string,
   return whole;
 }
 
-/** A digest by the engine, which must be loaded. */
-export function openDigest(): Digest {
-  return new wasm.Sha256();
+let started = false;
+
+/** What the engine notes of its own end; nothing before it is loaded. */
+export const witness: Witness = {
+  panicMessage: () => (started ? wasm.panicMessage() : undefined),
+  refusedBytes: () => (started ? wasm.refusedBytes() : 0),
+  heldBytes: () => (started ? wasm.heldBytes() : 0),
+};
+
+/** Forgets what was noted: from now on only what comes counts. */
+export function forgetFaults(): void {
+  if (started) wasm.forgetFaults();
 }
+
+/** What the engine offers before it has a model; it must be loaded. */
+export const tools: EngineTools = {
+  digest: () => new wasm.Sha256(),
+  plan: (listing, choice) => new wasm.FilePlan(listing ?? undefined, choice),
+  modelFolder: (paths) => wasm.modelFolder(paths),
+};
 
 /** Runs `body` with a flag that goes up when `signal` aborts. */
 export async function withCancel<T>(signal: AbortSignal, body: (flag: CancelFlag) => Promise<T>): Promise<T> {
@@ -112,11 +149,5 @@ export async function withCancel<T>(signal: AbortSignal, body: (flag: CancelFlag
   }
 }
 
-/** The smallest module with a vector in it: `i32.const 0; i8x16.splat; i8x16.popcnt`. */
-const SIMD_PROBE = Uint8Array.of(
-  0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 10, 1, 8, 0, 65, 0, 253, 15, 253, 98, 11,
-);
-
-function hasSimd(): boolean {
-  return typeof WebAssembly === "object" && WebAssembly.validate(SIMD_PROBE);
-}
+/** How a module begins. */
+const MAGIC = [0, 0x61, 0x73, 0x6d];

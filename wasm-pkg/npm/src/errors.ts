@@ -17,6 +17,7 @@ export type ErrorCode =
   | "no-adapter"
   | "device"
   | "memory"
+  | "crashed"
   | "network"
   | "http"
   | "integrity"
@@ -41,8 +42,9 @@ const HINTS: Record<ErrorCode, string> = {
   "context-full": "Ask about fewer things at once, shorten the question, or lower maxTokens.",
   cancelled: "Nothing to do: it was stopped on request.",
   "no-adapter": "This browser offers no usable GPU; choose the CPU instead.",
-  device: "The GPU was lost or failed; create NameLens again, or choose the CPU.",
-  memory: "Close other tabs, use a smaller photo, or choose the CPU.",
+  device: "The GPU was lost or failed. The engine starts anew with the next call; if it fails again, choose the CPU.",
+  memory: "The engine starts anew with the next call, and your things are still there. Close other tabs, use a smaller photo or a smaller model.",
+  crashed: "The engine starts anew with the next call, and your things are still there. Please report the message: this is a fault of NameLens.",
   network: "Check the connection and try again; once loaded, no connection is needed.",
   http: "Check the address of the model, and that its server lets this page read it.",
   integrity: "The downloaded file is not the published one; reload, or publish the bundle again.",
@@ -58,6 +60,8 @@ const HINTS: Record<ErrorCode, string> = {
 export interface ErrorInfo {
   readonly code: ErrorCode;
   readonly message: string;
+  /** What to do next, where it is more than what the code says. */
+  readonly hint?: string;
 }
 
 /** Everything this package throws or rejects with. */
@@ -68,10 +72,11 @@ export class NameLensError extends Error {
   /** What to do next, in a sentence fit to be shown. */
   readonly hint: string;
 
-  constructor(code: ErrorCode, message: string, options?: ErrorOptions) {
+  /** `hint` takes the place of the one that goes with the code. */
+  constructor(code: ErrorCode, message: string, options?: ErrorOptions & { readonly hint?: string | undefined }) {
     super(message, options);
     this.code = code;
-    this.hint = HINTS[code];
+    this.hint = options?.hint ?? HINTS[code];
   }
 }
 
@@ -88,8 +93,8 @@ export function asError(thrown: unknown, fallback: ErrorCode = "internal"): Name
     if (name === "AbortError") return new NameLensError("cancelled", text, { cause: thrown });
     // A chosen file that was changed or moved since.
     if (name === "NotReadableError") return new NameLensError("file", text, { cause: thrown });
-    // A WebAssembly allocation that fails is a RangeError or a trap, never a typed engine error.
-    if (name === "RangeError") return new NameLensError("memory", text, { cause: thrown });
+    // An allocation that fails in JavaScript; one that fails in WebAssembly is a trap, see fault.ts.
+    if (name === "RangeError" && !/call stack/i.test(text)) return new NameLensError("memory", text, { cause: thrown });
     return new NameLensError(fallback, text, { cause: thrown });
   }
   return new NameLensError(fallback, String(thrown), { cause: thrown });
@@ -102,6 +107,11 @@ export function cancelled(signal?: AbortSignal): NameLensError {
 
 /** An error as plain data. */
 export function asInfo(thrown: unknown): ErrorInfo {
-  const { code, message } = asError(thrown);
-  return { code, message };
+  const { code, message, hint } = asError(thrown);
+  return hint === HINTS[code] ? { code, message } : { code, message, hint };
+}
+
+/** The error that plain data tells of. */
+export function fromInfo({ code, message, hint }: ErrorInfo): NameLensError {
+  return new NameLensError(code, message, { hint });
 }

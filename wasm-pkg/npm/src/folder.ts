@@ -1,132 +1,112 @@
-// Which files of a checkpoint folder make up a model, wherever the folder is.
+// Serves what the engine's plan of a model's files asks for, wherever the files are; which files those are is the engine's to say.
 
-import { NameLensError } from "./errors.js";
+import { asError, NameLensError } from "./errors.js";
+import type { ModelChoice } from "./protocol.js";
 
-/** A folder that can be asked for files by name. */
-export interface Folder {
-  /** What messages call it. */
-  readonly name: string;
-  /** Which of these files it has. */
-  find(names: readonly string[]): Promise<ReadonlySet<string>>;
-  /** Hears which of the found files will be opened, so that progress knows its end. */
-  plan?(names: readonly string[]): void;
-  /** A file that `find` found. */
-  open(name: string): Promise<Blob>;
+/** What the engine wants next. */
+export type Step =
+  | { readonly step: "find"; readonly names: readonly string[] }
+  | { readonly step: "read"; readonly name: string }
+  | { readonly step: "take"; readonly texts: readonly string[]; readonly weights: readonly string[] };
+
+/** The engine's plan of the files of one model. */
+export interface FilePlan {
+  next(): Step;
+  told(name: string, there: boolean): void;
+  read(name: string, bytes: Uint8Array): void;
+  free(): void;
 }
 
-const NEEDED = ["config.json", "tokenizer.json"];
-const TEXTS = [
-  "model.json",
-  "tokenizer_config.json",
-  "special_tokens_map.json",
-  "chat_template.jinja",
-  "chat_template.json",
-  "generation_config.json",
-];
-/** One of these must be there. */
-const PROCESSORS = ["preprocessor_config.json", "processor_config.json"];
-const WHOLE = "model.safetensors";
-const INDEX = "model.safetensors.index.json";
-const BLOCKS = ["model.gguf", "mmproj.gguf"];
-/** What searches photos for known things; all of it or nothing. */
-const RETRIEVER = ["retriever/config.json", "retriever/retrieval.json", "retriever/model.safetensors"];
-/** Most shards of an index; the largest checkpoints have some hundreds. */
-const MAX_SHARDS = 1024;
+/** What the engine knows about files before there is a model. */
+export interface FileRules {
+  /** A plan over the paths of all files, or for files that must be asked for one by one. */
+  plan(listing: readonly string[] | null, choice: ModelChoice): FilePlan;
+  /** A model's folder among paths: its own name, and each path's name in there or null. */
+  modelFolder(paths: readonly string[]): readonly [name: string, names: readonly (string | null)[]];
+}
+
+/** A place with the files of a model. */
+export interface Repository {
+  /** What messages call it. */
+  readonly name: string;
+  /** The paths of all files; null where nobody can tell. */
+  list(): Promise<readonly string[] | null>;
+  /** Which of these files it has. */
+  find(names: readonly string[]): Promise<ReadonlySet<string>>;
+  /** Hears which files will be opened, so that progress knows its end. */
+  announce?(names: readonly string[]): void;
+  /** A file that is there. */
+  open(name: string): Promise<Blob>;
+}
 
 /** Files that are read by ranges. */
 export const isWeights = (name: string): boolean => /\.(safetensors|gguf)$/.test(name);
 
-/** All files of the model in the folder by name. Rejects with `missing` or `weights` (the index), naming the file. */
-export async function collect(folder: Folder): Promise<Map<string, Blob>> {
-  const missing = (what: string): never => {
-    throw new NameLensError("missing", `${folder.name}: ${what}`);
+/** The files that are the model: small ones, which are read whole, and weights. Rejects with `missing`, `option` or `weights`. */
+export async function survey(
+  repository: Repository,
+  rules: FileRules,
+  choice: ModelChoice,
+): Promise<{ texts: readonly string[]; weights: readonly string[] }> {
+  const plan = rules.plan(await repository.list(), choice);
+  const ask = <T>(question: () => T): T => {
+    try {
+      return question();
+    } catch (thrown) {
+      const { code, message } = asError(thrown);
+      throw new NameLensError(code, `${repository.name}: ${message}`, { cause: thrown });
+    }
   };
-  const found = await folder.find([...NEEDED, ...TEXTS, ...PROCESSORS, WHOLE, INDEX, ...BLOCKS, ...RETRIEVER]);
-  for (const name of NEEDED) if (!found.has(name)) missing(`${name} is missing, so this is not the folder of a model`);
-  if (!PROCESSORS.some((name) => found.has(name))) missing(`${PROCESSORS.join(" (or ")}) is missing`);
-  const texts = [...NEEDED, ...TEXTS, ...PROCESSORS].filter((name) => found.has(name));
-  const weights = await weightNames(folder, found, missing);
-  const retriever = found.has("retriever/config.json") ? RETRIEVER : [];
-  for (const name of retriever) if (!found.has(name)) missing(`${name} is missing`);
-  folder.plan?.([...texts, ...weights.texts, ...weights.names, ...retriever]);
+  try {
+    for (;;) {
+      const step = ask(() => plan.next());
+      if (step.step === "take") return step;
+      if (step.step === "find") {
+        const there = await repository.find(step.names);
+        for (const name of step.names) plan.told(name, there.has(name));
+      } else {
+        const bytes = new Uint8Array(await (await repository.open(step.name)).arrayBuffer());
+        ask(() => plan.read(step.name, bytes));
+      }
+    }
+  } finally {
+    plan.free();
+  }
+}
+
+/** All files of the model by name. Rejects as {@link survey}, and with what opening a file rejects with. */
+export async function collect(repository: Repository, rules: FileRules, choice: ModelChoice): Promise<Map<string, Blob>> {
+  const { texts, weights } = await survey(repository, rules, choice);
+  repository.announce?.([...texts, ...weights]);
   const files = new Map<string, Blob>();
-  await Promise.all([...texts, ...weights.texts].map(async (name) => files.set(name, await folder.open(name))));
+  await Promise.all(texts.map(async (name) => files.set(name, await repository.open(name))));
   // One after the other: each takes the whole connection, and a broken visit leaves whole files behind it.
-  for (const name of [...weights.names, ...retriever]) files.set(name, await folder.open(name));
+  for (const name of weights) files.set(name, await repository.open(name));
   return files;
 }
 
-async function weightNames(
-  folder: Folder,
-  found: ReadonlySet<string>,
-  missing: (what: string) => never,
-): Promise<{ names: readonly string[]; texts: readonly string[] }> {
-  if (found.has(WHOLE)) return { names: [WHOLE], texts: [] };
-  if (found.has(INDEX)) {
-    const shards = shardNames(await (await folder.open(INDEX)).text(), folder.name);
-    const there = await folder.find(shards);
-    const gone = shards.filter((name) => !there.has(name));
-    const others = gone.length > 1 ? ` and ${gone.length - 1} more` : "";
-    if (gone[0] !== undefined) {
-      missing(`${gone[0]}${others} is missing; the model is in ${shards.length} files and all must be in its folder`);
-    }
-    return { names: shards, texts: [INDEX] };
-  }
-  if (!found.has(BLOCKS[0] ?? "")) missing(`the weights are missing: neither ${WHOLE} nor ${INDEX} nor ${BLOCKS[0]} is there`);
-  if (!found.has(BLOCKS[1] ?? "")) missing(`${BLOCKS[1]} is missing; it has the part of the model that sees`);
-  return { names: BLOCKS, texts: [] };
-}
-
-/** The files that an index names, sorted. Throws code `weights`. */
-export function shardNames(index: string, place: string): string[] {
-  const fail = (problem: string): never => {
-    throw new NameLensError("weights", `${place}: ${INDEX}: ${problem}`);
-  };
-  let map: unknown;
-  try {
-    map = (JSON.parse(index) as { weight_map?: unknown } | null)?.weight_map;
-  } catch {
-    return fail("is not JSON");
-  }
-  if (typeof map !== "object" || map === null) return fail('has no "weight_map"');
-  const names = [...new Set(Object.values(map) as unknown[])];
-  if (names.length === 0 || names.length > MAX_SHARDS) fail(`names ${names.length} files; 1 to ${MAX_SHARDS} are possible`);
-  for (const name of names) {
-    // Plain files beside the index: never another folder or server.
-    const plain = typeof name === "string" && /^[\w-][\w.-]*\.safetensors$/.test(name);
-    if (!plain) fail(`"${String(name)}" is not the name of a .safetensors file beside it`);
-  }
-  return (names as string[]).sort();
-}
-
-/** The files below the shallowest `config.json`, by their paths from there, and the name of that folder. */
-export function rooted(files: Iterable<readonly [path: string, blob: Blob]>): { name: string; files: Map<string, Blob> } {
-  const all = [...files].map(([path, blob]) => [path.replaceAll("\\", "/").replace(/^\/+/, ""), blob] as const);
-  const depth = (path: string): number => path.split("/").length;
-  const configs = all
-    .map(([path]) => path)
-    .filter((path) => /(^|\/)config\.json$/.test(path) && !/(^|\/)retriever\/config\.json$/.test(path))
-    .sort((a, b) => depth(a) - depth(b));
-  const [first, second] = configs;
-  if (first !== undefined && second !== undefined && depth(first) === depth(second)) {
-    throw new NameLensError("option", `the folder holds several models (${first} and ${second}); choose one of their folders`);
-  }
-  const root = (first ?? all[0]?.[0] ?? "").split("/").slice(0, -1);
-  const prefix = first === undefined ? (root[0] === undefined ? "" : `${root[0]}/`) : root.map((part) => `${part}/`).join("");
-  const inside = all
-    .filter(([path]) => path.startsWith(prefix))
-    .map(([path, blob]) => [path.slice(prefix.length), blob] as const)
-    // What lies deeper is never asked for, and a folder may have very much of it.
-    .filter(([path]) => /^(retriever\/)?[^/]+$/.test(path));
-  return { name: prefix.split("/").at(-2) ?? "the chosen files", files: new Map(inside) };
-}
-
-/** Chosen files as a folder. */
-export class ChosenFolder implements Folder {
+/** Chosen files, by their names in the model's folder. */
+export class ChosenFolder implements Repository {
   constructor(
     readonly name: string,
     readonly files: ReadonlyMap<string, Blob>,
   ) {}
+
+  /** The model among files by their paths, in whatever folder it is. Throws `option` where there are several. */
+  static among(files: ReadonlyMap<string, Blob>, name: string, rules: FileRules): ChosenFolder {
+    const [folder, names] = rules.modelFolder([...files.keys()]);
+    const blobs = [...files.values()];
+    const inside = new Map<string, Blob>();
+    names.forEach((name, index) => {
+      const blob = blobs[index];
+      if (name !== null && blob) inside.set(name, blob);
+    });
+    return new ChosenFolder(folder || name, inside);
+  }
+
+  async list(): Promise<readonly string[]> {
+    return [...this.files.keys()];
+  }
 
   async find(names: readonly string[]): Promise<ReadonlySet<string>> {
     return new Set(names.filter((name) => this.files.has(name)));

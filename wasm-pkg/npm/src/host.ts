@@ -1,38 +1,63 @@
 // The host of an engine, in a worker or in the page: answers every call of the protocol, one at a time.
 
 import { serve, type Port } from "./channel.js";
+import { availability } from "./availability.js";
 import { chooseDevice } from "./device.js";
-import { createEngine, loadEngine, openDigest, withCancel, type Engine } from "./engine.js";
+import { createEngine, forgetFaults, loadEngine, tools, withCancel, witness, type Engine } from "./engine.js";
 import { asError, asInfo, NameLensError, type ErrorInfo } from "./errors.js";
+import { explain, isTrap } from "./fault.js";
 import { loadModel, together } from "./model.js";
-import type { Calls, Context, Handlers, Opened } from "./protocol.js";
+import type { AdapterState, Calls, Context, FromHost, Handlers, Kept, NewAdapter, Opened } from "./protocol.js";
 import { Queue } from "./queue.js";
 import { DatabaseStore, MemoryStore, type ConceptStore } from "./store.js";
-import type { Concept, Device, ImportNotes, LoadProgress, StoredConcept } from "./types.js";
+import type { Concept, Device, ImportNotes, LoadProgress, Precision, StoredConcept } from "./types.js";
 
 const CHANNEL = "namelens-concepts";
 
 /** Answers calls that come through `port`. */
 export function host(port: Port): void {
-  serve(port, new Host(() => port.postMessage({ type: "changed" })).handlers());
+  const post = (message: FromHost): void => port.postMessage(message);
+  const info = (thrown: unknown): ErrorInfo => asInfo(explain(thrown, witness));
+  // A trap in the middle of an asynchronous call ends the task it happens in; no promise hears of it.
+  const hear = (event: Event, thrown: unknown): void => {
+    if (!isTrap(thrown)) return;
+    event.preventDefault();
+    post({ type: "fatal", error: info(thrown) });
+  };
+  const onError = (event: ErrorEvent): void => hear(event, event.error);
+  const onRejection = (event: PromiseRejectionEvent): void => hear(event, event.reason);
+  // Some realms, such as Node's, are no targets of events.
+  const realm: Partial<EventTarget> = globalThis;
+  realm.addEventListener?.("error", onError as EventListener);
+  realm.addEventListener?.("unhandledrejection", onRejection as EventListener);
+  const stop = (): void => {
+    realm.removeEventListener?.("error", onError as EventListener);
+    realm.removeEventListener?.("unhandledrejection", onRejection as EventListener);
+  };
+  serve(port, new Host(post, stop).handlers(), info);
 }
 
 class Host {
   readonly #queue = new Queue();
-  readonly #onForeignChange: () => void;
+  readonly #post: (message: FromHost) => void;
+  readonly #stop: () => void;
   #engine: Engine | null = null;
   #store: ConceptStore = new MemoryStore();
   #tabs: BroadcastChannel | null = null;
 
-  constructor(onForeignChange: () => void) {
-    this.#onForeignChange = onForeignChange;
+  constructor(post: (message: FromHost) => void, stop: () => void) {
+    this.#post = post;
+    this.#stop = stop;
   }
 
   handlers(): Handlers {
     const queued =
       <In, Out, Event>(body: (input: In, context: Context<Event>) => Promise<Out> | Out) =>
       (input: In, context: Context<Event>): Promise<Out> =>
-        this.#queue.run(context.signal, () => body(input, context));
+        this.#queue.run(context.signal, () => {
+          forgetFaults();
+          return body(input, context);
+        });
     return {
       open: queued((input, context) => this.#open(input, context)),
       run: queued(({ request, photo }, { signal, emit }) =>
@@ -49,27 +74,53 @@ class Host {
       importConcepts: queued((input) => this.#import(input)),
       exportConcepts: queued(({ ids }) => this.#live().exportBundle(ids)),
       memory: queued(() => this.#live().memoryBytes()),
+      countTokens: queued(({ request, photo }, { signal }) =>
+        withCancel(signal, (flag) => this.#live().countTokens(request, photo, flag)),
+      ),
+      addAdapter: queued((adapter) => this.#addAdapter(adapter)),
+      useAdapter: queued(({ name }) => this.#changeAdapters((engine) => engine.useAdapter(name ?? undefined))),
+      removeAdapter: queued(({ name }) => this.#changeAdapters((engine) => engine.removeAdapter(name))),
+      availability: queued((input, context) => availability(input, context)),
       close: queued(() => this.#close()),
     };
   }
 
   async #open(
-    { model, device: wish, storage }: Calls["open"]["in"],
+    { model, choice, wasm, device: wish, storage, concepts, removed, adapters, adapter, precision }: Calls["open"]["in"],
     { signal, emit }: Context<LoadProgress>,
   ): Promise<Opened> {
-    const ready = loadEngine(emit, signal);
-    const loading = loadModel(model, emit, signal, () => ready.then(openDigest));
-    const [choice, files] = await together(signal, [chooseDevice(wish), loading, ready]);
-    const { engine, device, fallback } = await build(choice, wish, files, emit, signal);
+    const ready = loadEngine(wasm, emit, signal);
+    const loading = loadModel(model, choice, emit, signal, () => ready.then(() => tools));
+    const [place, files] = await together(signal, [chooseDevice(wish), loading, ready]);
+    const { engine, device, fallback } = await build(place, wish, files, emit, signal, precision);
     this.#engine = engine;
     const problems: ErrorInfo[] = [];
-    this.#store = await openStore(storage, problems);
+    for (const name of removed) engine.removeAdapter(name);
+    for (const added of adapters) await this.#addAdapter(added);
+    if (adapter !== null) engine.useAdapter(adapter);
+    this.#store = await openStore(storage, problems, concepts, (change) => this.#post({ type: "kept", ...change }));
     const stored = await this.#store.all();
     emit({ stage: "concepts", done: 0, total: stored.length });
     const { restored, problems: lost } = await engine.restore(stored);
     emit({ stage: "concepts", done: stored.length, total: stored.length });
     if (storage === "indexeddb") this.#listen();
-    return { model: engine.modelInfo(), device, fallback, restored, problems: [...problems, ...lost] };
+    const { names, active } = this.#adapterState();
+    return { model: engine.modelInfo(), device, fallback, restored, problems: [...problems, ...lost], adapters: names, adapter: active };
+  }
+
+  async #addAdapter({ name, config, weights }: NewAdapter): Promise<AdapterState> {
+    const readable = "FileReaderSync" in globalThis ? weights : new Uint8Array(await weights.arrayBuffer());
+    return this.#changeAdapters((engine) => engine.addAdapter(name, config, readable));
+  }
+
+  #changeAdapters(change: (engine: Engine) => void): AdapterState {
+    change(this.#live());
+    return this.#adapterState();
+  }
+
+  #adapterState(): AdapterState {
+    const engine = this.#live();
+    return { names: engine.adapters(), active: engine.activeAdapter() ?? null };
   }
 
   /** Lets the engine change concepts and keeps the result; what cannot be kept is taken back. */
@@ -140,7 +191,7 @@ class Host {
             if (!kept.has(id) || fresh.some((concept) => concept.id === id)) engine.removeConcept(id);
           }
           await engine.restore(fresh);
-          this.#onForeignChange();
+          this.#post({ type: "changed" });
         })
         .catch(() => undefined); // nobody asked; the next reload reads the store anyway
     };
@@ -152,6 +203,7 @@ class Host {
     this.#store.close();
     this.#engine?.free();
     this.#engine = null;
+    this.#stop();
   }
 
   #live(): Engine {
@@ -166,23 +218,31 @@ async function build(
   files: ReadonlyMap<string, Blob>,
   emit: (progress: LoadProgress) => void,
   signal: AbortSignal,
+  precision: Precision,
 ): Promise<{ engine: Engine; device: Device; fallback: string | null }> {
   try {
-    return { engine: await createEngine(device, files, emit, signal), device, fallback };
+    return { engine: await createEngine(device, files, emit, signal, precision), device, fallback };
   } catch (thrown) {
     const error = asError(thrown);
     const gpuFault = error.code === "no-adapter" || error.code === "device";
     if (wish !== "auto" || device === "cpu" || !gpuFault) throw error;
-    return { engine: await createEngine("cpu", files, emit, signal), device: "cpu", fallback: error.message };
+    return { engine: await createEngine("cpu", files, emit, signal, precision), device: "cpu", fallback: error.message };
   }
 }
 
-async function openStore(kind: "indexeddb" | "memory", problems: ErrorInfo[]): Promise<ConceptStore> {
-  if (kind === "memory") return new MemoryStore();
+/** `before` and `onChange` are for a store in memory, which a host that follows this one must be given back. */
+async function openStore(
+  kind: "indexeddb" | "memory",
+  problems: ErrorInfo[],
+  before: readonly StoredConcept[],
+  onChange: (change: Kept) => void,
+): Promise<ConceptStore> {
+  const memory = (): ConceptStore => new MemoryStore(before, onChange);
+  if (kind === "memory") return memory();
   try {
     return await DatabaseStore.open();
   } catch (thrown) {
     problems.push(asInfo(thrown)); // the page works; it will only not remember
-    return new MemoryStore();
+    return memory();
   }
 }

@@ -1,15 +1,19 @@
 // The package `namelens`: what a page may import.
 
-export { NameLens, type CreateOptions } from "./namelens.js";
+export { NameLens, type AvailabilityOptions, type CreateOptions } from "./namelens.js";
+export { Adapters, type AdapterFiles } from "./adapters.js";
+export { Chat, type Turn } from "./chat.js";
 export { Concepts, type AddConcept, type EditConcept } from "./concepts.js";
 export { NameLensError, type ErrorCode, type ErrorInfo } from "./errors.js";
 export { Run } from "./run.js";
 export type { ModelInput } from "./source.js";
 export type { Opened } from "./protocol.js";
 export type {
+  Availability,
   Box,
   Concept,
   Device,
+  Exchange,
   ImportedConcepts,
   ImportNotes,
   LoadProgress,
@@ -17,6 +21,7 @@ export type {
   Mention,
   ModelInfo,
   PhotoSource,
+  Precision,
   Recognition,
   Retrieval,
   Retrieved,
@@ -25,4 +30,5 @@ export type {
   RunResult,
   Sampling,
   Timings,
+  TokenCount,
 } from "./types.js";

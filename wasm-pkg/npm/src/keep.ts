@@ -88,6 +88,12 @@ export async function keptWhole(key: string, vault: Vault): Promise<Blob | null>
   return blob && note?.whole && blob.size === note.bytes ? blob : null;
 }
 
+/** Whether the file as the server has it now is kept whole. */
+export async function isKept(key: string, file: Current, vault: Vault): Promise<boolean> {
+  const note = await readNote(key, vault);
+  return note !== null && isSame(note, file) && (await keptWhole(key, vault)) !== null;
+}
+
 /** Deletes a file and its note. */
 export async function forget(key: string, vault: Vault): Promise<void> {
   await vault.delete(noteKey(key));

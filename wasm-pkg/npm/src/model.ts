@@ -1,11 +1,11 @@
 // The files of a model, wherever it is: a bundle with a manifest, a folder on a server, files that somebody chose.
 
 import { download } from "./download.js";
-import { asError } from "./errors.js";
-import { ChosenFolder, collect } from "./folder.js";
+import { asError, NameLensError } from "./errors.js";
+import { ChosenFolder, collect, type FileRules, type Repository } from "./folder.js";
 import { forget, keepPublished, type Digest, type Keeper } from "./keep.js";
 import { parseManifest, sha256, type Manifest, type ManifestFile } from "./manifest.js";
-import type { BundleSource, ModelSource } from "./protocol.js";
+import type { BundleSource, FolderSource, ModelChoice, ModelSource } from "./protocol.js";
 import { addressIn, keptFolder, RemoteFolder } from "./remote.js";
 import type { LoadProgress } from "./types.js";
 import { openVault } from "./vault-open.js";
@@ -17,45 +17,91 @@ const MANIFEST = "manifest.json";
 /** Milliseconds between two words on progress: more of them only keep the page busy. */
 const PROGRESS_MS = 50;
 
+/** What the engine offers before it has a model. */
+export interface EngineTools extends FileRules {
+  digest(): Digest;
+}
+
+/** What finding a model's files needs. */
+export interface Search {
+  readonly source: ModelSource;
+  readonly choice: ModelChoice;
+  readonly keeper: Keeper;
+  /** Waits for the engine. */
+  readonly tools: () => Promise<EngineTools>;
+}
+
+/** A search that keeps what it fetches in the best place there is. */
+export async function search(
+  source: ModelSource,
+  choice: ModelChoice,
+  onProgress: (progress: LoadProgress) => void,
+  signal: AbortSignal,
+  tools: () => Promise<EngineTools>,
+): Promise<Search> {
+  const digest = (): Promise<Digest> => tools().then((engine) => engine.digest());
+  return { source, choice, tools, keeper: { vault: await openVault(), signal, digest, onProgress: adder(onProgress) } };
+}
+
 /**
  * All files of the model by name, each a `Blob` that lies on disk where it can. Rejects with `config` (manifest),
- * `missing` (a file of the folder), `network`, `http`, `quota`, `memory`, `integrity` (a file is not the published one
- * even when fetched afresh) or `cancelled`.
+ * `missing` (a file of the folder), `option` (a choice must be made), `network`, `http`, `quota`, `memory`, `integrity` (a
+ * file is not the published one even when fetched afresh) or `cancelled`.
  */
 export async function loadModel(
   source: ModelSource,
+  choice: ModelChoice,
   onProgress: (progress: LoadProgress) => void,
   signal: AbortSignal,
-  digest: () => Promise<Digest>,
+  tools: () => Promise<EngineTools>,
 ): Promise<Map<string, Blob>> {
-  if ("chosen" in source) return withCard(await collect(new ChosenFolder(source.name, source.chosen)), source.name);
-  const keeper: Keeper = { vault: await openVault(), signal, digest, onProgress: adder(onProgress) };
-  if ("manifest" in source) return loadBundle(source, keeper);
-  return loadFolder(source.folder, keeper);
+  const { keeper } = await search(source, choice, onProgress, signal, tools);
+  if ("folder" in source) return loadFolder({ source, choice: chosenIn(source, choice), keeper, tools });
+  const repository = await open({ source, keeper, tools });
+  const files = await collect(repository, await tools(), choice);
+  if (repository instanceof Bundle) await repository.replaceOlder();
+  return "chosen" in source ? withCard(files, repository.name) : files;
 }
 
-async function loadFolder(address: string, keeper: Keeper): Promise<Map<string, Blob>> {
-  const folder = new RemoteFolder(address, keeper);
-  const manifest = addressIn(address, MANIFEST);
-  const offline = (thrown: unknown): boolean => asError(thrown).code === "network";
+/** The repository of the model; for a folder on a server with a manifest, that bundle. */
+export async function open({ source, keeper, tools }: Omit<Search, "choice">): Promise<Bundle | ChosenFolder | RemoteFolder> {
+  if ("chosen" in source) return ChosenFolder.among(source.chosen, source.name, await tools());
+  if ("manifest" in source) return Bundle.open(source, keeper);
+  const folder = new RemoteFolder(source.folder, keeper);
+  const manifest = addressIn(source.folder, MANIFEST);
   const isBundle = await folder.find([MANIFEST]).then(
     (found) => found.has(MANIFEST),
     async (thrown: unknown) => {
-      if (!offline(thrown)) throw thrown;
+      if (!isOffline(thrown)) throw thrown;
       return (await keeper.vault.read(await manifestKey(manifest))) !== null;
     },
   );
-  if (isBundle) return loadBundle({ manifest }, keeper);
+  return isBundle ? Bundle.open({ manifest }, keeper) : folder;
+}
+
+/** The choice, with the file that the address named. */
+export function chosenIn(source: ModelSource, choice: ModelChoice): ModelChoice {
+  return "folder" in source && source.weights !== undefined ? { weights: source.weights, ...choice } : choice;
+}
+
+async function loadFolder({ source, choice, keeper, tools }: Search & { source: FolderSource }): Promise<Map<string, Blob>> {
+  const repository = await open({ source, keeper, tools });
   try {
-    const files = await collect(folder);
-    await folder.remember();
-    return withCard(files, folder.name);
+    const files = await collect(repository, await tools(), choice);
+    if (repository instanceof Bundle) {
+      await repository.replaceOlder();
+      return files;
+    }
+    if (repository instanceof RemoteFolder) await repository.remember(choice);
+    return withCard(files, repository.name);
   } catch (thrown) {
-    const kept = offline(thrown) ? await keptFolder(address, keeper.vault) : null;
+    const kept = isOffline(thrown) ? await keptFolder(source.folder, choice, keeper.vault) : null;
     if (!kept) throw thrown;
-    return withCard(kept, folder.name);
+    return withCard(kept, repository.name);
   }
 }
+
+const isOffline = (thrown: unknown): boolean => asError(thrown).code === "network";
 
 /** A checkpoint of a hub says nothing about itself; the name of its folder stands in. */
 function withCard(files: Map<string, Blob>, name: string): Map<string, Blob> {
@@ -63,20 +109,61 @@ function withCard(files: Map<string, Blob>, name: string): Map<string, Blob> {
   return files;
 }
 
-async function loadBundle(source: BundleSource, keeper: Keeper): Promise<Map<string, Blob>> {
-  const manifest = await loadManifest(source, keeper);
-  for (const { name, bytes } of manifest.files) keeper.onProgress("download", name, 0, bytes);
-  const files = await together(
-    keeper.signal,
-    manifest.files.map(async (file) => {
-      const url = source.files?.[file.name] ?? addressIn(source.manifest, file.path);
-      const blob = await keepPublished({ ...file, url }, keeper);
-      keeper.onProgress("download", file.name, file.bytes, file.bytes);
-      return [file.name, blob] as const;
-    }),
-  );
-  await forgetOlder(manifest, source.manifest, keeper.vault);
-  return new Map(files);
+/** The files that a manifest describes. */
+export class Bundle implements Repository {
+  readonly name: string;
+  readonly #manifest: Manifest;
+  readonly #source: BundleSource;
+  readonly #keeper: Keeper;
+
+  private constructor(manifest: Manifest, source: BundleSource, keeper: Keeper) {
+    this.name = manifest.name;
+    this.#manifest = manifest;
+    this.#source = source;
+    this.#keeper = keeper;
+  }
+
+  static async open(source: BundleSource, keeper: Keeper): Promise<Bundle> {
+    return new Bundle(await loadManifest(source, keeper), source, keeper);
+  }
+
+  async list(): Promise<readonly string[]> {
+    return this.#manifest.files.map(({ name }) => name);
+  }
+
+  async find(names: readonly string[]): Promise<ReadonlySet<string>> {
+    const all = new Set(await this.list());
+    return new Set(names.filter((name) => all.has(name)));
+  }
+
+  announce(names: readonly string[]): void {
+    for (const name of names) this.#keeper.onProgress("download", name, 0, this.#file(name).bytes);
+  }
+
+  async open(name: string): Promise<Blob> {
+    const file = this.#file(name);
+    const url = this.#source.files?.[name] ?? addressIn(this.#source.manifest, file.path);
+    const blob = await keepPublished({ ...file, url }, this.#keeper);
+    this.#keeper.onProgress("download", name, file.bytes, file.bytes);
+    return blob;
+  }
+
+  /** Bytes of a file, and whether it is kept already. */
+  async state(name: string): Promise<{ bytes: number; kept: boolean }> {
+    const { bytes, sha256 } = this.#file(name);
+    return { bytes, kept: (await this.#keeper.vault.read(sha256))?.size === bytes };
+  }
+
+  /** Deletes what only earlier versions of this model used. */
+  async replaceOlder(): Promise<void> {
+    await forgetOlder(this.#manifest, this.#source.manifest, this.#keeper.vault);
+  }
+
+  #file(name: string): ManifestFile {
+    const file = this.#manifest.files.find((file) => file.name === name);
+    if (!file) throw new NameLensError("missing", `${this.name}: ${name} is missing from the manifest`);
+    return file;
+  }
 }
 
 /** Waits for all; when stopped, also until each has kept what had arrived. */

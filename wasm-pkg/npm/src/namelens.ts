@@ -1,26 +1,53 @@
 // The front door: create an engine in a worker, give things names, caption photos with them.
 
-import { Caller, type Port } from "./channel.js";
+/// <reference lib="esnext.disposable" preserve="true" />
+
+import { Adapters } from "./adapters.js";
+import { Caller } from "./channel.js";
+import { Chat } from "./chat.js";
 import { Concepts } from "./concepts.js";
-import { asError, cancelled, NameLensError } from "./errors.js";
+import { asError, NameLensError } from "./errors.js";
+import { Link } from "./link.js";
 import { photoBytes } from "./photo.js";
-import type { Opened } from "./protocol.js";
+import { MISPLACED, place, type Place } from "./place.js";
+import type { ModelChoice, ModelSource, Opened } from "./protocol.js";
+import { checkBrowser } from "./realm.js";
 import { Run } from "./run.js";
 import { modelSource, type ModelInput } from "./source.js";
-import type { Device, LoadProgress, Location, PhotoSource, Recognition, Request, RunOptions, RunResult } from "./types.js";
+import { startHere, startWorker } from "./start.js";
+import type {
+  Availability,
+  Device,
+  LoadProgress,
+  Location,
+  PhotoSource,
+  Precision,
+  Recognition,
+  Request,
+  RunOptions,
+  RunResult,
+  TokenCount,
+} from "./types.js";
 import { emptyVault } from "./vault-open.js";
-
-/** Milliseconds that a cancelled loading has for keeping what has arrived. */
-const GRACE_MS = 1000;
 
 /** Options of {@link NameLens.create}. */
 export interface CreateOptions {
   /**
-   * The model: the address of a checkpoint folder (`.../org/model/resolve/main/`) or of a bundle (its `manifest.json`,
-   * or the folder with it); a folder that somebody picked (`showDirectoryPicker`); the files of an
+   * The model: the address of a checkpoint folder (`.../org/model/resolve/main/`), of a GGUF file in one, or of a bundle (its
+   * `manifest.json`, or the folder with it); a folder that somebody picked (`showDirectoryPicker`); the files of an
    * `<input webkitdirectory>`; or files by their paths. Left out: the model in this package.
    */
   readonly model?: ModelInput;
+  /** Which file has the text model's weights, where the folder has several: a `.gguf` (of one in parts, any part). */
+  readonly weights?: string;
+  /** Which file has the vision projector, where the folder has several. */
+  readonly mmproj?: string;
+  /** Names of the LoRA adapters in the model's `adapters/` to load. Left out: all that its folder is known to have. */
+  readonly adapters?: readonly string[];
+  /** The adapter to answer with from the start. */
+  readonly adapter?: string;
+  /** How matrices are held in memory. */
+  readonly precision?: Precision;
   /** `auto` takes WebGPU on real graphics hardware, else the CPU. */
   readonly device?: Device | "auto";
   readonly onProgress?: (progress: LoadProgress) => void;
@@ -28,48 +55,80 @@ export interface CreateOptions {
   readonly signal?: AbortSignal;
   /** `false` runs the engine in the page itself, where its work can be felt. */
   readonly worker?: boolean;
+  /**
+   * Where the package's folders `dist`, `wasm` and `model` are served, for bundlers that do not follow
+   * `new URL(..., import.meta.url)` and for pages that are not an ES module. Left out: where the bundler put them.
+   */
+  readonly assets?: URL | string;
   /** Where concepts are kept between visits. `memory` keeps nothing. */
   readonly storage?: "indexeddb" | "memory";
 }
 
+/** Options of {@link NameLens.availability}. */
+export type AvailabilityOptions = Pick<CreateOptions, "model" | "weights" | "mmproj" | "adapters" | "device" | "worker" | "assets" | "signal">;
+
 /** Captions photos with the names you gave things. Nothing leaves the page. */
-export class NameLens {
+export class NameLens implements AsyncDisposable {
   /** The named things. */
   readonly concepts: Concepts;
-  /** What was loaded, and where it runs. */
-  readonly info: Opened;
-  readonly #caller: Caller;
-  readonly #close: () => void;
+  /** LoRA adapters of the model. */
+  readonly adapters: Adapters;
+  readonly #link: Link;
 
-  private constructor(caller: Caller, concepts: Concepts, info: Opened, close: () => void) {
-    this.#caller = caller;
+  private constructor(link: Link, concepts: Concepts) {
+    this.#link = link;
     this.concepts = concepts;
-    this.info = info;
-    this.#close = close;
+    const { adapters, adapter } = link.info;
+    this.adapters = new Adapters(link, { names: adapters, active: adapter });
   }
 
-  /** Loads model and engine. Rejects with a {@link NameLensError}; nothing is left running then. */
+  /** What was loaded, and where it runs. */
+  get info(): Opened {
+    return this.#link.info;
+  }
+
+  /**
+   * Loads model and engine. Rejects with a {@link NameLensError}; nothing is left running then.
+   *
+   * An engine that dies later (codes `memory`, `crashed`, `device`) is replaced by a fresh one at the next call, with model, named
+   * things and adapters as they were; `onProgress` then hears of loading again.
+   */
   static async create(options: CreateOptions = {}): Promise<NameLens> {
-    const { device = "auto", storage = "indexeddb", worker = true, signal, onProgress } = options;
-    const model = await modelSource(options.model);
-    if (signal?.aborted) throw cancelled(signal);
-    const { port, close, onFailure } = worker ? startWorker() : await startHere();
+    const { device = "auto", storage = "indexeddb", worker = true, precision = "stored", adapter = null, signal, onProgress } = options;
+    const { files, model } = await prepare(options);
     let notify = (): void => undefined;
-    const caller = new Caller(port, () => notify());
+    const wasm = files.wasm.href;
+    const opening = { model, choice: choiceOf(options), wasm, device, storage, removed: [], adapters: [], adapter, precision };
+    const link = new Link(opening, {
+      start: () => (worker ? startWorker(files) : startHere()),
+      restarts: worker,
+      onProgress,
+      onChanged: () => notify(),
+    });
+    const concepts = new Concepts(link);
+    notify = () => concepts.notify();
+    await link.open(signal).catch((thrown: unknown) => {
+      throw misplaced(asError(thrown), model === files.model);
+    });
+    return new NameLens(link, concepts);
+  }
+
+  /**
+   * Finds out where a model would run, how large it is and what of it is here already, without fetching its weights. Rejects as
+   * {@link create} would where files are missing or a choice must be made.
+   */
+  static async availability(options: AvailabilityOptions = {}): Promise<Availability> {
+    const { device = "auto", worker = true, signal } = options;
+    const { files, model } = await prepare(options);
+    const { port, close, onFailure } = worker ? startWorker(files) : await startHere();
+    const caller = new Caller(port, { changed: () => undefined, kept: () => undefined, fatal: (error) => caller.break(error) });
     onFailure((error) => caller.break(error));
-    // Asked nicely, the worker keeps what has arrived; deep in the weights it cannot hear and is ended all the same.
-    const giveUp = (): void => void setTimeout(() => caller.break(cancelled(signal)), GRACE_MS);
-    signal?.addEventListener("abort", giveUp, { once: true });
     try {
-      const concepts = new Concepts(caller);
-      notify = () => concepts.notify();
-      const info = await caller.call("open", { model, device, storage }, { signal, onEvent: onProgress });
-      return new NameLens(caller, concepts, info, close);
+      return await caller.call("availability", { model, choice: choiceOf(options), wasm: files.wasm.href, device }, { signal });
     } catch (thrown) {
-      close();
-      throw asError(thrown);
+      throw misplaced(asError(thrown), model === files.model);
     } finally {
-      signal?.removeEventListener("abort", giveUp);
+      close();
     }
   }
 
@@ -98,22 +157,44 @@ export class NameLens {
     return this.#run(photo, { kind: "locate", concept }, options) as Run<Location>;
   }
 
+  /**
+   * A conversation about one photo: turns see those before them, and pay only for what is new. `options` hold for every turn.
+   */
+  chat(photo: PhotoSource, options: RunOptions = {}): Chat {
+    return new Chat(photo, options, (photo, what, options) => this.#run(photo, what, options));
+  }
+
+  /**
+   * How many tokens a question about the photo would take, with the concepts that would be put before the model; without a
+   * question, a caption. The model does not run; the retriever does, where it is needed to know the concepts.
+   */
+  async countTokens(photo: PhotoSource, question?: string, options: RunOptions = {}): Promise<TokenCount> {
+    const { signal, onEvent: _, onToken: __, ...how } = options;
+    const request: Request = { ...(question === undefined ? { kind: "caption" } : { kind: "ask", question }), ...how };
+    const bytes = await photoBytes(photo, signal);
+    return this.#link.call("countTokens", { request, photo: bytes }, { signal, transfer: [bytes.buffer] });
+  }
+
   /** Bytes of memory the engine holds now, on the CPU side. */
   async memory(): Promise<number> {
-    return this.#caller.call("memory", undefined);
+    return this.#link.call("memory", undefined);
   }
 
   /** Stops everything and gives the memory back. Kept concepts stay kept. */
   async dispose(): Promise<void> {
-    this.#caller.break(new NameLensError("disposed", "this NameLens was disposed of"));
-    this.#close();
+    this.#link.end(new NameLensError("disposed", "this NameLens was disposed of"));
+  }
+
+  /** `await using lens = await NameLens.create()` disposes of it at the end of the block. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.dispose();
   }
 
   #run(photo: PhotoSource, what: Request, options: RunOptions): Run<RunResult> {
     const { signal, onEvent, onToken, ...how } = options;
     return new Run<RunResult>(async (emit, stop) => {
       const bytes = await photoBytes(photo, stop);
-      return this.#caller.call(
+      return this.#link.call(
         "run",
         { request: { ...what, ...how }, photo: bytes },
         {
@@ -130,44 +211,23 @@ export class NameLens {
   }
 }
 
-interface Started {
-  port: Port;
-  close(): void;
-  onFailure(report: (error: NameLensError) => void): void;
+/** Where the package's files and the model are. */
+async function prepare(options: AvailabilityOptions): Promise<{ files: Place; model: ModelSource }> {
+  checkBrowser();
+  const files = place(options.assets);
+  return { files, model: await modelSource(options.model, files.model) };
 }
 
-function startWorker(): Started {
-  let worker: Worker;
-  try {
-    worker = new Worker(new URL("./worker.js", import.meta.url), { type: "module", name: "namelens" });
-  } catch (cause) {
-    throw new NameLensError("worker", "the page may not start a worker", { cause });
-  }
-  return {
-    port: worker,
-    close: () => worker.terminate(),
-    onFailure: (report) => {
-      worker.onerror = (event) => {
-        event.preventDefault();
-        report(new NameLensError("worker", event.message || "the worker could not be loaded"));
-      };
-    },
-  };
+/** The package's own model is only ever missing when its files are not where the bundle looks for them. */
+function misplaced(error: NameLensError, own: boolean): NameLensError {
+  if (!own || !["http", "config"].includes(error.code)) return error;
+  return new NameLensError(error.code, error.message, { cause: error, hint: MISPLACED });
 }
 
-async function startHere(): Promise<Started> {
-  const { host } = await import("./host.js");
-  const { port1, port2 } = new MessageChannel();
-  host(port2);
-  port1.start();
-  port2.start();
+function choiceOf({ weights, mmproj, adapters }: CreateOptions): ModelChoice {
   return {
-    port: port1,
-    close: () => {
-      // The host is on the other end of the port, so it is asked to close rather than cut off.
-      port1.postMessage({ type: "call", id: 0, name: "close", input: undefined });
-      port1.addEventListener("message", () => port1.close());
-    },
-    onFailure: () => undefined,
+    ...(weights === undefined ? {} : { weights }),
+    ...(mmproj === undefined ? {} : { mmproj }),
+    ...(adapters === undefined ? {} : { adapters }),
   };
 }

@@ -1,5 +1,6 @@
 // Whatever holds a photo, as the bytes of a JPEG, PNG or WebP file: the formats the engine decodes.
 
+import { resolved } from "./address.js";
 import { asError, NameLensError } from "./errors.js";
 import type { PhotoSource } from "./types.js";
 
@@ -11,7 +12,7 @@ const MAX_BYTES = 128 * 2 ** 20;
  * decode (AVIF, GIF, HEIC where it can) are turned into PNG. Rejects with code `image`, `network` or `option`.
  */
 export async function photoBytes(source: PhotoSource, signal?: AbortSignal): Promise<Uint8Array<ArrayBuffer>> {
-  if (typeof source === "string" || source instanceof URL) return fromUrl(new URL(source, document.baseURI), signal);
+  if (typeof source === "string" || source instanceof URL) return fromUrl(resolved(source, "photo"), signal);
   if (source instanceof Blob) return fromBlob(source);
   if (source instanceof ArrayBuffer) return fromBytes(new Uint8Array(source.slice(0)));
   if (ArrayBuffer.isView(source)) {
@@ -77,17 +78,31 @@ export function isEngineFormat(bytes: Uint8Array): boolean {
 async function fromPicture(picture: CanvasImageSource, width: number, height: number): Promise<Uint8Array<ArrayBuffer>> {
   if (width === 0 || height === 0) throw new NameLensError("image", "the picture is empty (0 pixels)");
   try {
-    const canvas = document.createElement("canvas");
-    canvas.width = width;
-    canvas.height = height;
-    canvas.getContext("2d")?.drawImage(picture, 0, 0);
-    const blob = await new Promise<Blob | null>((resolve) => canvas.toBlob(resolve, "image/png"));
+    const blob = await drawn(picture, width, height).catch((cause: unknown) => {
+      // The canvas of a worker throws where the one of a page gives nothing.
+      if (cause instanceof DOMException && cause.name === "SecurityError") throw cause;
+      return null;
+    });
     if (!blob) throw new NameLensError("image", `${width} x ${height} pixels are more than this browser can draw`);
     return new Uint8Array(await blob.arrayBuffer());
   } catch (thrown) {
     // A picture from another origin without CORS taints the canvas.
     throw asError(thrown, "image");
   }
+}
+
+/** The picture as PNG; null when it is too large. Only pages have canvas elements; not every page has the other kind. */
+async function drawn(picture: CanvasImageSource, width: number, height: number): Promise<Blob | null> {
+  if (typeof document === "undefined") {
+    const canvas = new OffscreenCanvas(width, height);
+    canvas.getContext("2d")?.drawImage(picture, 0, 0);
+    return canvas.convertToBlob({ type: "image/png" });
+  }
+  const canvas = document.createElement("canvas");
+  canvas.width = width;
+  canvas.height = height;
+  canvas.getContext("2d")?.drawImage(picture, 0, 0);
+  return new Promise((resolve) => canvas.toBlob(resolve, "image/png"));
 }
 
 function checkSize(bytes: number): void {

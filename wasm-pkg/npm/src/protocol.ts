@@ -1,7 +1,20 @@
 // The worker protocol, said once: every call, what it takes, what it streams and what it gives back.
 
 import type { ErrorInfo } from "./errors.js";
-import type { Concept, Device, ImportNotes, LoadProgress, ModelInfo, Request, RunEvent, RunResult } from "./types.js";
+import type {
+  Availability,
+  Concept,
+  Device,
+  ImportNotes,
+  LoadProgress,
+  ModelInfo,
+  Precision,
+  Request,
+  RunEvent,
+  RunResult,
+  StoredConcept,
+  TokenCount,
+} from "./types.js";
 
 /** Where a model bundle is: its manifest, and addresses of files that do not lie beside it. */
 export interface BundleSource {
@@ -12,15 +25,24 @@ export interface BundleSource {
 /** A folder on a server, its address ending in a slash: a bundle if there is a manifest, else a checkpoint. */
 export interface FolderSource {
   readonly folder: string;
+  /** The file of weights in it that the address named. */
+  readonly weights?: string;
 }
 
-/** Files that somebody chose, by their paths in the model's folder. */
+/** Files that somebody chose, by their paths; the model's folder is somewhere among them. */
 export interface ChosenSource {
   readonly name: string;
   readonly chosen: ReadonlyMap<string, Blob>;
 }
 
 export type ModelSource = BundleSource | FolderSource | ChosenSource;
+
+/** What is chosen where a repository has more than one model needs. */
+export interface ModelChoice {
+  readonly weights?: string;
+  readonly mmproj?: string;
+  readonly adapters?: readonly string[];
+}
 
 /** What was opened. */
 export interface Opened {
@@ -32,6 +54,26 @@ export interface Opened {
   readonly restored: number;
   /** What could not be restored, or kept; nothing here stops the engine. */
   readonly problems: readonly ErrorInfo[];
+  /** Names of the LoRA adapters that came with the model. */
+  readonly adapters: readonly string[];
+  /** The adapter in use when it was opened. */
+  readonly adapter: string | null;
+}
+
+/** The adapters of an engine. */
+export interface AdapterState {
+  readonly names: readonly string[];
+  /** The one in use. */
+  readonly active: string | null;
+}
+
+/** An adapter as PEFT writes it. */
+export interface NewAdapter {
+  readonly name: string;
+  /** The text of its `adapter_config.json`. */
+  readonly config: string;
+  /** Its `adapter_model.safetensors`. */
+  readonly weights: Blob;
 }
 
 /** A new concept. */
@@ -61,7 +103,21 @@ interface Call<In, Out, Event = never> {
 /** Every call that the host answers. */
 export interface Calls {
   open: Call<
-    { model: ModelSource; device: Device | "auto"; storage: "indexeddb" | "memory" },
+    {
+      model: ModelSource;
+      choice: ModelChoice;
+      /** The address of the WebAssembly. */
+      wasm: string;
+      device: Device | "auto";
+      storage: "indexeddb" | "memory";
+      /** What a host before this one kept in memory. */
+      concepts: readonly StoredConcept[];
+      /** Adapters of the model to let go of, adapters to add, and the one to use. */
+      removed: readonly string[];
+      adapters: readonly NewAdapter[];
+      adapter: string | null;
+      precision: Precision;
+    },
     Opened,
     LoadProgress
   >;
@@ -79,6 +135,11 @@ export interface Calls {
   >;
   exportConcepts: Call<{ ids?: readonly string[] }, Uint8Array>;
   memory: Call<void, number>;
+  countTokens: Call<{ request: Request; photo: Uint8Array }, TokenCount>;
+  addAdapter: Call<NewAdapter, AdapterState>;
+  useAdapter: Call<{ name: string | null }, AdapterState>;
+  removeAdapter: Call<{ name: string }, AdapterState>;
+  availability: Call<{ model: ModelSource; choice: ModelChoice; wasm: string; device: Device | "auto" }, Availability, LoadProgress>;
   close: Call<void, void>;
 }
 
@@ -90,12 +151,23 @@ export type ToHost =
   | { [N in CallName]: { type: "call"; id: number; name: N; input: Calls[N]["in"] } }[CallName]
   | { type: "cancel"; id: number };
 
-/** From the host to the page. `changed` belongs to no call: another tab changed the concepts. */
+/** A change of concepts that only the host's memory keeps, for a host that may have to follow. */
+export interface Kept {
+  readonly put: readonly StoredConcept[];
+  readonly removed: readonly string[];
+}
+
+/**
+ * From the host to the page. Those without an id belong to no call. `changed`: another tab changed the concepts. `fatal`: the
+ * engine died where no answer can tell of it.
+ */
 export type FromHost =
   | { type: "event"; id: number; event: Calls[CallName]["event"] }
   | { type: "done"; id: number; value: Calls[CallName]["out"] }
   | { type: "failed"; id: number; error: ErrorInfo }
-  | { type: "changed" };
+  | { type: "changed" }
+  | ({ type: "kept" } & Kept)
+  | { type: "fatal"; error: ErrorInfo };
 
 /** What a handler gets besides its input. */
 export interface Context<Event> {

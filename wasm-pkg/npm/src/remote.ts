@@ -1,9 +1,10 @@
 // A checkpoint folder on a server: asked what it has, fetched file by file, kept for visits without a connection.
 
 import { asError, cancelled, NameLensError } from "./errors.js";
-import { isWeights, type Folder } from "./folder.js";
-import { keepCurrent, keptWhole, type Current, type Keeper } from "./keep.js";
+import { isWeights, type Repository } from "./folder.js";
+import { isKept, keepCurrent, keptWhole, type Current, type Keeper } from "./keep.js";
 import { sha256 } from "./manifest.js";
+import type { ModelChoice } from "./protocol.js";
 import { replyOf } from "./transfer.js";
 import { readText, writeText, type Vault } from "./vault.js";
 
@@ -35,8 +36,28 @@ function decode(part: string): string {
   }
 }
 
+/** Most pages of a hub's list of files; each has up to a thousand. */
+const MAX_PAGES = 20;
+
+/**
+ * Where a hub lists the files below a folder `.../org/model/resolve/revision/`, and the path of that folder in the
+ * repository; null for addresses of another form, whose servers list nothing.
+ */
+export function listingOf(folder: string): { url: string; prefix: string } | null {
+  const url = new URL(folder);
+  const parts = url.pathname.split("/").filter((part) => part !== "");
+  const at = parts.indexOf("resolve");
+  const revision = parts[at + 1];
+  if (at < 2 || revision === undefined) return null;
+  const inside = parts.slice(at + 2);
+  const before = parts.slice(0, at - 2);
+  url.pathname = `/${[...before, "api", "models", ...parts.slice(at - 2, at), "tree", revision, ...inside].join("/")}`;
+  url.searchParams.set("recursive", "true");
+  return { url: url.href, prefix: inside.map((part) => `${decode(part)}/`).join("") };
+}
+
 /** The folder at an address that ends in a slash (a query may follow). */
-export class RemoteFolder implements Folder {
+export class RemoteFolder implements Repository {
   readonly name: string;
   readonly #address: string;
   readonly #keeper: Keeper;
@@ -49,12 +70,39 @@ export class RemoteFolder implements Folder {
     this.#keeper = keeper;
   }
 
+  /** As the hub lists them. A server that cannot, or may not be asked from this page, is asked for each file instead. */
+  async list(): Promise<readonly string[] | null> {
+    const listing = listingOf(this.#address);
+    if (!listing) return null;
+    const { signal } = this.#keeper;
+    const paths: string[] = [];
+    let next: string | null = listing.url;
+    try {
+      for (let page = 0; next !== null; page += 1) {
+        const response: Response = await fetch(next, { signal, cache: "no-cache" });
+        if (!response.ok || page === MAX_PAGES) return null;
+        const entries = (await response.json()) as readonly { type?: unknown; path?: unknown }[];
+        for (const { type, path } of entries) {
+          if (type === "file" && typeof path === "string" && path.startsWith(listing.prefix)) {
+            paths.push(path.slice(listing.prefix.length));
+          }
+        }
+        const link: string | undefined = /<([^>]+)>\s*;\s*rel="next"/.exec(response.headers.get("link") ?? "")?.[1];
+        next = link === undefined ? null : new URL(link, next).href;
+      }
+    } catch {
+      if (signal.aborted) throw cancelled(signal);
+      return null;
+    }
+    return paths.length > 0 ? paths : null;
+  }
+
   async find(names: readonly string[]): Promise<ReadonlySet<string>> {
     const there = await Promise.all(names.map(async (name) => (await this.#look(name)) !== null));
     return new Set(names.filter((_, index) => there[index]));
   }
 
-  plan(names: readonly string[]): void {
+  announce(names: readonly string[]): void {
     for (const name of names) this.#keeper.onProgress("download", name, 0, this.#known.get(name)?.bytes ?? 0);
   }
 
@@ -68,9 +116,16 @@ export class RemoteFolder implements Folder {
   }
 
   /** Remembers what was opened, for {@link keptFolder}. */
-  async remember(): Promise<void> {
+  async remember(choice: ModelChoice): Promise<void> {
     const { vault } = this.#keeper;
-    if (vault.lasting) await writeText(vault, await listKey(this.#address), JSON.stringify(this.#opened));
+    if (vault.lasting) await writeText(vault, await listKey(this.#address, choice), JSON.stringify(this.#opened));
+  }
+
+  /** Bytes of a file on the server, null where it does not say; and whether the same one is kept already. */
+  async state(name: string): Promise<{ bytes: number | null; kept: boolean }> {
+    const file = this.#known.get(name) ?? (await this.#look(name));
+    if (!file) throw new NameLensError("missing", `${this.name}: ${name} is missing`);
+    return { bytes: file.bytes, kept: await isKept(await keyOf(file.url), file, this.#keeper.vault) };
   }
 
   /** Asks the server for the file's size and validator; null when it is not there. */
@@ -103,10 +158,10 @@ export class RemoteFolder implements Folder {
 }
 
 /** The files of a folder as they were fetched last; null unless all are still kept. */
-export async function keptFolder(address: string, vault: Vault): Promise<Map<string, Blob> | null> {
+export async function keptFolder(address: string, choice: ModelChoice, vault: Vault): Promise<Map<string, Blob> | null> {
   let names: unknown;
   try {
-    names = JSON.parse((await readText(vault, await listKey(address))) ?? "");
+    names = JSON.parse((await readText(vault, await listKey(address, choice))) ?? "");
   } catch {
     return null;
   }
@@ -122,4 +177,6 @@ export async function keptFolder(address: string, vault: Vault): Promise<Map<str
 
 const digestOf = (text: string): Promise<string> => sha256(new TextEncoder().encode(text));
 const keyOf = async (url: string): Promise<string> => `file-${await digestOf(url)}`;
-const listKey = async (address: string): Promise<string> => `folder-${await digestOf(address)}`;
+/** Another choice among the same files is another model. */
+const listKey = async (address: string, { weights, mmproj, adapters }: ModelChoice): Promise<string> =>
+  `folder-${await digestOf([address, weights, mmproj, ...(adapters ?? [])].join("\n"))}`;

@@ -1,8 +1,7 @@
 // What a page may pass as a model, brought into the form in which it crosses to the worker.
 
-import { embedded } from "./embedded.js";
+import { resolved } from "./address.js";
 import { NameLensError } from "./errors.js";
-import { rooted } from "./folder.js";
 import type { ModelSource } from "./protocol.js";
 
 /**
@@ -11,36 +10,31 @@ import type { ModelSource } from "./protocol.js";
  */
 export type ModelInput = URL | string | FileSystemDirectoryHandle | Iterable<File> | ReadonlyMap<string, Blob>;
 
-/** The model that was meant. Rejects with `option`, `config` (the package carries none) or `file`. */
-export async function modelSource(model: ModelInput | undefined): Promise<ModelSource> {
+/** The model that was meant; `own` is the one in the package. Rejects with `option`, `config` (there is none) or `file`. */
+export async function modelSource(model: ModelInput | undefined, own: ModelSource | null = null): Promise<ModelSource> {
   if (model === undefined) {
-    if (embedded) return embedded;
+    if (own) return own;
     throw new NameLensError("config", "this build of the package carries no model; pass { model: address }");
   }
-  if (typeof model === "string" || model instanceof URL) return addressed(model, document.baseURI);
+  if (typeof model === "string" || model instanceof URL) return addressed(model);
   if (isDirectory(model)) return { name: model.name, chosen: await filesOf(model) };
   if (typeof (model as Partial<Iterable<unknown>>)[Symbol.iterator] !== "function") {
     throw new NameLensError("option", "model: not an address, a folder, or files");
   }
   const entries = model instanceof Map ? [...(model as ReadonlyMap<string, Blob>)] : [...(model as Iterable<File>)].map(named);
   if (entries.length === 0) throw new NameLensError("missing", "the chosen folder is empty");
-  const { name, files } = rooted(entries);
-  return { name, chosen: files };
+  return { name: "the chosen files", chosen: new Map(entries) };
 }
 
-/** Where an address points: a manifest ends in `.json`, everything else is a folder, also the one of a `config.json`. */
-export function addressed(model: URL | string, base: string): ModelSource {
-  let url: URL;
-  try {
-    url = new URL(model, base);
-  } catch (cause) {
-    throw new NameLensError("option", `model: "${String(model)}" is not an address`, { cause });
-  }
+/** Where an address points: a manifest ends in `.json`, everything else is a folder, also the one of a `config.json` or of weights. */
+export function addressed(model: URL | string, base?: string): ModelSource {
+  const url = resolved(model, "model", base);
   url.hash = "";
   if (/\/config\.json$/.test(url.pathname)) url.pathname = url.pathname.replace(/[^/]*$/, "");
   if (url.pathname.endsWith(".json")) return { manifest: url.href };
-  url.pathname = url.pathname.replace(/\/?$/, "/");
-  return { folder: url.href };
+  const weights = /[^/]+\.gguf$/.exec(url.pathname)?.[0];
+  url.pathname = weights ? url.pathname.slice(0, -weights.length) : url.pathname.replace(/\/?$/, "/");
+  return weights ? { folder: url.href, weights: decodeURIComponent(weights) } : { folder: url.href };
 }
 
 function named(file: unknown): [path: string, file: Blob] {
@@ -52,17 +46,20 @@ function isDirectory(model: object): model is FileSystemDirectoryHandle {
   return "kind" in model && model.kind === "directory" && "entries" in model;
 }
 
-/** The files in a picked folder and in its `retriever/`, by path. */
+/** Folders below a model's; the files of an adapter lie deepest. */
+const DEPTH = 2;
+
+/** The files in a picked folder and in the folders below it, by path; hidden folders have nothing of a model. */
 async function filesOf(directory: FileSystemDirectoryHandle): Promise<Map<string, Blob>> {
   const files = new Map<string, Blob>();
-  const add = async (folder: FileSystemDirectoryHandle, prefix: string): Promise<void> => {
+  const add = async (folder: FileSystemDirectoryHandle, prefix: string, depth: number): Promise<void> => {
     for await (const [name, handle] of folder.entries()) {
       if (handle.kind === "file") files.set(prefix + name, await (handle as FileSystemFileHandle).getFile());
-      else if (prefix === "" && name === "retriever") await add(handle as FileSystemDirectoryHandle, "retriever/");
+      else if (depth < DEPTH && !name.startsWith(".")) await add(handle as FileSystemDirectoryHandle, `${prefix}${name}/`, depth + 1);
     }
   };
   try {
-    await add(directory, "");
+    await add(directory, "", 0);
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause);
     throw new NameLensError("file", `${directory.name}: the folder cannot be read: ${why}`, { cause });

@@ -1,6 +1,7 @@
 // Concepts between visits: IndexedDB, or memory when the visitor or the browser wants no traces.
 
 import { NameLensError } from "./errors.js";
+import type { Kept } from "./protocol.js";
 import type { StoredConcept } from "./types.js";
 
 /** Keeps concepts. Every change is one transaction: it happens whole or not at all. */
@@ -18,7 +19,14 @@ const VERSION = 1;
 
 /** A store that ends with the page. */
 export class MemoryStore implements ConceptStore {
-  readonly #concepts = new Map<string, StoredConcept>();
+  readonly #concepts: Map<string, StoredConcept>;
+  readonly #onChange: (change: Kept) => void;
+
+  /** `before` is in it from the start; `onChange` hears of every change from then on. */
+  constructor(before: readonly StoredConcept[] = [], onChange: (change: Kept) => void = () => undefined) {
+    this.#concepts = new Map(before.map((concept) => [concept.id, concept]));
+    this.#onChange = onChange;
+  }
 
   async all(): Promise<StoredConcept[]> {
     return [...this.#concepts.values()];
@@ -30,10 +38,12 @@ export class MemoryStore implements ConceptStore {
 
   async put(concepts: readonly StoredConcept[]): Promise<void> {
     for (const concept of concepts) this.#concepts.set(concept.id, concept);
+    this.#onChange({ put: concepts, removed: [] });
   }
 
   async remove(id: string): Promise<void> {
     this.#concepts.delete(id);
+    this.#onChange({ put: [], removed: [id] });
   }
 
   close(): void {

@@ -75,7 +75,10 @@ export interface RunResult {
   /** The seed the text was drawn with: given as `sampling.seed`, it gives the same text. `null` when nothing was drawn. */
   readonly seed?: number | null;
   readonly timings: Timings;
-  readonly tokens: { readonly prompt: number; readonly generated: number };
+  /** `reused`: tokens of the prompt that were not read again, because the run before began with them. */
+  readonly tokens: { readonly prompt: number; readonly generated: number; readonly reused?: number };
+  /** The text as the model wrote it, names in angle brackets. */
+  readonly raw: string;
 }
 
 /** Result of {@link NameLens.recognize}. */
@@ -133,9 +136,19 @@ export interface Request {
   readonly retrieval?: Retrieval;
   /** Whether the captioner hears where each concept was found; `false` lets it recognise things unaided. */
   readonly hints?: boolean;
+  readonly splitting?: boolean;
   readonly sampling?: Sampling;
   readonly maxTokens?: number;
   readonly stop?: readonly string[];
+  /** What was asked and answered about the photo before; an answer is the `raw` text of its result. */
+  readonly earlier?: readonly Exchange[];
+}
+
+/** A question about a photo and its answer. */
+export interface Exchange {
+  readonly question: string;
+  /** The `raw` text of the answer. */
+  readonly answer: string;
 }
 
 /** Options of every run. */
@@ -143,6 +156,11 @@ export interface RunOptions {
   readonly retrieval?: Retrieval;
   /** Whether the captioner hears where each concept was found; `false` lets it recognise things unaided. */
   readonly hints?: boolean;
+  /**
+   * Whether a large photo is cut into tiles that are looked at one by one: more detail for more tokens. Left out: as the checkpoint
+   * says. Families that take photos of any shape never cut them.
+   */
+  readonly splitting?: boolean;
   readonly sampling?: Sampling;
   readonly maxTokens?: number;
   readonly stop?: readonly string[];
@@ -207,6 +225,44 @@ export interface LoadProgress {
   readonly total: number;
   /** The file that moved on, in `download` and `verify`. */
   readonly file?: string;
+}
+
+/** How many tokens a prompt has. */
+export interface TokenCount {
+  /** Of the whole prompt. */
+  readonly prompt: number;
+  /** Those of them that stand for the photo and for the reference photos. */
+  readonly visual: number;
+  /** How many the model can hold, with the answer. */
+  readonly limit: number;
+}
+
+/**
+ * How matrices are held in memory. `stored`: GGUF's Q8_0 and Q4_0 as they are, everything else as 32-bit numbers. `q8_0`: all that
+ * can be in blocks of 8-bit numbers, about a quarter of the memory, for a small loss.
+ */
+export type Precision = "stored" | "q8_0";
+
+/** What can run here, and what a model would take, before any of it is fetched. */
+export interface Availability {
+  /** Where a model would run. */
+  readonly device: Device;
+  /** Why that is not WebGPU. */
+  readonly fallback: string | null;
+  /** Gigabytes of memory the machine has, rounded by the browser; null where it does not say. */
+  readonly deviceMemory: number | null;
+  /** Bytes that may still be kept on disk; null where the browser does not say. */
+  readonly freeStorage: number | null;
+  readonly model: {
+    readonly name: string;
+    /** Bytes of all its files; null where the server does not say. */
+    readonly bytes: number | null;
+    /** Bytes that are here already. */
+    readonly keptBytes: number;
+    /** Whether nothing needs to be fetched. */
+    readonly kept: boolean;
+    readonly files: readonly { readonly name: string; readonly bytes: number | null; readonly kept: boolean }[];
+  };
 }
 
 /** Where the model runs. */

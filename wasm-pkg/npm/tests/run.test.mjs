@@ -84,7 +84,7 @@ function connect(handlers) {
   serve(port2, handlers);
   port1.start();
   port2.start();
-  return { caller: new Caller(port1, () => undefined), close: () => port1.close() };
+  return { caller: new Caller(port1, { changed: () => undefined, kept: () => undefined, fatal: () => undefined }), close: () => port1.close() };
 }
 
 test("calls, streams, errors and cancels cross a message port", async () => {

@@ -48,8 +48,7 @@ pub(super) async fn locate(
     let total = ids.len();
     for (done, id) in ids.into_iter().enumerate() {
         let chosen = prompt.chosen.iter().find(|chosen| chosen.concept.id == id);
-        let region =
-            chosen.and_then(|c| Some((c.retrieved.box_?, c.retrieved.score.max(0.0))));
+        let region = chosen.and_then(|c| Some((c.retrieved.box_?, c.retrieved.score.max(0.0))));
         let exact = engine.retriever.as_ref().is_some_and(Retriever::proposes);
         let found = match (region, chosen) {
             (Some(region), _) if exact => Some(region),

@@ -9,7 +9,7 @@ use crate::image::PhotoLayout;
 use crate::model::connector::Visual;
 use crate::model::positions::Grid;
 use crate::personalize::engine::Engine;
-use crate::personalize::messages::{self, Exchange, PromptConcept, PromptStyle};
+use crate::personalize::messages::{self, Exchange, ImageRef, PromptConcept, PromptStyle};
 use crate::personalize::photo_cache::{EncodedPhoto, PhotoKey};
 use crate::personalize::sanitize;
 use crate::personalize::types::Request;
@@ -80,6 +80,37 @@ impl<'a> Prompt<'a> {
     /// # Errors
     /// When the chat template or the tokenizer fails.
     pub(super) fn tokens(&self, engine: &Engine, photos: &EncodedPhotos) -> Result<PromptTokens> {
+        let layout = |place| photos.get(place).map(|(_, photo)| photo.layout);
+        let (ids, places) = self.encode(engine, layout)?;
+        let shown: Vec<(PhotoKey, &EncodedPhoto)> = places
+            .into_iter()
+            .filter_map(|place| photos.get(place))
+            .collect();
+        Ok(PromptTokens {
+            ids,
+            visual: Visual::joined(
+                shown
+                    .iter()
+                    .map(|(_, photo)| photo.visual.clone())
+                    .collect(),
+            ),
+            grids: shown.iter().map(|(_, photo)| photo.grid).collect(),
+            photos: shown
+                .into_iter()
+                .map(|(key, photo)| (key, photo.visual.len()))
+                .collect(),
+        })
+    }
+
+    /// The prompt's token ids, and the photos it shows in their order; `layout` tells how each is shown.
+    ///
+    /// # Errors
+    /// As [`Self::tokens`].
+    pub(super) fn encode(
+        &self,
+        engine: &Engine,
+        layout: impl Fn(ImageRef) -> Option<PhotoLayout>,
+    ) -> Result<(Vec<u32>, Vec<ImageRef>)> {
         let messages = messages::build(self.style, &self.concepts, self.earlier, &self.question);
         let mut places = Vec::new();
         let mut turns = Vec::with_capacity(messages.len());
@@ -88,20 +119,8 @@ impl<'a> Prompt<'a> {
             turns.push(turn);
             places.extend(pictures);
         }
-        let shown: Vec<(PhotoKey, &EncodedPhoto)> = places
-            .into_iter()
-            .filter_map(|place| photos.get(place))
-            .collect();
-        let layouts: Vec<PhotoLayout> = shown.iter().map(|(_, photo)| photo.layout).collect();
-        Ok(PromptTokens {
-            ids: engine.chat.encode(&turns, &layouts, true)?,
-            visual: Visual::joined(shown.iter().map(|(_, photo)| photo.visual.clone()).collect()),
-            grids: shown.iter().map(|(_, photo)| photo.grid).collect(),
-            photos: shown
-                .into_iter()
-                .map(|(key, photo)| (key, photo.visual.len()))
-                .collect(),
-        })
+        let layouts: Vec<PhotoLayout> = places.iter().filter_map(|&place| layout(place)).collect();
+        Ok((engine.chat.encode(&turns, &layouts, true)?, places))
     }
 
     /// The names an answer may write in brackets: those of the concepts, and those the question asks for.

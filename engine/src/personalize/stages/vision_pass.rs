@@ -15,6 +15,7 @@ use crate::personalize::types::Stage;
 pub(super) struct EncodedPhotos {
     references: Vec<(PhotoKey, EncodedPhoto)>,
     asked: EncodedPhoto,
+    splitting: Option<bool>,
 }
 
 impl EncodedPhotos {
@@ -25,7 +26,10 @@ impl EncodedPhotos {
                 let (key, photo) = self.references.get(at)?;
                 Some((key.clone(), photo))
             }
-            ImageRef::Photo => Some((PhotoKey::Asked, &self.asked)),
+            ImageRef::Photo => {
+                let splitting = self.splitting;
+                Some((PhotoKey::Asked { splitting }, &self.asked))
+            }
         }
     }
 
@@ -40,6 +44,7 @@ pub(super) async fn vision_pass(
     engine: &mut Engine,
     chosen: &[Chosen],
     photo: &Rgb8,
+    splitting: Option<bool>,
     cache: &mut PhotoCache,
     caller: &mut Caller<'_>,
 ) -> Result<EncodedPhotos> {
@@ -50,7 +55,7 @@ pub(super) async fn vision_pass(
         let encoded = match engine.reference_photos.get(&concept.id, photo) {
             Some(known) => known,
             None => {
-                let single = engine.processor.clone().with_image_splitting(false);
+                let single = processor(engine, Some(false));
                 let new = encode(engine, &single, &decode(photo)?, caller.host).await?;
                 let photos = &mut engine.reference_photos;
                 photos.insert(&concept.id, photo.clone(), new.clone());
@@ -61,15 +66,29 @@ pub(super) async fn vision_pass(
         caller.progress(Stage::Vision, references.len(), total);
     }
     let asked = match &cache.encoded {
-        Some(known) => known.clone(),
-        None => {
-            let new = encode(engine, &engine.processor, photo, caller.host).await?;
-            cache.encoded = Some(new.clone());
+        Some((before, known)) if *before == splitting => known.clone(),
+        _ => {
+            let processor = processor(engine, splitting);
+            let new = encode(engine, &processor, photo, caller.host).await?;
+            cache.encoded = Some((splitting, new.clone()));
             new
         }
     };
     caller.progress(Stage::Vision, total, total);
-    Ok(EncodedPhotos { references, asked })
+    Ok(EncodedPhotos {
+        references,
+        asked,
+        splitting,
+    })
+}
+
+/// What prepares a photo that is cut into tiles, or not; as the checkpoint says when nobody chose.
+pub(super) fn processor(engine: &Engine, splitting: Option<bool>) -> ImageProcessor {
+    let processor = engine.processor.clone();
+    match splitting {
+        Some(split) => processor.with_image_splitting(split),
+        None => processor,
+    }
 }
 
 /// Visual tokens of one photo.

@@ -1,0 +1,396 @@
+//! Which files of a repository are a model: said step by step, as what is there and what it says becomes known.
+//!
+//! A [`FilePlan`] reads and fetches nothing. Whoever has the files (a folder, a server, a bundle) asks for the [`next`]
+//! step, does it, tells the plan, and asks again until the step is [`Step::Take`]:
+//!
+//! ```
+//! use namelens_engine::personalize::{Choice, FilePlan, Step};
+//!
+//! // What a server without a list of its files has.
+//! let has = ["config.json", "tokenizer.json", "preprocessor_config.json", "model.safetensors"];
+//! let mut plan = FilePlan::new(None, Choice::default());
+//! let taken = loop {
+//!     match plan.next()? {
+//!         Step::Find { names } => {
+//!             for name in names {
+//!                 plan.told(&name, has.contains(&name.as_str()));
+//!             }
+//!         }
+//!         Step::Read { name } => unreachable!("there is no index: {name}"),
+//!         Step::Take { texts, weights } => break [texts, weights].concat(),
+//!     }
+//! };
+//! assert_eq!(taken.len(), 4);
+//! # Ok::<(), namelens_engine::Error>(())
+//! ```
+//!
+//! [`next`]: FilePlan::next
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::gguf_choice::{self, Groups};
+use crate::image::ImageProcessor;
+use crate::text::TextSettings;
+use crate::weights::shard_files;
+use crate::{Error, Result};
+
+/// What somebody chose where a repository has more than one model needs.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Choice {
+    /// The file of the text model's weights; of one in parts, any part.
+    pub weights: Option<String>,
+    /// The file of the vision projector.
+    pub mmproj: Option<String>,
+    /// Names of the adapters to take; all that are known to be there when absent.
+    pub adapters: Option<Vec<String>>,
+}
+
+/// What is to be done next.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "step", rename_all = "lowercase")]
+pub enum Step {
+    /// Say of each whether it is there ([`FilePlan::told`]).
+    Find {
+        /// Names in the model's folder.
+        names: Vec<String>,
+    },
+    /// Hand over the bytes of this file ([`FilePlan::read`]); what it says decides what else is needed.
+    Read {
+        /// Its name.
+        name: String,
+    },
+    /// These files are the model.
+    Take {
+        /// Small ones, read whole.
+        texts: Vec<String>,
+        /// Large ones, read by ranges.
+        weights: Vec<String>,
+    },
+}
+
+/// The card of a model in our own bundles.
+const CARD: &str = "model.json";
+const CONFIG: &str = "config.json";
+const TOKENIZER: &str = "tokenizer.json";
+const WHOLE: &str = "model.safetensors";
+const INDEX: &str = "model.safetensors.index.json";
+/// Says that there is a retriever; the two after it must then be there, too.
+const RETRIEVER: [&str; 3] = [
+    "retriever/config.json",
+    "retriever/retrieval.json",
+    "retriever/model.safetensors",
+];
+const ADAPTERS: &str = "adapters/";
+/// What PEFT writes of an adapter.
+const ADAPTER: [&str; 2] = ["adapter_config.json", "adapter_model.safetensors"];
+
+/// The files of one model, as far as they are known.
+#[derive(Debug, Clone, Default)]
+pub struct FilePlan {
+    choice: Choice,
+    /// Whether `there` has every file of the repository, so that what is not in it does not exist.
+    listed: bool,
+    there: BTreeMap<String, bool>,
+    /// The shards that the index names, once it was read.
+    shards: Option<Vec<String>>,
+}
+
+/// Files found to be needed, or names of which it must first be known whether they are there.
+enum Known<T> {
+    Yes(T),
+    Ask(Vec<String>),
+}
+
+impl FilePlan {
+    /// A plan for a repository; `listing` are the paths of all its files, where whoever has it can tell.
+    pub fn new(listing: Option<Vec<String>>, choice: Choice) -> Self {
+        Self {
+            choice,
+            listed: listing.is_some(),
+            there: listing
+                .into_iter()
+                .flatten()
+                .map(|name| (name, true))
+                .collect(),
+            shards: None,
+        }
+    }
+
+    /// Learns whether a file is there.
+    pub fn told(&mut self, name: &str, there: bool) {
+        self.there.insert(name.to_owned(), there);
+    }
+
+    /// Learns what the file that [`Step::Read`] asked for says.
+    ///
+    /// # Errors
+    /// When it cannot be used.
+    pub fn read(&mut self, name: &str, bytes: &[u8]) -> Result<()> {
+        if name == INDEX {
+            self.shards = Some(shard_files(bytes)?);
+        }
+        Ok(())
+    }
+
+    /// The next step.
+    ///
+    /// # Errors
+    /// [`Error::Missing`] for a file the model needs, [`Error::Option`] when a choice must be made or cannot be followed.
+    pub fn next(&self) -> Result<Step> {
+        self.check_adapters()?;
+        let mut first: Vec<String> = texts().map(str::to_owned).collect();
+        first.extend([WHOLE, INDEX].map(str::to_owned));
+        first.extend(RETRIEVER.map(str::to_owned));
+        first.extend(retriever_options());
+        first.extend(self.adapters().iter().flat_map(|name| adapter_files(name)));
+        let unknown = self.unknown(first);
+        if !unknown.is_empty() {
+            return Ok(Step::Find { names: unknown });
+        }
+        let names = match self.weights()? {
+            Known::Yes(names) => names,
+            Known::Ask(names) if names == [INDEX] => {
+                return Ok(Step::Read { name: INDEX.into() });
+            }
+            Known::Ask(names) => return Ok(Step::Find { names }),
+        };
+        let mut texts = self.description(&names)?;
+        let mut weights = names;
+        if weights != [WHOLE] && is_safetensors(&weights) {
+            texts.push(INDEX.into());
+        }
+        self.retriever(&mut texts, &mut weights)?;
+        for name in self.adapters() {
+            let [config, tensors] = adapter_files(&name);
+            self.need(&config, "the adapter was asked for by name")?;
+            self.need(
+                &tensors,
+                "an adapter is this file and its adapter_config.json",
+            )?;
+            texts.push(config);
+            weights.push(tensors);
+        }
+        Ok(Step::Take { texts, weights })
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.there.get(name) == Some(&true)
+    }
+
+    /// Those of `names` of which nobody said whether they are there.
+    fn unknown(&self, names: impl IntoIterator<Item = String>) -> Vec<String> {
+        if self.listed {
+            return Vec::new();
+        }
+        let names = names.into_iter();
+        names
+            .filter(|name| !self.there.contains_key(name))
+            .collect()
+    }
+
+    fn need(&self, name: &str, why: &str) -> Result<()> {
+        match self.has(name) {
+            true => Ok(()),
+            false => Err(missing(name, why)),
+        }
+    }
+
+    /// The captioner's weight files.
+    fn weights(&self) -> Result<Known<Vec<String>>> {
+        let chosen = self.choice.weights.as_deref();
+        match chosen {
+            Some(WHOLE | INDEX) => {}
+            Some(name) if name.ends_with(".gguf") => return self.gguf(),
+            Some(name) => {
+                let problem = format!("`{name}` is neither {WHOLE} nor {INDEX} nor a .gguf file");
+                return Err(option("weights", problem));
+            }
+            // Tensors without a description are nothing that can be loaded.
+            None if !self.has(CONFIG) => return self.gguf(),
+            None => {}
+        }
+        if self.has(WHOLE) && chosen != Some(INDEX) {
+            return Ok(Known::Yes(vec![WHOLE.into()]));
+        }
+        if !self.has(INDEX) || chosen == Some(WHOLE) {
+            return self.gguf();
+        }
+        let Some(shards) = &self.shards else {
+            return Ok(Known::Ask(vec![INDEX.into()]));
+        };
+        self.all_parts(shards)
+    }
+
+    /// A model in parts, once all are known to be there.
+    fn all_parts(&self, parts: &[String]) -> Result<Known<Vec<String>>> {
+        let unknown = self.unknown(parts.iter().cloned());
+        if !unknown.is_empty() {
+            return Ok(Known::Ask(unknown));
+        }
+        let gone: Vec<&String> = parts.iter().filter(|name| !self.has(name)).collect();
+        let Some(first) = gone.first() else {
+            return Ok(Known::Yes(parts.to_vec()));
+        };
+        let others = match gone.len() - 1 {
+            0 => String::new(),
+            more => format!(" (and {more} more)"),
+        };
+        let why = format!(
+            "the model is in {} files and all must be in its folder{others}",
+            parts.len()
+        );
+        Err(missing(first, &why))
+    }
+
+    /// The GGUF files of a text model and of its vision projector.
+    fn gguf(&self) -> Result<Known<Vec<String>>> {
+        if !self.listed {
+            let guesses = gguf_choice::guesses(&self.choice)?;
+            let unknown = self.unknown(guesses);
+            if !unknown.is_empty() {
+                return Ok(Known::Ask(unknown));
+            }
+        }
+        let there = self.there.iter().filter(|(_, there)| **there);
+        let groups = Groups::of(there.map(|(name, _)| name.as_str()))?;
+        if groups.is_empty() {
+            return Err(self.nothing());
+        }
+        let mut all = Vec::new();
+        for parts in groups.choose(&self.choice)? {
+            match self.all_parts(&parts)? {
+                Known::Yes(names) => all.extend(names),
+                ask => return Ok(ask),
+            }
+        }
+        Ok(Known::Yes(all))
+    }
+
+    /// The error of a repository without weights.
+    fn nothing(&self) -> Error {
+        let also = match self.listed {
+            true => "a GGUF file",
+            false => {
+                "model.gguf (of a GGUF file with another name give the address of the file itself)"
+            }
+        };
+        match (self.has(CONFIG), self.choice.weights.as_deref()) {
+            (_, Some(chosen)) => missing(chosen, "it was chosen as the weights of the model"),
+            (true, None) => missing(
+                "the file of weights",
+                &format!("neither {WHOLE} nor {INDEX} nor {also} is there"),
+            ),
+            (false, None) => missing(
+                CONFIG,
+                &format!("this is not the folder of a model; neither is {also} there"),
+            ),
+        }
+    }
+
+    /// The small files that describe the captioner whose weights are `names`.
+    fn description(&self, names: &[String]) -> Result<Vec<String>> {
+        let processor = ImageProcessor::FILES.iter().any(|name| self.has(name));
+        let complete = self.has(CONFIG) && self.has(TOKENIZER) && processor;
+        if is_safetensors(names) {
+            self.need(CONFIG, "this is not the folder of a model")?;
+            self.need(TOKENIZER, "the model has no words without it")?;
+            if !processor {
+                let [newer, older] = ImageProcessor::FILES;
+                let why = format!("it (or {newer}) says how photos are prepared");
+                return Err(missing(older, &why));
+            }
+        }
+        // GGUF files describe the model themselves; half a description beside them would stand in their way.
+        let useful =
+            |name: &&str| complete || (*name != CONFIG && !ImageProcessor::FILES.contains(name));
+        Ok(texts()
+            .filter(|name| self.has(name))
+            .filter(|name| is_safetensors(names) || useful(name))
+            .map(str::to_owned)
+            .collect())
+    }
+
+    fn retriever(&self, texts: &mut Vec<String>, weights: &mut Vec<String>) -> Result<()> {
+        let [config, thresholds, tensors] = RETRIEVER;
+        if !self.has(config) {
+            return Ok(());
+        }
+        let why = "what searches photos for known things needs it; without retriever/config.json it is left out";
+        self.need(thresholds, why)?;
+        self.need(tensors, why)?;
+        texts.extend([config.to_owned(), thresholds.to_owned()]);
+        texts.extend(retriever_options().filter(|name| self.has(name)));
+        weights.push(tensors.to_owned());
+        Ok(())
+    }
+
+    /// Names of folders are asked for on servers, so they must be nothing else.
+    fn check_adapters(&self) -> Result<()> {
+        for name in self.choice.adapters.iter().flatten() {
+            if name.is_empty() || name.starts_with('.') || name.contains(['/', '\\', '?', '#']) {
+                let problem = format!("`{name}` is not the name of a folder below adapters/");
+                return Err(option("adapters", problem));
+            }
+        }
+        Ok(())
+    }
+
+    /// Names of the adapters to take.
+    fn adapters(&self) -> Vec<String> {
+        if let Some(names) = &self.choice.adapters {
+            return names.clone();
+        }
+        let there = self.there.iter().filter(|(_, there)| **there);
+        there
+            .filter_map(|(path, _)| {
+                let (name, file) = path.strip_prefix(ADAPTERS)?.split_once('/')?;
+                (file == ADAPTER[0] && self.has(&adapter_files(name)[1])).then(|| name.to_owned())
+            })
+            .collect()
+    }
+}
+
+/// The small files a captioner may have.
+fn texts() -> impl Iterator<Item = &'static str> {
+    let processors = ImageProcessor::FILES.into_iter();
+    let more = processors.filter(|name| !TextSettings::FILES.contains(name));
+    [CARD, CONFIG, TOKENIZER]
+        .into_iter()
+        .chain(TextSettings::FILES)
+        .chain(more)
+}
+
+fn retriever_options() -> impl Iterator<Item = String> {
+    ImageProcessor::FILES
+        .into_iter()
+        .map(|name| format!("retriever/{name}"))
+}
+
+fn adapter_files(name: &str) -> [String; 2] {
+    ADAPTER.map(|file| format!("{ADAPTERS}{name}/{file}"))
+}
+
+fn is_safetensors(names: &[String]) -> bool {
+    names.iter().all(|name| name.ends_with(".safetensors"))
+}
+
+pub(super) fn missing(file: &str, problem: &str) -> Error {
+    Error::Missing {
+        file: file.into(),
+        problem: problem.into(),
+    }
+}
+
+pub(super) fn option(option: &str, problem: String) -> Error {
+    Error::Option {
+        option: option.into(),
+        problem,
+    }
+}
+
+#[cfg(test)]
+#[path = "file_plan_tests.rs"]
+mod tests;

@@ -1,0 +1,141 @@
+// What the package offers beyond captions, in Chromium, as a stranger's page uses it: adapters, conversations, tokens, availability.
+
+import { readdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import type { Page } from "@playwright/test";
+import { serveHub, servePackage } from "./package.js";
+import { expect, test, type Demo } from "./page.js";
+
+// A service worker would answer before the test can.
+test.use({ serviceWorkers: "block" });
+
+const smolvlm = fileURLToPath(new URL("../fixtures/checkpoints/smolvlm", import.meta.url));
+
+/** The checkpoint's files with its adapters, as text by their paths. */
+async function smolvlmFiles(): Promise<[string, string][]> {
+  const entries = await readdir(smolvlm, { recursive: true, withFileTypes: true });
+  const paths = entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
+  const some = paths.filter((path) => !/goldens|logits/.test(path));
+  return Promise.all(some.map(async (path) => [path.slice(smolvlm.length + 1), (await readFile(path)).toString("base64")]));
+}
+
+/** Opens the page, the package beside it and the first scene of the album. */
+async function prepare(page: Page, demo: Demo): Promise<{ script: string; scene: string }> {
+  await demo.goto();
+  const { scene } = await demo.album();
+  return { script: await servePackage(page), scene: (await demo.albumBytes(scene)).toString("base64") };
+}
+
+test("adapters are listed, chosen, added from files, and forgotten with the model", async ({ page, demo, watch }) => {
+  watch.allow(/service worker|ServiceWorker|404/i);
+  const outcome = await page.evaluate(
+    async ({ script, scene, files }) => {
+      const { NameLens, NameLensError } = (await import(script)) as typeof import("namelens");
+      const bytes = (text: string): Uint8Array<ArrayBuffer> => Uint8Array.from(atob(text), (char) => char.charCodeAt(0));
+      const model = new Map(files.map(([path, data]) => [path, new Blob([bytes(data)])]));
+      const lens = await NameLens.create({ model, device: "cpu", storage: "memory" });
+      const say = async (): Promise<string> => (await lens.caption(bytes(scene), { maxTokens: 8 })).raw;
+      const plain = await say();
+      const names = [...lens.adapters.names];
+      await lens.adapters.use("wide");
+      const wide = await say();
+      const config = model.get("adapters/wide/adapter_config.json") ?? new Blob();
+      const weights = model.get("adapters/wide/adapter_model.safetensors") ?? new Blob();
+      await lens.adapters.add("again", { config, weights });
+      await lens.adapters.use("again");
+      const again = await say();
+      const code = await lens.adapters.use("none").catch((error: unknown) => (error instanceof NameLensError ? error.code : String(error)));
+      await lens.adapters.remove("again");
+      const last = await say();
+      await lens[Symbol.asyncDispose]();
+      const after = await lens.memory().catch((error: unknown) => (error as Error & { code?: string }).code);
+      return { names, same: wide === again, changes: wide !== plain, back: last === plain, code, after, active: lens.adapters.active };
+    },
+    { ...(await prepare(page, demo)), files: await smolvlmFiles() },
+  );
+  expect(outcome).toEqual({ names: ["narrow", "wide"], same: true, changes: true, back: true, code: "option", after: "disposed", active: null });
+});
+
+test("tokens are counted as they are read, with tiles and without", async ({ page, demo, watch }) => {
+  watch.allow(/service worker|ServiceWorker|404/i);
+  const outcome = await page.evaluate(
+    async ({ script, scene, files }) => {
+      const { NameLens } = (await import(script)) as typeof import("namelens");
+      const bytes = (text: string): Uint8Array<ArrayBuffer> => Uint8Array.from(atob(text), (char) => char.charCodeAt(0));
+      const model = new Map(files.map(([path, data]) => [path, new Blob([bytes(data)])]));
+      const lens = await NameLens.create({ model, device: "cpu", storage: "memory", precision: "q8_0" });
+      const counts: [number, number][] = [];
+      for (const splitting of [true, false]) {
+        const { prompt } = await lens.countTokens(bytes(scene), "What is here?", { splitting });
+        const { tokens } = await lens.ask(bytes(scene), "What is here?", { splitting, maxTokens: 1 });
+        counts.push([prompt, tokens.prompt]);
+      }
+      await lens.dispose();
+      return counts;
+    },
+    { ...(await prepare(page, demo)), files: await smolvlmFiles() },
+  );
+  const [tiles, whole] = outcome;
+  expect(tiles?.[0]).toBe(tiles?.[1]);
+  expect(whole?.[0]).toBe(whole?.[1]);
+  expect(tiles?.[0]).toBeGreaterThan(whole?.[0] ?? Infinity);
+});
+
+test("a conversation's later turns read only what is new", async ({ page, demo, watch }) => {
+  watch.allow(/service worker|ServiceWorker|404/i);
+  const outcome = await page.evaluate(
+    async ({ script, scene }) => {
+      const { NameLens } = (await import(script)) as typeof import("namelens");
+      const photo = Uint8Array.from(atob(scene), (char) => char.charCodeAt(0));
+      const lens = await NameLens.create({ device: "cpu", storage: "memory" });
+      const chat = lens.chat(photo, { maxTokens: 12 });
+      const first = await chat.caption();
+      const second = await chat.ask("What colour is it?");
+      const turns = chat.turns.map(({ question }) => question);
+      chat.dispose();
+      await lens.dispose();
+      return { prompts: [first.tokens.prompt, second.tokens.prompt], reused: second.tokens.reused ?? 0, turns };
+    },
+    await prepare(page, demo),
+  );
+  const [first = 0, second = 0] = outcome.prompts;
+  expect(outcome.turns).toHaveLength(2);
+  expect(second).toBeGreaterThan(first);
+  expect(outcome.reused).toBeGreaterThan(first / 2);
+  expect(outcome.reused).toBeLessThan(second);
+});
+
+test("what a model would take is known before it is fetched, and after that it is here", async ({ page, demo, watch }) => {
+  watch.allow(/service worker|ServiceWorker|404/i);
+  const asked: string[] = [];
+  const { script } = await prepare(page, demo);
+  const model = await serveHub(page, smolvlm, false, (what) => asked.push(what));
+  const look = () =>
+    page.evaluate(
+      async ({ script, model }) => {
+        const { NameLens } = (await import(script)) as typeof import("namelens");
+        const { device, fallback, deviceMemory, freeStorage, model: found } = await NameLens.availability({ model });
+        return { device, fallback, deviceMemory, freeStorage, found };
+      },
+      { script, model },
+    );
+  const before = await look();
+  expect(before.found).toMatchObject({ name: "org/model", kept: false });
+  expect(before.found.bytes).toBeGreaterThan(100_000);
+  expect(before.freeStorage).toBeGreaterThan(0);
+  expect(before.device).toBe("cpu");
+  // The index alone was fetched: it says which shards there are.
+  expect(asked.filter((what) => what.startsWith("GET"))).toEqual(["GET model.safetensors.index.json"]);
+  await page.evaluate(
+    async ({ script, model }) => {
+      const { NameLens } = (await import(script)) as typeof import("namelens");
+      await (await NameLens.create({ model, device: "cpu", storage: "memory" })).dispose();
+    },
+    { script, model },
+  );
+  const after = await look();
+  expect(after.found).toMatchObject({ kept: true, bytes: before.found.bytes, keptBytes: before.found.bytes });
+  await page.evaluate(async (script) => ((await import(script)) as typeof import("namelens")).NameLens.forgetModels(), script);
+  expect((await look()).found).toMatchObject({ kept: false });
+});

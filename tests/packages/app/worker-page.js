@@ -1,0 +1,7 @@
+// A page that leaves everything to a worker of its own: one from a file, or (`?blob`) one from a blob.
+
+const script = new URL("./worker.js", import.meta.url);
+const blob = () => URL.createObjectURL(new Blob([`import ${JSON.stringify(script.href)};`], { type: "text/javascript" }));
+const worker = new Worker(location.search === "?blob" ? blob() : script, { type: "module" });
+worker.onmessage = ({ data }) => (document.body.dataset.outcome = JSON.stringify(data));
+worker.onerror = (event) => (document.body.dataset.outcome = JSON.stringify({ message: `worker: ${event.message}` }));

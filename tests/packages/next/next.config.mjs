@@ -1,0 +1,3 @@
+// Nothing but where the project begins: a build directory inside another checkout would be guessed wrong.
+
+export default { turbopack: { root: import.meta.dirname } };

@@ -1,0 +1,60 @@
+// Where the package's own files are: where a bundler put them, in the package as it is served, or where the app says.
+
+import { resolved } from "./address.js";
+import { embedded } from "./embedded.js";
+import { NameLensError } from "./errors.js";
+import type { ModelSource } from "./protocol.js";
+
+/** What to do when the package's files are not where they are looked for. */
+export const MISPLACED =
+  "Serve the package's folders dist, wasm and model from one place and pass its address: { assets: \"/namelens/\" }. " +
+  "In Vite's development server, optimizeDeps: { exclude: [\"namelens\"] } does it as well.";
+
+const WASM = "wasm/namelens_wasm_bg.wasm";
+/** Vite's development server bundles a package into this folder and leaves its other files behind. */
+const VITE_COPIES = /\/node_modules\/\.vite\/.*$/;
+
+/** The addresses of the package's files. */
+export interface Place {
+  /** The worker's script; null where only the bundler knows it. */
+  readonly worker: URL | null;
+  readonly wasm: URL;
+  /** The model in the package; null when it carries none. */
+  readonly model: ModelSource | null;
+}
+
+/** Finds them. `assets` is the address of a served copy of the package. Throws `option` or `worker`. */
+export function place(assets?: URL | string): Place {
+  if (assets !== undefined) {
+    const folder = resolved(assets, "assets");
+    folder.pathname = folder.pathname.replace(/\/?$/, "/");
+    return packageAt(folder);
+  }
+  let wasm: URL;
+  try {
+    // Bundlers follow this very form: the file lies beside their output then, under a name of their choice.
+    wasm = new URL("../wasm/namelens_wasm_bg.wasm", import.meta.url);
+  } catch (cause) {
+    const message = "this bundle is not an ES module, so it does not know where it lies (import.meta.url is empty)";
+    throw new NameLensError("worker", message, { cause, hint: `Bundle to the format "esm". Or: ${MISPLACED}` });
+  }
+  if (VITE_COPIES.test(wasm.pathname)) {
+    return packageAt(new URL(wasm.pathname.replace(VITE_COPIES, "/node_modules/namelens/"), wasm));
+  }
+  // Unbundled, from another origin than the page: the worker needs its address, because it cannot be started by it.
+  if (isForeign(wasm) && wasm.pathname.endsWith(`/${WASM}`)) return packageAt(new URL("../", wasm));
+  return { worker: null, wasm, model: embedded?.() ?? null };
+}
+
+/** Whether scripts there are barred from being workers here. */
+export function isForeign({ protocol, origin }: URL): boolean {
+  return (protocol === "https:" || protocol === "http:") && origin !== globalThis.origin;
+}
+
+function packageAt(folder: URL): Place {
+  return {
+    worker: new URL("dist/worker.js", folder),
+    wasm: new URL(WASM, folder),
+    model: embedded === null ? null : { manifest: new URL("model/manifest.json", folder).href },
+  };
+}

@@ -1,0 +1,65 @@
+// The real engine in Node, on the processor: the module itself, and hosts of it as a page would have them in a worker.
+
+import { readdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { NameLensError } from "../dist/errors.js";
+import { host } from "../dist/host.js";
+import { Link } from "../dist/link.js";
+import { loadEngine, tools } from "../dist/engine.js";
+
+// Node fetches no files; a page's server would.
+const fetched = globalThis.fetch;
+globalThis.fetch = async (input, init) => {
+  const url = new URL(input instanceof Request ? input.url : input);
+  return url.protocol === "file:" ? new Response(await readFile(url)) : fetched(input, init);
+};
+/** The address of the module. */
+export const wasm = new URL("../wasm/namelens_wasm_bg.wasm", import.meta.url).href;
+await loadEngine(wasm, () => undefined, new AbortController().signal);
+
+export { tools };
+
+/** The address of a file or folder of the repository. */
+export const at = (path) => fileURLToPath(new URL(`../../../${path}`, import.meta.url));
+
+/** The files of a model's folder by their paths, as a picker gives them. */
+export async function chosen(folder, without = /goldens|legacy|logits|names\.json/) {
+  const entries = await readdir(at(folder), { recursive: true, withFileTypes: true });
+  const files = new Map();
+  for (const entry of entries.filter((entry) => entry.isFile())) {
+    const path = join(entry.parentPath, entry.name);
+    const name = path.slice(at(folder).replace(/\/$/, "").length + 1);
+    if (!without.test(name)) files.set(name, new Blob([await readFile(path)]));
+  }
+  return files;
+}
+
+/** An open engine over files; end it with `end()`. */
+export async function open(files, options = {}) {
+  const opening = {
+    model: { name: "chosen", chosen: files },
+    choice: {},
+    wasm,
+    device: "cpu",
+    storage: "memory",
+    removed: [],
+    adapters: [],
+    adapter: null,
+    precision: "stored",
+    ...options,
+  };
+  const link = new Link(opening, {
+    restarts: true,
+    onChanged: () => undefined,
+    start: () => {
+      const { port1, port2 } = new MessageChannel();
+      host(port2);
+      port1.start();
+      port2.start();
+      return { port: port1, onFailure: () => undefined, close: () => port1.close() };
+    },
+  });
+  await link.open();
+  return { link, end: () => link.end(new NameLensError("disposed", "the test is over")) };
+}
