@@ -2,6 +2,7 @@
 
 import { cp } from "node:fs/promises";
 import { join } from "node:path";
+import { pathToFileURL } from "node:url";
 import { expect, test } from "@playwright/test";
 import { site } from "./server.js";
 import { app, bin, command, fixture, serving, unpack, write } from "./stage.js";
@@ -51,6 +52,21 @@ for (const version of ["5", "7", "8"]) {
     });
   });
 }
+
+test("Vite's development server with its copies elsewhere: the error advises what helps", async ({ page }) => {
+  const folder = await app("vite7");
+  const develop = (config: string): ReturnType<typeof serving> =>
+    serving(folder, bin(folder, "vite"), "--host", "127.0.0.1", "--port", "0", "--force", "--config", config);
+  const moved = await develop("moved.config.js");
+  const { code, message, hint } = await outcomeOf(page, moved.url);
+  await moved.stop();
+  expect(code).toBe("worker");
+  expect(message).toContain("not where this bundle looks for them");
+  expect(hint).toContain('optimizeDeps: { exclude: ["namelens"] }');
+  const excluded = await develop("excluded.config.js");
+  expect(await outcomeOf(page, excluded.url)).toEqual(caption);
+  await excluded.stop();
+});
 
 test.describe("webpack 5", () => {
   let folder: string;
@@ -107,6 +123,15 @@ test.describe("esbuild", () => {
     await command(folder, "node", "build.mjs");
     await cp(join(folder, "public"), join(folder, "dist"), { recursive: true });
     await unpack(join(folder, "dist/lib/namelens"));
+  });
+
+  test("as a page that was opened as a file: the error says so", async ({ page }) => {
+    await write(join(folder, "dist"), "index.html", `<!doctype html><title>esbuild</title><body></body><script src="iife.js"></script>`);
+    const address = pathToFileURL(join(folder, "dist/index.html")).href;
+    const { code, message, hint } = await outcomeOf(page, withOptions(address, { assets: "lib/namelens" }));
+    expect(code).toBe("worker");
+    expect(hint).toContain("through a server");
+    expect(message + String(hint)).not.toContain("Content-Security-Policy");
   });
 
   for (const format of ["esm", "iife"] as const) {

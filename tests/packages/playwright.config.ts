@@ -9,7 +9,7 @@ export default defineConfig({
   workers: 1,
   // An installation and a build on a slow machine.
   timeout: 300_000,
-  expect: { timeout: 120_000 },
+  expect: { timeout: 180_000 },
   forbidOnly: true,
   outputDir: "../../test-results/packages",
   reporter: "list",

@@ -42,11 +42,13 @@ export async function command(folder: string, program: string, ...args: string[]
 export async function app(name: string): Promise<string> {
   const folder = join(setting("NAMELENS_APPS"), name);
   const lock = await readFile(at(`tests/packages/${name}/package-lock.json`), "utf8");
-  const installed = await readFile(join(folder, "package-lock.json"), "utf8").catch(() => null);
-  if (installed !== lock) {
+  // Written when everything is installed; what broke off begins anew.
+  const done = join(folder, "installed.json");
+  if ((await readFile(done, "utf8").catch(() => null)) !== lock) {
     await rm(folder, { recursive: true, force: true });
     await fill(folder, name);
     await command(folder, "npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund");
+    await writeFile(done, lock);
   }
   await fill(folder, name);
   await command(folder, "npm", "install", "--no-save", "--ignore-scripts", "--no-audit", "--no-fund", tarball());

@@ -58,7 +58,7 @@ const TITLES: Partial<Record<ErrorCode, string>> = {
   device: "The graphics card stopped working",
   "no-adapter": "No graphics card can be used here",
   "context-full": "That is too much at once",
-  unsupported: "This browser is too old for NameLens",
+  unsupported: "NameLens cannot run here",
   worker: "The engine could not be started",
 };
 

@@ -112,7 +112,7 @@ fn choose(licence: &str) -> Result<Option<&'static str>> {
         .map(str::trim)
         .collect();
     let together = licence.contains(" AND ");
-    let known = |one: &str| KNOWN.iter().any(|known| *known == one);
+    let known = |one: &str| KNOWN.contains(&one);
     if together {
         let parts = licence
             .split([' ', '(', ')'])

@@ -51,7 +51,7 @@ const HINTS: Record<ErrorCode, string> = {
   storage: "The browser refused to keep the data: free some space or leave private browsing.",
   quota: "Free some disk space, or take a smaller model; what has arrived is kept and need not be fetched again.",
   unsupported: "Use a current version of Chrome, Edge, Safari or Firefox.",
-  worker: "Check that the page's Content-Security-Policy has worker-src 'self', or pass { worker: false }.",
+  worker: "Create NameLens again; if the worker fails each time, pass { worker: false } and report the message.",
   disposed: "Create a new NameLens; this one was disposed of.",
   internal: "This is a bug in NameLens; please report it with the message.",
 };

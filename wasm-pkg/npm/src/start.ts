@@ -94,7 +94,10 @@ function refused(cause: unknown, address: URL): NameLensError {
     const hint = `Let the bundler put workers on the page's own origin (webpack: output.workerPublicPath). Or: ${MISPLACED}`;
     return new NameLensError("worker", `browsers start no worker from another origin, as ${address.origin} is: ${why}`, { cause, hint });
   }
-  return new NameLensError("worker", `no worker may be started here: ${why}`, { cause });
+  const hint = address.protocol === "file:"
+    ? "Open the page through a server (http), not as a file."
+    : "Add 'self' to worker-src in the page's Content-Security-Policy, or pass { worker: false }.";
+  return new NameLensError("worker", `no worker may be started here: ${why}`, { cause, hint });
 }
 
 /** Why a worker's script was not loaded. */
@@ -123,7 +126,7 @@ async function whyNot(worker: URL | null, wasm: URL, objections: Objections): Pr
   }
   const what = worker ? `the worker ${worker.href}` : "the worker";
   return new NameLensError("worker", `${what} could not be loaded, or a module that it imports; the browser's console names it`, {
-    hint: "Check what the server answers to the worker's script and its modules, and with which Content-Security-Policy.",
+    hint: worker ? "Check what the server answers to that script and to its modules." : MISPLACED,
   });
 }
 
@@ -149,7 +152,8 @@ function listenForObjections(): Objections {
   let first: SecurityPolicyViolationEvent | null = null;
   const hear = (event: Event): void => {
     const violation = event as SecurityPolicyViolationEvent;
-    if (/^(worker|child|script|default)-src/.test(violation.effectiveDirective)) first ??= violation;
+    // A policy that only reports has forbidden nothing.
+    if (violation.disposition === "enforce" && /^(worker|child|script|default)-src/.test(violation.effectiveDirective)) first ??= violation;
   };
   globalThis.addEventListener("securitypolicyviolation", hear);
   return {
