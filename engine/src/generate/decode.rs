@@ -1,6 +1,6 @@
 //! The decode loop: choose, constrain, stream whole characters, stop.
 
-use super::constraint::NameConstraint;
+use super::constraint::{Allowed, NameConstraint};
 use super::sampler::{Sampler, SamplingOptions};
 use super::session::Session;
 use crate::Result;
@@ -77,8 +77,10 @@ pub async fn generate(
     let mut probabilities = Vec::new();
     let mut finish = Finish::Length;
     while tokens.len() < options.max_tokens {
-        let allowed = constraint.as_ref().and_then(NameConstraint::allowed);
-        let choice = sampler.choose(&logits, &tokens, allowed.as_deref());
+        let allowed = constraint
+            .as_ref()
+            .map_or(Allowed::ANY, NameConstraint::allowed);
+        let choice = sampler.choose(&logits, &tokens, allowed);
         if options.ends.contains(&choice.token) {
             finish = Finish::Stop;
             break;

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::constraint::Allowed;
 use crate::text::GenerationSettings;
 use crate::{Error, Result};
 
@@ -109,19 +110,22 @@ impl Sampler {
     /// The next token after `said`; `allowed` restricts the choice.
     ///
     /// Logits that are not finite never win; without any finite one the first allowed token is taken.
-    pub fn choose(&mut self, logits: &[f32], said: &[u32], allowed: Option<&[u32]>) -> Choice {
+    pub fn choose(&mut self, logits: &[f32], said: &[u32], allowed: Allowed<'_>) -> Choice {
         let mut candidates: Vec<(u32, f32)> = match allowed {
-            Some(ids) => ids
+            Allowed::Only(ids) => ids
                 .iter()
                 .filter_map(|&id| Some((id, *logits.get(id as usize)?)))
                 .collect(),
-            None => (0u32..).zip(logits.iter().copied()).collect(),
+            Allowed::Except(ids) => (0u32..)
+                .zip(logits.iter().copied())
+                .filter(|(id, _)| ids.binary_search(id).is_err())
+                .collect(),
         };
+        let fallback = candidates.first().map_or(0, |(id, _)| *id);
         if self.options.repetition_penalty != 1.0 {
             self.penalise(&mut candidates, said);
         }
         candidates.retain(|(_, logit)| logit.is_finite());
-        let fallback = allowed.and_then(|ids| ids.first()).copied().unwrap_or(0);
         let token = if self.options.temperature == 0.0 {
             likeliest(&candidates).unwrap_or(fallback)
         } else {
@@ -233,7 +237,7 @@ mod tests {
     fn seen(sampler: &mut Sampler, logits: &[f32], draws: usize) -> Vec<usize> {
         let mut counts = vec![0; logits.len()];
         for _ in 0..draws {
-            counts[sampler.choose(logits, &[], None).token as usize] += 1;
+            counts[sampler.choose(logits, &[], Allowed::ANY).token as usize] += 1;
         }
         counts
     }
@@ -241,9 +245,17 @@ mod tests {
     #[test]
     fn greedy_takes_the_lowest_of_equals_and_never_nan() {
         let mut s = sampler(|o| o.temperature = 0.0);
-        assert_eq!(s.choose(&[0.0, 2.0, f32::NAN, 2.0], &[], None).token, 1);
-        assert_eq!(s.choose(&[f32::NAN; 3], &[], Some(&[2])).token, 2);
-        assert_eq!(s.choose(&[5.0, 1.0, 2.0], &[], Some(&[1, 2])).token, 2);
+        assert_eq!(
+            s.choose(&[0.0, 2.0, f32::NAN, 2.0], &[], Allowed::ANY)
+                .token,
+            1
+        );
+        assert_eq!(s.choose(&[f32::NAN; 3], &[], Allowed::Only(&[2])).token, 2);
+        assert_eq!(
+            s.choose(&[5.0, 1.0, 2.0], &[], Allowed::Only(&[1, 2]))
+                .token,
+            2
+        );
     }
 
     #[test]
@@ -277,8 +289,8 @@ mod tests {
             o.temperature = 0.0;
             o.repetition_penalty = 2.0;
         });
-        assert_eq!(s.choose(&[1.0, 0.8], &[0], None).token, 1);
-        assert_eq!(s.choose(&[-0.5, -0.8], &[0], None).token, 1);
+        assert_eq!(s.choose(&[1.0, 0.8], &[0], Allowed::ANY).token, 1);
+        assert_eq!(s.choose(&[-0.5, -0.8], &[0], Allowed::ANY).token, 1);
     }
 
     #[test]
@@ -286,7 +298,7 @@ mod tests {
         let draw = |seed| {
             let mut s = sampler(|o| o.seed = seed);
             (0..32)
-                .map(|_| s.choose(&[0.0; 16], &[], None).token)
+                .map(|_| s.choose(&[0.0; 16], &[], Allowed::ANY).token)
                 .collect::<Vec<_>>()
         };
         assert_eq!(draw(5), draw(5));

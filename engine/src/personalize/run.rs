@@ -84,7 +84,7 @@ impl Lens {
         let t = host.now_ms();
         let options = self.generate_options(request, ids.len())?;
         let mut parser = MentionParser::new(scene.concepts.iter().map(KnownName::from));
-        let names = self.name_constraint(&scene, &question)?;
+        let names = self.name_constraint(&scene, &question);
         let answer = {
             let scene_concepts = &scene.concepts;
             let mut started = false;
@@ -164,8 +164,7 @@ impl Lens {
     }
 
     /// Holds bracketed names to those of the prompt and the question.
-    fn name_constraint(&self, scene: &Scene<'_>, question: &str) -> Result<NameConstraint> {
-        let tokenizer = self.chat.tokenizer();
+    fn name_constraint(&self, scene: &Scene<'_>, question: &str) -> NameConstraint {
         let mut names: Vec<String> = scene
             .prompt_concepts
             .iter()
@@ -183,23 +182,8 @@ impl Lens {
                 .skip(1)
                 .filter_map(|rest| rest.split_once('>').map(|(name, _)| name.to_owned())),
         );
-        let tokens = names
-            .iter()
-            .map(|name| {
-                let marked = tokenizer.encode(&format!("<{name}>"), false)?;
-                Ok(marked.into_iter().skip(1).collect())
-            })
-            .collect::<Result<Vec<Vec<u32>>>>()?;
-        let open: Vec<u32> = ["<", " <"]
-            .iter()
-            .filter_map(
-                |text| match tokenizer.encode(text, false).ok()?.as_slice() {
-                    [only] => Some(*only),
-                    _ => None,
-                },
-            )
-            .collect();
-        Ok(NameConstraint::new(&tokens, &open))
+        let names = names.iter().map(String::as_str);
+        NameConstraint::new(names, self.chat.tokenizer(), self.chat.ends())
     }
 }
 

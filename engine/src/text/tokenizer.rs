@@ -1,13 +1,14 @@
 //! `tokenizer.json` through the `tokenizers` crate, with control tokens reachable only where allowed.
 
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use tokenizers::Tokenizer as HfTokenizer;
 
 use super::Segment;
 use super::declared::Declared;
 use super::json::WellFormed;
+use super::pieces::Pieces;
 use crate::{Error, Result};
 
 /// A loaded tokenizer; clones share it.
@@ -23,6 +24,8 @@ struct Inner {
     /// What the model emits for text it has no token for; a control token, but harmless there.
     unknown: Option<u32>,
     vocab_size: usize,
+    /// Made when first asked for: only a constrained answer needs them.
+    pieces: OnceLock<Arc<Pieces>>,
 }
 
 impl std::fmt::Debug for Tokenizer {
@@ -86,6 +89,7 @@ impl Tokenizer {
             control,
             unknown,
             vocab_size,
+            pieces: OnceLock::new(),
         }))
     }
 
@@ -193,6 +197,12 @@ impl Tokenizer {
     /// The token of an id, in the tokenizer's spelling.
     pub fn id_to_token(&self, id: u32) -> Option<String> {
         self.lock().id_to_token(id)
+    }
+
+    /// What each token adds to a text.
+    pub fn pieces(&self) -> Arc<Pieces> {
+        let made = || Arc::new(Pieces::new(&self.lock(), &self.0.control));
+        Arc::clone(self.0.pieces.get_or_init(made))
     }
 
     /// Number of tokens, added ones included.
