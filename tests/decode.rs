@@ -17,8 +17,8 @@ use namelens_engine::model::connector::Visual;
 use namelens_engine::model::params::ParamBuilder;
 use namelens_engine::model::vlm::Vlm;
 use namelens_engine::personalize::{Event, Kind, Outcome, Request};
-use namelens_tests::album::{NAME, introduced, model, root};
 use namelens_engine::text::Tokenizer;
+use namelens_tests::album::{NAME, introduced, model, root};
 use namelens_tests::{uniform, wgpu};
 
 fn vlm(device: &Device) -> (Vlm, VlmConfig) {

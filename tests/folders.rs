@@ -48,8 +48,9 @@ fn the_selected_files_are_the_model() {
         let mut model = bundle(all);
         model.select(&Choice::default()).unwrap();
         assert!(!model.contains("README.md") && model.contains("config.json"));
-        let engine = Engine::load(model, &Device::flex(), &Still, &mut |_, _| ());
-        let engine = pollster::block_on(engine).unwrap_or_else(|e| panic!("{name}: {e}"));
+        let engine =
+            pollster::block_on(Engine::load(model, &Device::flex(), &Still, &mut |_, _| ()))
+                .unwrap_or_else(|e| panic!("{name}: {e}"));
         let whole = load(files(name)).unwrap();
         assert_eq!(engine.generation_report(), whole.generation_report());
         assert_eq!(engine.parameters(), whole.parameters());

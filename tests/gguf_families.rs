@@ -220,7 +220,8 @@ fn blocks_made_while_loading_are_those_of_a_conversion() {
         let from_gguf = inspected(folder.path());
         let files = open_bundle(&checkpoint.dir).unwrap();
         let (device, precision) = (Device::flex(), Precision::Q8_0);
-        let loaded = Engine::load_as(files, precision, &device, &Still, &mut |_, _| ());
+        let mut progress = |_, _| ();
+        let loaded = Engine::load_as(files, precision, &device, &Still, &mut progress);
         let in_blocks = inspect(&pollster::block_on(loaded).unwrap());
         let off = distance(&in_blocks.logits.values, &from_gguf.logits.values);
         assert!(off <= 1e-6, "{}: {off}", checkpoint.name);

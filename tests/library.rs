@@ -15,9 +15,9 @@ use namelens_engine::concepts::{
     Concept, ConceptFile, ConceptPatch, GivenPhoto, Library, NewConcept, Reference, Retrieved,
     bundle,
 };
-use namelens_engine::host::{Host, Still};
+use namelens_engine::host::{Host, LocalTime, Still};
 use namelens_engine::image::decode;
-use namelens_engine::personalize::{Event, Kind, Engine, Request};
+use namelens_engine::personalize::{Engine, Event, Kind, Request};
 use namelens_tests::{fast_devices, uniform};
 
 fn root() -> PathBuf {
@@ -63,6 +63,14 @@ impl Host for Impatient {
         let left = self.patience.get();
         self.patience.set(left.saturating_sub(1));
         left == 0
+    }
+
+    fn random(&self) -> u64 {
+        0
+    }
+
+    fn local_time(&self) -> Option<LocalTime> {
+        None
     }
 
     fn pause(&self) -> Pin<Box<dyn Future<Output = ()> + '_>> {
@@ -133,7 +141,8 @@ fn every_change_that_fails_leaves_the_library_as_it_was() {
 fn a_thing_that_cannot_be_embedded_does_not_stand_in_the_way_of_others() {
     let things = album("reference");
     let mut engine = engine(&Device::flex());
-    engine.library
+    engine
+        .library
         .add(named("Broken", &[b"no photo"]), 0)
         .unwrap();
     let add = |library: &mut Library| library.add(named("Mochi", &[&things[0]]), 1);
@@ -197,7 +206,8 @@ fn a_database_is_imported_but_for_what_is_wrong_in_it() {
     ]);
     let file = || ConceptFile::parse(text.as_bytes()).unwrap();
     let path = Some("x/database.json");
-    let imported = pollster::block_on(engine.import_file(file(), &photos, path, 0, &Still)).unwrap();
+    let imported =
+        pollster::block_on(engine.import_file(file(), &photos, path, 0, &Still)).unwrap();
     assert_eq!(imported.added, ["b", "bob"]);
     let photo = |id: &str| engine.library.get(id).unwrap().references[0].photo.to_vec();
     assert!(photo("b") == things[0] && photo("bob") == things[1]);
@@ -243,7 +253,8 @@ fn a_name_in_brackets_is_read_as_it_was_typed() {
         };
         let request = Request::new(Kind::Caption);
         let scene = &album("scene")[0];
-        let outcome = pollster::block_on(engine.run(&request, scene, &Still, &mut on_event)).unwrap();
+        let outcome =
+            pollster::block_on(engine.run(&request, scene, &Still, &mut on_event)).unwrap();
         assert!(
             outcome.text.contains(name),
             "{} of {}",
@@ -344,7 +355,8 @@ fn ten_thousand_things_are_searched_alike_on_every_device() {
                 ("", ids),
             ] {
                 for scene in &scenes[..3] {
-                    let scan = retriever.scan(&decode(scene).unwrap(), &Still);
+                    let photo = decode(scene).unwrap();
+                    let scan = retriever.scan(&photo, &Still);
                     let scan = pollster::block_on(scan).unwrap();
                     let found =
                         retriever.retrieve(Some(&scan), question, &engine.library, mode.clone());

@@ -83,8 +83,7 @@ fn tiles_are_a_choice_of_each_request_and_never_those_of_the_one_before() {
     let smolvlm = checkpoints.iter().find(|c| c.name == "smolvlm").unwrap();
     let load = || {
         let files = bundle(smolvlm.files(&Value::Null));
-        let engine = Engine::load(files, &Device::flex(), &Still, &mut |_, _| ());
-        pollster::block_on(engine).unwrap()
+        pollster::block_on(Engine::load(files, &Device::flex(), &Still, &mut |_, _| ())).unwrap()
     };
     let scene = namelens_tests::album::photo("scene-0.png");
     let mut engine = load();

@@ -20,8 +20,8 @@ mod photo_features;
 pub mod refusal;
 pub mod retriever;
 pub mod sanitize;
-mod stages;
 mod scan;
+mod stages;
 pub mod types;
 mod windows;
 

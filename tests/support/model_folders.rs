@@ -130,8 +130,8 @@ fn caption(folder: &Path) -> String {
         }
     }
     files.select(&Choice::default()).unwrap();
-    let engine = Engine::load(files, &Device::flex(), &Still, &mut |_, _| ());
-    let mut engine = pollster::block_on(engine).unwrap();
+    let mut engine =
+        pollster::block_on(Engine::load(files, &Device::flex(), &Still, &mut |_, _| ())).unwrap();
     let named = NewConcept {
         name: "Miso".into(),
         references: vec![Reference::new(album("reference"))],
@@ -140,8 +140,9 @@ fn caption(folder: &Path) -> String {
     engine.library.add(named, 0).unwrap();
     pollster::block_on(engine.embed_references(&Still)).unwrap();
     let request = Request::new(Kind::Caption);
-    let said = engine.run(&request, &album("scene"), &Still, &mut |_| ());
-    pollster::block_on(said).unwrap().text
+    pollster::block_on(engine.run(&request, &album("scene"), &Still, &mut |_| ()))
+        .unwrap()
+        .text
 }
 
 /// The first photo of a role.

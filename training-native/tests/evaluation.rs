@@ -9,7 +9,7 @@ use namelens::evaluate::report::Report;
 use namelens::export::open_bundle;
 use namelens_engine::concepts::{Library, NewConcept, Reference};
 use namelens_engine::host::Still;
-use namelens_engine::personalize::{Kind, Engine, Outcome, Request, Retrieval};
+use namelens_engine::personalize::{Engine, Kind, Outcome, Request, Retrieval};
 use playroom::{Rgb, SampleOptions};
 
 fn model() -> PathBuf {

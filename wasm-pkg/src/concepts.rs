@@ -5,8 +5,8 @@ use namelens_engine::concepts::{Concept, ConceptTexts, Reference};
 use serde::Deserialize;
 use wasm_bindgen::{JsCast, JsValue};
 
-use crate::engine::to_value;
 use crate::error::bad_input;
+use crate::value::to_value;
 
 /// The fields of a new or changed concept that are plain values.
 #[derive(Debug, Default, Deserialize)]

@@ -20,7 +20,7 @@ const GENERATORS: [(&str, &[&str]); 5] = [
     ("lora.py", &["qwen2_5_vl", "smolvlm"]),
 ];
 /// Scripts that make fixtures of unit tests, and what they are called here.
-const UNITS: [(&str, &[&str]); 5] = [
+const UNITS: [(&str, &[&str]); 6] = [
     ("images.py", &["images"]),
     ("photos.py", &["photos"]),
     ("chats.py", &["chats"]),

@@ -1,7 +1,6 @@
 //! Which way dependencies run: the rules between rooms and crates, and no circles between files.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
@@ -192,6 +191,8 @@ fn circles(modules: &[Module]) -> Vec<String> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn tree(files: &[(&str, &str)]) -> tempfile::TempDir {

@@ -123,8 +123,10 @@ impl KeptSession {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "cpu"))]
 mod tests {
+    use burn::tensor::{Device, Tensor};
+
     use super::*;
 
     #[test]
@@ -133,7 +135,8 @@ mod tests {
         cache.scan = Some(Scan {
             windows: Vec::new(),
             embeddings: Vec::new(),
-            whole: Vec::new(),
+            whole: vec![1.0],
+            queries: Tensor::ones([1, 1], &Device::flex()),
         });
         let cache = cache.of(b"one");
         assert!(cache.scan.is_some());

@@ -8,7 +8,7 @@ use namelens_engine::concepts::repic::{self, Ask};
 use namelens_engine::concepts::{Library, NewConcept, Reference};
 use namelens_engine::host::Still;
 use namelens_engine::personalize::mentions::KnownName;
-use namelens_engine::personalize::{Kind, Engine, Outcome, Request, Retrieval};
+use namelens_engine::personalize::{Engine, Kind, Outcome, Request, Retrieval};
 use playroom::{Rgb, Sample, SampleOptions, Split, Task, sample_tasks};
 
 use super::record::{Answers, Captioned, Record};
@@ -90,7 +90,11 @@ impl Bench<'_> {
 
     /// Puts the concepts of a sample into an empty library; returns their ids.
     fn introduce(&mut self, sample: &Sample) -> Result<Vec<String>> {
-        let digest = self.engine.retriever().map_or("", |r| r.digest()).to_owned();
+        let digest = self
+            .engine
+            .retriever()
+            .map_or("", |r| r.digest())
+            .to_owned();
         self.engine.library = Library::new(digest);
         let mut ids = Vec::new();
         for concept in &sample.concepts {

@@ -101,7 +101,7 @@ fn messages(sample: &Sample, hints: &[Hint]) -> Vec<Message> {
             name: concept.name.clone(),
             aliases: Vec::new(),
             info: concept.info.clone(),
-            seen: hint,
+            hint,
         })
         .collect();
     let Some((last, earlier)) = sample.turns.split_last() else {
