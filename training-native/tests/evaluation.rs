@@ -85,8 +85,7 @@ fn png(picture: &Rgb) -> Vec<u8> {
 
 fn engine() -> Engine {
     let files = open_bundle(&model()).unwrap();
-    let load = Engine::load(files, &Device::flex(), &Still, &mut |_, _| ());
-    pollster::block_on(load).unwrap()
+    pollster::block_on(Engine::load(files, &Device::flex(), &Still, &mut |_, _| ())).unwrap()
 }
 
 /// What is answered about `photo` when the library knows one thing, called Miso, by this reference.
