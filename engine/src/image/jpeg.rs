@@ -1,7 +1,7 @@
 //! A JPEG file to RGB as Pillow shows it: first checked down to its last coded block, then decoded.
 //!
-//! No JPEG decoder promises what we do: a file that ends early is filled with grey by all of them, because a viewer would
-//! rather show half a photo. A model would caption the grey. So [`inspect`] reads the whole file before the decoder does:
+//! JPEG decoders are made for viewers, who would rather see half a photo: what is missing is filled with grey. A model would
+//! caption the grey. So [`inspect`] reads the whole file before the decoder does:
 //! markers and headers, then in `scan` and `blocks` every Huffman code. Only what is there to the end goes on.
 
 mod bits;
