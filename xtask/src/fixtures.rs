@@ -19,7 +19,7 @@ const GENERATORS: [(&str, &[&str]); 5] = [
     ("lora.py", &["qwen2_5_vl", "smolvlm"]),
 ];
 /// Scripts that make fixtures of unit tests, and what they are called here.
-const UNITS: [(&str, &[&str]); 4] = [
+const UNITS: [(&str, &[&str]); 5] = [
     ("images.py", &["images"]),
     ("chats.py", &["chats"]),
     ("jinja.py", &["jinja"]),
