@@ -19,10 +19,11 @@ const GENERATORS: [(&str, &[&str]); 5] = [
     ("lora.py", &["qwen2_5_vl", "smolvlm"]),
 ];
 /// Scripts that make fixtures of unit tests, and what they are called here.
-const UNITS: [(&str, &[&str]); 5] = [
+const UNITS: [(&str, &[&str]); 6] = [
     ("images.py", &["images"]),
     ("chats.py", &["chats"]),
     ("jinja.py", &["jinja"]),
+    ("sampling.py", &["sampling"]),
     ("gguf_blocks.py", &["gguf-blocks"]),
     ("gguf_tokenizers.py", &["gguf-tokenizers"]),
 ];
