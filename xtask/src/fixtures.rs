@@ -25,6 +25,7 @@ const UNITS: [(&str, &[&str]); 6] = [
     ("photos.py", &["photos"]),
     ("chats.py", &["chats"]),
     ("jinja.py", &["jinja"]),
+    ("sampling.py", &["sampling"]),
     ("gguf_blocks.py", &["gguf-blocks"]),
     ("gguf_tokenizers.py", &["gguf-tokenizers"]),
 ];

@@ -1,4 +1,4 @@
-//! What can be drawn, as transformers' processors have it, and seeds.
+//! The sampler against transformers' processors (fixtures by `tests/fixtures/generate/sampling.py`), and seeds.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use super::*;
@@ -199,4 +199,39 @@ fn each_option_given_counts_and_each_left_out_is_the_checkpoints() {
         given(r#"{"seed": 5, "topK": 0}"#).over(&silent).temperature,
         0.0
     );
+}
+
+const GOLDEN: &str = include_str!("../../../tests/fixtures/text/sampling.json");
+
+#[test]
+fn penalty_and_filters_leave_what_transformers_leaves() {
+    let cases: Vec<serde_json::Value> = serde_json::from_str(GOLDEN).unwrap();
+    assert_eq!(cases.len(), 24);
+    for case in cases {
+        let given: SamplingOverrides = serde_json::from_value(case["options"].clone()).unwrap();
+        let options = given.over(&SamplingOptions::default());
+        let logits: Vec<f32> = serde_json::from_value(case["logits"].clone()).unwrap();
+        let prompt: Vec<u32> = serde_json::from_value(case["prompt"].clone()).unwrap();
+        let expected: Vec<f64> = serde_json::from_value(case["probabilities"].clone()).unwrap();
+        let sampler = Sampler::new(options.clone(), 0).unwrap();
+        let mut candidates = (0u32..).zip(logits.iter().copied()).collect::<Vec<_>>();
+        sampler.penalise(&mut candidates, &prompt);
+        let weights = sampler.weighted(candidates);
+        let total: f64 = weights.iter().map(|(_, w)| w).sum();
+        let mut found = vec![0.0; logits.len()];
+        for (id, weight) in weights {
+            found[id as usize] = weight / total;
+        }
+        for (id, (found, expected)) in found.iter().zip(&expected).enumerate() {
+            assert!((found - expected).abs() < 5e-6, "{id}: {found} {case}");
+        }
+        let greedy = SamplingOptions {
+            temperature: 0.0,
+            ..options
+        };
+        let choice = Sampler::new(greedy, 0)
+            .unwrap()
+            .choose(&logits, &prompt, Allowed::ANY);
+        assert_eq!(u64::from(choice.token), case["greedy"].as_u64().unwrap());
+    }
 }

@@ -14,8 +14,11 @@ mod numbers;
 mod operators;
 mod percent;
 mod python;
+mod search;
 mod strftime;
+mod text_filters;
 mod to_json;
+mod tokens;
 mod translate;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

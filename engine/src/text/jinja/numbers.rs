@@ -33,7 +33,6 @@ pub(super) fn int(args: &[Value]) -> Result<Value, Error> {
 }
 
 /// A float without what is behind its point.
-#[expect(clippy::cast_possible_truncation, reason = "the range is checked")]
 fn cut(value: f64) -> Option<i128> {
     (value.is_finite() && value.abs() < 1e38).then_some(value.trunc() as i128)
 }

@@ -130,7 +130,6 @@ fn math(operator: char, left: &Value, right: &Value) -> Result<Value, Error> {
     })
 }
 
-#[expect(clippy::cast_precision_loss, reason = "as Python converts")]
 fn as_float(number: Number) -> f64 {
     match number {
         Number::Whole(value) => value as f64,

@@ -165,9 +165,7 @@ impl Conversion {
         // `%d` cuts a float, `%x` takes none.
         let number = match (prefix, value.kind()) {
             ("", ValueKind::Number) if !value.is_integer() => {
-                #[expect(clippy::cast_possible_truncation, reason = "what `%d` does")]
-                let cut = f64::try_from(value.clone())?.trunc() as i128;
-                cut
+                f64::try_from(value.clone())?.trunc() as i128
             }
             _ => whole(value)?,
         };

@@ -2,6 +2,7 @@
 //! character, and templates that ask for too much.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+use proptest::prelude::*;
 use serde_json::Value as Json;
 
 use super::*;
@@ -147,4 +148,145 @@ fn long_chains_are_no_deep_nests() {
         .unwrap(),
         "d"
     );
+}
+
+/// Values that a filter could trip over.
+const VALUES: [&str; 22] = [
+    "''",
+    "'abc'",
+    "'é東🦊\\n'",
+    "0",
+    "-1",
+    "1",
+    "2",
+    "9223372036854775807",
+    "-9223372036854775808",
+    "1e308",
+    "1.5",
+    "none",
+    "true",
+    "[]",
+    "[1, 'a', none]",
+    "{}",
+    "{'a': 1, 'b': [2]}",
+    "()",
+    "(1, 'b')",
+    "nowhere",
+    "range(3)",
+    "namespace(a=1)",
+];
+const FILTERS: [&str; 45] = [
+    "abs",
+    "attr",
+    "batch",
+    "bool",
+    "capitalize",
+    "center",
+    "chain",
+    "count",
+    "default",
+    "dictsort",
+    "escape",
+    "filesizeformat",
+    "first",
+    "float",
+    "format",
+    "groupby",
+    "indent",
+    "int",
+    "items",
+    "join",
+    "last",
+    "length",
+    "list",
+    "lower",
+    "map",
+    "max",
+    "min",
+    "pprint",
+    "reject",
+    "rejectattr",
+    "replace",
+    "reverse",
+    "round",
+    "select",
+    "selectattr",
+    "slice",
+    "sort",
+    "string",
+    "sum",
+    "title",
+    "tojson",
+    "trim",
+    "truncate",
+    "unique",
+    "wordcount",
+];
+const METHODS: [&str; 33] = [
+    "strip",
+    "lstrip",
+    "rstrip",
+    "split",
+    "rsplit",
+    "splitlines",
+    "partition",
+    "rpartition",
+    "startswith",
+    "endswith",
+    "removeprefix",
+    "removesuffix",
+    "replace",
+    "find",
+    "rfind",
+    "index",
+    "count",
+    "join",
+    "center",
+    "ljust",
+    "rjust",
+    "zfill",
+    "title",
+    "swapcase",
+    "format",
+    "get",
+    "items",
+    "keys",
+    "values",
+    "isdigit",
+    "isupper",
+    "upper",
+    "capitalize",
+];
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1000))]
+
+    /// In a browser a panic of the library ends the worker: whatever makes one is refused before.
+    #[test]
+    fn the_library_never_panics(
+        value in prop::sample::select(&VALUES[..]),
+        kind in 0..6,
+        which in any::<prop::sample::Index>(),
+        args in prop::collection::vec(prop::sample::select(&VALUES[..]), 0..4),
+        operator in prop::sample::select(&["+", "-", "*", "/", "//", "%", "**", "~", "in", "==", "<", "and"][..]),
+    ) {
+        let arg = |at: usize| args.get(at).copied().unwrap_or("none");
+        let all = args.join(", ");
+        let expression = match kind {
+            0 => format!("{value} | {}({all})", FILTERS[which.index(FILTERS.len())]),
+            1 => format!("({value}).{}({all})", METHODS[which.index(METHODS.len())]),
+            2 => format!("({value})[{}:{}:{}]", arg(0), arg(1), arg(2)),
+            3 => format!("{value} {operator} {}", arg(0)),
+            4 => format!("({value})[{}]", arg(0)),
+            _ => format!("({value} | {}({all}) | list)[0]", FILTERS[which.index(FILTERS.len())]),
+        };
+        for source in [
+            format!("{{{{ {expression} }}}}"),
+            format!("{{% for x in {expression} %}}{{{{ x }}}}{{{{ loop.index }}}}{{% endfor %}}{{{{ ({expression}) | tojson }}}}"),
+        ] {
+            if let Err(problem) = run(&source, &serde_json::json!({}), None) {
+                prop_assert!(!problem.contains("the template library failed"), "{}", source);
+            }
+        }
+    }
 }

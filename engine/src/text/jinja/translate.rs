@@ -3,8 +3,9 @@
 //! White space around tags is taken out here and text is printed like any value, so that one place bounds all that a
 //! template prints ([`super::budget`]).
 
-use super::expression::{Tokens, quoted};
+use super::expression::quoted;
 use super::lexer::{Piece, Token, pieces};
+use super::tokens::Tokens;
 
 /// Translates a whole template.
 ///
