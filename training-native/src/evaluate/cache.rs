@@ -33,15 +33,18 @@ pub struct Origin {
 pub struct Cache {
     path: PathBuf,
     file: File,
+    /// Whether this very program wrote what is there.
+    own: bool,
 }
 
 impl Cache {
     /// Opens the file of a row in `folder`, or begins it, and reads the photos it has.
     ///
-    /// A last line that was cut off, as a killed program leaves it, is removed.
+    /// A last line that was cut off, as a killed program leaves it, is removed. What another build of the program
+    /// asked can be read, but not continued.
     ///
     /// # Errors
-    /// When the file is of another model, split, seed or program, is damaged, or cannot be read or written.
+    /// When the file is of another model, split or seed, is damaged, or cannot be read or written.
     pub fn open(folder: &Path, origin: &Origin) -> Result<(Self, Vec<Record>)> {
         std::fs::create_dir_all(folder)
             .with_context(|| format!("cannot create {}", folder.display()))?;
@@ -66,16 +69,25 @@ impl Cache {
         file.seek(SeekFrom::Start(whole as u64))?;
         let text = String::from_utf8(bytes).with_context(|| format!("{shown} is no text"))?;
         let mut lines = text.lines();
-        let mut cache = Self { path, file };
+        let mut cache = Self {
+            path,
+            file,
+            own: true,
+        };
         let Some(first) = lines.next() else {
             cache.line(origin)?;
             return Ok((cache, Vec::new()));
         };
         let found: Origin = serde_json::from_str(first)
             .with_context(|| format!("{shown} does not begin as a file of `namelens eval`"))?;
-        if found != *origin {
+        cache.own = found.program == origin.program;
+        let same = Origin {
+            program: origin.program.clone(),
+            ..found
+        };
+        if same != *origin {
             bail!(
-                "{shown} has answers of another model, split, seed or build of this program; name another --cache folder"
+                "{shown} has answers of another model, split or seed; name another --cache folder"
             );
         }
         let records = lines
@@ -96,8 +108,15 @@ impl Cache {
     /// Adds the next photo.
     ///
     /// # Errors
-    /// When the file cannot be written.
+    /// When the file was begun by another build of this program, or cannot be written.
     pub fn add(&mut self, record: &Record) -> Result<()> {
+        if !self.own {
+            bail!(
+                "{} was begun by another build of this program, whose answers may differ; ask on with that one, or \
+                 name another --cache folder",
+                self.path.display()
+            );
+        }
         self.line(record)
     }
 
@@ -162,6 +181,22 @@ mod tests {
             let again = Cache::open(folder.path(), &origin(1)).unwrap().1;
             assert_eq!(again, records, "{length}");
         }
+    }
+
+    #[test]
+    fn answers_of_another_build_are_read_but_not_continued() {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut cache, _) = Cache::open(folder.path(), &origin(1)).unwrap();
+        cache.add(&record(0)).unwrap();
+        let rebuilt = Origin {
+            program: "q".into(),
+            ..origin(1)
+        };
+        let (mut cache, records) = Cache::open(folder.path(), &rebuilt).unwrap();
+        assert_eq!(records, [record(0)]);
+        let error = cache.add(&record(1)).unwrap_err().to_string();
+        assert!(error.contains("another build"), "{error}");
+        assert_eq!(Cache::open(folder.path(), &origin(1)).unwrap().1.len(), 1);
     }
 
     #[test]

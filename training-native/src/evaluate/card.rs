@@ -151,7 +151,7 @@ const PARTS: [Line; 11] = [
         None,
     ),
     line(
-        "strangers handed over a caption, 1 thing",
+        "captions with a concept retrieved wrongly, 1 thing",
         "caption/1/retrieval",
         STRAYS,
         None,
@@ -161,7 +161,7 @@ const PARTS: [Line; 11] = [
 ];
 const NAMES: &str = "names: IoU >= 0.5";
 const REGIONS: &str = "regions: IoU >= 0.5";
-const STRAYS: &str = "handed over wrongly";
+const STRAYS: &str = "with a concept handed over wrongly";
 
 /// Other papers' methods, with our model.
 const COMPARED: [Line; 9] = [

@@ -182,11 +182,17 @@ fn caption_figures(name: &str, captions: &[&Captioned], seed: u64) -> Vec<Figure
     ] {
         figures.push(figure(name, estimate, names, "names"));
     }
-    let strays: Vec<usize> = captions.iter().map(|c| c.retrieved_wrongly).collect();
-    let strays = bootstrap::estimate(&strays, seed, |sample| {
-        sample.iter().copied().sum::<usize>() as f64 / sample.len().max(1) as f64
-    });
-    figures.push(figure("handed over wrongly", strays, of, "captions"));
+    let strays: Vec<(usize, usize)> = captions
+        .iter()
+        .map(|c| (usize::from(c.retrieved_wrongly > 0), 1))
+        .collect();
+    let strays = bootstrap::rate(&strays, seed);
+    figures.push(figure(
+        "with a concept handed over wrongly",
+        strays,
+        of,
+        "captions",
+    ));
     let of = |pick: fn(&Captioned) -> &Vec<Located>| -> Vec<Vec<Located>> {
         captions.iter().map(|c| pick(c).clone()).collect()
     };
