@@ -3,6 +3,7 @@
 pub mod answer;
 mod captioner;
 pub mod engine;
+mod file_choice;
 pub mod file_plan;
 mod files;
 mod gguf_choice;
@@ -27,7 +28,8 @@ mod windows;
 
 pub use crate::model::precision::Precision;
 pub use engine::Engine;
-pub use file_plan::{Choice, FilePlan, Step};
+pub use file_choice::Choice;
+pub use file_plan::{FilePlan, Step};
 pub use files::ModelFiles;
 pub use library_edits::{Imported, Restored};
 pub use model_folder::model_folder;

@@ -1,14 +1,11 @@
 //! LoRA adapters of the engine as JavaScript manages them.
 
-use js_sys::Uint8Array;
-use namelens_engine::weights::{ByteSource, SliceSource};
+use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
-use wasm_bindgen::{JsCast, JsValue};
-use web_sys::Blob;
 
-use crate::blob::BlobSource;
 use crate::engine::NameLensEngine;
-use crate::error::{bad_input, to_js};
+use crate::error::to_js;
+use crate::source::source;
 
 #[wasm_bindgen]
 impl NameLensEngine {
@@ -49,18 +46,5 @@ impl NameLensEngine {
     #[wasm_bindgen(js_name = removeAdapter)]
     pub fn remove_adapter(&mut self, name: &str) -> Result<(), JsValue> {
         self.engine.remove_adapter(name).map_err(|e| to_js(&e))
-    }
-}
-
-/// A file as JavaScript gives it: a `Blob`, which is read by ranges, or bytes. `name` names it in errors.
-pub(crate) fn source(name: &str, file: JsValue) -> Result<Box<dyn ByteSource>, JsValue> {
-    match file.dyn_into::<Blob>() {
-        Ok(blob) => Ok(Box::new(BlobSource::new(name, blob))),
-        Err(other) => {
-            let bytes = other
-                .dyn_into::<Uint8Array>()
-                .map_err(|_| bad_input("files", "each must be a Blob or a Uint8Array"))?;
-            Ok(Box::new(SliceSource::from(bytes.to_vec())))
-        }
     }
 }

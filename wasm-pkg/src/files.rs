@@ -5,8 +5,8 @@ use namelens_engine::personalize::ModelFiles;
 use serde_json::json;
 use wasm_bindgen::{JsCast, JsValue};
 
-use crate::adapters::source;
 use crate::error::to_js;
+use crate::source::source;
 
 /// Largest `model.json` that is read.
 const MAX_CARD: u64 = 1 << 20;

@@ -30,6 +30,8 @@ mod files;
 #[cfg(target_family = "wasm")]
 mod host;
 #[cfg(target_family = "wasm")]
+mod source;
+#[cfg(target_family = "wasm")]
 mod tokens;
 #[cfg(target_family = "wasm")]
 mod value;

@@ -28,25 +28,14 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
+use super::file_choice::{Choice, missing, option};
 use super::gguf_choice::{self, Groups};
 use crate::image::ImageProcessor;
 use crate::text::TextSettings;
 use crate::weights::shard_files;
 use crate::{Error, Result};
-
-/// What somebody chose where a repository has more than one model needs.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct Choice {
-    /// The file of the text model's weights; of one in parts, any part.
-    pub weights: Option<String>,
-    /// The file of the vision projector.
-    pub mmproj: Option<String>,
-    /// Names of the adapters to take; all that are known to be there when absent.
-    pub adapters: Option<Vec<String>>,
-}
 
 /// What is to be done next.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -375,20 +364,6 @@ fn adapter_files(name: &str) -> [String; 2] {
 
 fn is_safetensors(names: &[String]) -> bool {
     names.iter().all(|name| name.ends_with(".safetensors"))
-}
-
-pub(super) fn missing(file: &str, problem: &str) -> Error {
-    Error::Missing {
-        file: file.into(),
-        problem: problem.into(),
-    }
-}
-
-pub(super) fn option(option: &str, problem: String) -> Error {
-    Error::Option {
-        option: option.into(),
-        problem,
-    }
 }
 
 #[cfg(test)]

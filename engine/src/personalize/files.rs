@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, HashMap};
 use burn::tensor::Device;
 use sha2::{Digest, Sha256};
 
-use super::file_plan::{Choice, FilePlan, Step};
+use super::file_choice::Choice;
+use super::file_plan::{FilePlan, Step};
 use crate::model::checkpoint::CheckpointSource;
 use crate::model::config::VlmConfig;
 use crate::model::families;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::file_plan::{Choice, missing, option};
+use super::file_choice::{Choice, missing, option};
 use crate::Result;
 use crate::weights::split_files;
 

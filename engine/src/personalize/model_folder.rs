@@ -1,6 +1,6 @@
 //! Where among many paths a model's folder is: what somebody drops may have folders around it and beside it.
 
-use super::file_plan::option;
+use super::file_choice::option;
 use crate::Result;
 
 /// How deep below a model's folder its files lie, and in which folders.
