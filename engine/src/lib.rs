@@ -18,8 +18,10 @@
 //! [`ops`] has every operation that has a fast kernel, with its plain body; [`kernels`] launches the WGSL ones; [`weights`]
 //! reads safetensors and GGUF.
 
+pub mod class_defaults;
 pub mod concepts;
 pub mod error;
+pub mod foreign;
 pub mod generate;
 pub mod host;
 pub mod image;

@@ -19,11 +19,12 @@ const GENERATORS: [(&str, &[&str]); 5] = [
     ("lora.py", &["qwen2_5_vl", "smolvlm"]),
 ];
 /// Scripts that make fixtures of unit tests, and what they are called here.
-const UNITS: [(&str, &[&str]); 4] = [
+const UNITS: [(&str, &[&str]); 5] = [
     ("images.py", &["images"]),
     ("chats.py", &["chats"]),
     ("gguf_blocks.py", &["gguf-blocks"]),
     ("gguf_tokenizers.py", &["gguf-tokenizers"]),
+    ("defaults.py", &["defaults"]),
 ];
 /// What all golden checkpoints may weigh in the repository.
 const BUDGET_BYTES: u64 = 9_000_000;
