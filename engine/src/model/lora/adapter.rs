@@ -84,6 +84,25 @@ impl Adapter {
         self.update(&name, [output, input], part)
     }
 
+    /// Proves from the header that what it has for our layer `key` of dimensions `[out, in]`, if anything, fits; reads no
+    /// numbers.
+    ///
+    /// # Errors
+    /// [`Error::Weights`] when the dimensions are others.
+    pub(in crate::model) fn claim(&mut self, key: &str, [output, input]: [usize; 2]) -> Result<()> {
+        let mut places = names::stored(self.names, &format!("{key}.weight"));
+        let Stored { name, part } = places.swap_remove(0);
+        let Some(path) = self.layers.get(&names::newest(self.names, &name)) else {
+            return Ok(());
+        };
+        let rank = self.settings.rank(path);
+        let [a, b] = HALVES.map(|half| format!("{PREFIX}{path}{half}"));
+        let part = part.map_or((0, 1), |part| (part.index, part.of));
+        self.weights.claim_rows(&a, &[rank, input], (0, 1))?;
+        self.weights.claim_rows(&b, &[output, rank], part)?;
+        Ok(())
+    }
+
     /// What it adds to the tensor a checkpoint of the family calls `name`, of dimensions `[out, in]`, if anything.
     ///
     /// # Errors
