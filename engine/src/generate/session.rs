@@ -76,7 +76,7 @@ impl<'a> Session<'a> {
         // The last token is read again even if it is known: its logits are wanted.
         let keep = common.min(ids.len().saturating_sub(1));
         let grids = photos.map_or(&[][..], |photos| photos.grids);
-        let (spots, saved) = self.vlm.spots(ids, grids)?;
+        let (spots, saved) = self.vlm.positions(ids, grids)?;
         self.ids.truncate(keep);
         self.cache.truncate(keep);
         self.saved = saved;

@@ -1,13 +1,12 @@
 //! The first step of a tower: patches to its width, with positions, and the class token before them.
 
 use burn::module::{Module, Param};
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use super::config::VisionConfig;
 use super::params::{Init, ParamBuilder};
 use super::patch_grid::{PatchGrid, Stretch};
 use super::variants::PatchPositions;
-use super::vision::indices;
 use crate::Result;
 
 /// Patches, positions and class token.
@@ -179,4 +178,10 @@ fn kernel(p: &mut ParamBuilder<'_>, name: &str, config: &VisionConfig) -> Result
     let kernel: Param<Tensor<5>> = p.param(name, [hidden, 3, frames, patch, patch], init)?;
     let summed = kernel.val().sum_dim(2).reshape([hidden, 3, patch, patch]);
     Ok(Param::initialized(kernel.id, summed))
+}
+
+/// Places to select, on a device.
+pub(super) fn indices(at: &[usize], device: &Device) -> Tensor<1, Int> {
+    let values: Vec<i64> = at.iter().map(|&at| at as i64).collect();
+    Tensor::from_data(TensorData::new(values, [at.len()]), device)
 }
