@@ -167,7 +167,8 @@ pub fn open_bundle(model: &Path) -> Result<ModelFiles> {
         }
     }
     for (name, dir) in adapters(model)? {
-        for file in ADAPTER_FILES {
+        // One that lacks a file is in nobody's way until it is chosen.
+        for file in ADAPTER_FILES.iter().filter(|file| dir.join(file).is_file()) {
             let source = bundle::FileSource::open(&dir.join(file))?;
             files.insert(format!("adapters/{name}/{file}"), Box::new(source));
         }
