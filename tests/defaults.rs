@@ -125,10 +125,18 @@ fn each_key_alone_may_be_left_out() {
                 .unwrap();
             match taken(&less) {
                 Ok(taken) => assert_eq!(taken.get(path), Some(value), "{checkpoint}: {path}"),
-                Err(error) => assert!(
-                    error.contains(key) && key == "use_qformer_text_input",
-                    "{checkpoint}: {path}: {error}"
-                ),
+                // What the class says may not fit the rest of a small file.
+                Err(error) => {
+                    let refused = [
+                        ("use_qformer_text_input", "use_qformer_text_input"),
+                        ("patch_size", "window_size"),
+                        ("spatial_merge_size", "window_size"),
+                    ];
+                    let known = |(left_out, named): &(&str, &str)| {
+                        key == *left_out && error.contains(named)
+                    };
+                    assert!(refused.iter().any(known), "{checkpoint}: {path}: {error}");
+                }
             }
             tried += 1;
         }

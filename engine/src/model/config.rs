@@ -165,7 +165,11 @@ impl VisionConfig {
             // The table is as large as the grid, so the grid has one size.
             PatchPositions::Learned | PatchPositions::Bucketed => {
                 positive("vision_config.image_size", self.image_size)?;
-                divides("vision_config.patch_size", self.patch_size, self.image_size)?;
+                // What a last row or column of patches lacks is cut off: 384 pixels are 27 patches of 14.
+                if self.patch_size > self.image_size {
+                    let problem = format!("{} is larger than image_size", self.patch_size);
+                    return Err(refuse("vision_config.patch_size", problem));
+                }
             }
             PatchPositions::Interpolated { side } => {
                 positive("vision_config.num_position_embeddings", side)?;

@@ -1,6 +1,6 @@
 //! An adapter in PEFT's format: its tensors, which layer each is for, and what they add to a weight.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
 
 use super::settings::Settings;
@@ -205,7 +205,8 @@ fn layers(file: &WeightFile, settings: &Settings, names: Names) -> Result<HashMa
         let problem = format!("stored as {dtype}; save the adapter in F32, F16 or BF16");
         return Err(fail(file.file(), name, problem));
     }
-    let mut paths = HashSet::new();
+    // In the order of their names, so that the first that is wrong is always the same.
+    let mut paths = BTreeSet::new();
     for tensor in file.tensors() {
         let Some(path) = path(&tensor.name) else {
             let problem = "is no `lora_A` or `lora_B` of a linear layer; other kinds of adapters are not read";
