@@ -81,7 +81,7 @@ fn logits(
     let device = Device::flex();
     let (rows, _) = case.rows();
     let (visual, grids) = case.visual(checkpoint, vlm, config, &device);
-    let (spots, _) = vlm.spots(&rows[0], &grids).unwrap();
+    let (spots, _) = vlm.positions(&rows[0], &grids).unwrap();
     let reading = vlm.read_at(&rows[0], visual.as_ref(), &spots).unwrap();
     let hidden = vlm.forward(reading, None);
     let [_, tokens, width] = hidden.dims();
@@ -443,5 +443,87 @@ fn a_conversion_is_not_lost_by_accident() {
         let path = folder.path().join(file["path"].as_str().unwrap());
         assert_eq!(file["bytes"], std::fs::metadata(path).unwrap().len());
         assert_eq!(file["sha256"].as_str().unwrap().len(), 64);
+    }
+}
+
+/// A checkpoint's folder with its configuration changed.
+fn changed(name: &str, change: impl FnOnce(&mut serde_json::Value)) -> tempfile::TempDir {
+    let checkpoint = vlms().into_iter().find(|c| c.name == name).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = checkpoint.config.clone();
+    change(&mut config);
+    for (file, bytes) in checkpoint.files(&serde_json::json!({})) {
+        std::fs::write(folder.path().join(file), bytes).unwrap();
+    }
+    std::fs::write(folder.path().join("config.json"), config.to_string()).unwrap();
+    folder
+}
+
+fn conversion() -> Conversion {
+    Conversion {
+        types: all(Dtype::F16),
+        split: None,
+        force: false,
+    }
+}
+
+/// Training tools write 1e-5 as the number that single precision has for it; GGUF holds just that.
+#[test]
+fn an_epsilon_in_single_precision_is_the_one_in_double() {
+    for (name, path) in [
+        ("idefics3", "/text_config/rms_norm_eps"),
+        ("idefics3", "/vision_config/layer_norm_eps"),
+        ("qwen3_vl", "/text_config/rms_norm_eps"),
+    ] {
+        for eps in [1e-5_f32, 1e-6, 0.003] {
+            let folder = changed(name, |config| {
+                *config.pointer_mut(path).unwrap() = f64::from(eps).into();
+            });
+            let out = tempfile::tempdir().unwrap();
+            convert(folder.path(), out.path(), conversion(), &mut |_, _| ()).unwrap();
+            let (_, config) = model(weights(out.path(), "model.gguf"), &Device::flex());
+            let read = match path.contains("rms") {
+                true => config.text_config.rms_norm_eps,
+                false => config.vision_config.layer_norm_eps,
+            };
+            assert_eq!(read as f32, eps, "{name} {path}");
+        }
+    }
+}
+
+#[test]
+fn what_gguf_cannot_say_is_told_in_one_line() {
+    let refusal = |folder: &Path| {
+        let out = tempfile::tempdir().unwrap();
+        let error = convert(folder, out.path(), conversion(), &mut |_, _| ()).unwrap_err();
+        format!("{error:#}")
+    };
+    let base = changed("qwen3_vl", |config| {
+        config["vision_config"]["rope_parameters"] = serde_json::json!({ "rope_theta": 5000.0 });
+    });
+    let told = refusal(base.path());
+    assert!(told.contains("5000") && told.contains("10000"), "{told}");
+    assert!(told.len() < 300 && !told.contains('\n'), "{told}");
+    let quantised = changed("qwen3_vl", |config| {
+        config["quantization_config"] = serde_json::json!({ "quant_method": "fp8" });
+    });
+    assert!(refusal(quantised.path()).contains("FP8"));
+    let pointer = changed("qwen3_vl", |_| ());
+    let text = "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 11422654\n";
+    for file in [
+        "tokenizer.json",
+        "model.safetensors",
+        "config.json",
+        "chat_template.jinja",
+    ] {
+        let path = pointer.path().join(file);
+        let whole = std::fs::read(&path).unwrap();
+        std::fs::write(&path, text).unwrap();
+        let told = refusal(pointer.path());
+        assert!(
+            told.contains("git-lfs pointer") && told.contains(file),
+            "{told}"
+        );
+        std::fs::write(&path, whole).unwrap();
     }
 }

@@ -77,7 +77,7 @@ fn logits_are_the_references_at_every_position() {
         }
         let (rows, _) = case.rows();
         let (visual, grids) = case.visual(checkpoint, vlm, config, &device);
-        let (spots, _) = vlm.spots(&rows[0], &grids).unwrap();
+        let (spots, _) = vlm.positions(&rows[0], &grids).unwrap();
         let reading = vlm.read_at(&rows[0], visual.as_ref(), &spots).unwrap();
         let (shape, want) = case.floats("logits")?;
         let hidden = vlm.forward(reading, None);
@@ -150,7 +150,7 @@ fn every_layer_is_the_references() {
         }
         let (rows, _) = case.rows();
         let (visual, grids) = case.visual(checkpoint, vlm, config, &device);
-        let (spots, _) = vlm.spots(&rows[0], &grids).unwrap();
+        let (spots, _) = vlm.positions(&rows[0], &grids).unwrap();
         let mut reading = vlm.read_at(&rows[0], visual.as_ref(), &spots).unwrap();
         for at in 0..=vlm.decoder.depth() {
             let far = distance(&floats(reading.x.clone()), &layer("text", at)?);
@@ -280,7 +280,7 @@ fn positions_by_row_and_column_are_the_references() {
         let grids = of_rows(case, &grids);
         let (_, deltas) = case.ints("rope_deltas")?;
         for (row, ids) in rows.iter().enumerate() {
-            let (spots, saved) = vlm.spots(&ids[padding[row]..], &grids[row]).unwrap();
+            let (spots, saved) = vlm.positions(&ids[padding[row]..], &grids[row]).unwrap();
             assert_eq!(-(saved as i64), deltas[row], "{}: row {row}", case.name);
             for (token, spot) in spots.iter().enumerate() {
                 for (axis, &found) in spot.iter().enumerate() {

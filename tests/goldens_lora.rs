@@ -70,7 +70,7 @@ fn names(checkpoint: &Checkpoint) -> namelens_engine::model::names::Names {
 fn logits(vlm: &Vlm, config: &VlmConfig, checkpoint: &Checkpoint, case: &Case) -> Vec<f32> {
     let (rows, _) = case.rows();
     let (visual, grids) = case.visual(checkpoint, vlm, config, &Device::flex());
-    let (spots, _) = vlm.spots(&rows[0], &grids).unwrap();
+    let (spots, _) = vlm.positions(&rows[0], &grids).unwrap();
     let reading = vlm.read_at(&rows[0], visual.as_ref(), &spots).unwrap();
     let hidden = vlm.forward(reading, None);
     let [_, tokens, width] = hidden.dims();

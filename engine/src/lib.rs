@@ -78,8 +78,10 @@
 //! ```
 
 mod blocks;
+pub mod class_defaults;
 pub mod concepts;
 pub mod error;
+pub mod foreign;
 pub mod generate;
 pub mod host;
 pub mod image;

@@ -8,6 +8,7 @@ mod file;
 mod gguf;
 mod gguf_reader;
 mod gguf_writer;
+mod header;
 mod metadata;
 mod quant;
 mod safetensors;
@@ -19,8 +20,9 @@ use std::sync::Arc;
 
 use crate::{Error, Result};
 
-pub use file::{TensorInfo, WeightFile};
+pub use file::WeightFile;
 pub use gguf_writer::{Announced, GgufWriter, write_gguf};
+pub use header::TensorInfo;
 pub use metadata::{Array, Metadata, Value};
 pub use quant::{Dtype, decode, encode};
 pub use safetensors_writer::write_safetensors;
@@ -140,5 +142,7 @@ fn write_failed(error: &std::io::Error) -> Error {
     }
 }
 
+#[cfg(test)]
+mod foreign_tests;
 #[cfg(test)]
 mod tests;

@@ -1,7 +1,7 @@
 //! Model folders on disk: opening weight files, and writing folders that Hugging Face tools read too.
 
 use std::fs::File;
-use std::io::{BufWriter, Read, Seek, SeekFrom};
+use std::io::{BufWriter, ErrorKind, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
@@ -10,6 +10,7 @@ use namelens_engine::image::{ImageMarkup, ImageProcessor};
 use namelens_engine::model::params::NamedValues;
 use namelens_engine::text::{ChatEncoder, ChatTemplate, Specials, Tokenizer};
 use namelens_engine::weights::{ByteSource, Dtype, TensorData, WeightFile, Weights, encode};
+use namelens_engine::{Error, foreign};
 use serde_json::json;
 
 pub use crate::gguf_folder::gguf_files;
@@ -52,7 +53,7 @@ impl ByteSource for FileSource {
             .unwrap_or_else(std::sync::PoisonError::into_inner);
         file.seek(SeekFrom::Start(offset))
             .and_then(|_| file.read_exact(out))
-            .map_err(|error| namelens_engine::Error::Weights {
+            .map_err(|error| Error::Weights {
                 file: self.path.display().to_string(),
                 place: format!("byte {offset}"),
                 problem: error.to_string(),
@@ -93,11 +94,34 @@ const SHARD_INDEX: &str = "model.safetensors.index.json";
 /// Reads a text file of a model folder.
 ///
 /// # Errors
-/// When it is missing.
+/// When it is missing, or no text.
 pub fn read_text(dir: &Path, name: &str) -> Result<String> {
+    let text = optional_text(dir, name)?;
     let path = dir.join(name);
-    std::fs::read_to_string(&path)
-        .with_context(|| format!("cannot read {}; a model folder needs it", path.display()))
+    text.with_context(|| format!("cannot read {}; a model folder needs it", path.display()))
+}
+
+/// Reads a text file that a model folder may have.
+///
+/// # Errors
+/// [`Error::Config`] when it cannot be read, or is something else than its name says.
+pub fn optional_text(dir: &Path, name: &str) -> namelens_engine::Result<Option<String>> {
+    let path = dir.join(name);
+    let refuse = |problem: String| Error::Config {
+        file: path.display().to_string(),
+        key: "(whole file)".into(),
+        problem,
+    };
+    let bytes = match std::fs::read(&path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(refuse(error.to_string())),
+    };
+    if let Some(problem) = foreign::text(&bytes) {
+        return Err(refuse(problem));
+    }
+    let text = String::from_utf8(bytes).map_err(|_| refuse("is not UTF-8 text".into()))?;
+    Ok(Some(text))
 }
 
 /// Writes parameters as `model.safetensors` in f32.

@@ -184,7 +184,8 @@ pub fn open_model(model: &Path, mmproj: Option<&str>) -> Result<ModelFiles> {
         }
     }
     for (name, dir) in adapters(model)? {
-        for file in ADAPTER_FILES {
+        // One that lacks a file is in nobody's way until it is chosen.
+        for file in ADAPTER_FILES.iter().filter(|file| dir.join(file).is_file()) {
             let source = bundle::FileSource::open(&dir.join(file))?;
             files.insert(format!("adapters/{name}/{file}"), Box::new(source));
         }

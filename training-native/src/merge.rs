@@ -92,7 +92,9 @@ fn open_model(model: &Path) -> Result<Weights> {
 }
 
 fn open_adapter(model: &Path, adapter: &Path) -> Result<Adapter> {
-    let config = VlmConfig::from_json(&bundle::read_text(model, "config.json")?)?;
+    let json = bundle::read_text(model, "config.json")?;
+    let config = VlmConfig::from_json(&json)?;
+    families::refuse_quantised(&json)?;
     let [settings, tensors] = export::ADAPTER_FILES;
     let settings = adapter.join(settings);
     let settings = fs::read_to_string(&settings).with_context(|| {

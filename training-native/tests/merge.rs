@@ -48,7 +48,7 @@ fn logits(vlm: &Vlm, config: &VlmConfig) -> Vec<f32> {
     ids.extend(vec![config.image_token_id; visual.len()]);
     ids.extend([40, 7, 31, 22]);
     let grid = vlm.token_grid(side, side);
-    let (spots, _) = vlm.spots(&ids, &[grid]).unwrap();
+    let (spots, _) = vlm.positions(&ids, &[grid]).unwrap();
     let reading = vlm.read_at(&ids, Some(&visual), &spots).unwrap();
     let hidden = vlm.forward(reading, None);
     let [_, tokens, width] = hidden.dims();

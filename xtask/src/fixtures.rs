@@ -20,7 +20,7 @@ const GENERATORS: [(&str, &[&str]); 5] = [
     ("lora.py", &["qwen2_5_vl", "smolvlm"]),
 ];
 /// Scripts that make fixtures of unit tests, and what they are called here.
-const UNITS: [(&str, &[&str]); 6] = [
+const UNITS: [(&str, &[&str]); 8] = [
     ("images.py", &["images"]),
     ("photos.py", &["photos"]),
     ("chats.py", &["chats"]),
@@ -28,6 +28,7 @@ const UNITS: [(&str, &[&str]); 6] = [
     ("sampling.py", &["sampling"]),
     ("gguf_blocks.py", &["gguf-blocks"]),
     ("gguf_tokenizers.py", &["gguf-tokenizers"]),
+    ("defaults.py", &["defaults"]),
 ];
 /// What all golden checkpoints may weigh in the repository.
 const BUDGET_BYTES: u64 = 9_000_000;

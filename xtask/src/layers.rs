@@ -12,7 +12,7 @@ use crate::paths::root;
 ///
 /// Rooms of one line do not use each other.
 const ROOMS: [&[&str]; 8] = [
-    &["error", "blocks"],
+    &["error", "blocks", "class_defaults", "foreign"],
     &["host", "kernels", "weights"],
     &["ops"],
     &["text", "concepts"],

@@ -128,7 +128,7 @@ impl<'a> Session<'a> {
         }
         let keep = self.known(ids);
         let grids = photos.map_or(&[][..], |photos| photos.grids);
-        let (spots, saved) = self.vlm.spots(ids, grids)?;
+        let (spots, saved) = self.vlm.positions(ids, grids)?;
         self.ids.truncate(keep);
         self.cache.truncate(keep);
         self.saved = saved;

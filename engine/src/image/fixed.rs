@@ -5,36 +5,6 @@ use super::normalize::Levels;
 use super::{Filter, Processed, Rgb8, check_area, resize};
 use crate::Result;
 
-/// What a processor of this kind does when its configuration does not say.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Defaults {
-    /// `size`.
-    pub(super) size: Size,
-    /// Whether a bare number as `size` means a square instead of the shortest edge.
-    pub(super) square: bool,
-    /// Whether the middle is cut out.
-    pub(super) crop: bool,
-}
-
-/// SigLIP, and SigLIP2 of fixed resolution: squashed to a square.
-pub(super) const SIGLIP: Defaults = Defaults {
-    size: Size::square(224),
-    square: false,
-    crop: false,
-};
-/// CLIP: the shortest edge, then the middle.
-pub(super) const CLIP: Defaults = Defaults {
-    size: Size::Shortest(224),
-    square: false,
-    crop: true,
-};
-/// BLIP and BLIP-2: squashed to a square.
-pub(super) const BLIP: Defaults = Defaults {
-    size: Size::square(384),
-    square: true,
-    crop: false,
-};
-
 /// How photos are sized for one checkpoint.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Fixed {
@@ -47,20 +17,22 @@ pub(super) struct Fixed {
 
 impl Fixed {
     /// Reads `do_resize`, `size`, `resample`, `do_center_crop` and `crop_size`.
-    pub(super) fn from_config(config: &Config<'_>, defaults: Defaults) -> Result<Self> {
-        let size = config.size("size", defaults.size, defaults.square)?;
-        let crop = match config.size("crop_size", Size::square(224), true)? {
-            Size::Exact { height, width } => (height, width),
-            Size::Shortest(_) => {
-                return Err(config.fail("crop_size", "needs `height` and `width`".into()));
-            }
+    pub(super) fn from_config(config: &Config<'_>) -> Result<Self> {
+        // Whether a bare number as `size` means a square instead of the shortest edge is for the class to say.
+        let size = config.size("size", config.bool("default_to_square")?)?;
+        let crop = match config.bool("do_center_crop")? {
+            false => None,
+            true => match config.size("crop_size", true)? {
+                Size::Exact { height, width } => Some((height, width)),
+                Size::Shortest(_) => {
+                    return Err(config.fail("crop_size", "needs `height` and `width`".into()));
+                }
+            },
         };
         Ok(Self {
-            size: config.bool("do_resize", true)?.then_some(size),
-            filter: config.filter("resample", Filter::Bicubic)?,
-            crop: config
-                .bool("do_center_crop", defaults.crop)?
-                .then_some(crop),
+            size: config.bool("do_resize")?.then_some(size),
+            filter: config.filter("resample")?,
+            crop,
         })
     }
 

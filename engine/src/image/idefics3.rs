@@ -28,7 +28,7 @@ impl Idefics3 {
     ///
     /// `do_pad` is not read: every frame of one photo has the same size, so there is nothing to pad.
     pub(super) fn from_config(config: &Config<'_>) -> Result<Self> {
-        let tile = config.longest_edge("max_image_size", MAX_WORKING_SIDE, 364)?;
+        let tile = config.longest_edge("max_image_size", MAX_WORKING_SIDE)?;
         if tile < MIN_TILE {
             return Err(config.fail(
                 "max_image_size",
@@ -36,11 +36,11 @@ impl Idefics3 {
             ));
         }
         Ok(Self {
-            do_resize: config.bool("do_resize", true)?,
-            longest_edge: config.longest_edge("size", MAX_EDGE, 4 * 364)?,
-            filter: config.filter("resample", Filter::Lanczos3)?,
+            do_resize: config.bool("do_resize")?,
+            longest_edge: config.longest_edge("size", MAX_EDGE)?,
+            filter: config.filter("resample")?,
             tile,
-            do_image_splitting: config.bool("do_image_splitting", true)?,
+            do_image_splitting: config.bool("do_image_splitting")?,
         })
     }
 

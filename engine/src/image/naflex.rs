@@ -22,7 +22,7 @@ pub(super) struct Naflex {
 impl Naflex {
     /// Reads `patch_size`, `max_num_patches`, `do_resize` and `resample`.
     pub(super) fn from_config(config: &Config<'_>) -> Result<Self> {
-        let budget = config.count("max_num_patches")?.unwrap_or(256);
+        let budget = config.count("max_num_patches")?.unwrap_or(0);
         if !(1..=u64::from(MAX_SIDE)).contains(&budget) {
             return Err(config.fail(
                 "max_num_patches",
@@ -30,9 +30,9 @@ impl Naflex {
             ));
         }
         Ok(Self {
-            do_resize: config.bool("do_resize", true)?,
-            filter: config.filter("resample", Filter::Bilinear)?,
-            patch: config.side("patch_size", 16)?,
+            do_resize: config.bool("do_resize")?,
+            filter: config.filter("resample")?,
+            patch: config.side("patch_size")?,
             budget,
         })
     }

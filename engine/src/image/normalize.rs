@@ -4,31 +4,22 @@ use super::config::Config;
 use super::{Frame, Rgb8};
 use crate::Result;
 
-/// Mean and standard deviation of CLIP's training photos, which Qwen and BLIP use too.
-pub(super) const CLIP: ([f64; 3], [f64; 3]) = (
-    [0.481_454_66, 0.457_827_5, 0.408_210_73],
-    [0.268_629_54, 0.261_302_58, 0.275_777_11],
-);
-/// Maps bytes to -1..=1: Idefics3 and SigLIP.
-pub(super) const HALF: ([f64; 3], [f64; 3]) = ([0.5; 3], [0.5; 3]);
-
 /// Normalised value of every byte, a table a channel.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Levels(Box<[[f32; 256]; 3]>);
 
 impl Levels {
-    /// Reads `do_rescale`, `rescale_factor`, `do_normalize`, `image_mean` and `image_std`, the last
-    /// two being `defaults` when absent.
-    pub(super) fn from_config(config: &Config<'_>, defaults: ([f64; 3], [f64; 3])) -> Result<Self> {
-        let factor = if config.bool("do_rescale", true)? {
-            config.number("rescale_factor", 1.0 / 255.0)?
+    /// Reads `do_rescale`, `rescale_factor`, `do_normalize`, `image_mean` and `image_std`.
+    pub(super) fn from_config(config: &Config<'_>) -> Result<Self> {
+        let factor = if config.bool("do_rescale")? {
+            config.number("rescale_factor")?
         } else {
             1.0
         };
-        let (mean, std) = if config.bool("do_normalize", true)? {
+        let (mean, std) = if config.bool("do_normalize")? {
             (
-                config.channels("image_mean", defaults.0)?,
-                config.channels("image_std", defaults.1)?,
+                config.channels("image_mean")?,
+                config.channels("image_std")?,
             )
         } else {
             ([0.0; 3], [1.0; 3])

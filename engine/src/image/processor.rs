@@ -2,12 +2,13 @@
 
 use super::Rgb8;
 use super::config::Config;
-use super::fixed::{self, Fixed};
+use super::fixed::Fixed;
 use super::frame::{Frame, Processed};
 use super::idefics3::Idefics3;
 use super::naflex::Naflex;
-use super::normalize::{self, Levels};
+use super::normalize::Levels;
 use super::qwen::Qwen;
+use crate::class_defaults::Taken;
 use crate::text::PhotoLayout;
 use crate::{Error, Result};
 
@@ -43,7 +44,7 @@ impl ImageProcessor {
     /// [`Error::Config`] with the key that cannot be used; `image_processor_type` when it is of no
     /// supported type.
     pub fn from_json(file: &str, json: &str) -> Result<Self> {
-        Self::from_config(&Config::parse(file, json)?)
+        Self::of(&classed(Config::parse(file, json)?)?)
     }
 
     /// Reads the image processor of a checkpoint folder; `read` gives the text of a file, if there.
@@ -72,29 +73,35 @@ impl ImageProcessor {
         })
     }
 
-    fn from_config(config: &Config<'_>) -> Result<Self> {
-        let name = match config.type_name()? {
-            Some(name) => name,
-            None => guess(config).ok_or_else(|| {
-                config.fail(
-                    "image_processor_type",
-                    format!("is missing, and no other key tells it; name one of {SUPPORTED}"),
-                )
-            })?,
-        };
-        let fixed = |defaults| Fixed::from_config(config, defaults).map(Kind::Fixed);
-        let (kind, levels) = match name.as_str() {
-            "Idefics3ImageProcessor" | "SmolVLMImageProcessor" => (
-                Kind::Idefics3(Idefics3::from_config(config)?),
-                normalize::HALF,
-            ),
-            "Qwen2VLImageProcessor" => (Kind::Qwen(Qwen::from_config(config)?), normalize::CLIP),
-            "Siglip2ImageProcessor" => {
-                (Kind::Naflex(Naflex::from_config(config)?), normalize::HALF)
+    /// [`Self::defaults_taken`] of the file of a checkpoint folder that holds the image processor.
+    ///
+    /// # Errors
+    /// As [`Self::from_folder`].
+    pub fn defaults_of_folder(read: &dyn Fn(&str) -> Result<Option<String>>) -> Result<Vec<Taken>> {
+        let (file, json) = Self::source(read)?;
+        Self::defaults_taken(file, &json)
+    }
+
+    /// What a file of an image processor leaves to its class in `transformers`.
+    ///
+    /// # Errors
+    /// As [`Self::from_json`].
+    pub fn defaults_taken(file: &str, json: &str) -> Result<Vec<Taken>> {
+        let config = classed(Config::parse(file, json)?)?;
+        Self::of(&config)?;
+        Ok(config.taken())
+    }
+
+    fn of(config: &Config<'_>) -> Result<Self> {
+        let kind = match config.class() {
+            "Idefics3ImageProcessor" | "SmolVLMImageProcessor" => {
+                Kind::Idefics3(Idefics3::from_config(config)?)
             }
-            "SiglipImageProcessor" => (fixed(fixed::SIGLIP)?, normalize::HALF),
-            "CLIPImageProcessor" => (fixed(fixed::CLIP)?, normalize::CLIP),
-            "BlipImageProcessor" => (fixed(fixed::BLIP)?, normalize::CLIP),
+            "Qwen2VLImageProcessor" => Kind::Qwen(Qwen::from_config(config)?),
+            "Siglip2ImageProcessor" => Kind::Naflex(Naflex::from_config(config)?),
+            "SiglipImageProcessor" | "CLIPImageProcessor" | "BlipImageProcessor" => {
+                Kind::Fixed(Fixed::from_config(config)?)
+            }
             other => {
                 return Err(config.fail(
                     "image_processor_type",
@@ -104,7 +111,7 @@ impl ImageProcessor {
         };
         Ok(Self {
             kind,
-            levels: Levels::from_config(config, levels)?,
+            levels: Levels::from_config(config)?,
         })
     }
 
@@ -164,6 +171,20 @@ impl ImageProcessor {
             Kind::Fixed(fixed) => fixed.process(photo, &self.levels),
         }
     }
+}
+
+/// A configuration with the class that it names or that its keys tell.
+fn classed(config: Config<'_>) -> Result<Config<'_>> {
+    let name = match config.type_name()? {
+        Some(name) => name,
+        None => guess(&config).ok_or_else(|| {
+            config.fail(
+                "image_processor_type",
+                format!("is missing, and no other key tells it; name one of {SUPPORTED}"),
+            )
+        })?,
+    };
+    Ok(config.of_class(name))
 }
 
 /// The type a configuration without a name is of, told by keys that only one type has.

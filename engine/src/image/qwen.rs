@@ -25,14 +25,14 @@ impl Qwen {
     /// Reads `patch_size`, `merge_size` and the budget: `min_pixels` and `max_pixels`, or
     /// `size.shortest_edge` and `size.longest_edge`, which are areas here as well.
     pub(super) fn from_config(config: &Config<'_>) -> Result<Self> {
-        let patch = config.side("patch_size", 14)?;
-        let merge = config.side("merge_size", 2)?;
-        let area = |key: &str, edge: &str, default: u64| match config.count(key)? {
+        let patch = config.side("patch_size")?;
+        let merge = config.side("merge_size")?;
+        let area = |key: &str, edge: &str| match config.count(key)? {
             Some(area) => Ok(area),
-            None => config.size_part(edge, default),
+            None => config.size_part(edge),
         };
-        let least = area("min_pixels", "shortest_edge", 56 * 56)?;
-        let most = area("max_pixels", "longest_edge", 28 * 28 * 1280)?;
+        let least = area("min_pixels", "shortest_edge")?;
+        let most = area("max_pixels", "longest_edge")?;
         if least == 0 || most < least {
             return Err(config.fail(
                 "size",
@@ -40,8 +40,8 @@ impl Qwen {
             ));
         }
         Ok(Self {
-            do_resize: config.bool("do_resize", true)?,
-            filter: config.filter("resample", Filter::Bicubic)?,
+            do_resize: config.bool("do_resize")?,
+            filter: config.filter("resample")?,
             unit: patch
                 .checked_mul(merge)
                 .filter(|unit| *unit <= super::MAX_SIDE)

@@ -20,13 +20,13 @@ use crate::ops;
     clippy::large_enum_variant,
     reason = "one lives as long as a call; a box would cost an allocation a layer"
 )]
-pub enum Sight {
+pub enum Mask {
     /// Everyone at everyone.
     Full,
     /// Each token at itself and what came before.
     Causal,
-    /// As the mask `[B or 1, 1, T_q, T_k]` says: `true` hides.
-    Masked(Tensor<4, Bool>),
+    /// A mask `[B or 1, 1, T_q, T_k]`, in which `true` hides.
+    Explicit(Tensor<4, Bool>),
     /// Each token at those of its window.
     Windows(WindowPlan),
 }
@@ -68,13 +68,13 @@ pub struct Attention {
     head_dim: usize,
 }
 
-/// Where a decoder layer stands: the turns of its tokens, who is hidden, and the cache of the sequence.
+/// Where a decoder layer stands: the turns of its tokens, who is masked, and the cache of the sequence.
 #[derive(Debug)]
 pub struct Place<'a> {
     /// Turns of the tokens at hand.
     pub rotation: &'a Rotation,
     /// Who may not look at whom, `[B, 1, T, T]`, beyond what is to come; rows of a batch filled up on the left.
-    pub hidden: Option<&'a Tensor<4, Bool>>,
+    pub masked: Option<&'a Tensor<4, Bool>>,
     /// Cache to read and extend; `None` when the whole sequence is at hand.
     pub cache: Option<&'a mut KvCache>,
     /// Index of this layer in the cache.
@@ -133,13 +133,13 @@ impl Attention {
     ///
     /// # Shapes
     /// - x, output: `[B, T, hidden]`
-    pub fn forward(&self, x: Tensor<3>, rotation: Option<&Rotation>, sight: Sight) -> Tensor<3> {
+    pub fn forward(&self, x: Tensor<3>, rotation: Option<&Rotation>, mask: Mask) -> Tensor<3> {
         let (mut q, mut k, v) = self.project(x.clone(), x);
         if let Some(rotation) = rotation {
             q = rotation.rotate(q);
             k = rotation.rotate(k);
         }
-        self.finish(attend(q, k, v, sight))
+        self.finish(attend(q, k, v, mask))
     }
 
     /// Cross attention: all of `x` at all of `memory`.
@@ -149,7 +149,7 @@ impl Attention {
     /// - memory: `[B, M, memory]`
     pub fn forward_across(&self, x: Tensor<3>, memory: Tensor<3>) -> Tensor<3> {
         let (q, k, v) = self.project(x, memory);
-        self.finish(attend(q, k, v, Sight::Full))
+        self.finish(attend(q, k, v, Mask::Full))
     }
 
     /// Decoder attention: rotary positions, causal, and the cache if there is one.
@@ -163,11 +163,11 @@ impl Attention {
         let q = place.rotation.rotate(q);
         let k = place.rotation.rotate(k);
         let Some(cache) = place.cache.as_deref_mut() else {
-            let sight = match place.hidden {
-                Some(hidden) => Sight::Masked(hidden.clone()),
-                None => Sight::Causal,
+            let mask = match place.masked {
+                Some(masked) => Mask::Explicit(masked.clone()),
+                None => Mask::Causal,
             };
-            return self.finish(attend(q, k, v, sight));
+            return self.finish(attend(q, k, v, mask));
         };
         let (keys, values) = cache.write(place.layer, k, v);
         let len = start + tokens;
@@ -176,14 +176,14 @@ impl Attention {
         }
         let keys = keys.narrow(2, 0, len);
         let values = values.narrow(2, 0, len);
-        let sight = if start == 0 {
-            Sight::Causal
+        let mask = if start == 0 {
+            Mask::Causal
         } else {
             // Row i (position start + i) must not see columns beyond start + i.
-            let hidden = Tensor::<2, Bool>::tril_mask([tokens, len], start as i64, &q.device());
-            Sight::Masked(hidden.unsqueeze::<4>())
+            let later = Tensor::<2, Bool>::tril_mask([tokens, len], start as i64, &q.device());
+            Mask::Explicit(later.unsqueeze::<4>())
         };
-        self.finish(attend(q, keys, values, sight))
+        self.finish(attend(q, keys, values, mask))
     }
 
     /// Queries of `x`, keys and values of `memory`, `[B, H, T, D]`, each head normed where the model does that.
@@ -219,17 +219,17 @@ pub(crate) fn split_heads(x: Tensor<3>, heads: usize) -> Tensor<4> {
 ///
 /// # Shapes
 /// - q: `[B, H, T_q, D]`, k and v: `[B, H_kv, T_k, D]`, output: `[B, H, T_q, D]`
-pub(crate) fn attend(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, sight: Sight) -> Tensor<4> {
+pub(crate) fn attend(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, mask: Mask) -> Tensor<4> {
     let groups = q.dims()[1] / k.dims()[1];
     let (k, v) = (repeat_heads(k, groups), repeat_heads(v, groups));
-    match sight {
-        Sight::Causal => ops::attention(q, k, v, true),
-        Sight::Full if q.dims() == k.dims() => ops::attention(q, k, v, false),
-        Sight::Full => attention(q, k, v, None, None, AttentionModuleOptions::default()),
-        Sight::Masked(mask) => {
+    match mask {
+        Mask::Causal => ops::attention(q, k, v, true),
+        Mask::Full if q.dims() == k.dims() => ops::attention(q, k, v, false),
+        Mask::Full => attention(q, k, v, None, None, AttentionModuleOptions::default()),
+        Mask::Explicit(mask) => {
             attention(q, k, v, Some(mask), None, AttentionModuleOptions::default())
         }
-        Sight::Windows(plan) => {
+        Mask::Windows(plan) => {
             let [q, k, v] = [q, k, v].map(|x| plan.gather(x));
             let mask = Some(plan.padding());
             plan.scatter(attention(

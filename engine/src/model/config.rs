@@ -2,11 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::families;
+pub use super::variants::Activation;
 use super::variants::{BoxUnits, ConnectorKind, PatchPositions, TextVariant, VisionVariant};
-use crate::{Error, Result};
+use crate::{Error, Result, foreign};
 
-/// A vision-language model. Its JSON is SmolVLM's; other families are read by [`families`].
+/// A vision-language model. Its JSON is SmolVLM's; other families are read by [`super::families`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct VlmConfig {
     /// Architecture family.
@@ -86,23 +86,6 @@ pub struct TextConfig {
     pub variant: TextVariant,
 }
 
-/// Activation functions as `config.json` spells them.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Activation {
-    /// Exact GELU.
-    Gelu,
-    /// GELU by tanh, SigLIP's own.
-    #[default]
-    #[serde(alias = "gelu_new")]
-    GeluPytorchTanh,
-    /// `x * sigmoid(x)`.
-    #[serde(alias = "swish")]
-    Silu,
-    /// `x * sigmoid(1.702 x)`, OpenAI's CLIP.
-    QuickGelu,
-}
-
 fn default_layer_norm_eps() -> f64 {
     1e-6
 }
@@ -112,16 +95,6 @@ fn default_rope_theta() -> f64 {
 }
 
 impl VlmConfig {
-    /// Reads and checks a `config.json` of any family.
-    ///
-    /// # Errors
-    /// [`Error::Config`] naming the key that is missing or cannot be.
-    pub fn from_json(json: &str) -> Result<Self> {
-        let config = families::config(json)?;
-        config.check()?;
-        Ok(config)
-    }
-
     pub(super) fn check(&self) -> Result<()> {
         let (vision, text) = (&self.vision_config, &self.text_config);
         vision.check()?;
@@ -192,7 +165,11 @@ impl VisionConfig {
             // The table is as large as the grid, so the grid has one size.
             PatchPositions::Learned | PatchPositions::Bucketed => {
                 positive("vision_config.image_size", self.image_size)?;
-                divides("vision_config.patch_size", self.patch_size, self.image_size)?;
+                // What a last row or column of patches lacks is cut off: 384 pixels are 27 patches of 14.
+                if self.patch_size > self.image_size {
+                    let problem = format!("{} is larger than image_size", self.patch_size);
+                    return Err(refuse("vision_config.patch_size", problem));
+                }
             }
             PatchPositions::Interpolated { side } => {
                 positive("vision_config.num_position_embeddings", side)?;
@@ -267,7 +244,10 @@ impl TextConfig {
 }
 
 pub(super) fn parse<T: for<'de> Deserialize<'de>>(json: &str) -> Result<T> {
-    serde_json::from_str(json).map_err(|error| refuse("(json)", error.to_string()))
+    serde_json::from_str(json).map_err(|error| {
+        let foreign = foreign::text(json.as_bytes());
+        refuse("(json)", foreign.unwrap_or_else(|| error.to_string()))
+    })
 }
 
 pub(super) fn refuse(key: &str, problem: String) -> Error {

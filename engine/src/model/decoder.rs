@@ -130,19 +130,19 @@ impl Decoder {
     ///
     /// # Shapes
     /// - x, output: `[B, T, hidden]`; with a cache B is 1 and x are the tokens after the cached ones
-    /// - hidden: `[B, 1, T, T]`, who may not look at whom; only without a cache
+    /// - masked: `[B, 1, T, T]`, who may not look at whom; only without a cache
     pub fn layer(
         &self,
         index: usize,
         x: Tensor<3>,
         rotation: &Rotation,
-        hidden: Option<&Tensor<4, Bool>>,
+        masked: Option<&Tensor<4, Bool>>,
         cache: Option<&mut KvCache>,
     ) -> Tensor<3> {
         let layer = &self.layers[index];
         let mut place = Place {
             rotation,
-            hidden,
+            masked,
             cache,
             layer: index,
         };

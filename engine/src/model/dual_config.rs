@@ -3,11 +3,10 @@
 use serde::Serialize;
 
 use super::config::{Activation, VisionConfig, divides, limit, positive, refuse};
-use super::families;
 use super::variants::{DualVariant, PhotoPooling};
 use crate::Result;
 
-/// A dual encoder. Its JSON is SigLIP's; other families are read by [`families`].
+/// A dual encoder. Its JSON is SigLIP's; other families are read by [`super::families`].
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct DualConfig {
     /// Architecture family.
@@ -45,23 +44,13 @@ pub struct DualTextConfig {
 }
 
 impl DualConfig {
-    /// Reads and checks a `config.json` of any family of dual encoders.
-    ///
-    /// # Errors
-    /// [`crate::Error::Config`] naming the key that is missing or cannot be.
-    pub fn from_json(json: &str) -> Result<Self> {
-        let config = families::dual(json)?;
-        config.check()?;
-        Ok(config)
-    }
-
     /// Width of the shared space.
     pub fn width(&self) -> usize {
         let text = &self.text_config;
         text.projection_size.unwrap_or(text.hidden_size)
     }
 
-    fn check(&self) -> Result<()> {
+    pub(super) fn check(&self) -> Result<()> {
         self.vision_config.check()?;
         self.text_config.check()?;
         positive("projection_dim", self.width())?;

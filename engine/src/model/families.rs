@@ -5,23 +5,26 @@ mod blip2;
 mod clip;
 mod idefics3;
 mod json;
+mod quantised;
 mod qwen2_5_vl;
 mod qwen3_vl;
 mod siglip;
 
 use self::json::Json;
+pub use self::quantised::refuse_quantised;
 use super::config::{Activation, TextConfig, VisionConfig, VlmConfig, refuse};
 use super::dual_config::DualConfig;
-use super::gguf_config::Keys;
+use super::gguf_keys::Keys;
 use super::matcher_config::MatcherConfig;
 use super::names::Names;
 use super::variants::{BoxUnits, ConnectorKind, TextVariant, VisionVariant};
 use crate::Result;
+use crate::class_defaults::Taken;
 
 /// One family: how its configuration is read and what its tensors are called.
 struct Family {
-    /// The `model_type`s of its configurations.
-    model_types: &'static [&'static str],
+    /// The `model_type`s of its configurations, and the class in `transformers` that completes each.
+    model_types: &'static [(&'static str, &'static str)],
     /// Its configuration as ours.
     read: Reader,
     /// The names of its tensors in safetensors files.
@@ -42,7 +45,7 @@ pub(super) struct GgufFamily {
     interleaved: bool,
     /// Whether the text model says how many of its layers DeepStack reaches.
     pub(super) counts_deepstack: bool,
-    /// Names of the tensors beside those of [`super::gguf_layout::SHARED`].
+    /// Names of the tensors beside those of [`super::gguf_names::SHARED`].
     names: Names,
     /// What is the same in all models of the family; numbers are 0.
     pub(super) blank: fn() -> VlmConfig,
@@ -72,28 +75,50 @@ const FAMILIES: &[Family] = &[
 /// Tensors that checkpoints carry and no model needs: buffers that are computed, not learned.
 const BUFFERS: &[&str] = &["rotary_emb.inv_freq", "embeddings.position_ids"];
 
-/// Reads the `config.json` of a vision-language model; [`VlmConfig::from_json`] also checks it.
-pub(super) fn config(json: &str) -> Result<VlmConfig> {
-    read(json, "vision-language model", |reader| match reader {
-        Reader::Vlm(read) => Some(*read),
-        _ => None,
-    })
+impl VlmConfig {
+    /// Reads and checks a `config.json` of any family; what it leaves out is as its class in `transformers` has it.
+    ///
+    /// # Errors
+    /// [`crate::Error::Config`] naming the key that is missing or cannot be.
+    pub fn from_json(json: &str) -> Result<Self> {
+        let config = read(json, "vision-language model", |reader| match reader {
+            Reader::Vlm(read) => Some(*read),
+            _ => None,
+        })?;
+        config.check()?;
+        Ok(config)
+    }
 }
 
-/// Reads the `config.json` of a dual encoder; [`DualConfig::from_json`] also checks it.
-pub(super) fn dual(json: &str) -> Result<DualConfig> {
-    read(json, "dual encoder", |reader| match reader {
-        Reader::Dual(read) => Some(*read),
-        _ => None,
-    })
+impl DualConfig {
+    /// Reads and checks a `config.json` of any family of dual encoders; what it leaves out is as its class in
+    /// `transformers` has it.
+    ///
+    /// # Errors
+    /// [`crate::Error::Config`] naming the key that is missing or cannot be.
+    pub fn from_json(json: &str) -> Result<Self> {
+        let config = read(json, "dual encoder", |reader| match reader {
+            Reader::Dual(read) => Some(*read),
+            _ => None,
+        })?;
+        config.check()?;
+        Ok(config)
+    }
 }
 
-/// Reads the `config.json` of a matching model; [`MatcherConfig::from_json`] also checks it.
-pub(super) fn matcher(json: &str) -> Result<MatcherConfig> {
-    read(json, "matching model", |reader| match reader {
-        Reader::Matcher(read) => Some(*read),
-        _ => None,
-    })
+impl MatcherConfig {
+    /// Reads and checks the `config.json` of a matching model; what it leaves out is as its class in `transformers` has it.
+    ///
+    /// # Errors
+    /// [`crate::Error::Config`] naming the key that is missing or cannot be.
+    pub fn from_json(json: &str) -> Result<Self> {
+        let config = read(json, "matching model", |reader| match reader {
+            Reader::Matcher(read) => Some(*read),
+            _ => None,
+        })?;
+        config.check()?;
+        Ok(config)
+    }
 }
 
 /// Reads the configuration of a family of the kind that `of_kind` picks.
@@ -104,14 +129,16 @@ fn read<T>(
 ) -> Result<T> {
     let json = Json::parse(json)?;
     let model_type = json.text("model_type")?;
-    if let Some(read) = of(&model_type).and_then(|family| of_kind(&family.read)) {
-        return read(&json);
+    if let Some((family, class)) = of(&model_type)
+        && let Some(read) = of_kind(&family.read)
+    {
+        return read(&json.of_class(class));
     }
     let known: Vec<&str> = FAMILIES
         .iter()
         .filter(|family| of_kind(&family.read).is_some())
         .flat_map(|family| family.model_types)
-        .copied()
+        .map(|(model_type, _)| *model_type)
         .collect();
     Err(refuse(
         "model_type",
@@ -122,14 +149,37 @@ fn read<T>(
     ))
 }
 
+/// What a `config.json` of any family and kind leaves to its classes in `transformers`; whether the sizes fit each other is
+/// not asked.
+///
+/// # Errors
+/// As [`VlmConfig::from_json`].
+pub fn defaults_taken(json: &str) -> Result<Vec<Taken>> {
+    let json = Json::parse(json)?;
+    let model_type = json.text("model_type")?;
+    let Some((family, class)) = of(&model_type) else {
+        return Err(refuse(
+            "model_type",
+            format!("`{model_type}` is not read here"),
+        ));
+    };
+    let json = json.of_class(class);
+    match family.read {
+        Reader::Vlm(read) => drop(read(&json)?),
+        Reader::Dual(read) => drop(read(&json)?),
+        Reader::Matcher(read) => drop(read(&json)?),
+    }
+    Ok(json.taken())
+}
+
 /// The names of the tensors of a family; ours for a type nobody knows.
 pub fn names(model_type: &str) -> Names {
-    of(model_type).map_or(&[], |family| family.names)
+    of(model_type).map_or(&[], |(family, _)| family.names)
 }
 
 /// The GGUF files of a family.
 pub(super) fn gguf(model_type: &str) -> Option<&'static GgufFamily> {
-    of(model_type)?.gguf.as_ref()
+    of(model_type)?.0.gguf.as_ref()
 }
 
 /// The GGUF files of all families.
@@ -184,28 +234,47 @@ fn blank(
     }
 }
 
-/// What all decoders' configurations share; the variant is left to the family.
-fn decoder(text: &Json, theta: f64) -> Result<TextConfig> {
-    if text.flag_or("use_sliding_window", false)? {
+/// What all decoders' configurations share; the variant is left to the family. `rope` are the kinds of rotary positions it
+/// has beside the usual one.
+fn decoder(text: &Json, rope: &[&str]) -> Result<TextConfig> {
+    if text.get("use_sliding_window").is_some() && text.flag("use_sliding_window")? {
         return Err(text.fail("use_sliding_window", "is not supported; set it to false"));
     }
-    let heads = text.number("num_attention_heads")?;
+    if text.choice::<Activation>("hidden_act")? != Activation::Silu {
+        return Err(text.fail("hidden_act", "is not supported in a decoder; only silu is"));
+    }
+    let (hidden_size, heads) = (
+        text.number("hidden_size")?,
+        text.number("num_attention_heads")?,
+    );
+    let kv_heads = text.number_or_null("num_key_value_heads")?;
     Ok(TextConfig {
-        hidden_size: text.number("hidden_size")?,
+        hidden_size,
         intermediate_size: text.number("intermediate_size")?,
         num_hidden_layers: text.number("num_hidden_layers")?,
         num_attention_heads: heads,
-        num_key_value_heads: text.number_or("num_key_value_heads", heads)?,
-        head_dim: text
-            .get("head_dim")
-            .map(|_| text.number("head_dim"))
-            .transpose()?,
-        rms_norm_eps: text.real_or("rms_norm_eps", 1e-6)?,
-        rope_theta: text.rope_theta(theta)?,
+        num_key_value_heads: kv_heads.unwrap_or_else(|| text.derived("num_key_value_heads", heads)),
+        head_dim: match text.number_or_null("head_dim")? {
+            None => {
+                text.derived("head_dim", hidden_size / heads.max(1));
+                None
+            }
+            width => width,
+        },
+        rms_norm_eps: text.real("rms_norm_eps")?,
+        rope_theta: text.rope_theta(rope)?,
         vocab_size: text.number("vocab_size")?,
-        max_position_embeddings: text.number_or("max_position_embeddings", 32_768)?,
+        max_position_embeddings: text.number("max_position_embeddings")?,
         variant: TextVariant::default(),
     })
+}
+
+/// Refuses photos of other than three channels.
+fn three_channels(vision: &Json, key: &str) -> Result<()> {
+    match vision.number(key)? {
+        3 => Ok(()),
+        _ => Err(vision.fail(key, "must be 3")),
+    }
 }
 
 /// Whether a tensor nobody asked for may be passed over.
@@ -213,10 +282,13 @@ pub fn is_ignorable(name: &str) -> bool {
     BUFFERS.iter().any(|buffer| name.ends_with(buffer))
 }
 
-fn of(model_type: &str) -> Option<&'static Family> {
-    FAMILIES
-        .iter()
-        .find(|family| family.model_types.contains(&model_type))
+/// The family of a `model_type`, and the class that completes its configurations.
+fn of(model_type: &str) -> Option<(&'static Family, &'static str)> {
+    FAMILIES.iter().find_map(|family| {
+        let mut types = family.model_types.iter();
+        let (_, class) = types.find(|(known, _)| *known == model_type)?;
+        Some((family, *class))
+    })
 }
 
 #[cfg(test)]
@@ -226,24 +298,91 @@ mod dual_tests;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
-    use serde_json::Value;
+    use serde_json::{Value, json};
 
     use super::*;
 
     const QWEN: &str = include_str!("../../../tests/fixtures/checkpoints/qwen2_5_vl/config.json");
+    const QWEN3: &str = include_str!("../../../tests/fixtures/checkpoints/qwen3_vl/config.json");
+    const IDEFICS3: &str = include_str!("../../../tests/fixtures/checkpoints/idefics3/config.json");
 
     #[test]
-    fn the_outer_part_decides_whether_the_head_is_tied() {
-        let tied = |outer: Value, inner: Value| {
-            let mut json: Value = serde_json::from_str(QWEN).unwrap();
+    fn either_part_of_qwen2_5_vl_may_tie_the_head_and_only_the_outer_one_elsewhere() {
+        let tied = |json: &str, outer: Value, inner: Value| {
+            let mut json: Value = serde_json::from_str(json).unwrap();
             json["tie_word_embeddings"] = outer;
             json["text_config"]["tie_word_embeddings"] = inner;
-            config(&json.to_string()).unwrap().tie_word_embeddings
+            let config = VlmConfig::from_json(&json.to_string());
+            config.unwrap().tie_word_embeddings
         };
-        for said in [true, false] {
-            assert_eq!(tied(said.into(), (!said).into()), said);
-            assert_eq!(tied(Value::Null, said.into()), said);
+        for outer in [Value::Null, true.into(), false.into()] {
+            for inner in [Value::Null, true.into(), false.into()] {
+                let said = outer == true;
+                assert_eq!(
+                    tied(QWEN, outer.clone(), inner.clone()),
+                    said || inner == true
+                );
+                for json in [QWEN3, IDEFICS3] {
+                    assert_eq!(tied(json, outer.clone(), inner.clone()), said);
+                }
+            }
         }
-        assert!(!tied(Value::Null, Value::Null));
+    }
+
+    /// What would be silently wrong if it were passed over.
+    #[test]
+    fn what_the_model_does_not_do_is_refused() {
+        for (json, pointer, value, told) in [
+            (
+                IDEFICS3,
+                "/text_config/hidden_act",
+                json!("gelu"),
+                "hidden_act",
+            ),
+            (
+                IDEFICS3,
+                "/text_config/model_type",
+                json!("mistral"),
+                "mistral",
+            ),
+            (
+                IDEFICS3,
+                "/text_config/rope_scaling",
+                json!({"type": "mrope"}),
+                "mrope",
+            ),
+            (IDEFICS3, "/text_config/mlp_bias", json!(true), "mlp_bias"),
+            (
+                IDEFICS3,
+                "/vision_config/num_channels",
+                json!(1),
+                "num_channels",
+            ),
+            (QWEN, "/vision_config/in_channels", json!(4), "in_channels"),
+            (
+                QWEN,
+                "/text_config/rope_parameters/partial_rotary_factor",
+                json!(0.5),
+                "partial_rotary_factor",
+            ),
+            (
+                QWEN,
+                "/text_config/use_sliding_window",
+                json!(true),
+                "use_sliding_window",
+            ),
+            (
+                QWEN3,
+                "/vision_config/rope_parameters/rope_type",
+                json!("yarn"),
+                "yarn",
+            ),
+        ] {
+            let mut json: Value = serde_json::from_str(json).unwrap();
+            let (part, key) = pointer.rsplit_once('/').unwrap();
+            json.pointer_mut(part).unwrap()[key] = value;
+            let error = VlmConfig::from_json(&json.to_string()).unwrap_err();
+            assert!(error.to_string().contains(told), "{pointer}: {error}");
+        }
     }
 }

@@ -1,7 +1,6 @@
 //! Dimensions of a model that reads a photo and a text together and says whether they match (BLIP-2).
 
 use super::config::{Activation, VisionConfig, divides, limit, positive};
-use super::families;
 use crate::Result;
 
 /// A matching model: a vision tower and a querying transformer.
@@ -45,16 +44,12 @@ pub struct QFormerConfig {
 }
 
 impl MatcherConfig {
-    /// Reads and checks the `config.json` of a matching model.
-    ///
-    /// # Errors
-    /// [`crate::Error::Config`] naming the key that is missing or cannot be.
-    pub fn from_json(json: &str) -> Result<Self> {
-        let config = families::matcher(json)?;
-        config.vision.check()?;
-        let qformer = &config.qformer;
-        positive("num_query_tokens", config.queries)?;
-        positive("image_text_hidden_size", config.projection)?;
+    /// Refuses sizes that cannot be.
+    pub(super) fn check(&self) -> Result<()> {
+        self.vision.check()?;
+        let qformer = &self.qformer;
+        positive("num_query_tokens", self.queries)?;
+        positive("image_text_hidden_size", self.projection)?;
         positive("qformer_config.hidden_size", qformer.hidden)?;
         positive("qformer_config.intermediate_size", qformer.intermediate)?;
         positive("qformer_config.vocab_size", qformer.vocab)?;
@@ -66,7 +61,6 @@ impl MatcherConfig {
         limit("qformer_config.num_hidden_layers", qformer.layers)?;
         let heads = "qformer_config.num_attention_heads";
         positive(heads, qformer.heads)?;
-        divides(heads, qformer.heads, qformer.hidden)?;
-        Ok(config)
+        divides(heads, qformer.heads, qformer.hidden)
     }
 }

@@ -1,13 +1,12 @@
 //! The first step of a tower: patches to its width, with positions, and the class token before them.
 
 use burn::module::{Module, Param};
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use super::config::VisionConfig;
 use super::params::{Init, ParamBuilder};
 use super::patch_grid::{PatchGrid, Stretch};
 use super::variants::PatchPositions;
-use super::vision::indices;
 use crate::Result;
 
 /// Patches, positions and class token.
@@ -76,13 +75,15 @@ impl PatchEmbedding {
     }
 
     /// # Shapes
-    /// - pixels: `[N, 3, H, W]`, H and W the patches of `grid`
+    /// - pixels: `[N, 3, H, W]`, H and W the patches of `grid`; what is more, less than a patch, is cut off
     /// - output: `[N, P, hidden]`, row by row; `[N, 1 + P, hidden]` with a class token
     pub fn forward(&self, pixels: Tensor<4>, grid: PatchGrid) -> Tensor<3> {
         let [images, channels, _, _] = pixels.dims();
         let (patch, PatchGrid { rows, cols }) = (self.patch_size, grid);
         // A convolution whose stride is its kernel is one product over unfolded patches.
         let patches = pixels
+            .narrow(2, 0, rows * patch)
+            .narrow(3, 0, cols * patch)
             .reshape([images, channels, rows, patch, cols, patch])
             .permute([0, 2, 4, 1, 3, 5])
             .reshape([images, rows * cols, channels * patch * patch]);
@@ -179,4 +180,53 @@ fn kernel(p: &mut ParamBuilder<'_>, name: &str, config: &VisionConfig) -> Result
     let kernel: Param<Tensor<5>> = p.param(name, [hidden, 3, frames, patch, patch], init)?;
     let summed = kernel.val().sum_dim(2).reshape([hidden, 3, patch, patch]);
     Ok(Param::initialized(kernel.id, summed))
+}
+
+/// Places to select, on a device.
+pub(super) fn indices(at: &[usize], device: &Device) -> Tensor<1, Int> {
+    let values: Vec<i64> = at.iter().map(|&at| at as i64).collect();
+    Tensor::from_data(TensorData::new(values, [at.len()]), device)
+}
+
+#[cfg(all(test, feature = "cpu"))]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use burn::tensor::Distribution;
+
+    use super::*;
+    use crate::model::params::RandomSource;
+    use crate::model::variants::{Activation, VisionVariant};
+    use crate::model::vision::VisionTower;
+
+    /// SigLIP's 384 pixels hold 27 patches of 14 a side; a convolution passes over the other six.
+    #[test]
+    fn pixels_that_fill_no_patch_are_cut_off() {
+        let device = Device::flex();
+        let config = |image_size| VisionConfig {
+            hidden_size: 8,
+            intermediate_size: 16,
+            num_hidden_layers: 1,
+            num_attention_heads: 2,
+            image_size,
+            patch_size: 6,
+            layer_norm_eps: 1e-6,
+            hidden_act: Activation::Gelu,
+            variant: VisionVariant::default(),
+        };
+        let wide = config(20);
+        wide.check().unwrap();
+        assert!(config(5).check().is_err());
+        let tower = VisionTower::new(
+            &mut ParamBuilder::new(&mut RandomSource, &device),
+            "v",
+            &wide,
+        );
+        let tower = tower.unwrap();
+        let photo = Tensor::<4>::random([1, 3, 20, 20], Distribution::Default, &device);
+        let whole = photo.clone().narrow(2, 0, 18).narrow(3, 0, 18);
+        let values = |x: Tensor<4>| tower.forward(x).into_data().try_to_vec::<f32>().unwrap();
+        let found = values(photo);
+        assert_eq!(found.len(), 9 * 8);
+        assert_eq!(found, values(whole));
+    }
 }

@@ -1,7 +1,7 @@
 //! The patches of one photo in the order a tower reads them: merged squares, windows, positions. Host numbers only.
 
 use super::resample::{bicubic, smoothed};
-use super::rope::Spot;
+use super::rope::Position;
 use super::variants::{PatchPositions, VisionVariant};
 
 /// A photo's patches, row by row, before any reordering.
@@ -91,7 +91,7 @@ impl PatchGrid {
     }
 
     /// Row and column of each patch, row by row.
-    pub fn spots(self) -> Vec<Spot> {
+    pub fn positions(self) -> Vec<Position> {
         (0..self.len())
             .map(|at| [(at / self.cols) as u32, (at % self.cols) as u32, 0])
             .collect()

@@ -3,7 +3,7 @@
 use burn::module::{Module, Param};
 use burn::tensor::{Bool, Tensor};
 
-use super::attention::{Sight, attend, split_heads};
+use super::attention::{Mask, attend, split_heads};
 use super::dual_config::DualConfig;
 use super::linear::Linear;
 use super::mlp::Mlp;
@@ -142,11 +142,11 @@ impl PoolingHead {
         let q = split_heads(project(probe, 0), self.heads);
         let k = split_heads(project(patches.clone(), 1), self.heads);
         let v = split_heads(project(patches, 2), self.heads);
-        let sight = match outside {
-            Some(mask) => Sight::Masked(mask.unsqueeze_dim::<4>(1)),
-            None => Sight::Full,
+        let mask = match outside {
+            Some(mask) => Mask::Explicit(mask.unsqueeze_dim::<4>(1)),
+            None => Mask::Full,
         };
-        let pooled = attend(q, k, v, sight)
+        let pooled = attend(q, k, v, mask)
             .swap_dims(1, 2)
             .reshape([images, regions, hidden]);
         let x = self.out_proj.forward(pooled);

@@ -1,16 +1,16 @@
 //! Where the tokens of a prompt with photos stand on the three axes of M-RoPE (Qwen2-VL, arXiv 2409.12191).
 
-use super::rope::Spot;
+use super::rope::Position;
 use crate::{Error, Result};
 
 /// Rows and columns of visual tokens.
 pub type Grid = (usize, usize);
 
-/// Spots of all tokens of one prompt.
+/// Positions of all tokens of one prompt.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Spots {
+pub struct Positions {
     /// One a token.
-    pub spots: Vec<Spot>,
+    pub positions: Vec<Position>,
     /// What the index of a later token is short of its position: a photo takes fewer positions than tokens.
     pub saved: usize,
 }
@@ -22,17 +22,17 @@ pub struct Spots {
 ///
 /// # Errors
 /// [`Error::Template`] when image tokens and grids do not match.
-pub fn spots(ids: &[u32], image_token: u32, photos: &[Grid]) -> Result<Spots> {
+pub fn positions(ids: &[u32], image_token: u32, photos: &[Grid]) -> Result<Positions> {
     let mismatch = || Error::Template {
         problem: "the prompt's image places and its photos do not match".into(),
     };
-    let mut spots = Vec::with_capacity(ids.len());
+    let mut positions = Vec::with_capacity(ids.len());
     let mut photos = photos.iter();
     let mut next = 0u32;
     let mut at = 0;
     while at < ids.len() {
         if ids[at] != image_token {
-            spots.push([next; 3]);
+            positions.push([next; 3]);
             next += 1;
             at += 1;
             continue;
@@ -46,7 +46,7 @@ pub fn spots(ids: &[u32], image_token: u32, photos: &[Grid]) -> Result<Spots> {
         }
         for place in 0..tokens {
             let (row, col) = (place / cols, place % cols);
-            spots.push([next, next + row as u32, next + col as u32]);
+            positions.push([next, next + row as u32, next + col as u32]);
         }
         next += rows.max(cols) as u32;
         at += tokens;
@@ -54,9 +54,9 @@ pub fn spots(ids: &[u32], image_token: u32, photos: &[Grid]) -> Result<Spots> {
     if photos.next().is_some() {
         return Err(mismatch());
     }
-    Ok(Spots {
+    Ok(Positions {
         saved: ids.len() - next as usize,
-        spots,
+        positions,
     })
 }
 
@@ -67,7 +67,7 @@ mod tests {
 
     #[test]
     fn a_photo_takes_its_longer_side() {
-        let found = spots(&[5, 9, 9, 9, 9, 9, 9, 5], 9, &[(2, 3)]).unwrap();
+        let found = positions(&[5, 9, 9, 9, 9, 9, 9, 5], 9, &[(2, 3)]).unwrap();
         let expected = [
             [0, 0, 0],
             [1, 1, 1],
@@ -78,24 +78,24 @@ mod tests {
             [1, 2, 3],
             [4, 4, 4],
         ];
-        assert_eq!(found.spots, expected);
+        assert_eq!(found.positions, expected);
         // The next token has index 8 and position 5.
         assert_eq!(found.saved, 3);
     }
 
     #[test]
     fn photos_without_text_between_stay_apart() {
-        let found = spots(&[9, 9], 9, &[(1, 1), (1, 1)]).unwrap();
-        assert_eq!(found.spots, [[0; 3], [1; 3]]);
+        let found = positions(&[9, 9], 9, &[(1, 1), (1, 1)]).unwrap();
+        assert_eq!(found.positions, [[0; 3], [1; 3]]);
     }
 
     #[test]
     fn photos_that_do_not_fit_are_refused() {
-        assert!(spots(&[9, 9, 9], 9, &[(2, 2)]).is_err());
-        assert!(spots(&[9, 5, 9], 9, &[(1, 2)]).is_err());
-        assert!(spots(&[5], 9, &[(1, 1)]).is_err());
-        assert!(spots(&[9], 9, &[]).is_err());
-        assert!(spots(&[9], 9, &[(0, 7)]).is_err());
-        assert!(spots(&[9], 9, &[(usize::MAX, 2)]).is_err());
+        assert!(positions(&[9, 9, 9], 9, &[(2, 2)]).is_err());
+        assert!(positions(&[9, 5, 9], 9, &[(1, 2)]).is_err());
+        assert!(positions(&[5], 9, &[(1, 1)]).is_err());
+        assert!(positions(&[9], 9, &[]).is_err());
+        assert!(positions(&[9], 9, &[(0, 7)]).is_err());
+        assert!(positions(&[9], 9, &[(usize::MAX, 2)]).is_err());
     }
 }

@@ -3,7 +3,7 @@
 use burn::module::Module;
 use burn::tensor::{Bool, Tensor};
 
-use super::attention::{Attention, AttentionShape, Sight};
+use super::attention::{Attention, AttentionShape, Mask};
 use super::matcher_config::QFormerConfig;
 use super::mlp::Mlp;
 use super::norm::LayerNorm;
@@ -66,18 +66,18 @@ impl QFormer {
         outside: Option<Tensor<2, Bool>>,
     ) -> Tensor<3> {
         let [batch, tokens, _] = x.dims();
-        let sight = match outside {
-            Some(outside) => Sight::Masked(
+        let mask = match outside {
+            Some(outside) => Mask::Explicit(
                 outside
                     .reshape([batch, 1, 1, tokens])
                     .expand([batch, 1, tokens, tokens]),
             ),
-            None => Sight::Full,
+            None => Mask::Full,
         };
         let x = self.layernorm.forward(x);
-        self.layers.iter().fold(x, |x, layer| {
-            layer.forward(x, queries, photo, sight.clone())
-        })
+        self.layers
+            .iter()
+            .fold(x, |x, layer| layer.forward(x, queries, photo, mask.clone()))
     }
 }
 
@@ -134,9 +134,9 @@ impl QFormerLayer {
         x: Tensor<3>,
         queries: usize,
         photo: Option<&Tensor<3>>,
-        sight: Sight,
+        mask: Mask,
     ) -> Tensor<3> {
-        let attended = self.self_attn.step.forward(x.clone(), None, sight);
+        let attended = self.self_attn.step.forward(x.clone(), None, mask);
         let x = self.self_attn.settle(x, attended);
         let tokens = x.dims()[1];
         let mut parts = Vec::with_capacity(2);

@@ -8,7 +8,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use super::variants::Mrope;
 
 /// Position of a token: time, row and column in a decoder, row and column (and 0) in a tower.
-pub type Spot = [u32; 3];
+pub type Position = [u32; 3];
 
 /// Frequencies with their axes, and the turns of the first positions, computed once.
 #[derive(Debug, Clone)]
@@ -60,8 +60,8 @@ impl Rope {
     }
 
     fn new(frequencies: Vec<(usize, f32)>, positions: usize, device: &Device) -> Self {
-        let spots: Vec<Spot> = (0..positions as u32).map(|at| [at; 3]).collect();
-        let table = rotation(&frequencies, &[spots], device);
+        let positions: Vec<Position> = (0..positions as u32).map(|at| [at; 3]).collect();
+        let table = rotation(&frequencies, &[positions], device);
         Self {
             frequencies,
             table,
@@ -72,8 +72,8 @@ impl Rope {
     /// The turns of `len` tokens from position `start` on, equal on every axis.
     pub fn run(&self, start: usize, len: usize) -> Rotation {
         if start + len > self.table.cos.dims()[2] {
-            let spots = (start as u32..).take(len).map(|at| [at; 3]).collect();
-            return self.at(&[spots]);
+            let positions = (start as u32..).take(len).map(|at| [at; 3]).collect();
+            return self.at(&[positions]);
         }
         let rows = |table: &Tensor<4>| table.clone().narrow(2, start, len);
         Rotation {
@@ -82,8 +82,8 @@ impl Rope {
         }
     }
 
-    /// The turns of rows of tokens at any spots; all rows are equally long.
-    pub fn at(&self, rows: &[Vec<Spot>]) -> Rotation {
+    /// The turns of rows of tokens at any positions; all rows are equally long.
+    pub fn at(&self, rows: &[Vec<Position>]) -> Rotation {
         rotation(&self.frequencies, rows, &self.device)
     }
 }
@@ -123,15 +123,15 @@ fn axis_of(at: usize, mrope: Mrope) -> usize {
     }
 }
 
-fn rotation(frequencies: &[(usize, f32)], rows: &[Vec<Spot>], device: &Device) -> Rotation {
+fn rotation(frequencies: &[(usize, f32)], rows: &[Vec<Position>], device: &Device) -> Rotation {
     let half = frequencies.len();
     let tokens = rows.first().map_or(0, Vec::len);
     let values = rows.len() * tokens * 2 * half;
     let (mut cos, mut sin) = (Vec::with_capacity(values), Vec::with_capacity(values));
-    for spot in rows.iter().flatten() {
+    for position in rows.iter().flatten() {
         for i in 0..2 * half {
             let (axis, frequency) = frequencies[i % half];
-            let angle = f64::from(spot[axis] as f32 * frequency);
+            let angle = f64::from(position[axis] as f32 * frequency);
             cos.push(angle.cos() as f32);
             let sign = if i < half { -1.0 } else { 1.0 };
             sin.push((sign * angle.sin()) as f32);

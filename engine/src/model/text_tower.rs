@@ -3,7 +3,7 @@
 use burn::module::Module;
 use burn::tensor::{Bool, Int, Tensor};
 
-use super::attention::Sight;
+use super::attention::Mask;
 use super::dual_config::DualConfig;
 use super::linear::Linear;
 use super::norm::LayerNorm;
@@ -71,11 +71,11 @@ impl TextTower {
     pub fn hidden(&self, ids: Tensor<2, Int>) -> Tensor<3> {
         let mut x = self.embeddings.forward(ids);
         for layer in &self.layers {
-            let sight = match self.variant.causal {
-                true => Sight::Causal,
-                false => Sight::Full,
+            let mask = match self.variant.causal {
+                true => Mask::Causal,
+                false => Mask::Full,
             };
-            x = layer.forward(x, None, sight);
+            x = layer.forward(x, None, mask);
         }
         self.final_layer_norm.forward(x)
     }

@@ -3,7 +3,24 @@
 //! `Default` is the SmolVLM family as the embedded model has it, so a configuration without a word about a difference
 //! is one of ours.
 
-use super::config::Activation;
+use serde::{Deserialize, Serialize};
+
+/// Activation functions as `config.json` spells them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Activation {
+    /// Exact GELU.
+    Gelu,
+    /// GELU by tanh, SigLIP's own.
+    #[default]
+    #[serde(alias = "gelu_new")]
+    GeluPytorchTanh,
+    /// `x * sigmoid(x)`.
+    #[serde(alias = "swish")]
+    Silu,
+    /// `x * sigmoid(1.702 x)`, OpenAI's CLIP.
+    QuickGelu,
+}
 
 /// Layer norm or RMS norm.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

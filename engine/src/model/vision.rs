@@ -1,17 +1,17 @@
 //! The vision tower: patches with positions through pre-norm transformer layers (SigLIP, CLIP, Qwen-VL; see [`VisionVariant`]).
 
 use burn::module::Module;
-use burn::tensor::{Int, Tensor, TensorData};
+use burn::tensor::Tensor;
 
-use super::attention::{Attention, AttentionShape, Sight};
+use super::attention::{Attention, AttentionShape, Mask};
 use super::config::VisionConfig;
 use super::linear::Linear;
 use super::mlp::FeedForward;
 use super::norm::Norm;
 use super::params::ParamBuilder;
-use super::patch_embedding::PatchEmbedding;
+use super::patch_embedding::{PatchEmbedding, indices};
 use super::patch_grid::PatchGrid;
-use super::rope::{Rope, Rotation, Spot};
+use super::rope::{Position, Rope, Rotation};
 use super::variants::{NormKind, VisionVariant};
 use super::windows::WindowPlan;
 use crate::Result;
@@ -76,10 +76,10 @@ impl TowerLayer {
         &self,
         x: Tensor<3>,
         rotation: Option<&Rotation>,
-        sight: Sight,
+        mask: Mask,
     ) -> Tensor<3> {
         let normed = self.layer_norm1.forward(x.clone());
-        let x = x + self.self_attn.forward(normed, rotation, sight);
+        let x = x + self.self_attn.forward(normed, rotation, mask);
         x.clone() + self.mlp.forward(self.layer_norm2.forward(x))
     }
 }
@@ -222,15 +222,15 @@ impl VisionTower {
         if let Some(norm) = &self.pre_layernorm {
             x = norm.forward(x);
         }
-        let mut spots = grid.spots();
+        let mut positions: Vec<Position> = grid.positions();
         if let Some(order) = grid.order(variant) {
-            spots = order.iter().map(|&at| spots[at]).collect::<Vec<Spot>>();
+            positions = order.iter().map(|&at| positions[at]).collect();
             x = x.select(1, indices(&order, &device));
         }
         Passage {
             x,
             grid,
-            rotation: self.rope.as_ref().map(|rope| rope.at(&[spots])),
+            rotation: self.rope.as_ref().map(|rope| rope.at(&[positions])),
             windows: (variant.windows.side > 0)
                 .then(|| WindowPlan::new(&grid.window_lengths(variant), &device)),
             deep: Vec::new(),
@@ -239,13 +239,13 @@ impl VisionTower {
 
     /// One layer, so that a caller can yield or cancel in between.
     pub fn layer(&self, index: usize, passage: &mut Passage) {
-        let sight = match &passage.windows {
+        let mask = match &passage.windows {
             Some(plan) if !self.variant.windows.full.contains(&index) => {
-                Sight::Windows(plan.clone())
+                Mask::Windows(plan.clone())
             }
-            _ => Sight::Full,
+            _ => Mask::Full,
         };
-        let x = self.layers[index].forward(passage.x.clone(), passage.rotation.as_ref(), sight);
+        let x = self.layers[index].forward(passage.x.clone(), passage.rotation.as_ref(), mask);
         if self.variant.deepstack.contains(&index) {
             passage.deep.push(x.clone());
         }
@@ -280,9 +280,4 @@ impl VisionTower {
             grid,
         }
     }
-}
-
-pub(super) fn indices(at: &[usize], device: &burn::tensor::Device) -> Tensor<1, Int> {
-    let values: Vec<i64> = at.iter().map(|&at| at as i64).collect();
-    Tensor::from_data(TensorData::new(values, [at.len()]), device)
 }

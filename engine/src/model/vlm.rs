@@ -8,9 +8,11 @@ use super::config::VlmConfig;
 use super::connector::{Connector, Visual};
 use super::decoder::Decoder;
 use super::kv_cache::KvCache;
+use super::linear::Linear;
+use super::lora::Adapter;
 use super::params::ParamBuilder;
-use super::positions::{Grid, spots};
-use super::rope::{Rotation, Spot};
+use super::positions::{Grid, positions};
+use super::rope::{Position, Rotation};
 use super::vision::{Features, VisionTower};
 use crate::{Error, Result};
 
@@ -31,7 +33,7 @@ pub struct Vlm {
     /// Side of the squares of patches that become one visual token.
     scale_factor: usize,
     #[module(skip)]
-    pub(super) adapters: Adapters,
+    adapters: Adapters,
 }
 
 /// Rows of tokens on their way through the decoder.
@@ -41,7 +43,7 @@ pub struct Reading {
     pub x: Tensor<3>,
     rotation: Rotation,
     /// Who may not look at whom, where rows are filled up.
-    hidden: Option<Tensor<4, Bool>>,
+    masked: Option<Tensor<4, Bool>>,
     /// What the first layers add to visual tokens, each `[B, T, hidden]`.
     deep: Vec<Tensor<3>>,
 }
@@ -98,15 +100,20 @@ impl Vlm {
         self.reading(ids, visual, self.decoder.rope.run(0, tokens))
     }
 
-    /// [`Vlm::read`] for one row whose tokens stand at these spots.
+    /// [`Vlm::read`] for one row whose tokens stand at these positions.
     ///
     /// # Errors
     /// As [`Vlm::read`].
-    pub fn read_at(&self, ids: &[u32], visual: Option<&Visual>, spots: &[Spot]) -> Result<Reading> {
+    pub fn read_at(
+        &self,
+        ids: &[u32],
+        visual: Option<&Visual>,
+        positions: &[Position],
+    ) -> Result<Reading> {
         self.reading(
             &[ids.to_vec()],
             visual,
-            self.decoder.rope.at(&[spots.to_vec()]),
+            self.decoder.rope.at(&[positions.to_vec()]),
         )
     }
 
@@ -135,45 +142,45 @@ impl Vlm {
     ) -> Result<Reading> {
         let tokens = ids.first().map_or(0, Vec::len);
         let mut rows = Vec::with_capacity(ids.len());
-        let mut hidden = Vec::with_capacity(ids.len() * tokens * tokens);
+        let mut masked = Vec::with_capacity(ids.len() * tokens * tokens);
         for (row, (ids, &pad)) in ids.iter().zip(padding).enumerate() {
             let mut places = vec![[0; 3]; pad];
             let grids = photos.get(row).map_or(&[][..], Vec::as_slice);
-            places.extend(self.spots(&ids[pad..], grids)?.0);
+            places.extend(self.positions(&ids[pad..], grids)?.0);
             rows.push(places);
             for query in 0..tokens {
-                // A token passed over looks at itself: a row of which all is hidden would be no number.
-                hidden.extend((0..tokens).map(|key| key > query || (key < pad && key != query)));
+                // A token passed over looks at itself: a row of which all is masked would be no number.
+                masked.extend((0..tokens).map(|key| key > query || (key < pad && key != query)));
             }
         }
         let shape = [ids.len(), 1, tokens, tokens];
-        let hidden = Tensor::from_data(TensorData::new(hidden, shape), &self.decoder.device());
+        let masked = Tensor::from_data(TensorData::new(masked, shape), &self.decoder.device());
         let reading = self.reading(ids, visual, self.decoder.rope.at(&rows))?;
         Ok(Reading {
-            hidden: Some(hidden),
+            masked: Some(masked),
             ..reading
         })
     }
 
-    /// Spots of a whole prompt, and how many positions its photos save.
+    /// Positions of a whole prompt, and how many positions its photos save.
     ///
     /// # Errors
     /// [`Error::Template`] when image tokens and grids do not match.
-    pub fn spots(&self, ids: &[u32], photos: &[Grid]) -> Result<(Vec<Spot>, usize)> {
+    pub fn positions(&self, ids: &[u32], photos: &[Grid]) -> Result<(Vec<Position>, usize)> {
         if !self.on_grid {
             return Ok(((0..ids.len() as u32).map(|at| [at; 3]).collect(), 0));
         }
-        let found = spots(ids, self.image_token_id, photos)?;
-        Ok((found.spots, found.saved))
+        let found = positions(ids, self.image_token_id, photos)?;
+        Ok((found.positions, found.saved))
     }
 
     /// One layer, so that a caller can yield or cancel in between; the caller advances the cache.
     pub fn layer(&self, index: usize, reading: &mut Reading, cache: Option<&mut KvCache>) {
-        let hidden = reading.hidden.as_ref();
+        let masked = reading.masked.as_ref();
         let x = reading.x.clone();
         let x = self
             .decoder
-            .layer(index, x, &reading.rotation, hidden, cache);
+            .layer(index, x, &reading.rotation, masked, cache);
         reading.x = match reading.deep.get(index) {
             Some(deep) => x + deep.clone(),
             None => x,
@@ -201,6 +208,62 @@ impl Vlm {
             limit,
             &self.decoder.device(),
         )
+    }
+
+    /// Loads an adapter under a name of your choice; [`Vlm::set_adapter`] makes it count.
+    ///
+    /// # Errors
+    /// [`Error::Option`] when the name is empty or taken; [`Error::Weights`] when a tensor of the adapter has another shape
+    /// than its layer, holds a number that is none, or has no layer here. The model is then unchanged.
+    pub fn add_adapter(&mut self, name: &str, adapter: Adapter) -> Result<()> {
+        let device = self.decoder.device();
+        let mut linears = linears(&mut self.vision, &mut self.connector, &mut self.decoder);
+        self.adapters.add(name, adapter, &mut linears, &device)
+    }
+
+    /// Keeps the name of an adapter that cannot be used; choosing it fails with this reason.
+    pub fn add_broken_adapter(&mut self, name: &str, reason: Error) {
+        self.adapters.add_broken(name, reason);
+    }
+
+    /// Lets one adapter count from now on, or none. Keys and values cached before are those of the model as it was.
+    ///
+    /// # Errors
+    /// [`Error::Option`] when no adapter of this name is loaded, or it cannot be used; the choice is then unchanged.
+    pub fn set_adapter(&mut self, name: Option<&str>) -> Result<()> {
+        let linears = linears(&mut self.vision, &mut self.connector, &mut self.decoder);
+        self.adapters.choose(name, linears)
+    }
+
+    /// Lets go of an adapter; where it counted, none does afterwards.
+    ///
+    /// # Errors
+    /// [`Error::Option`] when no adapter of this name is loaded.
+    pub fn remove_adapter(&mut self, name: &str) -> Result<()> {
+        let linears = linears(&mut self.vision, &mut self.connector, &mut self.decoder);
+        self.adapters.remove(name, linears)
+    }
+
+    /// Names of the adapters, in the order they were loaded.
+    pub fn adapters(&self) -> &[String] {
+        self.adapters.names()
+    }
+
+    /// Adapters that cannot be used, and why.
+    pub fn broken_adapters(&self) -> &[(String, Error)] {
+        self.adapters.broken()
+    }
+
+    /// The adapter that counts.
+    pub fn active_adapter(&self) -> Option<&str> {
+        self.adapters.active()
+    }
+
+    /// Our names of the layers an adapter may add to.
+    pub(super) fn adaptable(&mut self) -> Vec<String> {
+        let linears = linears(&mut self.vision, &mut self.connector, &mut self.decoder);
+        let name = |linear: &&mut Linear| linear.key().to_owned();
+        linears.iter().map(name).collect()
     }
 
     fn reading(
@@ -254,8 +317,19 @@ impl Vlm {
         Ok(Reading {
             x: x.reshape(shape),
             rotation,
-            hidden: None,
+            masked: None,
             deep,
         })
     }
+}
+
+/// Every layer an adapter may add to.
+fn linears<'a>(
+    vision: &'a mut VisionTower,
+    connector: &'a mut Connector,
+    decoder: &'a mut Decoder,
+) -> Vec<&'a mut Linear> {
+    let tower = vision.linears().into_iter();
+    let connector = connector.linears();
+    tower.chain(connector).chain(decoder.linears()).collect()
 }

@@ -6,7 +6,8 @@ use super::answer::BoxScale;
 use super::captioner::Captioner;
 use super::files::{ModelFiles, all_taken};
 use super::photo_cache::{PhotoCache, ReferencePhotos};
-use super::retriever::{Retriever, Thresholds};
+use super::retriever::Retriever;
+use super::retriever_files::{self, RetrieverFiles};
 use crate::concepts::Library;
 use crate::generate::SamplingOptions;
 use crate::host::{Host, breathe};
@@ -14,7 +15,6 @@ use crate::image::ImageProcessor;
 use crate::model::checkpoint::CheckpointSource;
 use crate::model::config::VlmConfig;
 use crate::model::dual::DualEncoder;
-use crate::model::dual_config::DualConfig;
 use crate::model::families;
 use crate::model::lora::Adapter;
 use crate::model::params::ParamBuilder;
@@ -91,8 +91,11 @@ impl Engine {
         all_taken(&source, config.tie_word_embeddings)?;
         let parameters = burn::module::Module::num_params(&vlm);
         for name in files.adapters() {
-            let adapter = files.adapter(&name, families::names(&config.model_type))?;
-            vlm.add_adapter(&name, adapter)?;
+            let adapter = files.adapter(&name, families::names(&config.model_type));
+            // Nobody has chosen it yet: what is wrong with it is told to who does.
+            if let Err(reason) = adapter.and_then(|adapter| vlm.add_adapter(&name, adapter)) {
+                vlm.add_broken_adapter(&name, reason);
+            }
         }
         progress(2, 3);
         breathe(host).await?;
@@ -173,6 +176,11 @@ impl Engine {
         self.vlm.adapters()
     }
 
+    /// Adapters of the folder that cannot be used, and why; choosing one fails with its reason.
+    pub fn broken_adapters(&self) -> &[(String, Error)] {
+        self.vlm.broken_adapters()
+    }
+
     /// The adapter in use.
     pub fn active_adapter(&self) -> Option<&str> {
         self.vlm.active_adapter()
@@ -222,28 +230,15 @@ fn load_retriever(
     processor: &ImageProcessor,
     device: &Device,
 ) -> Result<Option<Retriever>> {
-    if !files.contains("retriever/config.json") {
+    let Some(described) = RetrieverFiles::describe(files, processor)? else {
         return Ok(None);
-    }
-    let config = DualConfig::from_json(&files.text("retriever/config.json")?)?;
-    let thresholds = Thresholds::from_json(&files.text("retriever/retrieval.json")?)?;
-    // A checkpoint of its own prepares photos its own way; ours sees them as the captioner does.
-    let beside = |name: &str| format!("retriever/{name}");
-    let own = ImageProcessor::FILES
-        .iter()
-        .any(|name| files.contains(&beside(name)));
-    let processor = match own {
-        true => ImageProcessor::from_folder(&|name| files.optional_text(&beside(name)))?,
-        false => processor.clone().with_image_splitting(false),
     };
-    if processor.side() != Some(config.vision_config.image_size) {
-        return Err(Error::Config {
-            file: "retriever/config.json".into(),
-            key: "vision_config.image_size".into(),
-            problem: "must be the side the photos are prepared for; encoders of changing sizes (NaFlex) cannot search photos yet".into(),
-        });
-    }
-    let (weights, digest) = files.digested("retriever/model.safetensors")?;
+    let RetrieverFiles {
+        config,
+        thresholds,
+        processor,
+    } = described;
+    let (weights, digest) = files.digested(retriever_files::WEIGHTS)?;
     let names = families::names(&config.model_type);
     let mut source = CheckpointSource::new(weights).with_names(names);
     let mut params = ParamBuilder::new(&mut source, device);

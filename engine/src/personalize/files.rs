@@ -16,7 +16,7 @@ use crate::model::lora::Adapter;
 use crate::model::names::Names;
 use crate::model::plan::surplus;
 use crate::weights::{ByteSource, ShardIndex, WeightFile, Weights, open_split, split_files};
-use crate::{Error, Result};
+use crate::{Error, Result, foreign};
 
 /// A Hugging Face folder, or what of it a model needs.
 ///
@@ -107,12 +107,20 @@ impl ModelFiles {
         }
         let mut bytes = vec![0; source.len() as usize];
         source.read_at(0, &mut bytes)?;
+        if let Some(problem) = foreign::text(&bytes) {
+            return Err(refuse(problem));
+        }
         let text = String::from_utf8(bytes).map_err(|_| refuse("is not UTF-8 text".into()))?;
         Ok(Some(text))
     }
 
+    /// Whether weights are there in the form that `config.json` describes, in one file or in shards.
+    pub(super) fn has_safetensors(&self) -> bool {
+        self.contains("model.safetensors") || self.contains(SHARD_INDEX)
+    }
+
     /// The weights of one file.
-    fn weights(&mut self, name: &str) -> Result<Weights> {
+    pub(super) fn weights(&mut self, name: &str) -> Result<Weights> {
         let source = self.files.remove(name).ok_or_else(|| missing(name))?;
         let mut weights = Weights::new();
         weights.push(WeightFile::open(name, source)?)?;

@@ -63,7 +63,7 @@ impl Engine {
         }
         let input_ids = self.chat.encode(messages, &layouts, true)?;
         let visual = Visual::joined(parts);
-        let (spots, _) = self.vlm.spots(&input_ids, &grids)?;
+        let (spots, _) = self.vlm.positions(&input_ids, &grids)?;
         let reading = self.vlm.read_at(&input_ids, visual.as_ref(), &spots)?;
         let [_, tokens, hidden] = reading.x.dims();
         let states = self.vlm.forward(reading, None);

@@ -5,25 +5,33 @@ use std::collections::BTreeMap;
 use burn::tensor::Device;
 use serde::Serialize;
 
-use super::captioner::Captioner;
+pub use super::needs::Needs;
+
+use super::captioner::{Captioner, Examined};
 use super::files::ModelFiles;
-use crate::Result;
+use super::needs::Weight;
+use super::retriever_files::{self, RetrieverFiles};
+use crate::class_defaults::Taken;
+use crate::image::ImageProcessor;
 use crate::model::checkpoint::CheckpointSource;
 use crate::model::config::VlmConfig;
+use crate::model::dual::DualEncoder;
+use crate::model::families;
 use crate::model::gguf_layout::GgufLayout;
-use crate::model::plan::{Planned, parameters, surplus};
+use crate::model::plan::{Planned, claim, claim_vlm, surplus};
 use crate::ops::QuantKind;
-use crate::weights::{Dtype, TensorInfo};
+use crate::weights::{Dtype, TensorInfo, Weights};
+use crate::{Error, Result};
 
-/// The memory of a WebAssembly program, bytes.
-const WASM: u64 = 1 << 32;
+/// Tensors without a place that are listed one by one.
+const MOST_LISTED: usize = 100;
 /// Bytes of a number in memory.
 const F32: u64 = 4;
 
-/// A model's captioner, looked at without reading its weights.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+/// A model, looked at without reading its weights; numbers and parts are its captioner's.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Inventory {
-    /// `model_type` of the family.
+    /// `model_type` of the family; empty where the files do not say.
     pub family: String,
     /// Longest conversation kept in memory, tokens.
     pub context: usize,
@@ -41,8 +49,21 @@ pub struct Inventory {
     pub cache_per_token: u64,
     /// What the model recommends for drawing answers, a line each.
     pub generation: Vec<String>,
+    /// What files left to their classes in `transformers`.
+    pub defaults: Vec<Taken>,
     /// Everything that keeps the model from being loaded.
     pub problems: Vec<String>,
+    /// What is broken and in the way of nothing but itself.
+    pub optional: Vec<Broken>,
+}
+
+/// A part of a model that can be done without.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Broken {
+    /// The part, which cannot be chosen.
+    pub what: String,
+    /// Why.
+    pub problem: String,
 }
 
 /// One part of a model.
@@ -76,83 +97,73 @@ pub struct Buffer {
     pub bytes: u64,
 }
 
-/// Memory needed for a conversation of so many tokens.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct Needs {
-    /// Tokens.
-    pub context: usize,
-    /// Keys and values of the conversation, bytes.
-    pub cache: u64,
-    /// Without a GPU: weights and cache, bytes.
-    pub cpu: u64,
-    /// On a GPU: weights and cache, bytes.
-    pub gpu: u64,
-    /// In the largest single buffer (`maxStorageBufferBindingSize`), bytes.
-    pub binding: u64,
-    /// In a page's program while it loads onto the CPU: files, weights and cache, bytes.
-    pub page_cpu: u64,
-    /// In a page's program while it loads onto the GPU: files, and one tensor on its way, bytes.
-    pub page_gpu: u64,
-    /// Whether a page's 4 GiB hold it without a GPU.
-    pub fits_page_cpu: bool,
-    /// Whether they do with one.
-    pub fits_page_gpu: bool,
-}
-
 impl Inventory {
-    /// Looks at a model. What is wrong with its tensors is listed in [`Inventory::problems`]; `device` holds a few small
-    /// tensors meanwhile.
+    /// Looks at a model as loading it would, but reads no weights. What is wrong is listed in [`Inventory::problems`] and
+    /// [`Inventory::optional`], all of it, and what could be known is told all the same; `device` holds a few small tensors
+    /// meanwhile.
     ///
     /// # Errors
-    /// When the files do not say what model they are of: description, tokenizer, chat template and image processor must be
-    /// usable.
+    /// None at present: whatever is wrong with a file is a problem of the list.
     pub fn take(mut files: ModelFiles, device: &Device) -> Result<Self> {
-        let sizes = files.sizes();
-        let Captioner {
-            config,
-            generation,
-            weights,
-            ..
-        } = Captioner::describe(&mut files)?;
-        let mut source = Captioner::source(weights, &mut files, &config, device)?;
-        let text = &config.text_config;
-        let kept = text.num_hidden_layers * text.num_key_value_heads * text.head_dim();
         let mut inventory = Self {
-            family: config.model_type.clone(),
-            context: text.context(),
-            parts: Vec::new(),
-            files: sizes,
-            types: BTreeMap::new(),
-            weights: 0,
-            largest: None,
-            cache_per_token: 2 * F32 * kept as u64,
-            generation: generation.report(),
-            problems: Vec::new(),
+            files: files.sizes(),
+            defaults: defaults(&files),
+            ..Self::default()
         };
-        inventory.count(&mut source, &config, device)?;
+        let found = Examined::of(&mut files);
+        inventory.blame(found.faults);
+        if let Some(generation) = &found.generation {
+            inventory.generation = generation.report();
+        }
+        if let Some(config) = &found.config {
+            let text = &config.text_config;
+            let kept = text.num_hidden_layers * text.num_key_value_heads * text.head_dim();
+            inventory.family.clone_from(&config.model_type);
+            inventory.context = text.context();
+            inventory.cache_per_token = 2 * F32 * kept as u64;
+            // Weights that are not what config.json says of them lack nothing else.
+            let counted = match found.quantised {
+                true => Ok(()),
+                false => inventory.captioner(&mut files, config, found.weights, device),
+            };
+            inventory.blame(counted.err());
+        }
+        if let Some(processor) = &found.processor {
+            let counted = inventory.retriever(&mut files, processor, device);
+            inventory.blame(counted.err());
+        }
         Ok(inventory)
     }
 
-    fn count(
+    fn blame(&mut self, faults: impl IntoIterator<Item = Error>) {
+        for fault in faults {
+            let problem = fault.to_string();
+            // A fused tensor is asked for once for each of its blocks.
+            if !self.problems.contains(&problem) {
+                self.problems.push(problem);
+            }
+        }
+    }
+
+    /// Counts the captioner's parameters, and looks at its adapters.
+    fn captioner(
         &mut self,
-        source: &mut CheckpointSource,
+        files: &mut ModelFiles,
         config: &VlmConfig,
+        weights: Option<Weights>,
         device: &Device,
     ) -> Result<()> {
+        let mut source = Captioner::source(weights, files, config, device)?;
+        let mut model = claim_vlm(&mut source, config, device)?;
         let mut parts: BTreeMap<&str, PartInventory> = BTreeMap::new();
-        for planned in parameters(config, device)? {
-            let stored = match source.claim(&planned.key, &planned.shape) {
-                Ok(stored) => stored,
-                Err(error) => {
-                    let problem = error.to_string();
-                    // A fused tensor is asked for once for each of its blocks.
-                    if !self.problems.contains(&problem) {
-                        self.problems.push(problem);
-                    }
-                    Vec::new()
-                }
-            };
-            let bytes = memory(&planned, &stored, source.keeps_blocks());
+        for claimed in &mut model.claimed {
+            let stored = std::mem::replace(&mut claimed.stored, Ok(Vec::new()));
+            let stored = stored.unwrap_or_else(|fault| {
+                self.blame([fault]);
+                Vec::new()
+            });
+            let planned = &claimed.planned;
+            let bytes = memory(planned, &stored, source.keeps_blocks());
             let name = part_of(&planned.key);
             let part = parts.entry(name).or_default();
             part.part = name;
@@ -167,42 +178,94 @@ impl Inventory {
             self.weights += bytes;
             if self.largest.as_ref().is_none_or(|most| most.bytes < bytes) {
                 self.largest = Some(Buffer {
-                    parameter: planned.key,
+                    parameter: planned.key.clone(),
                     bytes,
                 });
             }
         }
         self.parts = parts.into_values().collect();
-        let surplus = surplus(source, config.tie_word_embeddings);
-        let told = surplus.iter().map(|name| {
-            let file = source.file_of(name);
-            format!("{file}: {name}: has no place in this model")
-        });
-        self.problems.extend(told);
+        self.left_over(&source, config.tie_word_embeddings);
+        for name in files.adapters() {
+            if !model.is_whole() {
+                break;
+            }
+            let adapter = files.adapter(&name, families::names(&config.model_type));
+            let fits = adapter.and_then(|mut adapter| model.fits(&mut adapter));
+            if let Err(fault) = fits {
+                self.optional.push(Broken {
+                    what: format!("adapter `{name}`"),
+                    problem: fault.to_string(),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Looks at what searches photos, if the model has it.
+    fn retriever(
+        &mut self,
+        files: &mut ModelFiles,
+        processor: &ImageProcessor,
+        device: &Device,
+    ) -> Result<()> {
+        let Some(described) = RetrieverFiles::describe(files, processor)? else {
+            return Ok(());
+        };
+        let config = described.config;
+        let weights = files.weights(retriever_files::WEIGHTS)?;
+        let names = families::names(&config.model_type);
+        let mut source = CheckpointSource::new(weights).with_names(names);
+        let claimed = claim(&mut source, device, |params| {
+            DualEncoder::new(params, &config).map(drop)
+        })?;
+        self.blame(claimed.into_iter().filter_map(|c| c.stored.err()));
+        self.left_over(&source, false);
         Ok(())
     }
 
     /// The memory a conversation of `context` tokens needs.
     pub fn needs(&self, context: usize) -> Needs {
-        let cache = self.cache_per_token.saturating_mul(context as u64);
-        let all = self.weights.saturating_add(cache);
-        let files: u64 = self.files.values().sum();
-        let binding = self.largest.as_ref().map_or(0, |largest| largest.bytes);
-        let page_cpu = files.saturating_add(all);
-        // The stored bytes and the expanded ones, both in the program before the GPU has them.
-        let page_gpu = files.saturating_add(binding.saturating_mul(2));
-        Needs {
-            context,
-            cache,
-            cpu: all,
-            gpu: all,
-            binding,
-            page_cpu,
-            page_gpu,
-            fits_page_cpu: page_cpu <= WASM,
-            fits_page_gpu: page_gpu <= WASM,
+        let model = Weight {
+            files: self.files.values().sum(),
+            weights: self.weights,
+            largest: self.largest.as_ref().map_or(0, |largest| largest.bytes),
+            cache_per_token: self.cache_per_token,
+        };
+        Needs::of(model, context)
+    }
+
+    /// Tensors of another model.
+    fn left_over(&mut self, source: &CheckpointSource, tied: bool) {
+        let surplus = surplus(source, tied);
+        let told = surplus.iter().take(MOST_LISTED).map(|name| {
+            let file = source.file_of(name);
+            format!("{file}: {name}: has no place in this model")
+        });
+        self.problems.extend(told);
+        if surplus.len() > MOST_LISTED {
+            let more = surplus.len() - MOST_LISTED;
+            self.problems
+                .push(format!("{more} more tensors have no place in this model"));
         }
     }
+}
+
+/// What the files that were found leave to their classes; one that cannot be read is among the problems.
+fn defaults(files: &ModelFiles) -> Vec<Taken> {
+    let mut all = Vec::new();
+    for folder in ["", "retriever/"] {
+        let read = |name: &str| files.optional_text(&format!("{folder}{name}"));
+        let mut taken = match read("config.json") {
+            Ok(Some(json)) => families::defaults_taken(&json).unwrap_or_default(),
+            _ => Vec::new(),
+        };
+        taken.extend(ImageProcessor::defaults_of_folder(&read).unwrap_or_default());
+        for value in &mut taken {
+            value.file = format!("{folder}{}", value.file);
+        }
+        all.append(&mut taken);
+    }
+    all
 }
 
 fn part_of(key: &str) -> &'static str {

@@ -2,48 +2,12 @@
 
 use std::collections::HashMap;
 
-use super::{ByteSource, Dtype, Metadata, gguf, quant, safetensors};
-use crate::{Error, Result};
-
-/// Most tensors a file may hold; the largest models have a few thousand.
-pub(super) const MAX_TENSORS: u64 = 65_536;
+use super::header::{Header, TensorInfo};
+use super::{ByteSource, Metadata, gguf, quant, safetensors};
+use crate::{Error, Result, foreign};
 
 /// Bytes decoded at a time, so that reading a quantised tensor never holds it twice.
 const CHUNK_BYTES: usize = 1 << 20;
-
-/// Where one tensor lies in its file and how to read it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TensorInfo {
-    /// Name in the file.
-    pub name: String,
-    /// Row-major shape, outermost dimension first (ggml's `ne` reversed).
-    pub shape: Vec<usize>,
-    /// How the elements are stored.
-    pub dtype: Dtype,
-    /// First byte, from the start of the file.
-    pub offset: u64,
-    /// Size in bytes.
-    pub bytes: u64,
-}
-
-impl TensorInfo {
-    /// Number of elements.
-    pub fn elements(&self) -> usize {
-        // Not the product of the shape: beside an empty dimension the others may be absurd and overflow it.
-        let blocks = self.bytes / self.dtype.block_bytes() as u64;
-        usize::try_from(blocks)
-            .unwrap_or(usize::MAX)
-            .saturating_mul(self.dtype.block_len())
-    }
-}
-
-/// What a header parser found, before [`WeightFile::open`] indexes it.
-pub(super) struct Header {
-    pub(super) metadata: Metadata,
-    pub(super) tensors: Vec<TensorInfo>,
-    /// Tensors of types we cannot decode (name, type): harmless unless the model asks for one.
-    pub(super) unreadable: Vec<(String, String)>,
-}
 
 /// An opened GGUF or safetensors file: header parsed and checked, tensors read on demand.
 pub struct WeightFile {
@@ -68,22 +32,9 @@ impl WeightFile {
     /// # Errors
     /// [`Error::Weights`] when the header is truncated, inconsistent, or points outside the file.
     pub fn open(file: &str, source: Box<dyn ByteSource>) -> Result<Self> {
-        let mut magic = [0u8; 4];
-        if source.len() < 8 {
-            return Err(Error::Weights {
-                file: file.into(),
-                place: "byte 0".into(),
-                problem: format!(
-                    "{} bytes are too few for a weight file; was the download cut off?",
-                    source.len()
-                ),
-            });
-        }
-        source.read_at(0, &mut magic)?;
-        let header = if &magic == gguf::MAGIC {
-            gguf::read_header(file, source.as_ref())?
-        } else {
-            safetensors::read_header(file, source.as_ref())?
+        let header = match read_header(file, source.as_ref()) {
+            Ok(header) => header,
+            Err(error) => return Err(foreign_or(error, file, source.as_ref())),
         };
         let mut index = HashMap::with_capacity(header.tensors.len());
         for (i, tensor) in header.tensors.iter().enumerate() {
@@ -185,23 +136,40 @@ impl WeightFile {
     }
 }
 
-/// Refuses tensors whose byte ranges overlap: two names for one range is how a crafted file hides data.
-pub(super) fn check_overlaps<'a>(
-    file: &str,
-    ranges: impl Iterator<Item = (&'a str, u64, u64)>,
-) -> Result<()> {
-    let mut ranges: Vec<_> = ranges.filter(|&(_, _, bytes)| bytes > 0).collect();
-    ranges.sort_unstable_by_key(|&(_, offset, _)| offset);
-    for pair in ranges.windows(2) {
-        if let [(first, offset, bytes), (second, next, _)] = *pair
-            && offset.saturating_add(bytes) > next
-        {
-            return Err(Error::Weights {
-                file: file.into(),
-                place: second.into(),
-                problem: format!("its bytes overlap those of `{first}`; the file is corrupt"),
-            });
-        }
+fn read_header(file: &str, source: &dyn ByteSource) -> Result<Header> {
+    let mut magic = [0u8; 4];
+    if source.len() < 8 {
+        return Err(Error::Weights {
+            file: file.into(),
+            place: "byte 0".into(),
+            problem: format!(
+                "{} bytes are too few for a weight file; was the download cut off?",
+                source.len()
+            ),
+        });
     }
-    Ok(())
+    source.read_at(0, &mut magic)?;
+    if &magic == gguf::MAGIC {
+        gguf::read_header(file, source)
+    } else {
+        safetensors::read_header(file, source)
+    }
+}
+
+/// What the file is, if it is of another kind altogether; else why its header cannot be read. Told only of files without a
+/// usable header: the length that safetensors begin with may look like anything.
+fn foreign_or(error: Error, file: &str, source: &dyn ByteSource) -> Error {
+    let mut start = vec![0; source.len().min(foreign::BEGINNING as u64) as usize];
+    let told = match source.read_at(0, &mut start) {
+        Ok(()) if !start.starts_with(gguf::MAGIC) => foreign::weights(&start),
+        _ => None,
+    };
+    match told {
+        Some(problem) => Error::Weights {
+            file: file.into(),
+            place: "whole file".into(),
+            problem,
+        },
+        None => error,
+    }
 }

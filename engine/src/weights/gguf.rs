@@ -2,8 +2,8 @@
 
 use std::collections::HashSet;
 
-use super::file::{Header, MAX_TENSORS, TensorInfo, check_overlaps};
 use super::gguf_reader::{Reader, Row};
+use super::header::{Header, MAX_TENSORS, TensorInfo, check_overlaps};
 use super::{ByteSource, Dtype, Metadata};
 use crate::{Error, Result};
 
@@ -66,7 +66,7 @@ pub(super) fn alignment(metadata: &Metadata) -> Option<u64> {
         .filter(|a| a.is_power_of_two() && (8..=65_536).contains(a))
 }
 
-/// Block length and bytes of every ggml type, ours or not: the range of each tensor is checked.
+/// Name, block length and bytes of every ggml type there is, ours or not: the range of each tensor is checked.
 fn block_of(code: u32) -> Option<(&'static str, u64, u64)> {
     Some(match code {
         0 => ("F32", 1, 4),
@@ -83,16 +83,48 @@ fn block_of(code: u32) -> Option<(&'static str, u64, u64)> {
         13 => ("Q5_K", 256, 176),
         14 => ("Q6_K", 256, 210),
         15 => ("Q8_K", 256, 292),
+        16 => ("IQ2_XXS", 256, 66),
+        17 => ("IQ2_XS", 256, 74),
+        18 => ("IQ3_XXS", 256, 98),
+        19 => ("IQ1_S", 256, 50),
         20 => ("IQ4_NL", 32, 18),
+        21 => ("IQ3_S", 256, 110),
+        22 => ("IQ2_S", 256, 82),
         23 => ("IQ4_XS", 256, 136),
         24 => ("I8", 1, 1),
         25 => ("I16", 1, 2),
         26 => ("I32", 1, 4),
         27 => ("I64", 1, 8),
         28 => ("F64", 1, 8),
+        29 => ("IQ1_M", 256, 56),
         30 => ("BF16", 1, 2),
+        34 => ("TQ1_0", 256, 54),
+        35 => ("TQ2_0", 256, 66),
+        39 => ("MXFP4", 32, 17),
+        40 => ("NVFP4", 64, 36),
+        41 => ("Q1_0", 128, 18),
         _ => return None,
     })
+}
+
+/// Types that were taken out of ggml again; llama.cpp now reorders blocks when it loads them.
+fn former(code: u32) -> Option<&'static str> {
+    Some(match code {
+        4 => "Q4_2",
+        5 => "Q4_3",
+        31 => "Q4_0_4_4",
+        32 => "Q4_0_4_8",
+        33 => "Q4_0_8_8",
+        36 => "IQ4_NL_4_4",
+        37 => "IQ4_NL_4_8",
+        38 => "IQ4_NL_8_8",
+        _ => return None,
+    })
+}
+
+/// The types that are read, for people.
+fn supported() -> String {
+    Dtype::ALL.map(|dtype| dtype.to_string()).join(", ")
 }
 
 /// ggml's code of a type we read and write.
@@ -136,9 +168,13 @@ fn place_tensors(file: &str, rows: Vec<Row>, place: Place, metadata: Metadata) -
             problem,
         };
         let (type_name, block_len, block_bytes) = block_of(row.code).ok_or_else(|| {
+            let kind = match former(row.code) {
+                Some(name) => format!("is stored as {name}, which ggml has given up"),
+                None => format!("is of ggml type {}, which is not known here", row.code),
+            };
             fail(format!(
-                "unknown ggml type {}; re-quantise to Q8_0 or Q4_0",
-                row.code
+                "{kind}; take or make a GGUF in one of {}",
+                supported()
             ))
         })?;
         let cols = row.ne.first().copied().unwrap_or(1);

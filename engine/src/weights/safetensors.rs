@@ -6,7 +6,7 @@ use std::fmt;
 use serde::Deserialize;
 use serde::de::{MapAccess, Visitor};
 
-use super::file::{Header, MAX_TENSORS, TensorInfo};
+use super::header::{Header, MAX_TENSORS, TensorInfo};
 use super::{ByteSource, Dtype, Metadata, Value};
 use crate::{Error, Result};
 

@@ -175,31 +175,81 @@ impl Weights {
     }
 
     fn missing(&self, name: &str, shape: &[usize]) -> Error {
+        let fail = |file: String, problem: String| Error::Weights {
+            file,
+            place: name.into(),
+            problem,
+        };
+        let method = self.quantised(name);
         for file in &self.files {
             if let Some((_, dtype)) = file.unreadable().iter().find(|(n, _)| n == name) {
-                return Error::Weights {
-                    file: file.file().into(),
-                    place: name.into(),
-                    problem: format!(
-                        "stored as {dtype}, which cannot be read; convert the model to F16, Q8_0 or Q4_0"
-                    ),
+                let stored = match method {
+                    Some(method) => format!("stored as {dtype} by {method}"),
+                    None => format!("stored as {dtype}"),
                 };
+                return fail(
+                    file.file().into(),
+                    format!(
+                        "{stored}, which cannot be read; take the model in F16 or BF16, or as a GGUF in one of {}",
+                        Dtype::ALL.map(|dtype| dtype.to_string()).join(", ")
+                    ),
+                );
             }
         }
         let files: Vec<_> = self.files.iter().map(WeightFile::file).collect();
-        Error::Weights {
-            file: if files.is_empty() {
-                "no weight file".into()
-            } else {
-                files.join(", ")
-            },
-            place: name.into(),
-            problem: format!(
+        let files = if files.is_empty() {
+            "no weight file".into()
+        } else {
+            files.join(", ")
+        };
+        let problem = match method {
+            Some(method) => format!(
+                "the weights are quantised by {method}, which is not read; take the model in F16 or BF16, or a GGUF of it"
+            ),
+            None => format!(
                 "no such tensor (expected shape {shape:?}); is a shard missing, or is this another model?"
             ),
-        }
+        };
+        fail(files, problem)
+    }
+
+    /// Which method has left its tensors in place of, or beside, a weight.
+    fn quantised(&self, name: &str) -> Option<&'static str> {
+        let stem = name.strip_suffix("weight")?;
+        let is_there = |suffix: &str| {
+            let wanted = format!("{stem}{suffix}");
+            self.files.iter().any(|file| {
+                let foreign = file.unreadable().iter().any(|(name, _)| *name == wanted);
+                foreign || file.get(&wanted).is_some()
+            })
+        };
+        let found = METHODS.iter().find(|(suffix, _)| is_there(suffix));
+        found.map(|(_, method)| *method)
     }
 }
+
+/// What tensors beside a weight, or in its place, tell of how it was quantised.
+const METHODS: [(&str, &str); 13] = [
+    ("g_idx", "GPTQ"),
+    ("qweight", "AWQ or GPTQ"),
+    (
+        "weight.quant_state.bitsandbytes__nf4",
+        "bitsandbytes (4 bits)",
+    ),
+    (
+        "weight.quant_state.bitsandbytes__fp4",
+        "bitsandbytes (4 bits)",
+    ),
+    ("weight.absmax", "bitsandbytes (4 bits)"),
+    ("SCB", "bitsandbytes (8 bits)"),
+    ("weight_packed", "compressed-tensors"),
+    ("weight_scale_inv", "FP8"),
+    ("weight_scale", "FP8 or int8"),
+    ("W_q", "HQQ"),
+    ("codebooks", "AQLM"),
+    ("weight._data", "quanto"),
+    ("weight_blocks", "MXFP4"),
+];
 
 /// Whether two shapes differ in nothing but dimensions of one, which some families write and others leave out.
 fn is_same_shape(a: &[usize], b: &[usize]) -> bool {

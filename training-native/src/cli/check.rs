@@ -7,14 +7,15 @@ use anyhow::{Result, bail};
 use burn::tensor::Device;
 use clap::Args;
 use namelens::export;
+use namelens_engine::class_defaults::Taken;
 use namelens_engine::personalize::inventory::{Inventory, Needs};
 use serde_json::json;
 
 /// Options of `namelens check`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Reads headers only, so it takes a moment whatever the size of the model. The retriever's weights are listed, not checked.
-The exit code is 1 when the model cannot be loaded.
+Reads headers only, so it takes a moment whatever the size of the model; numbers that are damaged show when it is loaded.
+The exit code is 1 when the model cannot be loaded. Broken adapters are listed apart: only who chooses one is refused.
 
 Examples:
   namelens check models/playroom
@@ -47,13 +48,18 @@ impl CheckArgs {
         }
         match inventory.problems.len() {
             0 => Ok(()),
+            1 => bail!("1 problem; the model cannot be loaded"),
             count => bail!("{count} problems; the model cannot be loaded"),
         }
     }
 }
 
 fn print(inventory: &Inventory, needs: &Needs) {
-    println!("family      {}", inventory.family);
+    let family = match inventory.family.as_str() {
+        "" => "unknown",
+        family => family,
+    };
+    println!("family      {family}");
     println!("context     {} tokens at most", inventory.context);
     println!(
         "\n{:12} {:>14} {:>12} {:>12}",
@@ -107,11 +113,31 @@ fn print(inventory: &Inventory, needs: &Needs) {
     for line in &inventory.generation {
         println!("  {line}");
     }
-    if !inventory.problems.is_empty() {
-        println!("\nproblems");
-    }
-    for problem in &inventory.problems {
-        println!("  {problem}");
+    lists(inventory);
+}
+
+/// What is told only where there is any of it.
+fn lists(inventory: &Inventory) {
+    let defaults: Vec<String> = inventory.defaults.iter().map(Taken::to_string).collect();
+    let optional: Vec<String> = inventory
+        .optional
+        .iter()
+        .map(|broken| format!("{}: {}", broken.what, broken.problem))
+        .collect();
+    for (title, lines) in [
+        ("not in the files, so as transformers has it", &defaults),
+        ("broken, and in the way of nothing else", &optional),
+        (
+            "problems, each of which keeps the model from being loaded",
+            &inventory.problems,
+        ),
+    ] {
+        if !lines.is_empty() {
+            println!("\n{title}");
+        }
+        for line in lines {
+            println!("  {line}");
+        }
     }
 }
 

@@ -1,12 +1,10 @@
 //! A model folder of any family as GGUF files that need nothing beside them, with a manifest.
 
 use std::fs;
-use std::io::ErrorKind;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use burn::tensor::Device;
-use namelens_engine::Error;
 use namelens_engine::image::ImageProcessor;
 use namelens_engine::model::checkpoint::CheckpointSource;
 use namelens_engine::model::config::VlmConfig;
@@ -42,7 +40,9 @@ pub fn convert(
     conversion: Conversion,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<Written> {
-    let config = VlmConfig::from_json(&bundle::read_text(from, "config.json")?)?;
+    let json = bundle::read_text(from, "config.json")?;
+    let config = VlmConfig::from_json(&json)?;
+    families::refuse_quantised(&json)?;
     let name = name_of(from);
     let mut notes = Vec::new();
     let (described, beside) = describe(from, &config, &name, &mut notes)?;
@@ -92,15 +92,7 @@ fn describe(
     name: &str,
     notes: &mut Vec<String>,
 ) -> Result<([Metadata; 2], bool)> {
-    let read = |file: &str| match fs::read_to_string(from.join(file)) {
-        Ok(text) => Ok(Some(text)),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(Error::Config {
-            file: file.into(),
-            key: "(whole file)".into(),
-            problem: error.to_string(),
-        }),
-    };
+    let read = |file: &str| bundle::optional_text(from, file);
     let named = || Metadata::new().with("general.name", Value::String(name.into()));
     let (mut text, mut projector) = (named(), named());
     to_metadata(config, &mut text, &mut projector)?;
@@ -137,12 +129,43 @@ fn agree(config: &VlmConfig, text: &Metadata, projector: &Metadata) -> Result<()
     let mut read = from_metadata(text, projector, &has, rows)?;
     // Types of one family are one to GGUF.
     read.model_type.clone_from(&config.model_type);
-    if read != *config {
-        bail!(
-            "GGUF cannot say all of config.json: it would read back as\n{read:?}\nwhere the model is\n{config:?}"
-        );
+    let (read, meant) = (in_f32(read), in_f32(config.clone()));
+    if read == meant {
+        return Ok(());
     }
-    Ok(())
+    bail!(
+        "GGUF cannot say all of config.json: {}; keep this model as a folder of safetensors",
+        first_difference(&read, &meant)
+    )
+}
+
+/// The same configuration, its real numbers rounded as GGUF holds them and the model computes.
+fn in_f32(mut config: VlmConfig) -> VlmConfig {
+    let round = |real: &mut f64| *real = f64::from(*real as f32);
+    round(&mut config.vision_config.layer_norm_eps);
+    round(&mut config.text_config.rms_norm_eps);
+    round(&mut config.text_config.rope_theta);
+    config
+        .vision_config
+        .variant
+        .rotary
+        .iter_mut()
+        .for_each(round);
+    config
+}
+
+/// The first value two configurations do not share.
+fn first_difference(read: &VlmConfig, meant: &VlmConfig) -> String {
+    let lines = |config: &VlmConfig| -> Vec<String> {
+        let text = format!("{config:#?}");
+        let line = |line: &str| line.trim().trim_end_matches(',').to_owned();
+        text.lines().map(line).collect()
+    };
+    let (read, meant) = (lines(read), lines(meant));
+    let found = meant.iter().zip(&read).find(|(meant, read)| meant != read);
+    found.map_or_else(String::new, |(meant, read)| {
+        format!("`{meant}` would read back as `{read}`")
+    })
 }
 
 /// Refuses weights that are not the configuration's, before anything is written; reads no data.

@@ -1,15 +1,14 @@
 //! BLIP-2's matching model (`Blip2ForImageTextRetrieval`): a tower with a class token and a querying transformer.
 
-use super::siglip::{tower, tower_of};
-use super::{Family, Json, Reader};
+use super::siglip::tower;
+use super::{Family, Json, Reader, three_channels};
 use crate::Result;
-use crate::model::config::{Activation, VisionConfig};
 use crate::model::matcher_config::{MatcherConfig, QFormerConfig};
 use crate::model::names::{Group, Names, third};
 use crate::model::variants::VisionVariant;
 
 pub(super) const FAMILY: Family = Family {
-    model_types: &["blip-2"],
+    model_types: &[("blip-2", "Blip2Config")],
     read: Reader::Matcher(config),
     names: NAMES,
     gguf: None,
@@ -67,46 +66,46 @@ const NAMES: Names = &[
 const CLASS: &str = "Blip2ForImageTextRetrieval";
 
 fn config(json: &Json) -> Result<MatcherConfig> {
-    let classes = json.get("architectures").and_then(|c| c.as_array());
+    let classes = json.stated("architectures").and_then(|c| c.as_array());
     if classes.is_some_and(|classes| classes.iter().all(|class| class != CLASS)) {
         let problem = format!("must hold {CLASS}; BLIP-2 models that write texts are not read");
         return Err(json.fail("architectures", &problem));
     }
-    let vision = json.part_or_empty("vision_config")?;
-    let qformer = json.part_or_empty("qformer_config")?;
-    if !qformer.flag_or("use_qformer_text_input", false)? {
+    let vision = json.part("vision_config")?;
+    let qformer = json.part("qformer_config")?;
+    if !qformer.flag("use_qformer_text_input")? {
         return Err(qformer.fail(
             "use_qformer_text_input",
             "must be true, or there is no layer for texts",
         ));
     }
-    let usual = VisionConfig {
-        patch_size: 14,
-        variant: VisionVariant {
-            qkv_bias: vision.flag_or("qkv_bias", true)?,
-            class_token: true,
-            ..VisionVariant::default()
-        },
-        ..tower_of([1408, 6144, 39, 16], Activation::Gelu, 1e-6)
+    // The class has no key for channels.
+    if vision.stated("num_channels").is_some() {
+        three_channels(&vision, "num_channels")?;
+    }
+    let variant = VisionVariant {
+        qkv_bias: vision.flag("qkv_bias")?,
+        class_token: true,
+        ..VisionVariant::default()
     };
-    let vision = tower(&vision, usual, false)?;
+    let vision = tower(&vision, variant, false)?;
     Ok(MatcherConfig {
         model_type: json.text("model_type")?,
         qformer: QFormerConfig {
-            hidden: qformer.number_or("hidden_size", 768)?,
-            intermediate: qformer.number_or("intermediate_size", 3072)?,
-            layers: qformer.number_or("num_hidden_layers", 12)?,
-            heads: qformer.number_or("num_attention_heads", 12)?,
+            hidden: qformer.number("hidden_size")?,
+            intermediate: qformer.number("intermediate_size")?,
+            layers: qformer.number("num_hidden_layers")?,
+            heads: qformer.number("num_attention_heads")?,
             // Whatever the file says, as in the reference.
             memory: vision.hidden_size,
-            cross_every: qformer.number_or("cross_attention_frequency", 2)?,
-            vocab: qformer.number_or("vocab_size", 30_522)?,
-            longest: qformer.number_or("max_position_embeddings", 512)?,
-            eps: qformer.real_or("layer_norm_eps", 1e-12)?,
-            act: qformer.choice("hidden_act", Activation::Gelu)?,
+            cross_every: qformer.number("cross_attention_frequency")?,
+            vocab: qformer.number("vocab_size")?,
+            longest: qformer.number("max_position_embeddings")?,
+            eps: qformer.real("layer_norm_eps")?,
+            act: qformer.choice("hidden_act")?,
         },
         vision,
-        queries: json.number_or("num_query_tokens", 32)?,
-        projection: json.number_or("image_text_hidden_size", 256)?,
+        queries: json.number("num_query_tokens")?,
+        projection: json.number("image_text_hidden_size")?,
     })
 }

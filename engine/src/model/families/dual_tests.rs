@@ -125,7 +125,7 @@ fn configurations_that_cannot_be_are_refused_by_name() {
             "image_size",
         ),
         (json!({"vision_config": {"patch_size": 0}}), "patch_size"),
-        (json!({"vision_config": {"patch_size": 15}}), "patch_size"),
+        (json!({"vision_config": {"patch_size": 225}}), "patch_size"),
         (
             json!({"vision_config": {"num_channels": 1}}),
             "num_channels",

@@ -1,15 +1,15 @@
 //! Idefics3, SmolVLM and SmolVLM2: a SigLIP tower with bucketed positions, pixel shuffle, a Llama decoder.
 
-use super::{Family, GgufFamily, Json, Reader, blank, decoder};
+use super::{Family, GgufFamily, Json, Reader, blank, decoder, three_channels};
 use crate::Result;
 use crate::model::config::{TextConfig, VisionConfig, VlmConfig};
-use crate::model::gguf_config::Keys;
-use crate::model::gguf_layout::{APART, FUSED};
+use crate::model::gguf_keys::Keys;
+use crate::model::gguf_names::{APART, FUSED};
 use crate::model::names::{Group, Names};
 use crate::model::variants::{BoxUnits, ConnectorKind, PatchPositions, TextVariant, VisionVariant};
 
 pub(super) const FAMILY: Family = Family {
-    model_types: &["idefics3", "smolvlm"],
+    model_types: &[("idefics3", "Idefics3Config"), ("smolvlm", "SmolVLMConfig")],
     read: Reader::Vlm(config),
     names: NAMES,
     gguf: Some(GgufFamily {
@@ -51,25 +51,26 @@ fn config(json: &Json) -> Result<VlmConfig> {
     Ok(VlmConfig {
         model_type: json.text("model_type")?,
         image_token_id: json.token("image_token_id")?,
-        scale_factor: json.number_or("scale_factor", 2)?,
+        scale_factor: json.number("scale_factor")?,
         connector: ConnectorKind::PixelShuffle,
         box_units: BoxUnits::Hundredths,
         vision_config: vision(&json.part("vision_config")?)?,
-        text_config: text(&json.part("text_config")?)?,
-        tie_word_embeddings: json.flag_or("tie_word_embeddings", false)?,
+        text_config: text(&json.part("text_config")?.of_class("LlamaConfig"))?,
+        tie_word_embeddings: json.flag("tie_word_embeddings")?,
     })
 }
 
 fn vision(json: &Json) -> Result<VisionConfig> {
+    three_channels(json, "num_channels")?;
     Ok(VisionConfig {
-        hidden_size: json.number_or("hidden_size", 1152)?,
-        intermediate_size: json.number_or("intermediate_size", 3072)?,
-        num_hidden_layers: json.number_or("num_hidden_layers", 12)?,
-        num_attention_heads: json.number_or("num_attention_heads", 16)?,
-        image_size: json.number_or("image_size", 224)?,
-        patch_size: json.number_or("patch_size", 32)?,
-        layer_norm_eps: json.real_or("layer_norm_eps", 1e-6)?,
-        hidden_act: json.choice("hidden_act", Default::default())?,
+        hidden_size: json.number("hidden_size")?,
+        intermediate_size: json.number("intermediate_size")?,
+        num_hidden_layers: json.number("num_hidden_layers")?,
+        num_attention_heads: json.number("num_attention_heads")?,
+        image_size: json.number("image_size")?,
+        patch_size: json.number("patch_size")?,
+        layer_norm_eps: json.real("layer_norm_eps")?,
+        hidden_act: json.choice("hidden_act")?,
         variant: tower_variant(),
     })
 }
@@ -95,17 +96,21 @@ fn tower(keys: &mut Keys<'_>, config: &mut VlmConfig) -> Result<()> {
 }
 
 fn text(json: &Json) -> Result<TextConfig> {
-    let bias = json.flag_or("attention_bias", false)?;
-    if json.flag_or("mlp_bias", false)? {
+    // The reference would take another model's class, with other layers.
+    if let Some(kind) = json.stated("model_type").filter(|kind| *kind != "llama") {
+        let problem = format!("{kind} is not supported; the decoder must be a llama");
+        return Err(json.fail("model_type", &problem));
+    }
+    let bias = json.flag("attention_bias")?;
+    if json.flag("mlp_bias")? {
         return Err(json.fail("mlp_bias", "is not supported"));
     }
     Ok(TextConfig {
-        max_position_embeddings: json.number_or("max_position_embeddings", 2048)?,
         variant: TextVariant {
             qkv_bias: bias,
             output_bias: bias,
             ..TextVariant::default()
         },
-        ..decoder(json, 10_000.0)?
+        ..decoder(json, &[])?
     })
 }

@@ -1,17 +1,17 @@
 //! Qwen2.5-VL: a tower of gated layers with rotary positions and windows, a patch merger, a Qwen2 decoder with M-RoPE.
 
-use super::{Family, GgufFamily, Json, Reader, blank, decoder};
+use super::{Family, GgufFamily, Json, Reader, blank, decoder, three_channels};
 use crate::Result;
 use crate::model::config::{Activation, TextConfig, VisionConfig, VlmConfig};
-use crate::model::gguf_config::{Keys, fail};
-use crate::model::gguf_layout::{APART, FUSED, MERGERS};
+use crate::model::gguf_keys::{Keys, fail};
+use crate::model::gguf_names::{APART, FUSED, MERGERS};
 use crate::model::names::{Group, Names, Piece, third};
 use crate::model::variants::{
     BoxUnits, ConnectorKind, Mrope, NormKind, PatchPositions, TextVariant, VisionVariant, Windows,
 };
 
 pub(super) const FAMILY: Family = Family {
-    model_types: &["qwen2_5_vl"],
+    model_types: &[("qwen2_5_vl", "Qwen2_5_VLConfig")],
     read: Reader::Vlm(config),
     names: NAMES,
     gguf: Some(GgufFamily {
@@ -37,7 +37,7 @@ pub(super) const FAMILY: Family = Family {
     }),
 };
 
-/// M-RoPE's sections where nothing is said of them.
+/// M-RoPE's sections in GGUF files that do not name them.
 const SECTIONS: [usize; 3] = [16, 24, 24];
 
 const CONNECTOR: ConnectorKind = ConnectorKind::PatchMerger {
@@ -87,59 +87,46 @@ pub(super) const TEXT: Group = Group {
 
 fn config(json: &Json) -> Result<VlmConfig> {
     let vision = json.part("vision_config")?;
-    let text = text_part(json)?;
+    // In files of the time before there was a part for them, the decoder's keys stand beside the others.
+    let text = match json.stated("text_config") {
+        Some(_) => json.part("text_config")?,
+        None => json.as_part("TextConfig"),
+    };
+    // Files of before transformers 5 may say it inside.
+    let inner = text.stated("tie_word_embeddings").is_some() && text.flag("tie_word_embeddings")?;
     Ok(VlmConfig {
         model_type: json.text("model_type")?,
         image_token_id: json.token("image_token_id")?,
-        scale_factor: vision.number_or("spatial_merge_size", 2)?,
+        scale_factor: vision.number("spatial_merge_size")?,
         connector: CONNECTOR,
         box_units: BoxUnits::Pixels,
         vision_config: self::vision(&vision)?,
-        tie_word_embeddings: tied(json, &text)?,
+        tie_word_embeddings: inner || json.flag("tie_word_embeddings")?,
         text_config: TextConfig {
-            variant: text_variant(mrope(&text, SECTIONS, false)?),
-            ..decoder(&text, 1_000_000.0)?
+            variant: text_variant(mrope(&text, false)?),
+            ..decoder(&text, MROPE)?
         },
     })
 }
 
-/// The decoder's keys: a part of their own, or, in files of the time before there was one, beside the others.
-pub(super) fn text_part(json: &Json) -> Result<Json> {
-    if json.get("text_config").is_some() {
-        return json.part("text_config");
-    }
-    Ok(Json {
-        value: json.value.clone(),
-        path: json.path.clone(),
-    })
-}
+/// What files of before transformers 5 call rotary positions of three axes.
+pub(super) const MROPE: &[&str] = &["mrope"];
 
-/// Whether the head shares the embedding matrix; either part may say so.
-pub(super) fn tied(json: &Json, text: &Json) -> Result<bool> {
-    let inner = text.flag_or("tie_word_embeddings", false)?;
-    json.flag_or("tie_word_embeddings", inner)
-}
-
-/// The sections of M-RoPE, `otherwise` where the file is silent.
-pub(super) fn mrope(text: &Json, otherwise: [usize; 3], interleaved: bool) -> Result<Mrope> {
-    let rope = text.rope()?;
-    let sections = match rope.get("mrope_section") {
-        None => otherwise,
-        Some(_) => rope
-            .numbers("mrope_section")?
-            .try_into()
-            .map_err(|_| rope.fail("mrope_section", "must be three numbers"))?,
-    };
+/// The sections of M-RoPE.
+pub(super) fn mrope(text: &Json, interleaved: bool) -> Result<Mrope> {
+    let rope = text.rope(MROPE)?;
+    let sections = rope.numbers("mrope_section")?.try_into();
     Ok(Mrope {
-        sections,
+        sections: sections.map_err(|_| rope.fail("mrope_section", "must be three numbers"))?,
         interleaved,
     })
 }
 
 fn vision(json: &Json) -> Result<VisionConfig> {
-    let patch = json.number_or("patch_size", 14)?;
-    let merge = json.number_or("spatial_merge_size", 2)?;
-    let window = json.number_or("window_size", 112)?;
+    three_channels(json, "in_channels")?;
+    let patch = json.number("patch_size")?;
+    let merge = json.number("spatial_merge_size")?;
+    let window = json.number("window_size")?;
     let square = patch.saturating_mul(merge);
     // A square of nothing is refused with the other sizes.
     if window < square {
@@ -157,10 +144,10 @@ fn vision(json: &Json) -> Result<VisionConfig> {
         patch_size: patch,
         // Written into the reference's code, not into the configuration.
         layer_norm_eps: 1e-6,
-        hidden_act: json.choice("hidden_act", Activation::Silu)?,
+        hidden_act: json.choice("hidden_act")?,
         variant: VisionVariant {
-            frames: json.number_or("temporal_patch_size", 2)?,
-            rotary: Some(json.rope_theta(THETA)?),
+            frames: json.number("temporal_patch_size")?,
+            rotary: Some(json.rope_theta(&[])?),
             windows: Windows {
                 side: window / square.max(1),
                 full: json.numbers("fullatt_block_indexes")?,
@@ -171,7 +158,7 @@ fn vision(json: &Json) -> Result<VisionConfig> {
     })
 }
 
-/// Base of the tower's rotary positions where nothing is said of it.
+/// Base of the tower's rotary positions in GGUF files, which do not name it.
 const THETA: f64 = 10_000.0;
 
 fn text_variant(mrope: Mrope) -> TextVariant {

@@ -1,18 +1,18 @@
 //! Qwen3-VL (dense): a tower with interpolated and rotary positions, DeepStack, a Qwen3 decoder with M-RoPE by turns.
 
-use super::qwen2_5_vl::{TEXT, TOWER, merge, mrope, text_part, tied};
-use super::{Family, GgufFamily, Json, Reader, blank, decoder};
+use super::qwen2_5_vl::{MROPE, TEXT, TOWER, merge, mrope};
+use super::{Family, GgufFamily, Json, Reader, blank, decoder, three_channels};
 use crate::Result;
 use crate::model::config::{Activation, TextConfig, VisionConfig, VlmConfig};
-use crate::model::gguf_config::Keys;
-use crate::model::gguf_layout::{APART, FUSED, MERGERS};
+use crate::model::gguf_keys::Keys;
+use crate::model::gguf_names::{APART, FUSED, MERGERS};
 use crate::model::names::{Group, Names};
 use crate::model::variants::{
     BoxUnits, ConnectorKind, Mrope, NormKind, PatchPositions, TextVariant, VisionVariant,
 };
 
 pub(super) const FAMILY: Family = Family {
-    model_types: &["qwen3_vl"],
+    model_types: &[("qwen3_vl", "Qwen3VLConfig")],
     read: Reader::Vlm(config),
     names: NAMES,
     gguf: Some(GgufFamily {
@@ -42,7 +42,7 @@ pub(super) const FAMILY: Family = Family {
     }),
 };
 
-/// M-RoPE's sections where nothing is said of them.
+/// M-RoPE's sections in GGUF files that do not name them.
 const SECTIONS: [usize; 3] = [24, 20, 20];
 
 const CONNECTOR: ConnectorKind = ConnectorKind::PatchMerger {
@@ -74,56 +74,55 @@ const NAMES: Names = &[
 
 fn config(json: &Json) -> Result<VlmConfig> {
     let vision = json.part("vision_config")?;
-    let text = text_part(json)?;
-    let bias = text.flag_or("attention_bias", false)?;
+    let text = json.part("text_config")?;
+    let bias = text.flag("attention_bias")?;
     Ok(VlmConfig {
         model_type: json.text("model_type")?,
         image_token_id: json.token("image_token_id")?,
-        scale_factor: vision.number_or("spatial_merge_size", 2)?,
+        scale_factor: vision.number("spatial_merge_size")?,
         connector: CONNECTOR,
         box_units: BoxUnits::Thousandths,
         vision_config: self::vision(&vision)?,
-        tie_word_embeddings: tied(json, &text)?,
+        tie_word_embeddings: json.flag("tie_word_embeddings")?,
         text_config: TextConfig {
-            // The reference's own default, whatever hidden size and heads say.
-            head_dim: Some(text.number_or("head_dim", 128)?),
             variant: TextVariant {
                 qkv_bias: bias,
                 output_bias: bias,
                 qk_norm: true,
-                mrope: Some(mrope(&text, SECTIONS, true)?),
+                mrope: Some(mrope(&text, true)?),
             },
-            ..decoder(&text, 5_000_000.0)?
+            ..decoder(&text, MROPE)?
         },
     })
 }
 
 fn vision(json: &Json) -> Result<VisionConfig> {
-    let table = json.number_or("num_position_embeddings", 2304)?;
+    three_channels(json, "in_channels")?;
+    let table = json.number("num_position_embeddings")?;
     Ok(VisionConfig {
         hidden_size: json.number("hidden_size")?,
         intermediate_size: json.number("intermediate_size")?,
         num_hidden_layers: json.number("depth")?,
         num_attention_heads: json.number("num_heads")?,
         image_size: 0,
-        patch_size: json.number_or("patch_size", 16)?,
+        patch_size: json.number("patch_size")?,
         // Written into the reference's code, not into the configuration.
         layer_norm_eps: 1e-6,
-        hidden_act: json.choice("hidden_act", Activation::GeluPytorchTanh)?,
+        hidden_act: json.choice("hidden_act")?,
         variant: VisionVariant {
-            frames: json.number_or("temporal_patch_size", 2)?,
+            frames: json.number("temporal_patch_size")?,
             positions: PatchPositions::Interpolated {
                 side: table.isqrt(),
             },
-            rotary: Some(json.rope_theta(THETA)?),
-            merge: json.number_or("spatial_merge_size", 2)?,
+            rotary: Some(json.rope_theta(&[])?),
+            merge: json.number("spatial_merge_size")?,
             deepstack: json.numbers("deepstack_visual_indexes")?,
             ..tower_variant()
         },
     })
 }
 
-/// Base of the tower's rotary positions where nothing is said of it.
+/// Base of the tower's rotary positions in GGUF files, which do not name it.
 const THETA: f64 = 10_000.0;
 
 fn tower_variant() -> VisionVariant {

@@ -1,6 +1,6 @@
 //! An adapter in PEFT's format: its tensors, which layer each is for, and what they add to a weight.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
 
 use super::settings::Settings;
@@ -82,6 +82,25 @@ impl Adapter {
         let Stored { name, part } = places.swap_remove(0);
         let part = part.map_or((0, 1), |part| (part.index, part.of));
         self.update(&name, [output, input], part)
+    }
+
+    /// Proves from the header that what it has for our layer `key` of dimensions `[out, in]`, if anything, fits; reads no
+    /// numbers.
+    ///
+    /// # Errors
+    /// [`Error::Weights`] when the dimensions are others.
+    pub(in crate::model) fn claim(&mut self, key: &str, [output, input]: [usize; 2]) -> Result<()> {
+        let mut places = names::stored(self.names, &format!("{key}.weight"));
+        let Stored { name, part } = places.swap_remove(0);
+        let Some(path) = self.layers.get(&names::newest(self.names, &name)) else {
+            return Ok(());
+        };
+        let rank = self.settings.rank(path);
+        let [a, b] = HALVES.map(|half| format!("{PREFIX}{path}{half}"));
+        let part = part.map_or((0, 1), |part| (part.index, part.of));
+        self.weights.claim_rows(&a, &[rank, input], (0, 1))?;
+        self.weights.claim_rows(&b, &[output, rank], part)?;
+        Ok(())
     }
 
     /// What it adds to the tensor a checkpoint of the family calls `name`, of dimensions `[out, in]`, if anything.
@@ -186,7 +205,8 @@ fn layers(file: &WeightFile, settings: &Settings, names: Names) -> Result<HashMa
         let problem = format!("stored as {dtype}; save the adapter in F32, F16 or BF16");
         return Err(fail(file.file(), name, problem));
     }
-    let mut paths = HashSet::new();
+    // In the order of their names, so that the first that is wrong is always the same.
+    let mut paths = BTreeSet::new();
     for tensor in file.tensors() {
         let Some(path) = path(&tensor.name) else {
             let problem = "is no `lora_A` or `lora_B` of a linear layer; other kinds of adapters are not read";

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::{Error, Result};
+use crate::{Error, Result, foreign};
 
 /// Largest rank; published adapters have up to 256.
 const MAX_RANK: usize = 1024;
@@ -61,7 +61,10 @@ impl Settings {
     /// [`Error::Config`] naming the key that is wrong, or that asks for something that is not done here.
     pub(super) fn parse(file: &str, json: &str) -> Result<Self> {
         let fail = |problem: String| refuse(file, "(json)", problem);
-        let value: Value = serde_json::from_str(json).map_err(|e| fail(e.to_string()))?;
+        let value: Value = serde_json::from_str(json).map_err(|e| {
+            let foreign = foreign::text(json.as_bytes());
+            fail(foreign.unwrap_or_else(|| e.to_string()))
+        })?;
         let Value::Object(keys) = value else {
             return Err(fail("is not an object".into()));
         };

@@ -9,7 +9,7 @@ use serde::de::{Error as _, MapAccess, Visitor};
 
 use super::{MAX_FILES, fail, open_all};
 use crate::Result;
-use crate::weights::file::MAX_TENSORS;
+use crate::weights::header::MAX_TENSORS;
 use crate::weights::{ByteSource, WeightFile, Weights};
 
 /// What errors call the index.
