@@ -4,8 +4,9 @@
 use std::path::Path;
 
 use burn::tensor::Device;
-use namelens::bundle::{FileSource, gguf_files};
+use namelens::bundle::FileSource;
 use namelens::export::{Conversion, Types, Written, convert, open_bundle};
+use namelens::gguf_folder::gguf_files;
 use namelens_engine::host::Still;
 use namelens_engine::image::ImageProcessor;
 use namelens_engine::model::checkpoint::CheckpointSource;
@@ -224,7 +225,8 @@ fn blocks_made_while_loading_are_those_of_a_conversion() {
         let loaded = Engine::load_as(files, precision, &device, &Still, &mut progress);
         let in_blocks = inspect(&pollster::block_on(loaded).unwrap());
         let off = distance(&in_blocks.logits.values, &from_gguf.logits.values);
-        assert!(off <= 1e-6, "{}: {off}", checkpoint.name);
+        // The same blocks; attention's rows come in another order, and so do its sums.
+        assert!(off <= 1e-5, "{}: {off}", checkpoint.name);
         let stored = inspected(&checkpoint.dir);
         let rounding = distance(&in_blocks.logits.values, &stored.logits.values);
         rounded += usize::from(rounding > 1e-4);

@@ -5,6 +5,7 @@
 
 pub mod bundle;
 pub mod calibrate;
+mod contents;
 pub mod file;
 mod file_path;
 pub mod import;
@@ -20,7 +21,8 @@ pub mod repic;
 pub mod retrieval;
 pub mod spelling;
 
-pub use file::{ConceptFile, Contents, GivenPhoto};
+pub use contents::{Contents, GivenPhoto};
+pub use file::ConceptFile;
 pub use import::{ImportReport, OnCollision};
 pub use index::FlatIndex;
 pub use library::Library;

@@ -12,6 +12,7 @@ mod frame;
 mod gguf;
 mod idefics3;
 mod jpeg;
+mod limits;
 mod naflex;
 mod normalize;
 mod processor;

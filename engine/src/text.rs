@@ -13,6 +13,7 @@ mod gguf_writer;
 mod image_markup;
 mod jinja;
 mod json;
+mod marks;
 mod pieces;
 mod provenance;
 mod segment;

@@ -13,7 +13,6 @@ use namelens_engine::weights::{ByteSource, Dtype, TensorData, WeightFile, Weight
 use namelens_engine::{Error, foreign};
 use serde_json::json;
 
-pub use crate::gguf_folder::gguf_files;
 use crate::presets::IMAGE_SIDE;
 use crate::tokenizer;
 

@@ -8,10 +8,12 @@ mod chats;
 pub mod connector;
 pub mod contrastive;
 mod hint_sampling;
+mod probe;
 mod probe_loss;
 mod probe_targets;
 mod regions;
 pub mod supervised;
+mod token_loss;
 pub mod vision_init;
 
 use playroom::{SampleOptions, Split};

@@ -1,27 +1,15 @@
 //! A file of concepts, whatever wrote it: our own bundle or a database of RAP and RePIC, told apart by what is in it.
 
 use std::borrow::Cow;
-use std::sync::Arc;
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use super::bundle::{self, check_size, json_problem, problem};
+use super::contents::{Contents, GivenPhoto};
 use super::rap::Database;
 use super::record::Concept;
-use crate::{Error, Result};
-
-/// What came out of a file of concepts.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Contents {
-    /// Concepts that can be imported.
-    pub concepts: Vec<Concept>,
-    /// What was left out, an error an entry.
-    pub problems: Vec<Error>,
-}
-
-/// A photo that was given together with a file, by its name or path.
-pub type GivenPhoto = (String, Arc<[u8]>);
+use crate::Result;
 
 /// A file of concepts that was read.
 #[derive(Debug)]

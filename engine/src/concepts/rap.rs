@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::bundle::{self, json_problem, problem, too_many};
-use super::file::{Contents, GivenPhoto};
+use super::contents::{Contents, GivenPhoto};
 use super::loose_json::{Pairs, text_of};
 use super::photo_paths::{self, Wanted};
 use super::record::{Concept, MAX_REFERENCES, Reference, check_name};

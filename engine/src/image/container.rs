@@ -3,7 +3,7 @@
 //! The decoders stop where the pixels do, and some fill what is missing; a photo that lost its end may also have lost the
 //! EXIF block that turns it upright.
 
-use super::decode::{broken, cut_off};
+use super::limits::{broken, cut_off};
 use crate::Result;
 
 /// Walks a PNG to its `IEND` chunk, what lies behind it is nobody's; its EXIF block, which the decoder misses when it comes

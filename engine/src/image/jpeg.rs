@@ -9,13 +9,14 @@ mod blocks;
 mod frame;
 mod inspect;
 mod scan;
+mod tables;
 
 use image::RgbImage;
 use image::metadata::Orientation;
 use jpeg_decoder::{ColorTransform, Decoder, PixelFormat};
 
 use self::inspect::{Inspected, inspect};
-use super::decode::{broken, exif_orientation};
+use super::limits::{broken, exif_orientation};
 use crate::Result;
 
 /// Decodes a JPEG; the picture is not turned yet.

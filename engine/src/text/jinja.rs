@@ -18,8 +18,10 @@ mod search;
 mod strftime;
 mod text_filters;
 mod to_json;
+mod token;
 mod tokens;
 mod translate;
+mod values;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 

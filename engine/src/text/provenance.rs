@@ -8,21 +8,14 @@
 
 use std::collections::HashMap;
 
+use super::marks::{FIRST_MARK, is_mark};
 use super::segment::{Segment, fail};
 use super::template::{ChatTemplate, Message, Part, Specials};
 use super::tokenizer::Tokenizer;
 use crate::Result;
 
-/// Where marks are: the two planes for private use.
-const FIRST_MARK: u32 = 0xf_0000;
-const LAST_MARK: u32 = 0x10_fffd;
 /// How often broken spellings are looked through for further ones.
 const ROUNDS: usize = 4;
-
-/// Whether a character could be a mark.
-pub(super) fn is_mark(c: char) -> bool {
-    (FIRST_MARK..=LAST_MARK).contains(&(c as u32))
-}
 
 /// Characters of texts and the marks that stand for them.
 #[derive(Default)]
@@ -93,12 +86,36 @@ impl Marks {
 }
 
 /// One chat on its way through a template.
-pub(super) struct Chat<'a> {
-    pub(super) template: &'a ChatTemplate,
-    pub(super) messages: &'a [Message],
-    pub(super) add_generation_prompt: bool,
-    pub(super) specials: &'a Specials,
-    pub(super) tokenizer: &'a Tokenizer,
+struct Chat<'a> {
+    template: &'a ChatTemplate,
+    messages: &'a [Message],
+    add_generation_prompt: bool,
+    specials: &'a Specials,
+    tokenizer: &'a Tokenizer,
+}
+
+impl ChatTemplate {
+    /// Renders a chat into segments, in order, for a tokenizer, which says what a control token is.
+    ///
+    /// # Errors
+    /// [`crate::Error::Template`] when there is no message, or the template raises, drops or repeats a photo, loses a text,
+    /// runs away, or makes a control token of a text.
+    pub fn render_segments(
+        &self,
+        messages: &[Message],
+        add_generation_prompt: bool,
+        specials: &Specials,
+        tokenizer: &Tokenizer,
+    ) -> Result<Vec<Segment>> {
+        Chat {
+            template: self,
+            messages,
+            add_generation_prompt,
+            specials,
+            tokenizer,
+        }
+        .segments()
+    }
 }
 
 impl Chat<'_> {
@@ -107,7 +124,7 @@ impl Chat<'_> {
     /// # Errors
     /// [`crate::Error::Template`] when the template loses or repeats a text or a photo, or when a person's text would
     /// become a control token.
-    pub(super) fn segments(&self) -> Result<Vec<Segment>> {
+    fn segments(&self) -> Result<Vec<Segment>> {
         let mut marks = Marks::default();
         let plain = self.render(&mut marks, |_, _| Ok(Vec::new()))?;
         let marked = self.render(&mut marks, |_, text| {

@@ -6,9 +6,8 @@ use minijinja::context;
 use minijinja::value::Value;
 
 use super::jinja;
-use super::provenance::{Chat, is_mark};
-use super::segment::{Segment, fail};
-use super::tokenizer::Tokenizer;
+use super::marks::is_mark;
+use super::segment::fail;
 use crate::Result;
 use crate::host::LocalTime;
 
@@ -81,28 +80,6 @@ impl ChatTemplate {
     /// Sets the time that a template sees; without one, a template that asks for it is refused when it does.
     pub fn set_time(&mut self, now: Option<LocalTime>) {
         self.now = now;
-    }
-
-    /// Renders a chat into segments, in order, for a tokenizer, which says what a control token is.
-    ///
-    /// # Errors
-    /// [`crate::Error::Template`] when there is no message, or the template raises, drops or repeats a photo, loses a text,
-    /// runs away, or makes a control token of a text.
-    pub fn render_segments(
-        &self,
-        messages: &[Message],
-        add_generation_prompt: bool,
-        specials: &Specials,
-        tokenizer: &Tokenizer,
-    ) -> Result<Vec<Segment>> {
-        Chat {
-            template: self,
-            messages,
-            add_generation_prompt,
-            specials,
-            tokenizer,
-        }
-        .segments()
     }
 
     /// Renders a chat as one string, as the reference does; for showing, not for tokenising.

@@ -9,7 +9,8 @@ use namelens_engine::personalize::messages::{self, Exchange, PromptConcept, Prom
 use namelens_engine::text::{ChatEncoder, Message, Part};
 use playroom::{Rgb, Sample, Task};
 
-use super::probe_loss::{self, Probes};
+use super::probe::Probes;
+use super::probe_loss;
 
 /// One answer of a chat: what was asked for, and the positions of its tokens, its end included.
 pub(super) struct Answer {

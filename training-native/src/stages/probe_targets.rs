@@ -3,7 +3,7 @@
 use anyhow::{Result, ensure};
 use namelens_engine::text::ChatEncoder;
 
-use super::probe_loss::{Probe, Probes};
+use super::probe::{Probe, Probes};
 
 /// An entry of the prompt, as its tokens.
 struct Entry<'a> {

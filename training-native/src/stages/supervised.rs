@@ -1,7 +1,7 @@
 //! Supervised stage: chats about Playroom photos, with the loss on the assistant's words.
 
 use anyhow::Result;
-use burn::tensor::{Device, Int, Tensor, TensorData, activation};
+use burn::tensor::{Device, Tensor, TensorData};
 use namelens_engine::image::ImageProcessor;
 use namelens_engine::model::vlm::Vlm;
 use namelens_engine::text::ChatEncoder;
@@ -11,7 +11,9 @@ use super::attention_init;
 use super::batch::{indices, pixels};
 use super::chats::{self, Encoded, photos_in_order};
 use super::hint_sampling;
-use super::probe_loss::{self, Probe, Probes};
+use super::probe::{Probe, Probes};
+use super::probe_loss;
+use super::token_loss::token_losses;
 use crate::train::Objective;
 use crate::train::fit::BatchKey;
 
@@ -223,25 +225,4 @@ impl Supervised {
         }
         (loss, figures)
     }
-}
-
-/// Cross-entropy `[N]` of `targets` after `hidden` `[N, hidden]`, and the likeliest tokens.
-pub(super) fn token_losses(
-    model: &Vlm,
-    hidden: Tensor<2>,
-    targets: &[i64],
-) -> (Tensor<1>, Vec<i64>) {
-    let device = hidden.device();
-    let logits = model.decoder.logits(hidden);
-    let guesses = logits
-        .clone()
-        .argmax(1)
-        .into_data()
-        .convert::<i64>()
-        .try_to_vec::<i64>()
-        .unwrap_or_default();
-    let data = TensorData::new(targets.to_vec(), [targets.len(), 1]);
-    let target = Tensor::<2, Int>::from_data(data, &device);
-    let losses = -activation::log_softmax(logits, 1).gather(1, target);
-    (losses.reshape([targets.len()]), guesses)
 }

@@ -1,6 +1,6 @@
 //! The frame of a JPEG file: its size, its components and how many blocks each has.
 
-use super::super::decode::{MAX_ALLOC, broken, check_size, refused, unsupported};
+use super::super::limits::{MAX_ALLOC, broken, check_size, refused, unsupported};
 use crate::{Error, Result};
 
 /// A colour plane, as the frame header tells it.

@@ -1,9 +1,10 @@
 //! Every segment of a JPEG file from its start to its end marker: what the picture is, and that all of it is there.
 
-use super::super::decode::{broken, cut_off, unsupported};
+use super::super::limits::{broken, cut_off, unsupported};
 use super::bits::{Huffman, next_marker};
 use super::frame::{Frame, height_at_end};
 use super::scan::{Progress, Scan};
+use super::tables::Tables;
 use crate::Result;
 
 /// More than any encoder writes; each scan costs a pass over the picture, however few bytes it has.
@@ -18,16 +19,6 @@ pub(super) struct Inspected<'a> {
     pub(super) adobe: Option<u8>,
     /// The first EXIF block, from its TIFF header.
     pub(super) exif: Option<&'a [u8]>,
-}
-
-/// The tables that scans are read with; each holds until it is defined again.
-#[derive(Default)]
-pub(super) struct Tables<'a> {
-    pub(super) dc: [Option<Huffman>; 4],
-    pub(super) ac: [Option<Huffman>; 4],
-    pub(super) quantization: [Option<&'a [u8]>; 4],
-    /// MCUs between restart markers; 0 for none.
-    pub(super) restart: usize,
 }
 
 /// Reads a whole file.

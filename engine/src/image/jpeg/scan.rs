@@ -1,10 +1,10 @@
 //! One scan of a JPEG file, read code by code without making a picture, to know that every block of it is there.
 
-use super::super::decode::{broken, cut_off, unsupported};
+use super::super::limits::{broken, cut_off, unsupported};
 use super::bits::{Bits, Fault};
 use super::blocks::Coder;
 use super::frame::Frame;
-use super::inspect::Tables;
+use super::tables::Tables;
 use crate::Result;
 
 /// A coefficient of which no scan has told anything.

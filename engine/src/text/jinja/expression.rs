@@ -5,7 +5,7 @@
 
 use std::fmt::Write as _;
 
-use super::lexer::Token;
+use super::token::Token;
 use super::tokens::Tokens;
 
 /// How deep expressions may be nested; the library has a bound of its own not far above.

@@ -1,19 +1,16 @@
 //! Filters and tests where Jinja 2 differs from the template library, or where the library knows no bounds.
 
 use minijinja::value::{Rest, Value, ValueKind};
-use minijinja::{Environment, Error, ErrorKind, State, filters};
+use minijinja::{Environment, Error, State, filters};
 use minijinja_contrib::filters as more;
 
 use super::arguments::Args;
+use super::search::strip;
 use super::text_filters::{
     escape, format, indent, join, length, pairs, title, title_case, truncate, url,
 };
-use super::{budget, methods, numbers, python, to_json};
-
-/// Largest number a filter takes that makes so many of something; templates indent by two or four.
-const MOST: f64 = 1000.0;
-/// Digits of the largest width a format may have.
-const MOST_DIGITS: usize = 3;
+use super::values::{check_numbers, items};
+use super::{methods, numbers, python, to_json};
 
 type Filter = fn(&[Value]) -> Result<Value, Error>;
 
@@ -28,7 +25,7 @@ const OWN: [(&str, Filter); 28] = [
         let args = Args::new(args, &["chars"], 1)?;
         let text = python::str(args.first()?)?;
         let chars = args.text("chars")?;
-        Ok(methods::strip(&text, chars.as_deref(), "strip").into())
+        Ok(strip(&text, chars.as_deref(), "strip").into())
     }),
     ("replace", |args| {
         let args = Args::new(args, &["old", "new", "count"], 1)?;
@@ -157,47 +154,3 @@ const TESTS: [(&str, fn(&Value) -> bool); 7] = [
         text.chars().any(char::is_uppercase) && !text.chars().any(char::is_lowercase)
     }),
 ];
-
-/// What iterating a value gives; a text gives its characters.
-pub(super) fn items(value: &Value) -> Result<Vec<Value>, Error> {
-    match value.as_str() {
-        Some(text) => {
-            budget::values(text.len())?;
-            Ok(text.chars().map(Value::from).collect())
-        }
-        None => {
-            budget::values(value.len().unwrap_or(1))?;
-            Ok(value.try_iter()?.collect())
-        }
-    }
-}
-
-/// Refuses large numbers among arguments, given by place or by name.
-pub(super) fn check_numbers(args: &[Value]) -> Result<(), Error> {
-    for arg in args {
-        if arg.is_kwargs() {
-            for name in arg.try_iter()? {
-                check_numbers(&[arg.get_item(&name)?])?;
-            }
-        } else if arg.kind() == ValueKind::Number && f64::try_from(arg.clone())?.abs() > MOST {
-            return Err(too_large());
-        }
-    }
-    Ok(())
-}
-
-/// Refuses formats with a width or a precision of many digits.
-pub(super) fn check_format(format: &str) -> Result<(), Error> {
-    let mut runs = format.split(|c: char| !c.is_ascii_digit());
-    match runs.any(|digits| digits.len() > MOST_DIGITS) {
-        true => Err(too_large()),
-        false => Ok(()),
-    }
-}
-
-fn too_large() -> Error {
-    Error::new(
-        ErrorKind::InvalidOperation,
-        "it asks a filter for more than a chat can need",
-    )
-}

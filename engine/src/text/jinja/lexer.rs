@@ -1,6 +1,7 @@
 //! A Jinja source cut into text, tags and their tokens, with white space around tags removed as Jinja 2 does it.
 
 use super::literal;
+use super::token::Token;
 
 /// A piece of a template.
 #[derive(Debug, Clone, PartialEq)]
@@ -11,17 +12,6 @@ pub(super) enum Piece {
     Print(Vec<Token>),
     /// `{% ... %}`.
     Block(Vec<Token>),
-}
-
-/// A piece of a tag.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) enum Token {
-    Name(String),
-    Text(String),
-    /// In decimal digits.
-    Integer(String),
-    Float(f64),
-    Operator(&'static str),
 }
 
 /// Longer ones first.

@@ -1,6 +1,6 @@
 //! Numbers and quoted texts of a template, as Python reads them.
 
-use super::lexer::Token;
+use super::token::Token;
 
 /// The number at the beginning of `source`, and its length in bytes.
 pub(super) fn number(source: &str, fraction: bool) -> Result<(Token, usize), String> {

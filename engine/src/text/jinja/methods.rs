@@ -5,10 +5,11 @@ use minijinja::{Error, ErrorKind, State};
 use minijinja_contrib::pycompat::unknown_method_callback;
 
 use super::arguments::Args;
+use super::budget;
 use super::lexer::is_space;
 use super::python::Tuple;
-use super::search::{affix, lines, search, split};
-use super::{budget, filters};
+use super::search::{affix, lines, search, split, strip};
+use super::values::{check_format, fail};
 
 /// Calls `method` of a value that is no object of its own.
 pub(super) fn call(
@@ -53,7 +54,7 @@ fn library(
     args: &[Value],
 ) -> Result<Value, Error> {
     if method == "format" {
-        filters::check_format(value.as_str().unwrap_or_default())?;
+        check_format(value.as_str().unwrap_or_default())?;
         let shown: Vec<Value> = args.iter().map(shown).collect::<Result<_, _>>()?;
         let length: usize = shown.iter().filter_map(|v| v.as_str().map(str::len)).sum();
         let places = value.as_str().unwrap_or_default().matches('{').count();
@@ -148,19 +149,6 @@ fn string(text: &str, method: &str, args: &[Value]) -> Result<Option<Value>, Err
     Ok(Some(value))
 }
 
-/// Without white space, or any of `chars`, at the ends that `method` names.
-pub(super) fn strip<'t>(text: &'t str, chars: Option<&str>, method: &str) -> &'t str {
-    let goes = |c: char| chars.map_or_else(|| is_space(c), |chars| chars.contains(c));
-    let text = match method {
-        "rstrip" => text,
-        _ => text.trim_start_matches(goes),
-    };
-    match method {
-        "lstrip" => text,
-        _ => text.trim_end_matches(goes),
-    }
-}
-
 /// `text.replace(old, new, count)`.
 pub(super) fn replace(
     text: &str,
@@ -236,8 +224,4 @@ fn every(text: &str, test: impl Fn(char) -> bool) -> Value {
 /// Whether a text has letters of one case and none of the other.
 fn cased(text: &str, own: impl Fn(char) -> bool, other: impl Fn(char) -> bool) -> Value {
     Value::from(text.chars().any(own) && !text.chars().any(other))
-}
-
-pub(super) fn fail(problem: &str) -> Error {
-    Error::new(ErrorKind::InvalidOperation, problem.to_owned())
 }

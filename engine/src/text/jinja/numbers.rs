@@ -4,8 +4,8 @@ use minijinja::value::{Value, ValueKind};
 use minijinja::{Error, ErrorKind};
 
 use super::arguments::Args;
-use super::filters::items;
 use super::operators::add;
+use super::values::items;
 
 /// `value | int(default=0, base=10)`.
 pub(super) fn int(args: &[Value]) -> Result<Value, Error> {

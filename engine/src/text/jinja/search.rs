@@ -6,7 +6,7 @@ use minijinja::{Error, ErrorKind};
 use super::arguments::Args;
 use super::budget;
 use super::lexer::is_space;
-use super::methods::{fail, strip};
+use super::values::fail;
 
 pub(super) fn split(text: &str, args: &[Value], from_right: bool) -> Result<Value, Error> {
     let args = Args::new(args, &["sep", "maxsplit"], 0)?;
@@ -154,5 +154,18 @@ pub(super) fn search(text: &str, method: &str, args: &[Value]) -> Result<Value, 
         Some(at) => Ok(Value::from(at)),
         None if method.ends_with("find") => Ok(Value::from(-1)),
         None => Err(fail(&format!("`{method}`: the text is not in it"))),
+    }
+}
+
+/// Without white space, or any of `chars`, at the ends that `method` names.
+pub(super) fn strip<'t>(text: &'t str, chars: Option<&str>, method: &str) -> &'t str {
+    let goes = |c: char| chars.map_or_else(|| is_space(c), |chars| chars.contains(c));
+    let text = match method {
+        "rstrip" => text,
+        _ => text.trim_start_matches(goes),
+    };
+    match method {
+        "lstrip" => text,
+        _ => text.trim_end_matches(goes),
     }
 }

@@ -4,7 +4,7 @@ use minijinja::value::Value;
 use minijinja::{Error, ErrorKind};
 
 use super::arguments::Args;
-use super::filters::{check_numbers, items};
+use super::values::{check_numbers, items};
 use super::{budget, percent, python};
 
 pub(super) fn join(args: &[Value]) -> Result<Value, Error> {

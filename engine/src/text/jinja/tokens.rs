@@ -1,6 +1,6 @@
 //! The tokens of one tag, read one after the other.
 
-use super::lexer::Token;
+use super::token::Token;
 
 /// Reads the tokens of one tag.
 pub(super) struct Tokens<'a> {

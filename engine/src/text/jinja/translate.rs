@@ -4,7 +4,8 @@
 //! template prints ([`super::budget`]).
 
 use super::expression::quoted;
-use super::lexer::{Piece, Token, pieces};
+use super::lexer::{Piece, pieces};
+use super::token::Token;
 use super::tokens::Tokens;
 
 /// Translates a whole template.
