@@ -108,17 +108,24 @@ test.describe("under a policy", () => {
   });
 });
 
-for (const kind of ["file", "blob"]) {
-  test(`in a worker of the app, made from a ${kind}`, async ({ page }) => {
-    const server = await site(folder);
-    const told = await outcomeOf<Record<string, unknown>>(page, `${server.url}worker.html${kind === "blob" ? "?blob" : ""}`);
-    await server.stop();
-    expect(told).toMatchObject({ nested: caption, here: caption, model: caption, nowhere: { code: "option" } });
-    // A worker in a blob has no address from which a relative one could count.
-    expect(told.relative).toMatchObject(kind === "blob" ? { code: "option" } : caption);
-    const forms = told.forms as Record<string, string>;
-    for (const form of ["address", "url", "bitmap", "canvas"]) expect(forms[form], form).toBe(fixture.text);
-    expect(forms.gif?.split(" ").length, forms.gif).toBeGreaterThan(1);
-    expect(forms).toMatchObject({ nonsense: "option", closed: "image" });
+for (const kind of ["file", "blob"] as const) {
+  test.describe(`in a worker of the app, made from a ${kind}`, () => {
+    test("NameLens is created in a worker of the worker, and right there", async ({ page }) => {
+      const server = await site(folder);
+      const told = await outcomeOf<Record<string, unknown>>(page, `${server.url}worker.html?${kind},ways`);
+      await server.stop();
+      expect(told).toMatchObject({ nested: caption, here: caption, model: caption, nowhere: { code: "option" } });
+      // A script in a blob has no address from which a relative one could count.
+      expect(told.relative).toMatchObject(kind === "blob" ? { code: "option" } : caption);
+    });
+
+    test("photos are taken in every form that workers have", async ({ page }) => {
+      const server = await site(folder);
+      const { gif, ...forms } = await outcomeOf<Record<string, string>>(page, `${server.url}worker.html?${kind},forms`);
+      await server.stop();
+      const text = fixture.text;
+      expect(forms).toEqual({ address: text, bitmap: text, canvas: text, nonsense: "option", closed: "image" });
+      expect(gif?.split(" ").length, gif).toBeGreaterThan(1);
+    });
   });
 }

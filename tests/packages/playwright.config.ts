@@ -7,9 +7,9 @@ export default defineConfig({
   testDir: ".",
   // Bundlers and the engine take every core they can get.
   workers: 1,
-  // An installation and a build on a slow machine.
-  timeout: 300_000,
-  expect: { timeout: 180_000 },
+  // An installation, a build and five captions on a machine that has other work; what still waits then would wait for ever.
+  timeout: 900_000,
+  expect: { timeout: 400_000 },
   forbidOnly: true,
   outputDir: "../../test-results/packages",
   reporter: "list",

@@ -28,7 +28,6 @@ async function forms() {
   await lens.concepts.add({ name, photo: `${photos}thing.png` });
   const kinds = {
     address: new URL(scene).pathname,
-    url: new URL(scene),
     bitmap: await bitmap(scene),
     canvas: await canvas(scene),
     gif: new Blob([gif]),
@@ -45,11 +44,13 @@ async function forms() {
 
 const told = async (options) => story(NameLens, options, photos).catch(failure);
 
-postMessage({
+/** NameLens created in every way, and what each wrote or refused. */
+const ways = async () => ({
   nested: await told({}),
   here: await told({ worker: false }),
   model: await told({ model: "/namelens/model/" }),
   nowhere: await told({ model: "https://" }),
   relative: await told({ model: "namelens/model/" }),
-  forms: await forms().catch(failure),
 });
+
+onmessage = async ({ data }) => postMessage(await (data === "forms" ? forms() : ways()).catch(failure));
