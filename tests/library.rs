@@ -344,8 +344,8 @@ fn ten_thousand_things_are_searched_alike_on_every_device() {
                 ("", ids),
             ] {
                 for scene in &scenes[..3] {
-                    let scan = retriever.scan(&decode(scene).unwrap(), &Still);
-                    let scan = pollster::block_on(scan).unwrap();
+                    let photo = decode(scene).unwrap();
+                    let scan = pollster::block_on(retriever.scan(&photo, &Still)).unwrap();
                     let found =
                         retriever.retrieve(Some(&scan), question, &lens.library, mode.clone());
                     let found = pollster::block_on(found).unwrap();
