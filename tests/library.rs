@@ -356,8 +356,7 @@ fn ten_thousand_things_are_searched_alike_on_every_device() {
             ] {
                 for scene in &scenes[..3] {
                     let photo = decode(scene).unwrap();
-                    let scan = retriever.scan(&photo, &Still);
-                    let scan = pollster::block_on(scan).unwrap();
+                    let scan = pollster::block_on(retriever.scan(&photo, &Still)).unwrap();
                     let found =
                         retriever.retrieve(Some(&scan), question, &engine.library, mode.clone());
                     let found = pollster::block_on(found).unwrap();

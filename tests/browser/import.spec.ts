@@ -31,7 +31,7 @@ async function things(demo: Demo, count: number): Promise<Buffer[]> {
 
 /** The photo that a thing on the shelf shows. */
 async function photoOf(demo: Demo, name: string): Promise<Buffer> {
-  const picture = demo.tag(name).locator("img.lens");
+  const picture = demo.shelf.locator(".tag-item").filter({ has: demo.page.locator(".tag", { hasText: name }) }).locator("img.lens");
   await expect(picture).toHaveAttribute("src", /^blob:/);
   const bytes = await picture.evaluate(async (image: HTMLImageElement) =>
     [...new Uint8Array(await (await fetch(image.src)).arrayBuffer())],
