@@ -124,12 +124,16 @@ impl NameLensEngine {
             .engine
             .import_file(file, &given, path.as_deref(), now_ms as u64, &Still);
         let imported = import.await.map_err(|e| to_js(&e))?;
-        let result = to_value(&json!({
-            "renamed": imported.renamed.iter().map(|(from, to)| json!({ "from": from, "to": to })).collect::<Vec<_>>(),
-            "problems": imported.problems.iter().map(problem).collect::<Vec<_>>(),
-        }))?;
+        let renamed: Vec<_> = imported
+            .renamed
+            .iter()
+            .map(|(from, to)| json!({ "from": from, "to": to }))
+            .collect();
+        let problems: Vec<_> = imported.problems.iter().map(problem).collect();
+        let result = to_value(&json!({ "renamed": renamed, "problems": problems }))?;
         let concepts: JsResult<Array> = imported.added.iter().map(|id| self.stored(id)).collect();
-        js_sys::Reflect::set(&result, &"concepts".into(), &concepts?)?;
+        let concepts = JsValue::from(concepts?);
+        js_sys::Reflect::set(&result, &"concepts".into(), &concepts)?;
         Ok(result)
     }
 
