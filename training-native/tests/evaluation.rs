@@ -85,8 +85,8 @@ fn png(picture: &Rgb) -> Vec<u8> {
 
 fn lens() -> Lens {
     let files = open_bundle(&model()).unwrap();
-    let load = Lens::load(files, &Device::flex(), &Still, &mut |_, _| ());
-    pollster::block_on(load).unwrap()
+    let device = Device::flex();
+    pollster::block_on(Lens::load(files, &device, &Still, &mut |_, _| ())).unwrap()
 }
 
 /// What is answered about `photo` when the library knows one thing, called Miso, by this reference.
