@@ -38,7 +38,7 @@ fn commands(folder: &Path) -> Vec<Vec<String>> {
         text(folder.join("plots")),
         text(folder.join("sheet.png")),
     );
-    let tokenizer = text(folder.join("tokenizer"));
+    let photo = "web-demo/public/album/scene-0.png";
     let all: [&[&str]; 9] = [
         &["--help"],
         &["eval", "--help"],
@@ -48,7 +48,7 @@ fn commands(folder: &Path) -> Vec<Vec<String>> {
         &["world", "sheet", "--out", &sheet],
         &["card", &text(report)],
         &["curve", "--run", &run, "--out", &plots],
-        &["train", "tokenizer", "--run", &tokenizer],
+        &["caption", photo, "--model", "models/playroom"],
     ];
     all.iter()
         .map(|args| args.iter().map(|arg| (*arg).to_owned()).collect())
