@@ -85,12 +85,7 @@ fn png(picture: &Rgb) -> Vec<u8> {
 
 fn engine() -> Engine {
     let files = open_bundle(&model()).unwrap();
-<<<<<<< HEAD
     pollster::block_on(Engine::load(files, &Device::flex(), &Still, &mut |_, _| ())).unwrap()
-=======
-    let device = Device::flex();
-    pollster::block_on(Engine::load(files, &device, &Still, &mut |_, _| ())).unwrap()
->>>>>>> h-training
 }
 
 /// What is answered about `photo` when the library knows one thing, called Miso, by this reference.
