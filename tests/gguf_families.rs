@@ -225,8 +225,8 @@ fn blocks_made_while_loading_are_those_of_a_conversion() {
         let loaded = Engine::load_as(files, precision, &device, &Still, &mut progress);
         let in_blocks = inspect(&pollster::block_on(loaded).unwrap());
         let off = distance(&in_blocks.logits.values, &from_gguf.logits.values);
-        // The same blocks; attention's rows come in another order, and so do its sums.
-        assert!(off <= 1e-5, "{}: {off}", checkpoint.name);
+        // The same blocks, but attention's rows come in another order, and so do its sums; another block moves logits by 1e-2.
+        assert!(off <= 1e-4, "{}: {off}", checkpoint.name);
         let stored = inspected(&checkpoint.dir);
         let rounding = distance(&in_blocks.logits.values, &stored.logits.values);
         rounded += usize::from(rounding > 1e-4);

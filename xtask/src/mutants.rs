@@ -176,19 +176,20 @@ fn has_test(root: &Path, caught_by: &str) -> bool {
     let Some((name, modules)) = parts.split_last() else {
         return false;
     };
-    // The last module is a file of its own, or the `mod tests` of the file before it.
+    // The last module is a file of its own, or the `mod tests` of the file before it, in it or beside it.
     let files = match (binary, modules.split_last()) {
         (ENGINE, Some((_, outer))) => vec![
             format!("engine/src/{}.rs", modules.join("/")),
             format!("engine/src/{}.rs", outer.join("/")),
+            format!("engine/src/{}_tests.rs", outer.join("/")),
         ],
         (ENGINE, None) => Vec::new(),
         _ => vec![format!("tests/{binary}.rs")],
     };
-    let file = files
+    let function = format!("fn {name}(");
+    files
         .iter()
-        .find_map(|file| fs::read_to_string(root.join(file)).ok());
-    file.is_some_and(|text| text.contains(&format!("fn {name}(")))
+        .any(|file| fs::read_to_string(root.join(file)).is_ok_and(|text| text.contains(&function)))
 }
 
 /// The sources as git sees them, copied so that bugs never touch the checkout, and their build directory.
