@@ -231,7 +231,7 @@ fn a_conversation_goes_on_where_it_ended() {
         let is_place = |at: &usize| ids[*at] == config.image_token_id;
         let last_photo = (0..ids.len()).rev().find(is_place).unwrap();
         // The first turn ends somewhere between the photos.
-        let first_end = (0..last_photo).rev().skip_while(is_place).next().unwrap();
+        let first_end = (0..last_photo).rev().find(|at| !is_place(at)).unwrap();
         let mut session = Session::new(vlm, 256, config.image_token_id);
         let seen = visual.narrow(
             0,

@@ -349,12 +349,13 @@ fn ten_thousand_things_are_searched_alike_on_every_device() {
             }
             let retriever = engine.retriever().unwrap();
             let ids = Mode::Explicit(vec!["stranger-0-77".into(), "mochi".into()]);
-            for (question, mode) in [
+            let requests = [
                 ("", Mode::Auto),
                 ("Is Stranger 0 9999 near Otto?", Mode::Auto),
                 ("", ids),
-            ] {
-                for scene in &scenes[..3] {
+            ];
+            for ((question, mode), scene) in requests.into_iter().zip(&scenes) {
+                {
                     let photo = decode(scene).unwrap();
                     let scan = pollster::block_on(retriever.scan(&photo, &Still)).unwrap();
                     let found =

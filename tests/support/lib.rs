@@ -1,6 +1,7 @@
 //! Shared helpers of the cross-crate tests: devices, seeded data, comparisons that say where.
 
 pub mod album;
+pub mod gguf;
 pub mod golden;
 mod pixels;
 

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use anstream::println;
 use anyhow::{Context, Result, ensure};
 
 use crate::module_paths::{Module, modules};

@@ -39,10 +39,11 @@ impl Groups {
     pub(super) fn choose(self, choice: &Choice) -> Result<[Vec<String>; 2]> {
         let names = || self.0.keys().cloned().collect::<Vec<_>>();
         // Two files whose names say nothing: what they say inside tells the engine which is which.
-        if let ([one, other], None, None) = (&*names(), &choice.weights, &choice.mmproj) {
-            if !is_projector(one) && !is_projector(other) {
-                return Ok([self.0[one].clone(), self.0[other].clone()]);
-            }
+        if let ([one, other], None, None) = (&*names(), &choice.weights, &choice.mmproj)
+            && !is_projector(one)
+            && !is_projector(other)
+        {
+            return Ok([self.0[one].clone(), self.0[other].clone()]);
         }
         let weights = self.chosen("weights", choice.weights.as_deref())?;
         let mmproj = self.chosen(PROJECTOR, choice.mmproj.as_deref())?;

@@ -36,14 +36,14 @@ pub fn model_folder(paths: &[String]) -> Result<(String, Vec<Option<String>>)> {
         .collect();
     folders.sort_unstable_by_key(|folder| (folder.len(), folder.join("/")));
     folders.dedup();
-    if let [one, other, ..] = &*folders {
-        if one.len() == other.len() {
-            let (one, other) = (one.join("/"), other.join("/"));
-            let problem = format!(
-                "the folder holds several models ({one} and {other}); choose one of their folders"
-            );
-            return Err(option("model", problem));
-        }
+    if let [one, other, ..] = &*folders
+        && one.len() == other.len()
+    {
+        let (one, other) = (one.join("/"), other.join("/"));
+        let problem = format!(
+            "the folder holds several models ({one} and {other}); choose one of their folders"
+        );
+        return Err(option("model", problem));
     }
     let top = split.first().map_or(&[][..], |parts| {
         &parts[..parts.len().saturating_sub(1).min(1)]

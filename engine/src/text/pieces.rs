@@ -76,7 +76,7 @@ impl Pieces {
 /// How the tokenizer's decoder turns a token into bytes.
 enum PieceReader<'a> {
     /// Every character of a token stands for a byte.
-    ByteLevel([Option<u8>; 512]),
+    ByteLevel(Box<[Option<u8>; 512]>),
     /// The decoder itself, behind a token that keeps what belongs to the beginning of a text away.
     InContext {
         hf: &'a HfTokenizer,
@@ -89,7 +89,7 @@ enum PieceReader<'a> {
 impl<'a> PieceReader<'a> {
     fn new(hf: &'a HfTokenizer, vocabulary: &[(u32, String)], control: &HashSet<u32>) -> Self {
         if let Some(DecoderWrapper::ByteLevel(_)) = hf.get_decoder() {
-            return Self::ByteLevel(byte_of_char());
+            return Self::ByteLevel(Box::new(byte_of_char()));
         }
         let word = |&(id, _): &(u32, String)| {
             let text = hf.decode(&[id], true).unwrap_or_default();

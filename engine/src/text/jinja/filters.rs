@@ -116,8 +116,10 @@ pub(super) fn install(environment: &mut Environment<'static>) {
     }
 }
 
+type Test = fn(&Value) -> bool;
+
 /// Tests of our own.
-const TESTS: [(&str, fn(&Value) -> bool); 7] = [
+const TESTS: [(&str, Test); 7] = [
     ("sequence", |value| {
         matches!(
             value.kind(),

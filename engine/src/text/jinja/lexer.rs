@@ -211,7 +211,8 @@ impl Lexer<'_> {
                 Token::Operator("[") => open.push("]"),
                 Token::Operator("{") => open.push("}"),
                 Token::Operator(closing @ (")" | "]" | "}")) => {
-                    if open.pop() != Some(*closing) {
+                    let opened = open.pop();
+                    if opened != Some(*closing) {
                         return Err(format!("`{closing}` closes nothing"));
                     }
                 }

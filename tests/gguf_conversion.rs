@@ -1,0 +1,131 @@
+//! What `namelens convert` writes, keeps and refuses.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use std::path::Path;
+
+use burn::tensor::Device;
+use namelens::export::{Conversion, convert};
+use namelens_engine::weights::Dtype;
+use namelens_tests::gguf::{all, converted, model, weights};
+use namelens_tests::golden::vlms;
+
+#[test]
+fn a_conversion_is_not_lost_by_accident() {
+    let checkpoint = &vlms()[0];
+    let (folder, written) = converted(checkpoint, all(Dtype::F16), Some(30_000));
+    let again = |force: bool| Conversion {
+        types: all(Dtype::Q8_0),
+        split: None,
+        force,
+    };
+    let error = convert(&checkpoint.dir, folder.path(), again(false), &mut |_, _| ()).unwrap_err();
+    assert!(error.to_string().contains("--force"), "{error}");
+    convert(&checkpoint.dir, folder.path(), again(true), &mut |_, _| ()).unwrap();
+    // No part of the split is left to be taken for another model.
+    assert!(
+        written
+            .files
+            .iter()
+            .filter(|f| f.contains("-of-"))
+            .all(|f| !folder.path().join(f).exists())
+    );
+    let error = convert(
+        &checkpoint.dir,
+        &checkpoint.dir,
+        again(true),
+        &mut |_, _| (),
+    )
+    .unwrap_err();
+    assert!(error.to_string().contains("own folder"), "{error}");
+    let manifest = std::fs::read_to_string(folder.path().join("manifest.json")).unwrap();
+    let manifest: serde_json::Value = serde_json::from_str(&manifest).unwrap();
+    let files = manifest["files"].as_array().unwrap();
+    assert_eq!(files.len(), 2);
+    for file in files {
+        let path = folder.path().join(file["path"].as_str().unwrap());
+        assert_eq!(file["bytes"], std::fs::metadata(path).unwrap().len());
+        assert_eq!(file["sha256"].as_str().unwrap().len(), 64);
+    }
+}
+
+/// A checkpoint's folder with its configuration changed.
+fn changed(name: &str, change: impl FnOnce(&mut serde_json::Value)) -> tempfile::TempDir {
+    let checkpoint = vlms().into_iter().find(|c| c.name == name).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = checkpoint.config.clone();
+    change(&mut config);
+    for (file, bytes) in checkpoint.files(&serde_json::json!({})) {
+        std::fs::write(folder.path().join(file), bytes).unwrap();
+    }
+    std::fs::write(folder.path().join("config.json"), config.to_string()).unwrap();
+    folder
+}
+
+fn conversion() -> Conversion {
+    Conversion {
+        types: all(Dtype::F16),
+        split: None,
+        force: false,
+    }
+}
+
+/// Training tools write 1e-5 as the number that single precision has for it; GGUF holds just that.
+#[test]
+fn an_epsilon_in_single_precision_is_the_one_in_double() {
+    for (name, path) in [
+        ("idefics3", "/text_config/rms_norm_eps"),
+        ("idefics3", "/vision_config/layer_norm_eps"),
+        ("qwen3_vl", "/text_config/rms_norm_eps"),
+    ] {
+        for eps in [1e-5_f32, 1e-6, 0.003] {
+            let folder = changed(name, |config| {
+                *config.pointer_mut(path).unwrap() = f64::from(eps).into();
+            });
+            let out = tempfile::tempdir().unwrap();
+            convert(folder.path(), out.path(), conversion(), &mut |_, _| ()).unwrap();
+            let (_, config) = model(weights(out.path(), "model.gguf"), &Device::flex());
+            let read = match path.contains("rms") {
+                true => config.text_config.rms_norm_eps,
+                false => config.vision_config.layer_norm_eps,
+            };
+            assert_eq!(read as f32, eps, "{name} {path}");
+        }
+    }
+}
+
+#[test]
+fn what_gguf_cannot_say_is_told_in_one_line() {
+    let refusal = |folder: &Path| {
+        let out = tempfile::tempdir().unwrap();
+        let error = convert(folder, out.path(), conversion(), &mut |_, _| ()).unwrap_err();
+        format!("{error:#}")
+    };
+    let base = changed("qwen3_vl", |config| {
+        config["vision_config"]["rope_parameters"] = serde_json::json!({ "rope_theta": 5000.0 });
+    });
+    let told = refusal(base.path());
+    assert!(told.contains("5000") && told.contains("10000"), "{told}");
+    assert!(told.len() < 300 && !told.contains('\n'), "{told}");
+    let quantised = changed("qwen3_vl", |config| {
+        config["quantization_config"] = serde_json::json!({ "quant_method": "fp8" });
+    });
+    assert!(refusal(quantised.path()).contains("FP8"));
+    let pointer = changed("qwen3_vl", |_| ());
+    let text = "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 11422654\n";
+    for file in [
+        "tokenizer.json",
+        "model.safetensors",
+        "config.json",
+        "chat_template.jinja",
+    ] {
+        let path = pointer.path().join(file);
+        let whole = std::fs::read(&path).unwrap();
+        std::fs::write(&path, text).unwrap();
+        let told = refusal(pointer.path());
+        assert!(
+            told.contains("git-lfs pointer") && told.contains(file),
+            "{told}"
+        );
+        std::fs::write(&path, whole).unwrap();
+    }
+}
