@@ -175,7 +175,7 @@ fn blocks_made_while_loading_are_those_of_a_conversion() {
         assert!(off <= 1e-4, "{}: {off}", checkpoint.name);
         let stored = inspected(&checkpoint.dir);
         let rounding = distance(&in_blocks.logits.values, &stored.logits.values);
-        rounded += usize::from(rounding > 1e-4);
+        rounded += usize::from(rounding > 1e-3);
     }
     // Rows narrower than a block stay as they are, and some of these checkpoints have no others.
     assert!(rounded >= 2, "{rounded} checkpoints were rounded at all");

@@ -13,6 +13,9 @@ async function pick(page: Page, folder: string): Promise<void> {
   await page.getByLabel("Load a model from a folder").setInputFiles(folder);
 }
 
+/** What each form's files call the family: a projector's file has one word for both of the older ones. */
+const FAMILIES = { retriever: "SmolVLM", hub: "Idefics3", split: "Idefics3" } as const;
+
 for (const [form, what] of [
   ["retriever", "a folder with a SigLIP retriever, which prepares photos its own way"],
   ["hub", "two GGUF files under the hub's names and nothing else"],
@@ -22,7 +25,7 @@ for (const [form, what] of [
     await demo.open();
     await demo.name("Miso");
     await pick(page, modelFolder(form));
-    await expect(page.locator("#model-loaded")).toHaveText(new RegExp(`^Loaded: ${form}, of the SmolVLM family`));
+    await expect(page.locator("#model-loaded")).toHaveText(new RegExp(`^Loaded: ${form}, of the ${FAMILIES[form]} family`));
     await expect(page.locator("#loading")).toBeHidden();
     expect(await demo.captionScene()).toBe(await said(form));
     if (form === "retriever") await expect(demo.photo.locator(".why-rows .tag", { hasText: "Miso" })).toBeVisible();
@@ -61,7 +64,7 @@ test.describe("from an address", () => {
       const asked: string[] = [];
       const address = await serveHub(page, modelFolder(form), lists, (what) => asked.push(what));
       await page.goto(`./?device=cpu&model=${address}`);
-      await expect(page.locator("#model-loaded")).toHaveText(/^Loaded: org\/model, of the SmolVLM family/);
+      await expect(page.locator("#model-loaded")).toHaveText(new RegExp(`^Loaded: org/model, of the ${FAMILIES[form]} family`));
       await expect(page.locator("#loading")).toBeHidden();
       await demo.name("Miso");
       expect(await demo.captionScene()).toBe(await said(form));
@@ -94,7 +97,7 @@ test.describe("from an address", () => {
     const script = await servePackage(page);
     for (const [form, file] of [["hub", "SmolVLM-256M-Instruct-f16.gguf"], ["split", "Model-f16-00001-of-00003.gguf"]] as const) {
       const address = await serveHub(page, modelFolder(form), false);
-      expect(await LOAD(page, script, { model: address + file })).toMatchObject({ name: "org/model", family: "smolvlm" });
+      expect(await LOAD(page, script, { model: address + file })).toMatchObject({ name: "org/model", family: "idefics3" });
       await page.unroute(/\/org\/model\/resolve\/main\//);
     }
   });
@@ -109,7 +112,7 @@ test.describe("from an address", () => {
     expect(await LOAD(page, script, { model })).toEqual({ code: "option", message: `org/model: option \`mmproj\`: choose one of ${both}` });
     expect(asked.filter((what) => what.startsWith("GET"))).toEqual([]);
     const mmproj = "mmproj-SmolVLM-256M-Instruct-BF16.gguf";
-    expect(await LOAD(page, script, { model, mmproj })).toMatchObject({ family: "smolvlm" });
+    expect(await LOAD(page, script, { model, mmproj })).toMatchObject({ family: "idefics3" });
     expect(asked.filter((what) => what.startsWith("GET")).sort()).toEqual(["GET SmolVLM-256M-Instruct-f16.gguf", `GET ${mmproj}`]);
     expect(await LOAD(page, script, { model, mmproj: "other.gguf" })).toMatchObject({
       code: "option",

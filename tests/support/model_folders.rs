@@ -132,29 +132,33 @@ fn caption(folder: &Path) -> String {
     files.select(&Choice::default()).unwrap();
     let mut engine =
         pollster::block_on(Engine::load(files, &Device::flex(), &Still, &mut |_, _| ())).unwrap();
+    let (thing, photo) = album("reference");
+    let text = |key: &str| thing[key].as_str().unwrap_or_default().to_owned();
+    // The page knows more of its own things than their names, and the captioner is told it.
     let named = NewConcept {
         name: "Miso".into(),
-        references: vec![Reference::new(album("reference"))],
+        category: text("category"),
+        info: text("info"),
+        references: vec![Reference::new(photo)],
         ..NewConcept::default()
     };
     engine.library.add(named, 0).unwrap();
     pollster::block_on(engine.embed_references(&Still)).unwrap();
     let request = Request::new(Kind::Caption);
-    pollster::block_on(engine.run(&request, &album("scene"), &Still, &mut |_| ()))
+    pollster::block_on(engine.run(&request, &album("scene").1, &Still, &mut |_| ()))
         .unwrap()
         .text
 }
 
-/// The first photo of a role.
-fn album(role: &str) -> Vec<u8> {
+/// What the album says of its first photo of a role, and the photo.
+fn album(role: &str) -> (Value, Vec<u8>) {
     let album = root().join("web-demo/public/album");
-    let list: Value = serde_json::from_slice(&fs::read(album.join("album.json")).unwrap()).unwrap();
-    let photo = list
-        .as_array()
-        .unwrap()
-        .iter()
-        .find(|photo| photo["role"] == role);
-    fs::read(album.join(photo.unwrap()["file"].as_str().unwrap())).unwrap()
+    let list: Vec<Value> =
+        serde_json::from_slice(&fs::read(album.join("album.json")).unwrap()).unwrap();
+    let mut photos = list.into_iter();
+    let entry = photos.find(|photo| photo["role"] == role).unwrap();
+    let photo = fs::read(album.join(entry["file"].as_str().unwrap())).unwrap();
+    (entry, photo)
 }
 
 fn root() -> PathBuf {
