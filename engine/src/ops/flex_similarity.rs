@@ -33,7 +33,8 @@ pub(super) fn top_k(scores: Tensor<2>, k: usize) -> (Tensor<2>, Tensor<2, Int>) 
     let mut ranking: Vec<(f32, u32)> = Vec::with_capacity(columns);
     for row in scores.chunks_exact(columns) {
         ranking.clear();
-        ranking.extend(row.iter().copied().zip(0..));
+        // Adding nothing makes minus zero zero: they are equal, and the order below tells them apart.
+        ranking.extend(row.iter().map(|score| score + 0.0).zip(0..));
         if k < columns {
             ranking.select_nth_unstable_by(k - 1, larger_first);
         }
