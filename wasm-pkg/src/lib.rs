@@ -1,7 +1,7 @@
 //! The JavaScript face of the engine: classes, plain objects and typed errors, nothing else.
 //!
 //! Everything here runs in one worker. Heavy calls are async and return to the worker's loop every
-//! few milliseconds ([`host`]), so that a cancellation is heard in the middle of them.
+//! few milliseconds (`host`), so that a cancellation is heard in the middle of them.
 #![cfg_attr(
     not(target_family = "wasm"),
     doc = "\n\nOn other targets this crate is empty."

@@ -24,7 +24,7 @@ impl ConceptFile {
     /// Reads a file.
     ///
     /// # Errors
-    /// [`Error::Bundle`] with the place in the file, if it is neither of the two or cannot be read as a whole.
+    /// [`crate::Error::Bundle`] with the place in the file, if it is neither of the two or cannot be read as a whole.
     pub fn parse(bytes: &[u8]) -> Result<Self> {
         #[derive(Deserialize)]
         struct Kind {
@@ -59,7 +59,7 @@ impl ConceptFile {
     /// Its concepts, with those of the given photos that are theirs.
     ///
     /// # Errors
-    /// [`Error::Bundle`] if there are things in the file and none of them can be imported.
+    /// [`crate::Error::Bundle`] if there are things in the file and none of them can be imported.
     pub fn contents(
         self,
         given: &[GivenPhoto],
