@@ -76,14 +76,14 @@ const DAMAGES: [what: string, spoil: (folder: string) => Promise<void>, words: R
   [
     "a missing shard",
     (folder) => rm(join(folder, "model-00002-of-00003.safetensors")),
-    /A file of the model is missing.*model-00002-of-00003\.safetensors is missing; the model is in 3 files/s,
+    /A file of the model is missing.*model-00002-of-00003\.safetensors is missing: the model is in 3 files/s,
   ],
   [
     "a shard that is cut off",
     (folder) => truncate(join(folder, "model-00002-of-00003.safetensors"), 50_000),
     /The model could not be opened.*model-00002-of-00003\.safetensors/s,
   ],
-  ["no config.json", (folder) => rm(join(folder, "config.json")), /config\.json is missing, so this is not the folder of a model/],
+  ["no config.json", (folder) => rm(join(folder, "config.json")), /config\.json is missing: /],
 ];
 
 for (const [what, spoil, words] of DAMAGES) {
