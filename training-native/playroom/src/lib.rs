@@ -10,6 +10,20 @@
 //!
 //! Names in questions and answers stand in angle brackets: `<Mochi>`. Identities and names are split into
 //! training, validation and test ([`Split`]); nothing of one split is ever used in another.
+//!
+//! ```
+//! use playroom::{SampleOptions, sample};
+//!
+//! let options = SampleOptions::default();
+//! let drawn = sample(7, &options);
+//! assert_eq!(drawn, sample(7, &options), "the same seed, the same bytes");
+//! assert_eq!(drawn.turns.len(), options.turns);
+//! // Every box of the truth has an area and lies inside the photo.
+//! for thing in &drawn.things {
+//!     let [x0, y0, x1, y1] = thing.box_px;
+//!     assert!(0.0 <= x0 && x0 < x1 && x1 <= 1.0 && 0.0 <= y0 && y0 < y1 && y1 <= 1.0);
+//! }
+//! ```
 
 mod cast;
 mod contrast;
