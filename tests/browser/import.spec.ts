@@ -29,14 +29,25 @@ async function things(demo: Demo, count: number): Promise<Buffer[]> {
   return Promise.all(references.map((photo) => demo.albumBytes(photo)));
 }
 
-/** The photo that a thing on the shelf shows. */
-async function photoOf(demo: Demo, name: string): Promise<Buffer> {
+/** Whether the photo that a thing on the shelf shows is this one, pixel by pixel. */
+async function shows(demo: Demo, name: string, photo: Buffer): Promise<boolean> {
   const picture = demo.shelf.locator(".tag-item").filter({ has: demo.page.locator(".tag", { hasText: name }) }).locator("img.lens");
   await expect(picture).toHaveAttribute("src", /^blob:/);
-  const bytes = await picture.evaluate(async (image: HTMLImageElement) =>
-    [...new Uint8Array(await (await fetch(image.src)).arrayBuffer())],
-  );
-  return Buffer.from(bytes);
+  return picture.evaluate(async (shown: HTMLImageElement, bytes: number[]) => {
+    // Drawn, not fetched: the page's policy lets nothing fetch a blob.
+    const pixels = async (image: HTMLImageElement): Promise<string> => {
+      await image.decode();
+      const canvas = document.createElement("canvas");
+      [canvas.width, canvas.height] = [image.naturalWidth, image.naturalHeight];
+      canvas.getContext("2d")?.drawImage(image, 0, 0);
+      return canvas.toDataURL();
+    };
+    const wanted = new Image();
+    wanted.src = URL.createObjectURL(new Blob([new Uint8Array(bytes)]));
+    const same = (await pixels(shown)) === (await pixels(wanted));
+    URL.revokeObjectURL(wanted.src);
+    return same;
+  }, [...photo]);
 }
 
 const DATABASE = JSON.stringify({
@@ -62,8 +73,8 @@ test("photos of one name in two folders stay with their things", async ({ page, 
   await expect(demo.tag("Ada")).toBeVisible();
   await expect(demo.tag("Bob")).toBeVisible();
   await expect(demo.shelf.locator(".tag")).toHaveCount(2);
-  expect(await photoOf(demo, "Ada")).toEqual(ada);
-  expect(await photoOf(demo, "Bob")).toEqual(bob);
+  expect(await shows(demo, "Ada", ada)).toBe(true);
+  expect(await shows(demo, "Bob", bob)).toBe(true);
   await expect(page.locator("#notices")).toContainText('path_to_concept["hinton.jpg"]');
   await expect(page.getByRole("alert")).toHaveCount(0);
   // They are known, and of one photo each.
@@ -78,7 +89,7 @@ test("where a photo is missing or could be several things', nobody gets it", asy
   await expect(page.locator("#notices")).toContainText("the photo `./train/b/0.png` was not given");
   await expect(demo.tag("Ada")).toBeVisible();
   await expect(demo.shelf.locator(".tag")).toHaveCount(1);
-  expect(await photoOf(demo, "Ada")).toEqual(ada);
+  expect(await shows(demo, "Ada", ada)).toBe(true);
 
   await demo.shelf.getByRole("button", { name: "Delete Ada" }).click();
   await expect(demo.shelf.locator(".tag")).toHaveCount(0);
