@@ -100,6 +100,7 @@ impl Database {
         let names: Vec<&str> = given.iter().map(|(name, _)| name.as_str()).collect();
         let mut found = photo_paths::find(&self.wanted(), &names, path).into_iter();
         let any = !(self.entries.is_empty() && self.problems.is_empty());
+        let stray = self.problems.len();
         let mut contents = Contents {
             concepts: Vec::with_capacity(self.entries.len()),
             problems: self.problems,
@@ -124,7 +125,9 @@ impl Database {
                 Err(error) => contents.problems.push(at_place(&place, error)),
             }
         }
-        match contents.problems.first() {
+        // What is wrong with a thing says more of why there is none than a stray line does.
+        let reason = contents.problems.get(stray);
+        match reason.or(contents.problems.first()) {
             Some(first) if any && contents.concepts.is_empty() => {
                 let more = contents.problems.len() - 1;
                 Err(problem(
