@@ -5,7 +5,8 @@
 //! | [`attention_decode`] | kernel | plain | plain |
 //! | [`attention`], [`gelu`], [`silu`] with gradients | plain | loops, forward and back | plain |
 //! | [`quant_matvec`], [`quant_linear`] | kernel | loops over the blocks | plain |
-//! | [`cosine_scores`], [`top_k`], [`cosine_top_k`] | kernels | loops over the index | plain |
+//! | [`cosine_scores`] | kernel | plain | plain |
+//! | [`top_k`], [`cosine_top_k`] | kernels | selection | plain |
 //! | [`pairwise_iou`], [`nms`] | kernel | plain | plain |
 //!
 //! The plain bodies ([`mod@reference`]) are what the fast paths are tested against. All but those of
@@ -25,10 +26,10 @@ mod flex_activation;
 mod flex_attention;
 #[cfg(all(feature = "cpu", feature = "train"))]
 mod flex_product;
-#[cfg(feature = "cpu")]
-mod flex_similarity;
 #[cfg(all(feature = "cpu", feature = "train"))]
 mod flex_softmax;
+#[cfg(feature = "cpu")]
+mod flex_top_k;
 mod quant;
 
 pub use crate::blocks::{BLOCK, QuantKind};
@@ -213,10 +214,6 @@ pub fn cosine_scores(queries: Tensor<2>, index: Tensor<2>) -> Tensor<2> {
         let (queries, index) = (kernels::into_cube(queries), kernels::into_cube(index));
         return kernels::from_cube(kernels::cosine_scores::run(&queries, &index));
     }
-    #[cfg(feature = "cpu")]
-    if on_flex(&queries.device(), queries.dtype()) && index.dtype() == DType::F32 {
-        return flex_similarity::cosine_scores(queries, index);
-    }
     reference::cosine_scores(queries, index)
 }
 
@@ -240,7 +237,7 @@ pub fn top_k(scores: Tensor<2>, k: usize) -> (Tensor<2>, Tensor<2, Int>) {
     }
     #[cfg(feature = "cpu")]
     if on_flex(&scores.device(), scores.dtype()) {
-        return flex_similarity::top_k(scores, k);
+        return flex_top_k::top_k(scores, k);
     }
     reference::top_k(scores, k)
 }

@@ -11,7 +11,7 @@ use burn::tensor::{Int, Tensor, TensorData};
 use macerator::{AutoArch, Simd, WithSimd};
 
 /// Partial sums of a dot product: two registers of 256 bits, four of 128.
-pub(super) const LANES: usize = 16;
+const LANES: usize = 16;
 /// Rows of activations that share one unpacking of a row of weights.
 const TILE: usize = 4;
 
@@ -128,7 +128,7 @@ fn unpack_block<F: Format>(block: &[u8]) -> (f32, [f32; BLOCK]) {
 
 /// Sum of the lanes, pairwise.
 #[inline(always)]
-pub(super) fn sum(mut lanes: [f32; LANES]) -> f32 {
+fn sum(mut lanes: [f32; LANES]) -> f32 {
     let mut half = LANES / 2;
     while half > 0 {
         for i in 0..half {
