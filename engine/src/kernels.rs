@@ -13,6 +13,7 @@
 
 pub mod attention_decode;
 pub mod cosine_scores;
+pub mod depthwise;
 mod launch;
 pub mod nms;
 pub mod pairwise_iou;
@@ -80,9 +81,10 @@ impl Kernel {
 }
 
 /// Every kernel of the engine.
-pub static KERNELS: [&Kernel; 7] = [
+pub static KERNELS: [&Kernel; 8] = [
     &attention_decode::KERNEL,
     &cosine_scores::KERNEL,
+    &depthwise::KERNEL,
     &nms::KERNEL,
     &pairwise_iou::KERNEL,
     &quant_matvec::Q4_0,

@@ -8,6 +8,8 @@
 //! | [`cosine_scores`] | kernel | plain | plain |
 //! | [`top_k`], [`cosine_top_k`] | kernels | selection | plain |
 //! | [`pairwise_iou`], [`nms`] | kernel | plain | plain |
+//! | [`depthwise`] | kernel | loops | plain |
+//! | [`pointwise`] | plain | loops | plain |
 //!
 //! The plain bodies ([`mod@reference`]) are what the fast paths are tested against. All but those of
 //! the second line run without gradients: tensors of an autodiff device are taken off their graph, and so are results.
@@ -30,9 +32,11 @@ mod flex_product;
 mod flex_softmax;
 #[cfg(feature = "cpu")]
 mod flex_top_k;
+mod convolution;
 mod quant;
 
 pub use crate::blocks::{BLOCK, QuantKind};
+pub use convolution::{Window, depthwise, pointwise};
 pub use quant::QuantMatrix;
 
 #[cfg(feature = "cube")]

@@ -3,6 +3,7 @@
 mod convert;
 mod manifest;
 mod pair;
+mod photo_encoder;
 mod weights;
 
 use std::fs;
@@ -19,6 +20,7 @@ use crate::train::checkpoint::latest;
 use crate::{bundle, gguf_folder, tokenizer};
 
 pub use convert::{Conversion, convert};
+pub use photo_encoder::{EncoderConversion, WrittenEncoder, convert_encoder, is_pytorch};
 pub use pair::{Part, PartReport, Types, Written, write_pair};
 pub use weights::WEIGHT_FILES;
 

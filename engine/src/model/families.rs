@@ -3,6 +3,7 @@
 
 mod blip2;
 mod clip;
+mod efficientnet_lite;
 mod idefics3;
 mod json;
 mod quantised;
@@ -14,6 +15,7 @@ use self::json::Json;
 pub use self::quantised::refuse_quantised;
 use super::config::{Activation, TextConfig, VisionConfig, VlmConfig, refuse};
 use super::dual_config::DualConfig;
+use super::efficientnet_config::EfficientNetConfig;
 use super::gguf_keys::Keys;
 use super::matcher_config::MatcherConfig;
 use super::names::Names;
@@ -61,6 +63,8 @@ enum Reader {
     Dual(fn(&Json) -> Result<DualConfig>),
     /// Photos and texts read together.
     Matcher(fn(&Json) -> Result<MatcherConfig>),
+    /// Photos in, maps of features out.
+    Features(fn(&Json) -> Result<EfficientNetConfig>),
 }
 
 const FAMILIES: &[Family] = &[
@@ -70,6 +74,7 @@ const FAMILIES: &[Family] = &[
     siglip::FAMILY,
     clip::FAMILY,
     blip2::FAMILY,
+    efficientnet_lite::FAMILY,
 ];
 
 /// Tensors that checkpoints carry and no model needs: buffers that are computed, not learned.
@@ -114,6 +119,21 @@ impl MatcherConfig {
     pub fn from_json(json: &str) -> Result<Self> {
         let config = read(json, "matching model", |reader| match reader {
             Reader::Matcher(read) => Some(*read),
+            _ => None,
+        })?;
+        config.check()?;
+        Ok(config)
+    }
+}
+
+impl EfficientNetConfig {
+    /// Reads and checks the `config.json` of a convolutional encoder.
+    ///
+    /// # Errors
+    /// [`crate::Error::Config`] naming the key that is missing or cannot be.
+    pub fn from_json(json: &str) -> Result<Self> {
+        let config = read(json, "convolutional encoder", |reader| match reader {
+            Reader::Features(read) => Some(*read),
             _ => None,
         })?;
         config.check()?;
@@ -168,6 +188,7 @@ pub fn defaults_taken(json: &str) -> Result<Vec<Taken>> {
         Reader::Vlm(read) => drop(read(&json)?),
         Reader::Dual(read) => drop(read(&json)?),
         Reader::Matcher(read) => drop(read(&json)?),
+        Reader::Features(read) => drop(read(&json)?),
     }
     Ok(json.taken())
 }

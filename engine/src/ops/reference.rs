@@ -2,8 +2,10 @@
 //!
 //! Shapes are those of the functions of the same name in [`crate::ops`], which check them.
 
-use super::{BLOCK, QuantKind, QuantMatrix};
+use super::{BLOCK, QuantKind, QuantMatrix, Window};
 use burn::tensor::activation::softmax;
+use burn::tensor::module::{conv2d, linear};
+use burn::tensor::ops::ConvOptions;
 use burn::tensor::{DType, Int, Tensor};
 
 /// Score of a row that has no cosine (a NaN in it): below every cosine.
@@ -88,6 +90,33 @@ pub fn cosine_scores(queries: Tensor<2>, index: Tensor<2>) -> Tensor<2> {
     let cosine = (queries.matmul(index.transpose()) / norms).mask_fill(zero, 0.0);
     let is_cosine = cosine.clone().abs().lower_equal_elem(1.5);
     cosine.mask_fill(is_cosine.bool_not(), NOT_COMPARABLE)
+}
+
+/// Plain body of [`crate::ops::pointwise`].
+pub fn pointwise(
+    x: Tensor<2>,
+    w: Tensor<2>,
+    bias: Tensor<1>,
+    added: Option<Tensor<2>>,
+    clamp: bool,
+) -> Tensor<2> {
+    let mut y = linear(x, w.transpose(), Some(bias));
+    if let Some(added) = added {
+        y = y + added;
+    }
+    if clamp { y.clamp(0.0, 6.0) } else { y }
+}
+
+/// Plain body of [`crate::ops::depthwise`].
+pub fn depthwise(x: Tensor<4>, w: Tensor<2>, bias: Tensor<1>, window: Window) -> Tensor<4> {
+    let [taps, channels] = w.dims();
+    let side = window.kernel;
+    debug_assert_eq!(side * side, taps);
+    let kernel = w.transpose().reshape([channels, 1, side, side]);
+    let mut options = ConvOptions::new([window.stride; 2], [0; 2], [1; 2], channels);
+    options.padding = [(window.before, window.after); 2];
+    let y = conv2d(x.permute([0, 3, 1, 2]), kernel, Some(bias), options);
+    y.permute([0, 2, 3, 1]).clamp(0.0, 6.0)
 }
 
 /// Plain body of [`crate::ops::top_k`].

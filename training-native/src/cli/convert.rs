@@ -6,7 +6,9 @@ use anstream::println;
 use anyhow::Result;
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
-use namelens::export::{Conversion, Types, Written, convert};
+use namelens::export::{
+    Conversion, EncoderConversion, Types, Written, convert, convert_encoder, is_pytorch,
+};
 use namelens_engine::weights::Dtype;
 
 /// Element types that can be written.
@@ -57,11 +59,15 @@ impl Precision {
 Writes model.gguf (or its parts), mmproj.gguf and manifest.json. Types other than q4_0 and q8_0 save disk and download, not
 memory: they are expanded to single precision when the model is loaded. One tensor at a time is in memory here.
 
+A .pth file of EfficientNet-Lite becomes a photo encoder: the folder that recognises things in real photos.
+
 Examples:
   namelens convert --model SmolVLM-256M-Instruct --out smolvlm-q8
-  namelens convert --model Qwen3-VL-2B-Instruct --out qwen3-q4 --text q4_0 --vision q8_0 --split-size 500")]
+  namelens convert --model Qwen3-VL-2B-Instruct --out qwen3-q4 --text q4_0 --vision q8_0 --split-size 500
+  namelens convert --model efficientnet-lite0.pth --words imagenet.txt --out photos")]
 pub(super) struct ConvertArgs {
-    /// Folder of the model: config.json, model.safetensors or its shards, tokenizer.json and the rest.
+    /// Folder of the model: config.json, model.safetensors or its shards, tokenizer.json and the rest; or a .pth file of
+    /// EfficientNet-Lite.
     #[arg(long)]
     model: PathBuf,
     /// Folder of the GGUF files.
@@ -79,6 +85,9 @@ pub(super) struct ConvertArgs {
     /// Splits the text model into parts of at most so many megabytes (10^6 bytes) of data.
     #[arg(long, value_name = "MB", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     split_size: Option<u64>,
+    /// A word for each category of a photo encoder, a line each.
+    #[arg(long, value_name = "FILE")]
+    words: Option<PathBuf>,
     /// Replace the files of a conversion before.
     #[arg(long)]
     force: bool,
@@ -90,6 +99,9 @@ impl ConvertArgs {
     /// # Errors
     /// When the model cannot be read or said in GGUF, or a file cannot be written.
     pub(super) fn run(&self) -> Result<()> {
+        if is_pytorch(&self.model) {
+            return self.photo_encoder();
+        }
         let text = self.text.dtype();
         let embeddings = match (self.embeddings, self.text) {
             (Some(chosen), _) => chosen.dtype(),
@@ -114,6 +126,27 @@ impl ConvertArgs {
         });
         bar.finish_and_clear();
         print(&written?);
+        println!("wrote {}", self.out.display());
+        Ok(())
+    }
+}
+
+impl ConvertArgs {
+    fn photo_encoder(&self) -> Result<()> {
+        let conversion = EncoderConversion {
+            dtype: self.vision.dtype(),
+            words: self.words.as_deref(),
+            force: self.force,
+        };
+        let written = convert_encoder(&self.model, &self.out, conversion)?;
+        let config = &written.config;
+        println!(
+            "EfficientNet-Lite, width {} and depth {}: {} parameters, {:.2} MB",
+            config.width_coefficient,
+            config.depth_coefficient,
+            written.parameters,
+            written.bytes as f64 / 1e6
+        );
         println!("wrote {}", self.out.display());
         Ok(())
     }
