@@ -342,6 +342,7 @@ fn ten_thousand_things_are_searched_alike_on_every_device() {
                 let mut new = named(&format!("Stranger {round} {i}"), &[]);
                 new.references.push(Reference {
                     photo: Arc::from([i as u8]),
+                    box_: None,
                     embeddings: vec![embedding],
                     encoder: digest.clone(),
                 });

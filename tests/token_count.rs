@@ -20,7 +20,7 @@ fn run(engine: &mut Engine, request: &Request, photo: &[u8]) -> Outcome {
 /// The request's tokens as counted, which must be those that are read.
 fn counted(engine: &mut Engine, request: &Request, photo: &[u8]) -> (usize, usize) {
     let count = pollster::block_on(engine.count_tokens(request, photo, &Still)).unwrap();
-    assert_eq!(count.limit, engine.context_length());
+    assert_eq!(count.limit, engine.captioner().unwrap().context_length());
     let outcome = run(engine, request, photo);
     assert_eq!(count.prompt, outcome.tokens.prompt, "{request:?}");
     (count.prompt, count.visual)

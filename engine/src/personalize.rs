@@ -1,7 +1,8 @@
 //! Caption, ask, recognise, locate: prompts in, structured results out.
 
 pub mod answer;
-mod captioner;
+pub mod captioner;
+mod captioner_files;
 pub mod engine;
 mod file_choice;
 pub mod file_plan;
@@ -29,6 +30,7 @@ pub mod types;
 mod windows;
 
 pub use crate::model::precision::Precision;
+pub use captioner::Captioner;
 pub use engine::Engine;
 pub use file_choice::Choice;
 pub use file_plan::{FilePlan, Step};

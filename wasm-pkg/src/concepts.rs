@@ -46,6 +46,9 @@ pub(crate) fn to_stored(concept: &Concept) -> Result<JsValue, JsValue> {
             &"bytes".into(),
             &Uint8Array::from(&*reference.photo),
         )?;
+        if let Some(box_) = reference.box_ {
+            Reflect::set(&photo, &"box".into(), &to_value(&box_)?)?;
+        }
         Reflect::set(&photo, &"embedding".into(), &Float32Array::from(&*flat))?;
         let dim = reference.embeddings.first().map_or(0, Vec::len) as u32;
         Reflect::set(&photo, &"dim".into(), &dim.into())?;
@@ -67,7 +70,7 @@ pub(crate) fn from_stored(value: &JsValue) -> Result<Concept, JsValue> {
     let mut references = Vec::new();
     for photo in photo_list(value, "photos")?.iter() {
         let bytes = Reflect::get(&photo, &"bytes".into())?;
-        let mut reference = Reference::new(to_bytes(&bytes)?);
+        let mut reference = Reference::new(to_bytes(&bytes)?).with_box(box_of(&photo)?);
         let embedding = Reflect::get(&photo, &"embedding".into())?;
         if let Some(values) = embedding
             .dyn_ref::<Float32Array>()
@@ -87,12 +90,27 @@ pub(crate) fn from_stored(value: &JsValue) -> Result<Concept, JsValue> {
     Ok(texts.with(references))
 }
 
-/// The photos under `key`, as references no encoder has seen.
+/// The photos under `key`, each `{ bytes, box? }`, as references no encoder has seen.
 pub(crate) fn references(value: &JsValue, key: &str) -> Result<Vec<Reference>, JsValue> {
     photo_list(value, key)?
         .iter()
-        .map(|photo| Ok(Reference::new(to_bytes(&photo)?)))
+        .map(|photo| {
+            let bytes = to_bytes(&Reflect::get(&photo, &"bytes".into())?)?;
+            Ok(Reference::new(bytes).with_box(box_of(&photo)?))
+        })
         .collect()
+}
+
+/// Where in its photo a thing is, if somebody said.
+fn box_of(photo: &JsValue) -> Result<Option<[f32; 4]>, JsValue> {
+    let box_ = Reflect::get(photo, &"box".into())?;
+    if box_.is_undefined() || box_.is_null() {
+        return Ok(None);
+    }
+    serde_wasm_bindgen::from_value(box_).map(Some).map_err(|_| {
+        let wanted = "must be four numbers: left, top, right and bottom, from 0 to 1";
+        bad_input("box", wanted)
+    })
 }
 
 fn photo_list(value: &JsValue, key: &str) -> Result<Array, JsValue> {

@@ -6,7 +6,7 @@ use burn::tensor::Device;
 use burn::tensor::wgpu::WgpuBackend;
 use js_sys::{Function, Map};
 use namelens_engine::Error;
-use namelens_engine::personalize::{Engine, Event, Request};
+use namelens_engine::personalize::{Captioner, Engine, Event, Request};
 use serde::Serialize;
 use serde_json::json;
 use wasm_bindgen::JsValue;
@@ -84,14 +84,16 @@ impl NameLensEngine {
     /// What was loaded.
     #[wasm_bindgen(js_name = modelInfo)]
     pub fn model_info(&self) -> JsResult<JsValue> {
+        let captioner = self.engine.captioner();
         to_value(&json!({
             "name": self.name,
-            "family": self.engine.family(),
-            "parameters": self.engine.parameters(),
+            "captions": captioner.is_some(),
+            "family": captioner.map_or("", Captioner::family),
+            "parameters": captioner.map_or(0, Captioner::parameters),
             "bytes": self.bytes,
-            "contextLength": self.engine.context_length(),
-            "imageSide": self.engine.image_side(),
-            "generation": self.engine.generation_report(),
+            "contextLength": captioner.map_or(0, Captioner::context_length),
+            "imageSide": captioner.and_then(Captioner::image_side),
+            "generation": captioner.map_or_else(Vec::new, Captioner::generation_report),
             "device": self.device,
             "knows": self.knows,
         }))

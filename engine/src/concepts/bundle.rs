@@ -45,6 +45,8 @@ struct Record {
 #[serde(rename_all = "camelCase")]
 struct Photo {
     photo: String,
+    #[serde(default, rename = "box", skip_serializing_if = "Option::is_none")]
+    box_: Option<[f32; 4]>,
     #[serde(default)]
     encoder: String,
     /// Numbers in one embedding.
@@ -161,6 +163,7 @@ fn to_photo(reference: &Reference) -> Photo {
     let bytes: Vec<u8> = floats.flat_map(|x| x.to_le_bytes()).collect();
     Photo {
         photo: BASE64.encode(&reference.photo),
+        box_: reference.box_,
         encoder: reference.encoder.clone(),
         dim: reference.embeddings.first().map_or(0, Vec::len),
         embeddings: BASE64.encode(bytes),
@@ -216,6 +219,7 @@ fn from_photo(photo: Photo, place: &str) -> Result<Reference> {
         .collect();
     Ok(Reference {
         photo: bytes.into(),
+        box_: photo.box_,
         embeddings,
         encoder: photo.encoder,
     })

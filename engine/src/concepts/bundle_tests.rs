@@ -10,6 +10,7 @@ fn library() -> Library {
     let embeddings = vec![vec![0.6, 0.8], vec![1.0, 0.0]];
     let seen = Reference {
         photo: vec![0, 255, 7].into(),
+        box_: Some([0.1, 0.25, 0.75, 1.0]),
         embeddings,
         encoder: "e".into(),
     };

@@ -173,6 +173,7 @@ mod tests {
     fn concept(id: usize, rows: usize) -> Concept {
         let reference = |row: usize| Reference {
             photo: vec![1].into(),
+            box_: None,
             embeddings: vec![vec![id as f32, row as f32]],
             encoder: "e".into(),
         };

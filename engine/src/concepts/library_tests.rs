@@ -17,6 +17,7 @@ fn seen(encoder: &str, angle: f32) -> Reference {
     let embeddings = vec![vec![angle.cos(), angle.sin()]];
     Reference {
         photo: vec![1].into(),
+        box_: None,
         embeddings,
         encoder: encoder.into(),
     }

@@ -19,6 +19,8 @@ pub const MAX_INFO: usize = 4000;
 pub const MAX_ID: usize = 128;
 /// Most reference photos of one concept.
 pub const MAX_REFERENCES: usize = 64;
+/// Least side of a box, as a share of the photo's.
+pub const LEAST_BOX_SIDE: f32 = 0.01;
 /// How far from 1 the squared length of an embedding may be: f16 storage moves it by about 1e-3.
 const NORM_TOLERANCE: f32 = 5e-3;
 
@@ -27,6 +29,8 @@ const NORM_TOLERANCE: f32 = 5e-3;
 pub struct Reference {
     /// The encoded image, byte for byte as given. Shared: a copy of the library copies no photos.
     pub photo: Arc<[u8]>,
+    /// Where in the photo the thing is: left, top, right and bottom as fractions; `None` where nobody said.
+    pub box_: Option<[f32; 4]>,
     /// Unit-length embeddings, all of one size; empty until an encoder has seen the photo.
     pub embeddings: Vec<Vec<f32>>,
     /// Digest of the encoder that made the embeddings; empty while there are none.
@@ -38,15 +42,43 @@ impl Reference {
     pub fn new(photo: impl Into<Arc<[u8]>>) -> Self {
         Self {
             photo: photo.into(),
+            box_: None,
             embeddings: Vec::new(),
             encoder: String::new(),
         }
     }
 
-    /// Checks the embeddings: finite, of one size, unit length, with an encoder.
+    /// The same photo, the thing being inside this box.
+    #[must_use]
+    pub fn with_box(mut self, box_: Option<[f32; 4]>) -> Self {
+        self.box_ = box_;
+        self
+    }
+
+    /// Checks the box, and the embeddings: finite, of one size, unit length, with an encoder.
     pub fn validate(&self) -> Result<(), String> {
+        if let Some(box_) = &self.box_ {
+            check_box(box_)?;
+        }
         check_embeddings(&self.encoder, &self.embeddings)
     }
+}
+
+/// The problem with a box of a reference, if any.
+pub fn check_box(box_: &[f32; 4]) -> Result<(), String> {
+    let [left, top, right, bottom] = *box_;
+    // Asked this way round so that NaN fails.
+    if !box_.iter().all(|edge| (0.0..=1.0).contains(edge)) {
+        return Err(format!(
+            "the box {left}, {top}, {right}, {bottom} leaves the photo; give left, top, right and bottom from 0 to 1"
+        ));
+    }
+    if right - left < LEAST_BOX_SIDE || bottom - top < LEAST_BOX_SIDE {
+        return Err(format!(
+            "the box {left}, {top}, {right}, {bottom} has no area; right must be beyond left and bottom below top"
+        ));
+    }
+    Ok(())
 }
 
 /// The problem with `embeddings`, if any.

@@ -107,8 +107,33 @@ pub struct Retrieved {
     pub threshold: f32,
     /// Why it is here.
     pub reason: Reason,
+    /// How sure it is that the thing is there, 0 to 1; `None` where only similarities are known.
+    pub confidence: Option<f32>,
     /// The region it claimed, `[x0, y0, x1, y1]` as fractions; `None` if no window passed.
     pub box_: Option<[f32; 4]>,
+}
+
+/// From this confidence on a thing is said to be there.
+pub const SURE: f32 = 0.8;
+/// From this confidence on a thing is perhaps there.
+pub const PERHAPS: f32 = 0.4;
+
+impl Retrieved {
+    /// Whether it is there, surely or perhaps.
+    pub fn is_found(&self) -> bool {
+        match self.confidence {
+            Some(confidence) => confidence >= PERHAPS,
+            None => self.score >= self.threshold,
+        }
+    }
+
+    /// Whether it can be said to be there.
+    pub fn is_sure(&self) -> bool {
+        match self.confidence {
+            Some(confidence) => confidence >= SURE,
+            None => self.score >= self.threshold,
+        }
+    }
 }
 
 /// The concepts for this photo and question: named ones in question order, then by similarity.
@@ -270,6 +295,7 @@ fn whole_photo(scored: &[Scored<'_>], options: &Options) -> Option<(usize, Retri
         score,
         threshold: options.whole_threshold,
         reason: Reason::Similar,
+        confidence: None,
         box_: None,
     };
     Some((at, found))
@@ -294,6 +320,7 @@ fn retrieved(
         score: window.map(|w| w.score).or(best).or(whole).unwrap_or(0.0),
         threshold: options.threshold,
         reason,
+        confidence: None,
         box_: window.map(|w| w.box_),
     }
 }

@@ -1,213 +1,130 @@
-//! What a model's files say of its captioner: configuration, photos, chats, and where its parameters are.
+//! The captioner in memory: a vision-language model with its tokenizer, its image processor and its adapters.
 
 use burn::tensor::Device;
 
-use super::files::ModelFiles;
-use crate::image::{ImageMarkup, ImageProcessor, PhotoLayout};
-use crate::model::checkpoint::CheckpointSource;
+use super::answer::BoxScale;
+use super::captioner_files::CaptionerFiles;
+use super::files::{ModelFiles, all_taken};
+use super::photo_cache::ReferencePhotos;
+use crate::Result;
+use crate::generate::SamplingOptions;
+use crate::host::{Host, breathe};
+use crate::image::ImageProcessor;
 use crate::model::config::VlmConfig;
 use crate::model::families;
-use crate::model::gguf_config::pair;
-use crate::model::gguf_layout::GgufLayout;
-use crate::text::{ChatEncoder, GenerationSettings, Message, Part, TextSettings, Tokenizer};
-use crate::weights::Weights;
-use crate::{Error, Result};
+use crate::model::lora::Adapter;
+use crate::model::params::ParamBuilder;
+use crate::model::precision::{InPrecision, Precision};
+use crate::model::vlm::Vlm;
+use crate::text::{ChatEncoder, GenerationSettings};
+use crate::weights::ByteSource;
 
-/// Refuses an image processor whose frames the tower cannot take.
-fn fits(processor: &ImageProcessor, config: &VlmConfig) -> Result<()> {
-    let vision = &config.vision_config;
-    let (key, problem) = if config.is_dynamic() {
-        let unit = vision.patch_size * config.scale_factor;
-        if processor.unit() == Some(unit) {
-            return Ok(());
-        }
-        (
-            "patch_size",
-            format!("makes frames whose sides are no multiples of {unit}"),
-        )
-    } else {
-        if processor.side() == Some(vision.image_size) {
-            return Ok(());
-        }
-        let side = vision.image_size;
-        (
-            "max_image_size",
-            format!("makes frames that do not fit a tower of {side} pixels a side"),
-        )
-    };
-    Err(Error::Config {
-        file: "preprocessor_config.json".into(),
-        key: key.into(),
-        problem,
-    })
-}
-
-/// What is known of a captioner before its parameters are read.
-pub(super) struct Captioner {
+/// A vision-language model that writes captions.
+#[derive(Debug)]
+pub struct Captioner {
+    pub(super) vlm: Vlm,
     pub(super) config: VlmConfig,
-    pub(super) processor: ImageProcessor,
     pub(super) chat: ChatEncoder,
-    pub(super) generation: GenerationSettings,
-    /// The files, where they had to be opened to know the rest.
-    pub(super) weights: Option<Weights>,
-}
-
-/// What of a captioner could be described, and what is wrong with the rest.
-#[derive(Default)]
-pub(super) struct Examined {
-    pub(super) config: Option<VlmConfig>,
-    pub(super) processor: Option<ImageProcessor>,
-    pub(super) generation: Option<GenerationSettings>,
-    pub(super) weights: Option<Weights>,
-    chat: Option<ChatEncoder>,
-    /// Whether the weights are stored in a way that is not read.
-    pub(super) quantised: bool,
-    /// Each keeps the model from being loaded.
-    pub(super) faults: Vec<Error>,
-}
-
-impl Examined {
-    /// A value, or none and one fault more.
-    fn keep<T>(&mut self, value: Result<T>) -> Option<T> {
-        value.map_err(|fault| self.faults.push(fault)).ok()
-    }
-
-    /// Everything at once, from `config.json` and the files beside it, or else from the metadata of GGUF files.
-    pub(super) fn of(files: &mut ModelFiles) -> Self {
-        let mut found = Self::default();
-        if files.contains("config.json") {
-            found.read_folder(files);
-            return found;
-        }
-        match files.gguf() {
-            Ok(Some(weights)) => found.read_gguf(files, weights),
-            Ok(None) => found.read_folder(files),
-            Err(fault) => found.faults.push(fault),
-        }
-        found
-    }
-
-    fn read_folder(&mut self, files: &ModelFiles) {
-        let read = |name: &str| files.optional_text(name);
-        if let Some(json) = self.keep(files.text("config.json")) {
-            self.config = self.keep(VlmConfig::from_json(&json));
-            if files.has_safetensors() && self.config.is_some() {
-                self.quantised = self.keep(families::refuse_quantised(&json)).is_none();
-            }
-        }
-        let tokenizer = files.text("tokenizer.json");
-        let tokenizer = tokenizer.and_then(|json| Tokenizer::from_json(json.as_bytes()));
-        let tokenizer = self.keep(tokenizer);
-        let settings = self.keep(TextSettings::read(&read));
-        self.processor = self.keep(ImageProcessor::from_folder(&read));
-        self.join(tokenizer, settings);
-    }
-
-    fn read_gguf(&mut self, files: &ModelFiles, weights: Weights) {
-        let read = |name: &str| files.optional_text(name);
-        self.config = self.keep(VlmConfig::from_gguf(&weights));
-        // Where a half is missing, the line before has said so.
-        if let Ok((text, projector)) = pair(&weights) {
-            // Beside the files a tokenizer may lie that GGUF has no way of saying.
-            let tokenizer = read("tokenizer.json").and_then(|json| match json {
-                Some(json) => Tokenizer::from_json(json.as_bytes()),
-                None => Tokenizer::from_gguf(text),
-            });
-            let tokenizer = self.keep(tokenizer);
-            let settings = TextSettings::from_gguf(text)
-                .and_then(|settings| Ok(settings.or(TextSettings::read(&read)?)));
-            let settings = self.keep(settings);
-            self.processor = self.keep(ImageProcessor::from_gguf(projector));
-            self.join(tokenizer, settings);
-        }
-        self.weights = Some(weights);
-    }
-
-    /// What the parts must be to each other.
-    fn join(&mut self, tokenizer: Option<Tokenizer>, settings: Option<TextSettings>) {
-        self.generation = settings.as_ref().map(|text| text.generation.clone());
-        let Some(config) = self.config.clone() else {
-            return;
-        };
-        if let Some(processor) = self.processor.clone() {
-            self.keep(fits(&processor, &config));
-        }
-        if let (Some(settings), Some(tokenizer)) = (settings, tokenizer) {
-            let chat = chat_encoder(&settings, tokenizer, &config);
-            let chat = chat.and_then(|chat| tried(chat, &config));
-            self.chat = self.keep(chat);
-        }
-    }
+    pub(super) processor: ImageProcessor,
+    pub(super) device: Device,
+    /// Reference photos as the decoder takes them.
+    pub(super) reference_photos: ReferencePhotos,
+    /// How tokens are chosen unless a request says otherwise.
+    pub(super) sampling: SamplingOptions,
+    /// Longest answer unless a request says otherwise, if the checkpoint says.
+    pub(super) max_tokens: Option<usize>,
+    generation: GenerationSettings,
+    parameters: usize,
 }
 
 impl Captioner {
-    /// From `config.json` and the files beside it, or else from the metadata of GGUF files.
-    pub(super) fn describe(files: &mut ModelFiles) -> Result<Self> {
-        let found = Examined::of(files);
-        match (found.config, found.processor, found.chat, found.generation) {
-            (Some(config), Some(processor), Some(chat), Some(generation))
-                if found.faults.is_empty() =>
-            {
-                Ok(Self {
-                    config,
-                    processor,
-                    chat,
-                    generation,
-                    weights: found.weights,
-                })
-            }
-            _ => Err(found.faults.into_iter().next().unwrap_or_else(incomplete)),
-        }
-    }
-
-    /// Where its parameters come from.
-    pub(super) fn source(
-        weights: Option<Weights>,
+    /// Loads it with its adapters, none of which is in use yet. Matrices are held in `precision`.
+    ///
+    /// # Errors
+    /// Whatever is wrong with a file, by name; [`crate::Error::Cancelled`].
+    pub(super) async fn load(
         files: &mut ModelFiles,
-        config: &VlmConfig,
+        precision: Precision,
         device: &Device,
-    ) -> Result<CheckpointSource> {
-        match weights {
-            Some(weights) => Ok(CheckpointSource::new(weights)
-                .with_layout(GgufLayout::of(config))
-                .keep_blocks(device)),
-            None => files.captioner(config, device),
+        host: &dyn Host,
+    ) -> Result<Self> {
+        let CaptionerFiles {
+            config,
+            processor,
+            chat,
+            generation,
+            weights,
+        } = CaptionerFiles::describe(files)?;
+        breathe(host).await?;
+        let mut source = CaptionerFiles::source(weights, files, &config, device)?;
+        let mut stored = InPrecision::new(&mut source, precision, device);
+        let mut params = ParamBuilder::new(&mut stored, device);
+        let mut vlm = Vlm::new(&mut params, &config)?;
+        all_taken(&source, config.tie_word_embeddings)?;
+        let parameters = burn::module::Module::num_params(&vlm);
+        for name in files.adapters() {
+            let adapter = files.adapter(&name, families::names(&config.model_type));
+            // Nobody has chosen it yet: what is wrong with it is told to who does.
+            if let Err(reason) = adapter.and_then(|adapter| vlm.add_adapter(&name, adapter)) {
+                vlm.add_broken_adapter(&name, reason);
+            }
+        }
+        Ok(Self {
+            parameters,
+            vlm,
+            config,
+            chat,
+            processor,
+            device: device.clone(),
+            reference_photos: ReferencePhotos::default(),
+            sampling: SamplingOptions::from(&generation),
+            max_tokens: generation.max_new_tokens.map(|most| most as usize),
+            generation,
+        })
+    }
+
+    /// Its family, as `model_type` of its configuration names it.
+    pub fn family(&self) -> &str {
+        &self.config.model_type
+    }
+
+    /// Parameters, without adapters.
+    pub fn parameters(&self) -> usize {
+        self.parameters
+    }
+
+    /// What the checkpoint's `generation_config.json` sets, a line each.
+    pub fn generation_report(&self) -> Vec<String> {
+        self.generation.report()
+    }
+
+    /// Longest sequence, tokens.
+    pub fn context_length(&self) -> usize {
+        self.config.text_config.context()
+    }
+
+    /// Side of the square the model sees, pixels; `None` where every photo keeps its shape.
+    pub fn image_side(&self) -> Option<usize> {
+        self.processor.side()
+    }
+
+    /// How the model writes boxes on a photo it saw in this width and height.
+    pub(super) fn box_scale(&self, size: (usize, usize)) -> BoxScale {
+        BoxScale {
+            units: self.config.box_units,
+            size,
         }
     }
-}
 
-fn chat_encoder(
-    settings: &TextSettings,
-    tokenizer: Tokenizer,
-    config: &VlmConfig,
-) -> Result<ChatEncoder> {
-    let markup = match config.is_dynamic() {
-        true => ImageMarkup::Repeat,
-        false => settings.smolvlm_markup(config.tokens_per_image()),
-    };
-    settings.chat_encoder(tokenizer, config.image_token_id, markup)
-}
-
-/// A chat encoder whose template has shown what every request asks of it: a photo and a text in a person's turn. A file that
-/// is no template compiles, too, and prints always the same.
-fn tried(chat: ChatEncoder, config: &VlmConfig) -> Result<ChatEncoder> {
-    let turn = Message {
-        role: "user".into(),
-        content: vec![Part::Image, Part::Text("?".into())],
-    };
-    let layout = match config.is_dynamic() {
-        true => PhotoLayout::Tokens(1),
-        false => PhotoLayout::WHOLE,
-    };
-    chat.encode(&[turn], &[layout], true)?;
-    Ok(chat)
-}
-
-/// Never in practice: what is missing is among the faults.
-fn incomplete() -> Error {
-    Error::Config {
-        file: "config.json".into(),
-        key: "(whole file)".into(),
-        problem: "does not describe a model; take the folder whole".into(),
+    /// Loads an adapter; see [`super::Engine::add_adapter`].
+    pub(super) fn add_adapter(
+        &mut self,
+        name: &str,
+        config: &str,
+        weights: Box<dyn ByteSource>,
+    ) -> Result<()> {
+        let names = families::names(&self.config.model_type);
+        let adapter = Adapter::open(name, config, weights, names)?;
+        self.vlm.add_adapter(name, adapter)
     }
 }

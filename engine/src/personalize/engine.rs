@@ -2,47 +2,32 @@
 
 use burn::tensor::Device;
 
-use super::answer::BoxScale;
 use super::captioner::Captioner;
+use super::captioner_files::CaptionerFiles;
 use super::files::{ModelFiles, all_taken};
-use super::photo_cache::{PhotoCache, ReferencePhotos};
+use super::photo_cache::PhotoCache;
 use super::retriever::Retriever;
 use super::retriever_files::{self, RetrieverFiles};
 use crate::concepts::Library;
-use crate::generate::SamplingOptions;
 use crate::host::{Host, breathe};
-use crate::image::ImageProcessor;
 use crate::model::checkpoint::CheckpointSource;
-use crate::model::config::VlmConfig;
 use crate::model::dual::DualEncoder;
 use crate::model::families;
-use crate::model::lora::Adapter;
 use crate::model::params::ParamBuilder;
-use crate::model::precision::{InPrecision, Precision};
-use crate::model::vlm::Vlm;
-use crate::text::{ChatEncoder, GenerationSettings};
+use crate::model::precision::Precision;
 use crate::weights::ByteSource;
 use crate::{Error, Result};
 
 /// A model with its concepts, ready for photos.
 #[derive(Debug)]
 pub struct Engine {
-    pub(super) vlm: Vlm,
-    pub(super) config: VlmConfig,
-    pub(super) chat: ChatEncoder,
-    pub(super) processor: ImageProcessor,
+    /// What writes; without it answers are made of what the retriever found.
+    pub(super) captioner: Option<Captioner>,
+    /// What searches photos for known things.
     pub(super) retriever: Option<Retriever>,
-    pub(super) device: Device,
-    /// Reference photos as the decoder takes them.
-    pub(super) reference_photos: ReferencePhotos,
+    device: Device,
     /// What was computed of the photo last asked about.
     pub(super) photo_cache: PhotoCache,
-    /// How tokens are chosen unless a request says otherwise.
-    pub(super) sampling: SamplingOptions,
-    /// Longest answer unless a request says otherwise, if the checkpoint says.
-    pub(super) max_tokens: Option<usize>,
-    generation: GenerationSettings,
-    parameters: usize,
     /// The concepts; changes count from the next request on.
     pub library: Library,
 }
@@ -75,53 +60,36 @@ impl Engine {
         host: &dyn Host,
         progress: &mut dyn FnMut(usize, usize),
     ) -> Result<Self> {
-        let Captioner {
-            config,
-            processor,
-            chat,
-            generation,
-            weights,
-        } = Captioner::describe(&mut files)?;
-        progress(1, 3);
+        progress(0, 2);
+        let captioner = match CaptionerFiles::are_in(&files) {
+            true => Some(Captioner::load(&mut files, precision, device, host).await?),
+            false => None,
+        };
+        progress(1, 2);
         breathe(host).await?;
-        let mut source = Captioner::source(weights, &mut files, &config, device)?;
-        let mut stored = InPrecision::new(&mut source, precision, device);
-        let mut params = ParamBuilder::new(&mut stored, device);
-        let mut vlm = Vlm::new(&mut params, &config)?;
-        all_taken(&source, config.tie_word_embeddings)?;
-        let parameters = burn::module::Module::num_params(&vlm);
-        for name in files.adapters() {
-            let adapter = files.adapter(&name, families::names(&config.model_type));
-            // Nobody has chosen it yet: what is wrong with it is told to who does.
-            if let Err(reason) = adapter.and_then(|adapter| vlm.add_adapter(&name, adapter)) {
-                vlm.add_broken_adapter(&name, reason);
-            }
-        }
-        progress(2, 3);
-        breathe(host).await?;
-        let retriever = load_retriever(&mut files, &processor, device)?;
-        progress(3, 3);
+        let retriever = load_retriever(&mut files, captioner.as_ref(), device)?;
+        progress(2, 2);
         let digest = retriever.as_ref().map_or("", Retriever::digest).to_owned();
         Ok(Self {
-            parameters,
-            vlm,
-            config,
-            chat,
-            processor,
+            captioner,
             retriever,
             device: device.clone(),
-            reference_photos: ReferencePhotos::default(),
             photo_cache: PhotoCache::default(),
-            sampling: SamplingOptions::from(&generation),
-            max_tokens: generation.max_new_tokens.map(|most| most as usize),
-            generation,
             library: Library::new(digest),
         })
     }
 
-    /// The captioner's family, as `model_type` of its configuration names it.
-    pub fn family(&self) -> &str {
-        &self.config.model_type
+    /// What writes captions, if the model has it.
+    pub fn captioner(&self) -> Option<&Captioner> {
+        self.captioner.as_ref()
+    }
+
+    /// What writes captions.
+    ///
+    /// # Errors
+    /// [`Error::Option`] where the model has none.
+    pub(super) fn need_captioner(&self) -> Result<&Captioner> {
+        self.captioner.as_ref().ok_or_else(no_captioner)
     }
 
     /// Drops what is kept of the photo last asked about: the memory is free, and the next question about it reads all anew.
@@ -140,9 +108,8 @@ impl Engine {
         config: &str,
         weights: Box<dyn ByteSource>,
     ) -> Result<()> {
-        let names = families::names(&self.config.model_type);
-        let adapter = Adapter::open(name, config, weights, names)?;
-        self.vlm.add_adapter(name, adapter)
+        let captioner = self.captioner.as_mut().ok_or_else(no_captioner)?;
+        captioner.add_adapter(name, config, weights)
     }
 
     /// Answers with this adapter from now on, or with none.
@@ -153,9 +120,10 @@ impl Engine {
         if name == self.active_adapter() {
             return Ok(());
         }
-        self.vlm.set_adapter(name)?;
+        let captioner = self.captioner.as_mut().ok_or_else(no_captioner)?;
+        captioner.vlm.set_adapter(name)?;
         // An adapter may see otherwise than the model alone.
-        self.reference_photos.clear();
+        captioner.reference_photos.clear();
         self.forget_photo();
         Ok(())
     }
@@ -168,50 +136,24 @@ impl Engine {
         if self.active_adapter() == Some(name) {
             self.use_adapter(None)?;
         }
-        self.vlm.remove_adapter(name)
+        let captioner = self.captioner.as_mut().ok_or_else(no_captioner)?;
+        captioner.vlm.remove_adapter(name)
     }
 
     /// Names of the adapters, those of the folder first.
     pub fn adapters(&self) -> &[String] {
-        self.vlm.adapters()
+        self.captioner.as_ref().map_or(&[], |c| c.vlm.adapters())
     }
 
     /// Adapters of the folder that cannot be used, and why; choosing one fails with its reason.
     pub fn broken_adapters(&self) -> &[(String, Error)] {
-        self.vlm.broken_adapters()
+        let captioner = self.captioner.as_ref();
+        captioner.map_or(&[], |c| c.vlm.broken_adapters())
     }
 
     /// The adapter in use.
     pub fn active_adapter(&self) -> Option<&str> {
-        self.vlm.active_adapter()
-    }
-
-    /// Parameters of the captioner, without adapters.
-    pub fn parameters(&self) -> usize {
-        self.parameters
-    }
-
-    /// What the checkpoint's `generation_config.json` sets, a line each.
-    pub fn generation_report(&self) -> Vec<String> {
-        self.generation.report()
-    }
-
-    /// How the model writes boxes on a photo it saw in this width and height.
-    pub(super) fn box_scale(&self, size: (usize, usize)) -> BoxScale {
-        BoxScale {
-            units: self.config.box_units,
-            size,
-        }
-    }
-
-    /// Longest sequence, tokens.
-    pub fn context_length(&self) -> usize {
-        self.config.text_config.context()
-    }
-
-    /// Side of the square the model sees, pixels; `None` where every photo keeps its shape.
-    pub fn image_side(&self) -> Option<usize> {
-        self.processor.side()
+        self.captioner.as_ref()?.vlm.active_adapter()
     }
 
     /// The device the model is on.
@@ -225,11 +167,20 @@ impl Engine {
     }
 }
 
+/// The error of what only a captioner can do.
+fn no_captioner() -> Error {
+    Error::Option {
+        option: "model".into(),
+        problem: "has no captioner; load one beside it for captions, adapters and token counts".into(),
+    }
+}
+
 fn load_retriever(
     files: &mut ModelFiles,
-    processor: &ImageProcessor,
+    captioner: Option<&Captioner>,
     device: &Device,
 ) -> Result<Option<Retriever>> {
+    let processor = captioner.map(|captioner| &captioner.processor);
     let Some(described) = RetrieverFiles::describe(files, processor)? else {
         return Ok(None);
     };

@@ -66,12 +66,12 @@ const CONFIG: &str = "config.json";
 const TOKENIZER: &str = "tokenizer.json";
 const WHOLE: &str = "model.safetensors";
 const INDEX: &str = "model.safetensors.index.json";
-/// Says that there is a retriever; the two after it must then be there, too.
-const RETRIEVER: [&str; 3] = [
-    "retriever/config.json",
-    "retriever/retrieval.json",
-    "retriever/model.safetensors",
-];
+/// Says that there is a retriever; the thresholds and one of the files of weights must then be there, too.
+const RETRIEVER: [&str; 2] = ["retriever/config.json", "retriever/retrieval.json"];
+/// Its weights, in one form or the other.
+const RETRIEVER_WEIGHTS: [&str; 2] = ["retriever/model.safetensors", "retriever/model.gguf"];
+/// What its classifier calls things, if it has one.
+const WORDS: &str = "retriever/words.txt";
 const ADAPTERS: &str = "adapters/";
 /// What PEFT writes of an adapter.
 const ADAPTER: [&str; 2] = ["adapter_config.json", "adapter_model.safetensors"];
@@ -133,6 +133,7 @@ impl FilePlan {
         let mut first: Vec<String> = texts().map(str::to_owned).collect();
         first.extend([WHOLE, INDEX].map(str::to_owned));
         first.extend(RETRIEVER.map(str::to_owned));
+        first.extend(RETRIEVER_WEIGHTS.map(str::to_owned));
         first.extend(retriever_options());
         first.extend(self.adapters().iter().flat_map(|name| adapter_files(name)));
         let unknown = self.unknown(first);
@@ -148,7 +149,7 @@ impl FilePlan {
         };
         let mut texts = self.description(&names)?;
         let mut weights = names;
-        if weights != [WHOLE] && is_safetensors(&weights) {
+        if !weights.is_empty() && weights != [WHOLE] && is_safetensors(&weights) {
             texts.push(INDEX.into());
         }
         self.retriever(&mut texts, &mut weights)?;
@@ -246,7 +247,12 @@ impl FilePlan {
         let there = self.there.iter().filter(|(_, there)| **there);
         let groups = Groups::of(there.map(|(name, _)| name.as_str()))?;
         if groups.is_empty() {
-            return Err(self.nothing());
+            // A retriever alone is a model as well: it recognises and writes nothing.
+            let alone = self.has(RETRIEVER[0]) && !self.has(CONFIG);
+            return match alone && self.choice.weights.is_none() {
+                true => Ok(Known::Yes(Vec::new())),
+                false => Err(self.nothing()),
+            };
         }
         let mut all = Vec::new();
         for parts in groups.choose(&self.choice)? {
@@ -281,6 +287,10 @@ impl FilePlan {
 
     /// The small files that describe the captioner whose weights are `names`.
     fn description(&self, names: &[String]) -> Result<Vec<String>> {
+        if names.is_empty() {
+            let card = [CARD].into_iter().filter(|name| self.has(name));
+            return Ok(card.map(str::to_owned).collect());
+        }
         let processor = ImageProcessor::FILES.iter().any(|name| self.has(name));
         let complete = self.has(CONFIG) && self.has(TOKENIZER) && processor;
         if is_safetensors(names) {
@@ -303,7 +313,12 @@ impl FilePlan {
     }
 
     fn retriever(&self, texts: &mut Vec<String>, weights: &mut Vec<String>) -> Result<()> {
-        let [config, thresholds, tensors] = RETRIEVER;
+        let [config, thresholds] = RETRIEVER;
+        let [whole, gguf] = RETRIEVER_WEIGHTS;
+        let tensors = match !self.has(whole) && self.has(gguf) {
+            true => gguf,
+            false => whole,
+        };
         if !self.has(config) {
             return Ok(());
         }
@@ -356,6 +371,7 @@ fn retriever_options() -> impl Iterator<Item = String> {
     ImageProcessor::FILES
         .into_iter()
         .map(|name| format!("retriever/{name}"))
+        .chain([WORDS.to_owned()])
 }
 
 fn adapter_files(name: &str) -> [String; 2] {

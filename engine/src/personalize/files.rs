@@ -114,6 +114,11 @@ impl ModelFiles {
         Ok(Some(text))
     }
 
+    /// The names of all files.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.files.keys().map(String::as_str)
+    }
+
     /// Whether weights are there in the form that `config.json` describes, in one file or in shards.
     pub(super) fn has_safetensors(&self) -> bool {
         self.contains("model.safetensors") || self.contains(SHARD_INDEX)

@@ -2,6 +2,7 @@
 
 use burn::tensor::Tensor;
 
+use super::captioner::Captioner;
 use super::engine::Engine;
 use super::photo_features::{features, frames};
 use crate::Result;
@@ -48,38 +49,40 @@ impl Engine {
         max_new_tokens: usize,
         host: &dyn Host,
     ) -> Result<Inspection> {
+        let captioner = self.need_captioner()?;
+        let Captioner { vlm, chat, .. } = captioner;
         let mut pixels = Vec::with_capacity(photos.len());
         let mut layouts = Vec::with_capacity(photos.len());
         let mut grids = Vec::with_capacity(photos.len());
         let mut parts = Vec::with_capacity(photos.len());
         for photo in photos {
-            let (prepared, layout) = frames(&self.processor, &decode(photo)?, &self.device)?;
+            let (prepared, layout) = frames(&captioner.processor, &decode(photo)?, self.device())?;
             let [_, _, height, width] = prepared.dims();
-            grids.push(self.vlm.token_grid(height, width));
+            grids.push(vlm.token_grid(height, width));
             layouts.push(layout);
             pixels.push(values(prepared.clone()).await?);
-            let features = features(&self.vlm.vision, prepared, host).await?;
-            parts.push(self.vlm.connect(features));
+            let features = features(&vlm.vision, prepared, host).await?;
+            parts.push(vlm.connect(features));
         }
-        let input_ids = self.chat.encode(messages, &layouts, true)?;
+        let input_ids = chat.encode(messages, &layouts, true)?;
         let visual = Visual::joined(parts);
-        let (spots, _) = self.vlm.positions(&input_ids, &grids)?;
-        let reading = self.vlm.read_at(&input_ids, visual.as_ref(), &spots)?;
+        let (spots, _) = vlm.positions(&input_ids, &grids)?;
+        let reading = vlm.read_at(&input_ids, visual.as_ref(), &spots)?;
         let [_, tokens, hidden] = reading.x.dims();
-        let states = self.vlm.forward(reading, None);
-        let logits = self.vlm.decoder.logits(states.reshape([tokens, hidden]));
+        let states = vlm.forward(reading, None);
+        let logits = vlm.decoder.logits(states.reshape([tokens, hidden]));
 
-        let limit = self.context_length();
+        let limit = captioner.context_length();
         let photos = visual.as_ref().map(|visual| Photos {
             visual,
             grids: &grids,
         });
-        let mut session = Session::new(&self.vlm, limit, self.config.image_token_id);
+        let mut session = Session::new(vlm, limit, captioner.config.image_token_id);
         let last = session
             .prefill(&input_ids, photos, host, &mut |_, _| ())
             .await?;
         let max_tokens = max_new_tokens.min(limit.saturating_sub(input_ids.len()));
-        let answer = generate_greedy(&mut session, last, max_tokens, &self.chat, host).await?;
+        let answer = generate_greedy(&mut session, last, max_tokens, chat, host).await?;
         Ok(Inspection {
             input_ids,
             pixel_values: pixels,

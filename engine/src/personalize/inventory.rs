@@ -7,7 +7,7 @@ use serde::Serialize;
 
 pub use super::needs::Needs;
 
-use super::captioner::{Captioner, Examined};
+use super::captioner_files::{CaptionerFiles, Examined};
 use super::files::ModelFiles;
 use super::needs::Weight;
 use super::retriever_files::{self, RetrieverFiles};
@@ -110,7 +110,11 @@ impl Inventory {
             defaults: defaults(&files),
             ..Self::default()
         };
-        let found = Examined::of(&mut files);
+        let is_captioner = CaptionerFiles::are_in(&files);
+        let found = match is_captioner {
+            true => Examined::of(&mut files),
+            false => Examined::default(),
+        };
         inventory.blame(found.faults);
         if let Some(generation) = &found.generation {
             inventory.generation = generation.report();
@@ -128,8 +132,9 @@ impl Inventory {
             };
             inventory.blame(counted.err());
         }
-        if let Some(processor) = &found.processor {
-            let counted = inventory.retriever(&mut files, processor, device);
+        // A captioner that cannot be described has been blamed; its retriever may need its image processor.
+        if found.processor.is_some() || !is_captioner {
+            let counted = inventory.retriever(&mut files, found.processor.as_ref(), device);
             inventory.blame(counted.err());
         }
         Ok(inventory)
@@ -153,7 +158,7 @@ impl Inventory {
         weights: Option<Weights>,
         device: &Device,
     ) -> Result<()> {
-        let mut source = Captioner::source(weights, files, config, device)?;
+        let mut source = CaptionerFiles::source(weights, files, config, device)?;
         let mut model = claim_vlm(&mut source, config, device)?;
         let mut parts: BTreeMap<&str, PartInventory> = BTreeMap::new();
         for claimed in &mut model.claimed {
@@ -205,7 +210,7 @@ impl Inventory {
     fn retriever(
         &mut self,
         files: &mut ModelFiles,
-        processor: &ImageProcessor,
+        processor: Option<&ImageProcessor>,
         device: &Device,
     ) -> Result<()> {
         let Some(described) = RetrieverFiles::describe(files, processor)? else {

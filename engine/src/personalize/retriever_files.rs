@@ -25,7 +25,7 @@ pub(super) struct RetrieverFiles {
 impl RetrieverFiles {
     /// Reads what lies below `retriever/`; `None` where the model has no retriever. `captioner` is the captioner's image
     /// processor.
-    pub(super) fn describe(files: &ModelFiles, captioner: &ImageProcessor) -> Result<Option<Self>> {
+    pub(super) fn describe(files: &ModelFiles, captioner: Option<&ImageProcessor>) -> Result<Option<Self>> {
         if !files.contains(CONFIG) {
             return Ok(None);
         }
@@ -41,7 +41,10 @@ impl RetrieverFiles {
                 let read = |name: &str| files.optional_text(&beside(name));
                 ImageProcessor::from_folder(&read).map_err(below)?
             }
-            false => captioner.clone().with_image_splitting(false),
+            false => match captioner {
+                Some(processor) => processor.clone().with_image_splitting(false),
+                None => return Err(no_processor()),
+            },
         };
         if processor.side() != Some(config.vision_config.image_size) {
             return Err(Error::Config {
@@ -55,6 +58,15 @@ impl RetrieverFiles {
             thresholds,
             processor,
         }))
+    }
+}
+
+/// The error of a retriever that neither says how photos are prepared nor has a captioner that does.
+fn no_processor() -> Error {
+    Error::Config {
+        file: "retriever/preprocessor_config.json".into(),
+        key: "(whole file)".into(),
+        problem: "is missing, and there is no captioner whose photos it could share".into(),
     }
 }
 

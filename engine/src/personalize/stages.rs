@@ -2,8 +2,10 @@
 
 mod caller;
 mod choose;
+mod facts;
 mod generate_answer;
 mod locate;
+mod place;
 mod prefill;
 mod prompt;
 mod question;
@@ -14,6 +16,7 @@ mod vision_pass;
 
 use super::engine::Engine;
 use super::photo_cache::PhotoCache;
+use super::retriever::Retriever;
 use super::types::{Event, Outcome, Request, Timings};
 use crate::Result;
 use crate::host::{Host, breathe};
@@ -82,7 +85,9 @@ impl Engine {
     ) -> Result<Outcome> {
         let host = caller.host;
         let (mut clock, mut timings) = (Clock::start(host), Timings::default());
-        self.chat.set_time(host.local_time());
+        if let Some(captioner) = &mut self.captioner {
+            captioner.chat.set_time(host.local_time());
+        }
         let question = question::question(request, &self.library)?;
         let photo = decode(photo)?;
         timings.decode_ms = clock.lap();
@@ -93,32 +98,43 @@ impl Engine {
         timings.retrieve_ms = clock.lap();
 
         let chosen = choose::choose(self, &found, request.hints);
+        let exact = self.retriever.as_ref().is_some_and(Retriever::proposes);
+        let Self {
+            captioner, library, ..
+        } = self;
+        let Some(captioner) = captioner else {
+            timings.total_ms = clock.total();
+            return facts::facts(request, &found, library, timings);
+        };
         let splitting = request.splitting;
+        let with = (&mut *captioner, &*library);
         let photos =
-            vision_pass::vision_pass(self, &chosen, &photo, splitting, cache, &mut caller).await?;
+            vision_pass::vision_pass(with, &chosen, &photo, splitting, cache, &mut caller).await?;
         timings.vision_ms = clock.lap();
 
+        let captioner = &*captioner;
         let prompt = prompt::Prompt::new(request, &chosen, question);
-        let tokens = prompt.tokens(self, &photos)?;
-        let mut read = prefill::prefill(self, tokens, cache, &mut caller).await?;
+        let tokens = prompt.tokens(captioner, &photos)?;
+        let mut read = prefill::prefill(captioner, tokens, cache, &mut caller).await?;
         timings.prefill_ms = clock.lap();
 
+        let with = (captioner, &*library);
         let answer =
-            generate_answer::generate_answer(self, request, &prompt, &mut read, &mut caller)
+            generate_answer::generate_answer(with, request, &prompt, &mut read, &mut caller)
                 .await?;
         timings.generate_ms = clock.lap();
         timings.tokens_per_second =
             answer.generated.tokens.len() as f64 / (timings.generate_ms / 1e3).max(1e-6);
 
-        let shown = (&prompt, &photos);
+        let (with, shown) = ((captioner, exact), (&prompt, &photos));
         let mentions =
-            locate::locate(self, request, shown, &answer, &mut read, &mut caller).await?;
+            locate::locate(with, request, shown, &answer, &mut read, &mut caller).await?;
         timings.locate_ms = clock.lap();
         timings.total_ms = clock.total();
 
         let counts = read.counts(&answer.generated);
         cache.session = Some(read.into_kept());
-        let scale = self.box_scale(photos.size());
+        let scale = captioner.box_scale(photos.size());
         Ok(result::result(
             request,
             answer,

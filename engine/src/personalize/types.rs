@@ -135,6 +135,8 @@ pub struct RetrievedView {
     pub name: String,
     /// Similarity, -1 to 1.
     pub score: f32,
+    /// How sure it is that the thing is there, 0 to 1, where the retriever knows.
+    pub confidence: Option<f32>,
     /// What the similarity was compared with.
     pub threshold: f32,
     /// `named`, `similar`, `listed` or `all`.
@@ -156,6 +158,7 @@ impl From<&Retrieved> for RetrievedView {
             id: found.id.clone(),
             name: found.name.clone(),
             score: found.score,
+            confidence: found.confidence,
             threshold: found.threshold,
             reason,
             box_: found.box_,
@@ -242,6 +245,17 @@ pub struct TokenCounts {
     pub generated: usize,
 }
 
+/// What an answer is made of.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Source {
+    /// A captioner wrote it.
+    #[default]
+    Captioner,
+    /// What recognition found, in sentences made of it.
+    Recognition,
+}
+
 /// The answer to a request.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -250,6 +264,8 @@ pub struct Outcome {
     pub text: String,
     /// The answer as the model wrote it.
     pub raw: String,
+    /// What it is made of.
+    pub source: Source,
     /// Names in the answer.
     pub mentions: Vec<MentionView>,
     /// The concepts the model was told of.

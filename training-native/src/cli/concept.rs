@@ -1,4 +1,5 @@
-//! `--concept NAME=PHOTO[:INFO]`: which part is the name, which the photo's path, and what is said about the thing.
+//! `--concept NAME=PHOTO[@BOX][:INFO]`: which part is the name, which the photo's path, where in it the thing is, and what is
+//! said about it.
 
 use std::path::Path;
 
@@ -7,10 +8,11 @@ use namelens_engine::concepts::spelling::key;
 use namelens_engine::concepts::{NewConcept, Reference};
 
 /// What one `--concept` says.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq)]
 struct Spoken<'a> {
     name: &'a str,
     photo: &'a str,
+    box_: Option<[f32; 4]>,
     info: &'a str,
 }
 
@@ -24,7 +26,10 @@ pub(super) fn read_all(options: &[String]) -> Result<Vec<NewConcept>> {
         let spoken = parse(option)?;
         let photo = std::fs::read(spoken.photo)
             .with_context(|| format!("--concept {option}: cannot read {}", spoken.photo))?;
-        let reference = Reference::new(photo);
+        let reference = Reference::new(photo).with_box(spoken.box_);
+        if let Err(problem) = reference.validate() {
+            bail!("--concept {option}: {problem}");
+        }
         let known = concepts
             .iter_mut()
             .find(|known| key(&known.name) == key(spoken.name));
@@ -65,10 +70,12 @@ fn parse(option: &str) -> Result<Spoken<'_>> {
     for &(name, rest) in &names {
         let ends = rest.match_indices(':').map(|(at, _)| at);
         for end in std::iter::once(rest.len()).chain(ends.rev()) {
-            if is_file(&rest[..end]) {
+            let (photo, box_) = with_box(&rest[..end]);
+            if is_file(photo) {
                 return Ok(Spoken {
                     name,
-                    photo: &rest[..end],
+                    photo,
+                    box_,
                     info: rest[end..].strip_prefix(':').unwrap_or(""),
                 });
             }
@@ -79,6 +86,19 @@ fn parse(option: &str) -> Result<Spoken<'_>> {
             bail!("--concept {option}: there is no photo `{first}`, and no `{photo}`")
         }
         _ => bail!("--concept {option}: there is no photo `{first}`"),
+    }
+}
+
+/// A path and the box behind it, unless all of it is a path.
+fn with_box(text: &str) -> (&str, Option<[f32; 4]>) {
+    let split = || {
+        let (path, numbers) = text.rsplit_once('@')?;
+        let edges: Vec<f32> = numbers.split(',').map(|n| n.trim().parse().ok()).collect::<Option<_>>()?;
+        Some((path, <[f32; 4]>::try_from(edges).ok()?))
+    };
+    match split() {
+        Some((path, box_)) if !is_file(text) => (path, Some(box_)),
+        _ => (text, None),
     }
 }
 
@@ -139,10 +159,33 @@ mod tests {
             let wanted = Spoken {
                 name,
                 photo: &photo,
+                box_: None,
                 info,
             };
             assert_eq!(parse(&option).unwrap(), wanted, "{option}");
         }
+    }
+
+    #[test]
+    fn a_box_stands_behind_its_photo() {
+        let folder = folder(&["mochi.png", "at@0.1,0.2,0.3,0.4"]);
+        let here = folder.path().display();
+        for (rest, file, box_, info) in [
+            ("mochi.png@0.1,0.2,0.8,0.9", "mochi.png", Some([0.1, 0.2, 0.8, 0.9]), ""),
+            ("mochi.png@0.1, 0.2, 0.8, 0.9:a cat", "mochi.png", Some([0.1, 0.2, 0.8, 0.9]), "a cat"),
+            ("at@0.1,0.2,0.3,0.4", "at@0.1,0.2,0.3,0.4", None, ""),
+            ("at@0.1,0.2,0.3,0.4@0,0,1,1", "at@0.1,0.2,0.3,0.4", Some([0.0, 0.0, 1.0, 1.0]), ""),
+        ] {
+            let option = format!("Mochi={here}/{rest}");
+            let found = parse(&option).unwrap();
+            assert_eq!((found.box_, found.info), (box_, info), "{option}");
+            assert_eq!(found.photo, format!("{here}/{file}"));
+        }
+        let outside = format!("Mochi={here}/mochi.png@0.1,0.2,1.8,0.9");
+        let error = read_all(&[outside]).unwrap_err().to_string();
+        assert!(error.contains("leaves the photo"), "{error}");
+        let short = format!("Mochi={here}/mochi.png@0.1,0.2");
+        assert!(parse(&short).unwrap_err().to_string().contains("there is no photo"));
     }
 
     #[test]

@@ -4,9 +4,9 @@ use super::caller::Caller;
 use super::prefill::Read;
 use super::prompt::Prompt;
 use super::question;
-use crate::concepts::Concept;
+use crate::concepts::{Concept, Library};
 use crate::generate::{GenerateOptions, Generated, NameConstraint, generate};
-use crate::personalize::engine::Engine;
+use crate::personalize::captioner::Captioner;
 use crate::personalize::mentions::{KnownName, MentionParser};
 use crate::personalize::types::{Event, MentionView, Request};
 use crate::{Error, Result};
@@ -26,16 +26,16 @@ pub(super) struct Answer {
 
 /// Writes the answer to the prompt that `read` holds.
 pub(super) async fn generate_answer(
-    engine: &Engine,
+    (captioner, library): (&Captioner, &Library),
     request: &Request,
     prompt: &Prompt<'_>,
     read: &mut Read<'_>,
     caller: &mut Caller<'_>,
 ) -> Result<Answer> {
-    let options = options(engine, request, read.prompt)?;
+    let options = options(captioner, request, read.prompt)?;
     let concepts: Vec<&Concept> = prompt.library_concepts().collect();
     let mut parser = MentionParser::new(concepts.iter().map(|&concept| KnownName::from(concept)));
-    if let Some(asked) = question::asked_name(request, &engine.library) {
+    if let Some(asked) = question::asked_name(request, library) {
         parser = parser.and_show(asked);
     }
     let mut started = false;
@@ -57,8 +57,8 @@ pub(super) async fn generate_answer(
         &mut read.session,
         std::mem::take(&mut read.logits),
         &options,
-        Some(constraint(engine, prompt)),
-        engine.chat.tokenizer(),
+        Some(constraint(captioner, prompt)),
+        captioner.chat.tokenizer(),
         caller.host,
         &mut on_text,
     )
@@ -78,10 +78,10 @@ pub(super) async fn generate_answer(
     })
 }
 
-fn options(engine: &Engine, request: &Request, prompt: usize) -> Result<GenerateOptions> {
+fn options(captioner: &Captioner, request: &Request, prompt: usize) -> Result<GenerateOptions> {
     let wanted = request
         .max_tokens
-        .or(engine.max_tokens)
+        .or(captioner.max_tokens)
         .unwrap_or(MAX_TOKENS);
     if wanted == 0 {
         return Err(Error::Option {
@@ -94,18 +94,18 @@ fn options(engine: &Engine, request: &Request, prompt: usize) -> Result<Generate
             .sampling
             .clone()
             .unwrap_or_default()
-            .over(&engine.sampling),
-        max_tokens: wanted.min(engine.context_length().saturating_sub(prompt)),
+            .over(&captioner.sampling),
+        max_tokens: wanted.min(captioner.context_length().saturating_sub(prompt)),
         stop: request.stop.clone(),
-        ends: engine.chat.ends().to_vec(),
+        ends: captioner.chat.ends().to_vec(),
     })
 }
 
 /// Holds bracketed names to those of the prompt and the question.
-fn constraint(engine: &Engine, prompt: &Prompt<'_>) -> NameConstraint {
+fn constraint(captioner: &Captioner, prompt: &Prompt<'_>) -> NameConstraint {
     let names = prompt.names();
     let names = names.iter().map(String::as_str);
-    NameConstraint::new(names, engine.chat.tokenizer(), engine.chat.ends())
+    NameConstraint::new(names, captioner.chat.tokenizer(), captioner.chat.ends())
 }
 
 fn views(parser: &MentionParser, concepts: &[&Concept]) -> Vec<MentionView> {

@@ -9,9 +9,8 @@ use crate::Result;
 use crate::concepts::regions::iou;
 use crate::generate::generate_greedy;
 use crate::personalize::answer::parse_box;
-use crate::personalize::engine::Engine;
+use crate::personalize::captioner::Captioner;
 use crate::personalize::refusal::refusal_class;
-use crate::personalize::retriever::Retriever;
 use crate::personalize::sanitize;
 use crate::personalize::types::{Kind, MentionView, Request, Stage};
 
@@ -27,10 +26,10 @@ type Placed = ([f32; 4], f32);
 
 /// The mentions of the answer with their boxes.
 ///
-/// Where the retriever proposes boxes itself its region counts; else the model is asked where each mentioned concept is, and
+/// Where the regions of the retriever are `exact` they count; else the model is asked where each mentioned concept is, and
 /// its box is weighed against the region. A refusal mentions things that are not there: they have no box.
 pub(super) async fn locate(
-    engine: &Engine,
+    (captioner, exact): (&Captioner, bool),
     request: &Request,
     (prompt, photos): (&Prompt<'_>, &EncodedPhotos),
     answer: &Answer,
@@ -49,12 +48,11 @@ pub(super) async fn locate(
     for (done, id) in ids.into_iter().enumerate() {
         let chosen = prompt.chosen.iter().find(|chosen| chosen.concept.id == id);
         let region = chosen.and_then(|c| Some((c.retrieved.box_?, c.retrieved.score.max(0.0))));
-        let exact = engine.retriever.as_ref().is_some_and(Retriever::proposes);
         let found = match (region, chosen) {
             (Some(region), _) if exact => Some(region),
             (_, Some(chosen)) => {
                 let name = sanitize::name(&chosen.concept.name);
-                let written = ask(engine, (prompt, photos), &name, read, caller).await?;
+                let written = ask(captioner, (prompt, photos), &name, read, caller).await?;
                 surer(written, region)
             }
             (region, None) => region,
@@ -71,29 +69,29 @@ pub(super) async fn locate(
 
 /// Asks the model where the thing of this name is.
 async fn ask(
-    engine: &Engine,
+    captioner: &Captioner,
     (prompt, photos): (&Prompt<'_>, &EncodedPhotos),
     name: &str,
     read: &mut Read<'_>,
     caller: &mut Caller<'_>,
 ) -> Result<Option<Placed>> {
     let question = prompt.with_question(format!("Where is <{name}>?"));
-    let tokens = question.tokens(engine, photos)?;
+    let tokens = question.tokens(captioner, photos)?;
     let logits = read
         .session
         .prefill(&tokens.ids, tokens.visual(), caller.host, &mut |_, _| ())
         .await?;
-    let room = engine.context_length().saturating_sub(tokens.ids.len());
+    let room = captioner.context_length().saturating_sub(tokens.ids.len());
     let max_tokens = MAX_BOX_TOKENS.min(room);
     let answer = generate_greedy(
         &mut read.session,
         logits,
         max_tokens,
-        &engine.chat,
+        &captioner.chat,
         caller.host,
     )
     .await?;
-    let scale = engine.box_scale(photos.size());
+    let scale = captioner.box_scale(photos.size());
     Ok(parse_box(&answer.text, scale).map(|box_| (box_, answer.confidence())))
 }
 

@@ -4,7 +4,7 @@ use super::caller::Caller;
 use super::prompt::PromptTokens;
 use crate::Result;
 use crate::generate::{Generated, Session};
-use crate::personalize::engine::Engine;
+use crate::personalize::captioner::Captioner;
 use crate::personalize::photo_cache::{KeptSession, PhotoCache, PhotoKey};
 use crate::personalize::types::{Event, Stage, TokenCounts};
 
@@ -23,15 +23,16 @@ pub(super) struct Read<'a> {
 
 /// Reads the prompt.
 pub(super) async fn prefill<'a>(
-    engine: &'a Engine,
+    captioner: &'a Captioner,
     prompt: PromptTokens,
     cache: &mut PhotoCache,
     caller: &mut Caller<'_>,
 ) -> Result<Read<'a>> {
-    let (limit, image_token) = (engine.context_length(), engine.config.image_token_id);
+    let limit = captioner.context_length();
+    let image_token = captioner.config.image_token_id;
     let mut session = match cache.session.take() {
-        Some(kept) => kept.resume(&engine.vlm, limit, image_token, &prompt.photos),
-        None => Session::new(&engine.vlm, limit, image_token),
+        Some(kept) => kept.resume(&captioner.vlm, limit, image_token, &prompt.photos),
+        None => Session::new(&captioner.vlm, limit, image_token),
     };
     let reused = session.known(&prompt.ids);
     let Caller { host, on_event } = caller;

@@ -8,7 +8,7 @@ use crate::generate::Photos;
 use crate::image::PhotoLayout;
 use crate::model::connector::Visual;
 use crate::model::positions::Grid;
-use crate::personalize::engine::Engine;
+use crate::personalize::captioner::Captioner;
 use crate::personalize::messages::{self, Exchange, ImageRef, PromptConcept, PromptStyle};
 use crate::personalize::photo_cache::{EncodedPhoto, PhotoKey};
 use crate::personalize::sanitize;
@@ -79,9 +79,9 @@ impl<'a> Prompt<'a> {
     ///
     /// # Errors
     /// When the chat template or the tokenizer fails.
-    pub(super) fn tokens(&self, engine: &Engine, photos: &EncodedPhotos) -> Result<PromptTokens> {
+    pub(super) fn tokens(&self, captioner: &Captioner, photos: &EncodedPhotos) -> Result<PromptTokens> {
         let layout = |place| photos.get(place).map(|(_, photo)| photo.layout);
-        let (ids, places) = self.encode(engine, layout)?;
+        let (ids, places) = self.encode(captioner, layout)?;
         let shown: Vec<(PhotoKey, &EncodedPhoto)> = places
             .into_iter()
             .filter_map(|place| photos.get(place))
@@ -108,7 +108,7 @@ impl<'a> Prompt<'a> {
     /// As [`Self::tokens`].
     pub(super) fn encode(
         &self,
-        engine: &Engine,
+        captioner: &Captioner,
         layout: impl Fn(ImageRef) -> Option<PhotoLayout>,
     ) -> Result<(Vec<u32>, Vec<ImageRef>)> {
         let messages = messages::build(self.style, &self.concepts, self.earlier, &self.question);
@@ -120,7 +120,7 @@ impl<'a> Prompt<'a> {
             places.extend(pictures);
         }
         let layouts: Vec<PhotoLayout> = places.iter().filter_map(|&place| layout(place)).collect();
-        Ok((engine.chat.encode(&turns, &layouts, true)?, places))
+        Ok((captioner.chat.encode(&turns, &layouts, true)?, places))
     }
 
     /// The names an answer may write in brackets: those of the concepts, and those the question asks for.

@@ -45,23 +45,24 @@ impl Engine {
         let mut caller = Caller { host, on_event };
         let found =
             retrieve::retrieve(self, request, &question, &photo, &mut cache, &mut caller).await?;
+        let captioner = self.need_captioner()?;
         let chosen = choose::choose(self, &found, request.hints);
-        let single = processor(self, Some(false));
+        let single = processor(captioner, Some(false));
         let references: Vec<PhotoLayout> = chosen
             .iter()
             .map(|chosen| layout(&single, &decode(&chosen.photo)?))
             .collect::<Result<_>>()?;
-        let asked = layout(&processor(self, request.splitting), &photo)?;
+        let asked = layout(&processor(captioner, request.splitting), &photo)?;
         let prompt = prompt::Prompt::new(request, &chosen, question);
-        let (ids, _) = prompt.encode(self, |place| match place {
+        let (ids, _) = prompt.encode(captioner, |place| match place {
             ImageRef::Reference(at) => references.get(at).copied(),
             ImageRef::Photo => Some(asked),
         })?;
-        let image = self.chat.image_token();
+        let image = captioner.chat.image_token();
         Ok(TokenCount {
             prompt: ids.len(),
             visual: ids.iter().filter(|&&id| id == image).count(),
-            limit: self.context_length(),
+            limit: captioner.context_length(),
         })
     }
 }

@@ -5,7 +5,8 @@ use super::choose::Chosen;
 use crate::Result;
 use crate::host::Host;
 use crate::image::{ImageProcessor, Rgb8, decode};
-use crate::personalize::engine::Engine;
+use crate::concepts::Library;
+use crate::personalize::captioner::Captioner;
 use crate::personalize::messages::ImageRef;
 use crate::personalize::photo_cache::{EncodedPhoto, PhotoCache, PhotoKey};
 use crate::personalize::photo_features::{features, frames};
@@ -41,7 +42,7 @@ impl EncodedPhotos {
 
 /// Encodes what was not encoded before: the first reference of each chosen concept, and the photo.
 pub(super) async fn vision_pass(
-    engine: &mut Engine,
+    (captioner, library): (&mut Captioner, &Library),
     chosen: &[Chosen],
     photo: &Rgb8,
     splitting: Option<bool>,
@@ -50,14 +51,14 @@ pub(super) async fn vision_pass(
 ) -> Result<EncodedPhotos> {
     let total = chosen.len() + 1;
     let mut references = Vec::with_capacity(chosen.len());
-    engine.reference_photos.prune(&engine.library);
+    captioner.reference_photos.prune(library);
     for Chosen { concept, photo, .. } in chosen {
-        let encoded = match engine.reference_photos.get(&concept.id, photo) {
+        let encoded = match captioner.reference_photos.get(&concept.id, photo) {
             Some(known) => known,
             None => {
-                let single = processor(engine, Some(false));
-                let new = encode(engine, &single, &decode(photo)?, caller.host).await?;
-                let photos = &mut engine.reference_photos;
+                let single = processor(captioner, Some(false));
+                let new = encode(captioner, &single, &decode(photo)?, caller.host).await?;
+                let photos = &mut captioner.reference_photos;
                 photos.insert(&concept.id, photo.clone(), new.clone());
                 new
             }
@@ -68,8 +69,8 @@ pub(super) async fn vision_pass(
     let asked = match &cache.encoded {
         Some((before, known)) if *before == splitting => known.clone(),
         _ => {
-            let processor = processor(engine, splitting);
-            let new = encode(engine, &processor, photo, caller.host).await?;
+            let processor = processor(captioner, splitting);
+            let new = encode(captioner, &processor, photo, caller.host).await?;
             cache.encoded = Some((splitting, new.clone()));
             new
         }
@@ -83,8 +84,8 @@ pub(super) async fn vision_pass(
 }
 
 /// What prepares a photo that is cut into tiles, or not; as the checkpoint says when nobody chose.
-pub(super) fn processor(engine: &Engine, splitting: Option<bool>) -> ImageProcessor {
-    let processor = engine.processor.clone();
+pub(super) fn processor(captioner: &Captioner, splitting: Option<bool>) -> ImageProcessor {
+    let processor = captioner.processor.clone();
     match splitting {
         Some(split) => processor.with_image_splitting(split),
         None => processor,
@@ -93,18 +94,18 @@ pub(super) fn processor(engine: &Engine, splitting: Option<bool>) -> ImageProces
 
 /// Visual tokens of one photo.
 async fn encode(
-    engine: &Engine,
+    captioner: &Captioner,
     processor: &ImageProcessor,
     photo: &Rgb8,
     host: &dyn Host,
 ) -> Result<EncodedPhoto> {
-    let (pixels, layout) = frames(processor, photo, &engine.device)?;
+    let (pixels, layout) = frames(processor, photo, &captioner.device)?;
     let [_, _, height, width] = pixels.dims();
-    let features = features(&engine.vlm.vision, pixels, host).await?;
+    let features = features(&captioner.vlm.vision, pixels, host).await?;
     Ok(EncodedPhoto {
-        visual: engine.vlm.connect(features),
+        visual: captioner.vlm.connect(features),
         layout,
-        grid: engine.vlm.token_grid(height, width),
+        grid: captioner.vlm.token_grid(height, width),
         size: (width, height),
     })
 }
