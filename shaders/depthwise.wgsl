@@ -39,18 +39,18 @@ fn main(
     var sum = bias[channel];
     for (var i = 0u; i < params.kernel; i++) {
         // Zeros above wrap round to large numbers, which the bound catches as well.
-        let from_row = row * params.stride + i - params.before;
-        if from_row >= params.height {
+        let y_row = row * params.stride + i - params.before;
+        if y_row >= params.height {
             continue;
         }
         for (var j = 0u; j < params.kernel; j++) {
-            let from_column = column * params.stride + j - params.before;
-            if from_column >= params.width {
+            let x_column = column * params.stride + j - params.before;
+            if x_column >= params.width {
                 continue;
             }
-            let from = (image * params.height + from_row) * params.width + from_column;
+            let source = (image * params.height + y_row) * params.width + x_column;
             let tap = i * params.kernel + j;
-            sum += weights[tap * params.channels + channel] * x[from * params.channels + channel];
+            sum += weights[tap * params.channels + channel] * x[source * params.channels + channel];
         }
     }
     y[at] = clamp(sum, 0.0, 6.0);

@@ -20,6 +20,7 @@ pub mod reference;
 mod activation_grad;
 #[cfg(all(feature = "cpu", feature = "train"))]
 mod attention_grad;
+mod convolution;
 #[cfg(feature = "cpu")]
 mod flex;
 #[cfg(all(feature = "cpu", feature = "train"))]
@@ -32,7 +33,6 @@ mod flex_product;
 mod flex_softmax;
 #[cfg(feature = "cpu")]
 mod flex_top_k;
-mod convolution;
 mod quant;
 
 pub use crate::blocks::{BLOCK, QuantKind};

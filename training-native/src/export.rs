@@ -20,8 +20,8 @@ use crate::train::checkpoint::latest;
 use crate::{bundle, gguf_folder, tokenizer};
 
 pub use convert::{Conversion, convert};
-pub use photo_encoder::{EncoderConversion, WrittenEncoder, convert_encoder, is_pytorch};
 pub use pair::{Part, PartReport, Types, Written, write_pair};
+pub use photo_encoder::{EncoderConversion, WrittenEncoder, convert_encoder, is_pytorch};
 pub use weights::WEIGHT_FILES;
 
 /// Name of the embedded model.

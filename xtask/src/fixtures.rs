@@ -20,12 +20,13 @@ const GENERATORS: [(&str, &[&str]); 5] = [
     ("lora.py", &["qwen2_5_vl", "smolvlm"]),
 ];
 /// Scripts that make fixtures of unit tests, and what they are called here.
-const UNITS: [(&str, &[&str]); 8] = [
+const UNITS: [(&str, &[&str]); 9] = [
     ("images.py", &["images"]),
     ("photos.py", &["photos"]),
     ("chats.py", &["chats"]),
     ("jinja.py", &["jinja"]),
     ("sampling.py", &["sampling"]),
+    ("efficientnet.py", &["efficientnet"]),
     ("gguf_blocks.py", &["gguf-blocks"]),
     ("gguf_tokenizers.py", &["gguf-tokenizers"]),
     ("defaults.py", &["defaults"]),

@@ -70,10 +70,22 @@ fn slugs_keep_every_script() {
 #[test]
 fn a_box_lies_in_the_photo_and_has_an_area() {
     assert!(check_box(&[0.0, 0.0, 1.0, 1.0]).is_ok());
-    for outside in [[-0.1, 0.0, 0.5, 0.5], [0.5, 0.5, 1.2, 0.9], [f32::NAN, 0.0, 1.0, 1.0]] {
-        assert!(check_box(&outside).unwrap_err().contains("leaves the photo"));
+    for outside in [
+        [-0.1, 0.0, 0.5, 0.5],
+        [0.5, 0.5, 1.2, 0.9],
+        [f32::NAN, 0.0, 1.0, 1.0],
+    ] {
+        assert!(
+            check_box(&outside)
+                .unwrap_err()
+                .contains("leaves the photo")
+        );
     }
-    for empty in [[0.5, 0.1, 0.5, 0.9], [0.9, 0.1, 0.2, 0.9], [0.1, 0.4, 0.9, 0.405]] {
+    for empty in [
+        [0.5, 0.1, 0.5, 0.9],
+        [0.9, 0.1, 0.2, 0.9],
+        [0.1, 0.4, 0.9, 0.405],
+    ] {
         assert!(check_box(&empty).unwrap_err().contains("no area"));
     }
     let boxed = Reference::new([1u8]).with_box(Some([0.2, 0.2, 0.2, 0.4]));

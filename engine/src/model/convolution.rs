@@ -97,9 +97,8 @@ pub fn patches(x: Tensor<4>, window: Window) -> Tensor<4> {
     let (rows, columns) = (window.outputs(height), window.outputs(width));
     let sides = (before, after);
     let x = x.pad([(0, 0), sides, sides, (0, 0)], 0.0);
-    let taken = |first: usize, count: usize| {
-        (first as isize)..(first + (count - 1) * stride + 1) as isize
-    };
+    let taken =
+        |first: usize, count: usize| (first as isize)..(first + (count - 1) * stride + 1) as isize;
     let taps = (0..kernel * kernel).map(|tap| {
         let (row, column) = (taken(tap / kernel, rows), taken(tap % kernel, columns));
         let step = stride as isize;

@@ -102,7 +102,12 @@ impl Block {
         } = *shape;
         let expand = match inner == input {
             true => None,
-            false => Some(Pointwise::new(p, &format!("{name}._expand_conv"), input, inner)?),
+            false => Some(Pointwise::new(
+                p,
+                &format!("{name}._expand_conv"),
+                input,
+                inner,
+            )?),
         };
         Ok(Self {
             expand,
@@ -118,6 +123,7 @@ impl Block {
             None => x.clone(),
         };
         let inner = self.depthwise.forward(inner);
-        self.project.forward(inner, self.residual.then_some(x), false)
+        self.project
+            .forward(inner, self.residual.then_some(x), false)
     }
 }

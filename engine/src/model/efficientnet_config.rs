@@ -161,7 +161,10 @@ impl EfficientNetConfig {
             ("depth_coefficient", self.depth_coefficient),
         ] {
             if !(value > 0.0 && value <= LARGEST) {
-                return Err(refuse(key, format!("must be above 0 and at most {LARGEST}")));
+                return Err(refuse(
+                    key,
+                    format!("must be above 0 and at most {LARGEST}"),
+                ));
             }
         }
         positive("image_size", self.image_size)?;
@@ -185,7 +188,9 @@ mod tests {
         let lite0 = lite(1.0, 1.0, 224);
         assert_eq!(
             outputs(&lite0),
-            [16, 24, 24, 40, 40, 80, 80, 80, 112, 112, 112, 192, 192, 192, 192, 320]
+            [
+                16, 24, 24, 40, 40, 80, 80, 80, 112, 112, 112, 192, 192, 192, 192, 320
+            ]
         );
         assert_eq!(lite0.stride(), 32);
         // Stem and head stay, the rest grows.
@@ -199,10 +204,16 @@ mod tests {
     fn padding_is_that_of_the_trained_side() {
         let (_, stem) = lite(1.0, 1.0, 224).stem();
         assert_eq!((stem.before, stem.after), (0, 1));
-        assert_eq!((stem.outputs(224), stem.outputs(225), stem.outputs(223)), (112, 112, 111));
+        assert_eq!(
+            (stem.outputs(224), stem.outputs(225), stem.outputs(223)),
+            (112, 112, 111)
+        );
         // 240 / 16 is odd: five taps, two of them outside on either side.
         let blocks = lite(1.0, 1.1, 240).blocks();
-        let last = blocks.iter().rfind(|block| block.window.stride == 2).unwrap();
+        let last = blocks
+            .iter()
+            .rfind(|block| block.window.stride == 2)
+            .unwrap();
         assert_eq!((last.window.before, last.window.after), (2, 2));
     }
 }

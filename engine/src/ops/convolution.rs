@@ -100,7 +100,11 @@ mod tests {
         for side in 1..50 {
             for (kernel, stride) in [(3, 1), (3, 2), (5, 1), (5, 2)] {
                 let window = Window::same(kernel, stride, side);
-                assert_eq!(window.outputs(side), side.div_ceil(stride), "{window:?} on {side}");
+                assert_eq!(
+                    window.outputs(side),
+                    side.div_ceil(stride),
+                    "{window:?} on {side}"
+                );
             }
         }
     }

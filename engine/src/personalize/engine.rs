@@ -171,7 +171,8 @@ impl Engine {
 fn no_captioner() -> Error {
     Error::Option {
         option: "model".into(),
-        problem: "has no captioner; load one beside it for captions, adapters and token counts".into(),
+        problem: "has no captioner; load one beside it for captions, adapters and token counts"
+            .into(),
     }
 }
 

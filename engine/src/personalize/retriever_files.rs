@@ -25,7 +25,10 @@ pub(super) struct RetrieverFiles {
 impl RetrieverFiles {
     /// Reads what lies below `retriever/`; `None` where the model has no retriever. `captioner` is the captioner's image
     /// processor.
-    pub(super) fn describe(files: &ModelFiles, captioner: Option<&ImageProcessor>) -> Result<Option<Self>> {
+    pub(super) fn describe(
+        files: &ModelFiles,
+        captioner: Option<&ImageProcessor>,
+    ) -> Result<Option<Self>> {
         if !files.contains(CONFIG) {
             return Ok(None);
         }

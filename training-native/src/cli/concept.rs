@@ -93,7 +93,10 @@ fn parse(option: &str) -> Result<Spoken<'_>> {
 fn with_box(text: &str) -> (&str, Option<[f32; 4]>) {
     let split = || {
         let (path, numbers) = text.rsplit_once('@')?;
-        let edges: Vec<f32> = numbers.split(',').map(|n| n.trim().parse().ok()).collect::<Option<_>>()?;
+        let edges: Vec<f32> = numbers
+            .split(',')
+            .map(|n| n.trim().parse().ok())
+            .collect::<Option<_>>()?;
         Some((path, <[f32; 4]>::try_from(edges).ok()?))
     };
     match split() {
@@ -171,10 +174,25 @@ mod tests {
         let folder = folder(&["mochi.png", "at@0.1,0.2,0.3,0.4"]);
         let here = folder.path().display();
         for (rest, file, box_, info) in [
-            ("mochi.png@0.1,0.2,0.8,0.9", "mochi.png", Some([0.1, 0.2, 0.8, 0.9]), ""),
-            ("mochi.png@0.1, 0.2, 0.8, 0.9:a cat", "mochi.png", Some([0.1, 0.2, 0.8, 0.9]), "a cat"),
+            (
+                "mochi.png@0.1,0.2,0.8,0.9",
+                "mochi.png",
+                Some([0.1, 0.2, 0.8, 0.9]),
+                "",
+            ),
+            (
+                "mochi.png@0.1, 0.2, 0.8, 0.9:a cat",
+                "mochi.png",
+                Some([0.1, 0.2, 0.8, 0.9]),
+                "a cat",
+            ),
             ("at@0.1,0.2,0.3,0.4", "at@0.1,0.2,0.3,0.4", None, ""),
-            ("at@0.1,0.2,0.3,0.4@0,0,1,1", "at@0.1,0.2,0.3,0.4", Some([0.0, 0.0, 1.0, 1.0]), ""),
+            (
+                "at@0.1,0.2,0.3,0.4@0,0,1,1",
+                "at@0.1,0.2,0.3,0.4",
+                Some([0.0, 0.0, 1.0, 1.0]),
+                "",
+            ),
         ] {
             let option = format!("Mochi={here}/{rest}");
             let found = parse(&option).unwrap();
@@ -185,7 +203,12 @@ mod tests {
         let error = read_all(&[outside]).unwrap_err().to_string();
         assert!(error.contains("leaves the photo"), "{error}");
         let short = format!("Mochi={here}/mochi.png@0.1,0.2");
-        assert!(parse(&short).unwrap_err().to_string().contains("there is no photo"));
+        assert!(
+            parse(&short)
+                .unwrap_err()
+                .to_string()
+                .contains("there is no photo")
+        );
     }
 
     #[test]

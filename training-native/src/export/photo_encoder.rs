@@ -15,7 +15,11 @@ use super::manifest;
 /// Added to variances; the published networks' own.
 const EPSILON: f64 = 1e-3;
 /// Files of the encoder in a bundle.
-const FILES: [&str; 3] = ["model.json", "retriever/config.json", "retriever/model.gguf"];
+const FILES: [&str; 3] = [
+    "model.json",
+    "retriever/config.json",
+    "retriever/model.gguf",
+];
 /// Words of the classifier, a line each, if they are known.
 const WORDS: &str = "retriever/words.txt";
 
@@ -65,9 +69,13 @@ pub fn convert_encoder(
 ) -> Result<WrittenEncoder> {
     let words = conversion.words.map(fs::read_to_string).transpose();
     let words = words.context("cannot read the words")?;
-    let file = PytorchReader::new(from)
-        .with_context(|| format!("{} is no PyTorch checkpoint that can be read", from.display()))?;
-    let (name, config) = config_of(&file)?;
+    let file = PytorchReader::new(from).with_context(|| {
+        format!(
+            "{} is no PyTorch checkpoint that can be read",
+            from.display()
+        )
+    })?;
+    let (name, config) = config_of(from, &file)?;
     if let Some(words) = &words {
         let count = words.lines().count();
         if count != config.num_classes {
@@ -126,8 +134,16 @@ fn make_room(out: &Path, force: bool) -> Result<()> {
     Ok(())
 }
 
-/// Which of the published sizes a file is.
-fn config_of(file: &PytorchReader) -> Result<(String, EfficientNetConfig)> {
+/// What `config.json` beside a file says of it, or else which of the published sizes it is.
+fn config_of(from: &Path, file: &PytorchReader) -> Result<(String, EfficientNetConfig)> {
+    let beside = from.with_file_name("config.json");
+    if beside.exists() {
+        let json = fs::read_to_string(&beside);
+        let json = json.with_context(|| format!("cannot read {}", beside.display()))?;
+        let config = EfficientNetConfig::from_json(&json)
+            .with_context(|| format!("{} describes another model", beside.display()))?;
+        return Ok(("lite".to_owned(), config));
+    }
     let shape = |name: &str| file.get(name).map(|tensor| tensor.shape().to_vec());
     let classifier = shape("_fc.weight");
     let Some(&[classes, _]) = classifier.as_deref() else {
@@ -145,17 +161,24 @@ fn config_of(file: &PytorchReader) -> Result<(String, EfficientNetConfig)> {
             return Ok((name.to_owned(), config));
         }
     }
-    bail!("its blocks are those of none of the published sizes, lite0 to lite4")
+    bail!(
+        "its blocks are those of none of the published sizes, lite0 to lite4; put a config.json beside it"
+    )
 }
 
 /// All parameters with the batch norms folded in, in the order of the network.
 fn fold(file: &PytorchReader, config: &EfficientNetConfig) -> Result<Vec<Folded>> {
     let mut folded = Vec::new();
-    let mut add = |conv: &str, norm: &str| -> Result<()> {
+    let mut add = |conv: &str, norm: &str, expected: [usize; 4]| -> Result<()> {
         let Stored { shape, values } = read(file, &format!("{conv}.weight"))?;
+        if shape != expected {
+            bail!(
+                "{conv} is {shape:?} and should be {expected:?}; config.json is of another network"
+            );
+        }
         let [scale, shift] = scale_and_shift(file, norm)?;
-        let outputs = shape.first().copied().unwrap_or(0);
-        if shape.len() != 4 || scale.len() != outputs || shift.len() != outputs {
+        let outputs = expected[0];
+        if scale.len() != outputs {
             bail!("{conv} and {norm} do not fit each other");
         }
         let row = values.len() / outputs.max(1);
@@ -177,16 +200,36 @@ fn fold(file: &PytorchReader, config: &EfficientNetConfig) -> Result<Vec<Folded>
         });
         Ok(())
     };
-    add("_conv_stem", "_bn0")?;
+    let (stem, window) = config.stem();
+    let mut last = stem;
+    add(
+        "_conv_stem",
+        "_bn0",
+        [stem, 3, window.kernel, window.kernel],
+    )?;
     for (at, block) in config.blocks().iter().enumerate() {
         let name = |part: &str| format!("_blocks.{at}.{part}");
         if block.inner != block.input {
-            add(&name("_expand_conv"), &name("_bn0"))?;
+            add(
+                &name("_expand_conv"),
+                &name("_bn0"),
+                [block.inner, block.input, 1, 1],
+            )?;
         }
-        add(&name("_depthwise_conv"), &name("_bn1"))?;
-        add(&name("_project_conv"), &name("_bn2"))?;
+        let side = block.window.kernel;
+        add(
+            &name("_depthwise_conv"),
+            &name("_bn1"),
+            [block.inner, 1, side, side],
+        )?;
+        add(
+            &name("_project_conv"),
+            &name("_bn2"),
+            [block.output, block.inner, 1, 1],
+        )?;
+        last = block.output;
     }
-    add("_conv_head", "_bn1")?;
+    add("_conv_head", "_bn1", [config.width(), last, 1, 1])?;
     for name in ["_fc.weight", "_fc.bias"] {
         let Stored { shape, values } = read(file, name)?;
         folded.push(Folded {
@@ -226,7 +269,8 @@ fn channels_last(shape: &[usize], values: Vec<f32>) -> (Vec<usize>, Vec<f32>) {
     if taps == 1 {
         return (vec![outputs, inputs], values);
     }
-    let at = |output: usize, input: usize, tap: usize| values[(output * inputs + input) * taps + tap];
+    let at =
+        |output: usize, input: usize, tap: usize| values[(output * inputs + input) * taps + tap];
     if inputs == 1 {
         let turned = (0..taps).flat_map(|tap| (0..outputs).map(move |output| (output, tap)));
         let values = turned.map(|(output, tap)| at(output, 0, tap)).collect();
@@ -235,16 +279,22 @@ fn channels_last(shape: &[usize], values: Vec<f32>) -> (Vec<usize>, Vec<f32>) {
     let places = (0..outputs).flat_map(|output| {
         (0..taps).flat_map(move |tap| (0..inputs).map(move |input| (output, input, tap)))
     });
-    let values = places.map(|(output, input, tap)| at(output, input, tap)).collect();
+    let values = places
+        .map(|(output, input, tap)| at(output, input, tap))
+        .collect();
     (vec![outputs, taps * inputs], values)
 }
 
 fn read(file: &PytorchReader, name: &str) -> Result<Stored> {
-    let tensor = file.get(name).with_context(|| format!("it has no `{name}`"))?;
+    let tensor = file
+        .get(name)
+        .with_context(|| format!("it has no `{name}`"))?;
     if tensor.dtype() != DType::F32 {
         bail!("{name} is {:?}; only F32 is read here", tensor.dtype());
     }
-    let bytes = tensor.read().with_context(|| format!("cannot read {name}"))?;
+    let bytes = tensor
+        .read()
+        .with_context(|| format!("cannot read {name}"))?;
     let number = |bytes: &[u8; 4]| f32::from_le_bytes(*bytes);
     let values: Vec<f32> = bytes.as_chunks::<4>().0.iter().map(number).collect();
     if let Some(at) = values.iter().position(|v| !v.is_finite()) {
@@ -274,7 +324,10 @@ fn dtype_of(parameter: &Folded, wanted: Dtype) -> Dtype {
 /// Writes the parameters and gives the size of the file.
 fn write_gguf(path: &Path, name: &str, folded: &[Folded], wanted: Dtype) -> Result<u64> {
     let metadata = Metadata::new()
-        .with("general.architecture", Value::String("efficientnet_lite".into()))
+        .with(
+            "general.architecture",
+            Value::String("efficientnet_lite".into()),
+        )
         .with("general.name", Value::String(name.into()));
     let announced: Vec<Announced> = folded
         .iter()
@@ -285,7 +338,8 @@ fn write_gguf(path: &Path, name: &str, folded: &[Folded], wanted: Dtype) -> Resu
         })
         .collect();
     let partial = path.with_extension("partial");
-    let file = File::create(&partial).with_context(|| format!("cannot write {}", partial.display()))?;
+    let file =
+        File::create(&partial).with_context(|| format!("cannot write {}", partial.display()))?;
     let mut writer = GgufWriter::begin(BufWriter::new(file), &metadata, &announced)?;
     for (parameter, Announced { name, dtype, .. }) in folded.iter().zip(&announced) {
         writer.tensor(name, &encode(*dtype, &parameter.values)?)?;
@@ -303,9 +357,15 @@ mod tests {
     fn channels_come_last() {
         let numbers = |count: usize| (0..count).map(|v| v as f32).collect::<Vec<_>>();
         let (shape, values) = channels_last(&[2, 1, 2, 2], numbers(8));
-        assert_eq!((shape, values), (vec![4, 2], vec![0., 4., 1., 5., 2., 6., 3., 7.]));
+        assert_eq!(
+            (shape, values),
+            (vec![4, 2], vec![0., 4., 1., 5., 2., 6., 3., 7.])
+        );
         let (shape, values) = channels_last(&[1, 2, 1, 3], numbers(6));
         assert_eq!((shape, values), (vec![1, 6], vec![0., 3., 1., 4., 2., 5.]));
-        assert_eq!(channels_last(&[3, 2, 1, 1], numbers(6)), (vec![3, 2], numbers(6)));
+        assert_eq!(
+            channels_last(&[3, 2, 1, 1], numbers(6)),
+            (vec![3, 2], numbers(6))
+        );
     }
 }

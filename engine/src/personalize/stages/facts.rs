@@ -5,7 +5,9 @@ use super::question::asked_name;
 use crate::Result;
 use crate::concepts::{Concept, Library, Reason, Retrieved};
 use crate::generate::Finish;
-use crate::personalize::types::{Kind, MentionView, Outcome, Request, Source, Timings, TokenCounts};
+use crate::personalize::types::{
+    Kind, MentionView, Outcome, Request, Source, Timings, TokenCounts,
+};
 
 /// A thing that was looked for, as sentences speak of it.
 struct Fact<'a> {
@@ -166,7 +168,9 @@ impl Text {
             start_char,
             end_char,
             box_: fact.box_(),
-            confidence: fact.found.map_or(0.0, |found| found.confidence.unwrap_or(found.score)),
+            confidence: fact
+                .found
+                .map_or(0.0, |found| found.confidence.unwrap_or(found.score)),
         });
     }
 

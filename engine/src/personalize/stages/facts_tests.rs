@@ -50,7 +50,14 @@ fn a_caption_says_who_where_and_how_sure() {
     let spans: Vec<String> = outcome
         .mentions
         .iter()
-        .map(|m| outcome.text.chars().skip(m.start_char).take(m.end_char - m.start_char).collect())
+        .map(|m| {
+            outcome
+                .text
+                .chars()
+                .skip(m.start_char)
+                .take(m.end_char - m.start_char)
+                .collect()
+        })
         .collect();
     assert_eq!(spans, ["Miso", "小白"]);
     assert_eq!(outcome.mentions[1].box_, Some([0.7, 0.7, 0.9, 0.95]));
@@ -65,15 +72,29 @@ fn recognising_and_locating_answer_for_one_thing() {
         concept: Some(name.into()),
         ..Request::new(kind)
     };
-    let sure = [retrieved(&library, "Otto", 0.95, Some([0.4, 0.4, 0.6, 0.6]))];
-    let perhaps = [retrieved(&library, "Otto", 0.55, Some([0.4, 0.4, 0.6, 0.6]))];
+    let sure = [retrieved(
+        &library,
+        "Otto",
+        0.95,
+        Some([0.4, 0.4, 0.6, 0.6]),
+    )];
+    let perhaps = [retrieved(
+        &library,
+        "Otto",
+        0.55,
+        Some([0.4, 0.4, 0.6, 0.6]),
+    )];
     let absent = [retrieved(&library, "Otto", 0.02, None)];
     let yes = answer(&ask(Kind::Recognize, "Otto"), &sure, &library);
     assert_eq!((yes.answer, yes.refused), (Some(true), None));
     assert!(yes.text.starts_with("Yes. Otto (dog) is in the middle"));
     let maybe = answer(&ask(Kind::Recognize, "Otto"), &perhaps, &library);
     assert_eq!(maybe.answer, Some(false));
-    assert!(maybe.text.starts_with("Perhaps Otto (dog) is"), "{}", maybe.text);
+    assert!(
+        maybe.text.starts_with("Perhaps Otto (dog) is"),
+        "{}",
+        maybe.text
+    );
     let no = answer(&ask(Kind::Recognize, "Otto"), &absent, &library);
     assert_eq!(no.text, "No. Otto was not found in this photo.");
     assert_eq!((no.answer, no.refused), (Some(false), Some("absent")));
@@ -92,5 +113,9 @@ fn other_questions_are_not_made_up() {
         ..Request::new(Kind::Ask)
     };
     let outcome = answer(&request, &[], &library);
-    assert!(outcome.text.ends_with("Other questions need a model that writes captions."));
+    assert!(
+        outcome
+            .text
+            .ends_with("Other questions need a model that writes captions.")
+    );
 }

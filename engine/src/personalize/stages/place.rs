@@ -13,7 +13,10 @@ pub(super) fn place(box_: [f32; 4], others: &[(&str, [f32; 4])]) -> String {
     if (right - left) * (bottom - top) > FILLS {
         return "large, in the whole photo".into();
     }
-    let across = third((left + right) / 2.0, ["on the left", "in the middle", "on the right"]);
+    let across = third(
+        (left + right) / 2.0,
+        ["on the left", "in the middle", "on the right"],
+    );
     let down = third((top + bottom) / 2.0, [" at the top", "", " at the bottom"]);
     let before = others
         .iter()

@@ -79,7 +79,11 @@ impl<'a> Prompt<'a> {
     ///
     /// # Errors
     /// When the chat template or the tokenizer fails.
-    pub(super) fn tokens(&self, captioner: &Captioner, photos: &EncodedPhotos) -> Result<PromptTokens> {
+    pub(super) fn tokens(
+        &self,
+        captioner: &Captioner,
+        photos: &EncodedPhotos,
+    ) -> Result<PromptTokens> {
         let layout = |place| photos.get(place).map(|(_, photo)| photo.layout);
         let (ids, places) = self.encode(captioner, layout)?;
         let shown: Vec<(PhotoKey, &EncodedPhoto)> = places

@@ -4,7 +4,9 @@ use super::generate_answer::Answer;
 use crate::concepts::Retrieved;
 use crate::personalize::answer::{BoxScale, parse_box, parse_yes_no};
 use crate::personalize::refusal::{Refusal, refusal_class};
-use crate::personalize::types::{Kind, MentionView, Outcome, Request, Source, Timings, TokenCounts};
+use crate::personalize::types::{
+    Kind, MentionView, Outcome, Request, Source, Timings, TokenCounts,
+};
 
 /// The result of a request. `mentions` are those of the answer with their boxes.
 pub(super) fn result(

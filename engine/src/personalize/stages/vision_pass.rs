@@ -3,9 +3,9 @@
 use super::caller::Caller;
 use super::choose::Chosen;
 use crate::Result;
+use crate::concepts::Library;
 use crate::host::Host;
 use crate::image::{ImageProcessor, Rgb8, decode};
-use crate::concepts::Library;
 use crate::personalize::captioner::Captioner;
 use crate::personalize::messages::ImageRef;
 use crate::personalize::photo_cache::{EncodedPhoto, PhotoCache, PhotoKey};

@@ -1,0 +1,134 @@
+//! Convolutions with channels last against the definition in f64, over odd shapes.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use burn::tensor::{Device, Tensor, TensorData};
+use namelens_engine::ops::{self, Window, reference};
+use namelens_tests::{assert_close, floats, uniform};
+
+/// Sums of up to a thousand products near 1, each rounded to 2^-24, in two different orders.
+const SUMS: f32 = 1e-5;
+
+fn devices() -> Vec<Device> {
+    #[cfg(feature = "wgpu")]
+    return namelens_tests::fast_devices().to_vec();
+    #[cfg(not(feature = "wgpu"))]
+    vec![Device::flex()]
+}
+
+fn numbers(data: &TensorData) -> Vec<f32> {
+    data.try_to_vec().unwrap()
+}
+
+fn depthwise_f64(
+    x: &[f32],
+    w: &[f32],
+    bias: &[f32],
+    shape: [usize; 4],
+    window: Window,
+) -> Vec<f32> {
+    let [images, height, width, channels] = shape;
+    let (rows, columns) = (window.outputs(height), window.outputs(width));
+    let mut out = Vec::new();
+    for image in 0..images {
+        for (row, column) in (0..rows).flat_map(|r| (0..columns).map(move |c| (r, c))) {
+            for channel in 0..channels {
+                let mut sum = f64::from(bias[channel]);
+                for tap in 0..window.kernel * window.kernel {
+                    let y = (row * window.stride + tap / window.kernel).checked_sub(window.before);
+                    let x_at =
+                        (column * window.stride + tap % window.kernel).checked_sub(window.before);
+                    if let (Some(y), Some(x_at)) = (y, x_at)
+                        && y < height
+                        && x_at < width
+                    {
+                        let from = ((image * height + y) * width + x_at) * channels + channel;
+                        sum += f64::from(w[tap * channels + channel]) * f64::from(x[from]);
+                    }
+                }
+                out.push(sum.clamp(0.0, 6.0) as f32);
+            }
+        }
+    }
+    out
+}
+
+#[test]
+fn depthwise_follows_the_definition() {
+    // Images, height, width, channels; kernel, stride, zeros before and after.
+    let table = [
+        ([1, 1, 1, 8], (3, 1, 1, 1)),
+        ([2, 9, 7, 24], (3, 2, 0, 1)),
+        ([1, 8, 13, 40], (5, 1, 2, 2)),
+        ([1, 15, 16, 72], (5, 2, 1, 2)),
+        ([1, 15, 15, 33], (5, 2, 2, 2)),
+        ([3, 4, 3, 7], (3, 1, 1, 1)),
+        ([1, 56, 56, 240], (3, 2, 0, 1)),
+    ];
+    for device in devices() {
+        for (shape, (kernel, stride, before, after)) in table {
+            let window = Window {
+                kernel,
+                stride,
+                before,
+                after,
+            };
+            let data = [
+                uniform(shape, 1),
+                uniform([kernel * kernel, shape[3]], 2),
+                uniform([shape[3]], 3),
+            ];
+            let [x, w, bias] = data.clone().map(|data| numbers(&data));
+            let expected = depthwise_f64(&x, &w, &bias, shape, window);
+            let [x, w, bias] = data;
+            let x = Tensor::<4>::from_data(x, &device);
+            let (w, bias) = (
+                Tensor::from_data(w, &device),
+                Tensor::from_data(bias, &device),
+            );
+            let what = format!("{device:?} {shape:?} {window:?}");
+            let actual = ops::depthwise(x.clone(), w.clone(), bias.clone(), window);
+            assert_close(&floats(actual), &expected, SUMS, &what);
+            if device == Device::flex() {
+                let plain = reference::depthwise(x, w, bias, window);
+                assert_close(&floats(plain), &expected, SUMS, &format!("plain {what}"));
+            }
+        }
+    }
+}
+
+#[test]
+fn pointwise_follows_the_definition() {
+    // Pixels, channels in and out.
+    for (m, k, n) in [
+        (1, 16, 8),
+        (49, 27, 32),
+        (130, 144, 40),
+        (7, 1152, 192),
+        (33, 24, 1280),
+    ] {
+        for device in devices() {
+            for (adds, clamp) in [(false, true), (true, false)] {
+                let data = [uniform([m, k], 1), uniform([n, k], 2), uniform([m, n], 4)];
+                let bias = uniform([n], 3);
+                let [x, w, added] = data.clone().map(|data| numbers(&data));
+                let shift = numbers(&bias);
+                let value = |at: usize| {
+                    let (row, column) = (at / n, at % n);
+                    let products =
+                        (0..k).map(|i| f64::from(x[row * k + i]) * f64::from(w[column * k + i]));
+                    let mut sum = products.sum::<f64>() + f64::from(shift[column]);
+                    if adds {
+                        sum += f64::from(added[at]);
+                    }
+                    (if clamp { sum.clamp(0.0, 6.0) } else { sum }) as f32
+                };
+                let expected: Vec<f32> = (0..m * n).map(value).collect();
+                let [x, w, added] = data.map(|data| Tensor::<2>::from_data(data, &device));
+                let bias = Tensor::<1>::from_data(bias, &device);
+                let actual = ops::pointwise(x, w, bias, adds.then_some(added), clamp);
+                let what = format!("{device:?} [{m}, {k}] to {n}");
+                assert_close(&floats(actual), &expected, SUMS, &what);
+            }
+        }
+    }
+}
