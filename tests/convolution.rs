@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use burn::tensor::{Device, Tensor, TensorData};
-use namelens_engine::ops::{self, Window, reference};
+use namelens_engine::ops::{self, ConvWeights, Window, reference};
 use namelens_tests::{assert_close, floats, uniform};
 
 /// Sums of up to a thousand products near 1, each rounded to 2^-24, in two different orders.
@@ -125,10 +125,73 @@ fn pointwise_follows_the_definition() {
                 let expected: Vec<f32> = (0..m * n).map(value).collect();
                 let [x, w, added] = data.map(|data| Tensor::<2>::from_data(data, &device));
                 let bias = Tensor::<1>::from_data(bias, &device);
-                let actual = ops::pointwise(x, w, bias, adds.then_some(added), clamp);
+                let actual =
+                    ops::pointwise(x, &ConvWeights::new(w, bias), adds.then_some(added), clamp);
                 let what = format!("{device:?} [{m}, {k}] to {n}");
                 assert_close(&floats(actual), &expected, SUMS, &what);
             }
+        }
+    }
+}
+
+#[test]
+fn the_stem_follows_the_definition() {
+    for ([images, height, width], (stride, before, after)) in [
+        ([1, 7, 9], (2, 0, 1)),
+        ([2, 32, 33], (2, 1, 1)),
+        ([1, 1, 4], (1, 1, 1)),
+    ] {
+        let window = Window {
+            kernel: 3,
+            stride,
+            before,
+            after,
+        };
+        let channels = 10;
+        let data = [
+            uniform([images, height, width, 3], 5),
+            uniform([channels, 27], 6),
+        ];
+        let bias = uniform([channels], 7);
+        let [x, w] = data.clone().map(|data| numbers(&data));
+        let shift = numbers(&bias);
+        let (rows, columns) = (window.outputs(height), window.outputs(width));
+        let value = |at: usize| {
+            let (pixel, channel) = (at / channels, at % channels);
+            let (column, row, image) = (
+                pixel % columns,
+                pixel / columns % rows,
+                pixel / columns / rows,
+            );
+            let mut sum = f64::from(shift[channel]);
+            for tap in 0..27 {
+                let y = (row * stride + tap / 9)
+                    .checked_sub(before)
+                    .filter(|y| *y < height);
+                let x_at = (column * stride + tap / 3 % 3)
+                    .checked_sub(before)
+                    .filter(|x| *x < width);
+                if let (Some(y), Some(x_at)) = (y, x_at) {
+                    let from = ((image * height + y) * width + x_at) * 3 + tap % 3;
+                    sum += f64::from(w[channel * 27 + tap]) * f64::from(x[from]);
+                }
+            }
+            sum.clamp(0.0, 6.0) as f32
+        };
+        let expected: Vec<f32> = (0..images * rows * columns * channels).map(value).collect();
+        for device in devices() {
+            let [w, x] = [data[1].clone(), data[0].clone()];
+            let weights = ConvWeights::new(
+                Tensor::from_data(w, &device),
+                Tensor::from_data(bias.clone(), &device),
+            );
+            let actual = ops::stem(Tensor::from_data(x, &device), &weights, window);
+            assert_close(
+                &floats(actual),
+                &expected,
+                SUMS,
+                &format!("{device:?} {window:?}"),
+            );
         }
     }
 }

@@ -9,7 +9,7 @@
 //! | [`top_k`], [`cosine_top_k`] | kernels | selection | plain |
 //! | [`pairwise_iou`], [`nms`] | kernel | plain | plain |
 //! | [`depthwise`] | kernel | loops | plain |
-//! | [`pointwise`] | plain | loops | plain |
+//! | [`pointwise`], [`stem`] | plain | loops | plain |
 //!
 //! The plain bodies ([`mod@reference`]) are what the fast paths are tested against. All but those of
 //! the second line run without gradients: tensors of an autodiff device are taken off their graph, and so are results.
@@ -20,32 +20,49 @@ pub mod reference;
 mod activation_grad;
 #[cfg(all(feature = "cpu", feature = "train"))]
 mod attention_grad;
+mod conv_weights;
+mod conv_window;
 mod convolution;
+mod dispatch;
 #[cfg(feature = "cpu")]
 mod flex;
 #[cfg(all(feature = "cpu", feature = "train"))]
 mod flex_activation;
 #[cfg(all(feature = "cpu", feature = "train"))]
 mod flex_attention;
+#[cfg(feature = "cpu")]
+mod flex_depthwise;
+#[cfg(feature = "cpu")]
+mod flex_packed;
+#[cfg(feature = "cpu")]
+mod flex_pointwise;
 #[cfg(all(feature = "cpu", feature = "train"))]
 mod flex_product;
 #[cfg(all(feature = "cpu", feature = "train"))]
 mod flex_softmax;
 #[cfg(feature = "cpu")]
+mod flex_stem;
+#[cfg(feature = "cpu")]
 mod flex_top_k;
+#[cfg(feature = "cpu")]
+mod flex_vector;
 mod quant;
 
 pub use crate::blocks::{BLOCK, QuantKind};
-pub use convolution::{Window, depthwise, pointwise};
+pub use conv_weights::ConvWeights;
+pub use conv_window::Window;
+pub use convolution::{depthwise, pointwise, stem};
+#[cfg(feature = "cpu")]
+use dispatch::on_flex;
+#[cfg(feature = "cube")]
+use dispatch::on_kernels;
 pub use quant::QuantMatrix;
 
 #[cfg(feature = "cube")]
 use crate::kernels;
-#[cfg(feature = "cpu")]
-use burn::backend::DispatchDevice;
-use burn::tensor::ops::AttentionModuleOptions;
 #[cfg(any(feature = "cpu", feature = "cube"))]
-use burn::tensor::{DType, Device};
+use burn::tensor::DType;
+use burn::tensor::ops::AttentionModuleOptions;
 use burn::tensor::{Int, Tensor, activation, module};
 
 /// Rows of activations up to which reading the blocks beats unpacking the matrix once.
@@ -312,18 +329,6 @@ pub fn nms(boxes: Tensor<2>, scores: Tensor<1>, iou_threshold: f32) -> Tensor<1,
         return kernels::from_cube(kernels::nms::run(&boxes, &scores, iou_threshold));
     }
     reference::nms(boxes, scores, iou_threshold)
-}
-
-/// Whether the WGSL kernels take it: they run on this device and all is f32.
-#[cfg(feature = "cube")]
-fn on_kernels(device: &Device, dtypes: &[DType]) -> bool {
-    dtypes.iter().all(|&dtype| dtype == DType::F32) && kernels::available(device)
-}
-
-/// Whether the direct CPU loops take it.
-#[cfg(feature = "cpu")]
-fn on_flex(device: &Device, dtype: DType) -> bool {
-    dtype == DType::F32 && matches!(device.as_dispatch(), DispatchDevice::Flex(_))
 }
 
 /// Whether gradients will be asked for on the CPU. Without them burn's own loops are as good, and spread over the cores.

@@ -3,7 +3,7 @@
 use burn::module::Module;
 use burn::tensor::{Tensor, activation::softmax};
 
-use super::convolution::{Depthwise, Pointwise, patches};
+use super::convolution::{Depthwise, Pointwise};
 use super::efficientnet_config::{BlockShape, EfficientNetConfig};
 use super::linear::Linear;
 use super::params::ParamBuilder;
@@ -64,7 +64,7 @@ impl EfficientNet {
 
     /// The stem: pixels `[N, H, W, 3]` -> `[N, H', W', 32]`, half as large.
     pub fn enter(&self, pixels: Tensor<4>) -> Tensor<4> {
-        self.stem.forward(patches(pixels, self.window), None, true)
+        self.stem.stem(pixels, self.window)
     }
 
     /// One block, `[N, H, W, in]` -> `[N, H', W', out]`.

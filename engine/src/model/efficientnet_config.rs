@@ -116,6 +116,13 @@ impl EfficientNetConfig {
         STAGES.iter().map(|stage| stage.stride).product::<usize>() * 2
     }
 
+    /// The last block before the map is halved for the last time: what it gives is twice as fine as the features.
+    pub fn fine_block(&self) -> usize {
+        let blocks = self.blocks();
+        let halved = blocks.iter().rposition(|block| block.window.stride == 2);
+        halved.unwrap_or(1).saturating_sub(1)
+    }
+
     /// All blocks in order.
     pub fn blocks(&self) -> Vec<BlockShape> {
         let mut blocks = Vec::new();
@@ -192,7 +199,7 @@ mod tests {
                 16, 24, 24, 40, 40, 80, 80, 80, 112, 112, 112, 192, 192, 192, 192, 320
             ]
         );
-        assert_eq!(lite0.stride(), 32);
+        assert_eq!((lite0.stride(), lite0.fine_block()), (32, 10));
         // Stem and head stay, the rest grows.
         let lite2 = lite(1.1, 1.2, 260);
         assert_eq!(lite2.blocks().len(), 1 + 3 + 3 + 4 + 4 + 5 + 1);

@@ -1,61 +1,104 @@
 //! Convolutions over maps with channels last: a product over channels, and neighbours channel by channel.
 
 use burn::tensor::Tensor;
+#[cfg(feature = "cpu")]
+use burn::tensor::TensorData;
 
+use super::conv_weights::{ConvWeights, Form};
+use super::conv_window::Window;
+#[cfg(feature = "cpu")]
+use super::dispatch::on_flex;
+#[cfg(feature = "cube")]
+use super::dispatch::on_kernels;
+#[cfg(feature = "cpu")]
+use super::flex;
+#[cfg(feature = "cpu")]
+use super::flex_depthwise::{Depthwise, Sizes};
+#[cfg(feature = "cpu")]
+use super::flex_pointwise::Pointwise;
+#[cfg(feature = "cpu")]
+use super::flex_stem::Stem;
 use super::reference;
 #[cfg(feature = "cube")]
 use crate::kernels;
 
-/// A convolution over neighbours: its kernel, its stride and the zeros around its input.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Window {
-    /// Side of the kernel.
-    pub kernel: usize,
-    /// Step between outputs.
-    pub stride: usize,
-    /// Rows of zeros above, and columns on the left.
-    pub before: usize,
-    /// Rows of zeros below, and columns on the right.
-    pub after: usize,
-}
-
-impl Window {
-    /// The padding that gives `side / stride` outputs, rounded up, on a side ("same").
-    pub fn same(kernel: usize, stride: usize, side: usize) -> Self {
-        let outputs = side.div_ceil(stride);
-        let whole = ((outputs.saturating_sub(1)) * stride + kernel).saturating_sub(side);
-        Self {
-            kernel,
-            stride,
-            before: whole / 2,
-            after: whole - whole / 2,
-        }
-    }
-
-    /// Outputs along a side.
-    pub fn outputs(&self, side: usize) -> usize {
-        (side + self.before + self.after + self.stride).saturating_sub(self.kernel) / self.stride
-    }
-}
-
 /// A convolution of one pixel with its bias: `x wᵀ + bias`, plus `added`, kept in 0..=6 if `clamp`.
 ///
 /// # Shapes
-/// x `[M, K]`, w `[N, K]`, bias `[N]`, added and output `[M, N]`.
+/// x `[M, K]`, w `[N, K]`, added and output `[M, N]`.
 ///
 /// # Panics
 /// When shapes disagree.
 pub fn pointwise(
     x: Tensor<2>,
-    w: Tensor<2>,
-    bias: Tensor<1>,
+    w: &ConvWeights,
     added: Option<Tensor<2>>,
     clamp: bool,
 ) -> Tensor<2> {
-    assert_eq!(x.dims()[1], w.dims()[1], "pointwise: channels");
-    assert_eq!(w.dims()[0], bias.dims()[0], "pointwise: bias");
-    let (x, w, bias) = (x.inner(), w.inner(), bias.inner());
-    reference::pointwise(x, w, bias, added.map(Tensor::inner), clamp)
+    let ([rows, depth], [columns, inputs]) = (x.dims(), w.dims);
+    assert_eq!(depth, inputs, "pointwise: channels");
+    if let Some(added) = &added {
+        assert_eq!(added.dims(), [rows, columns], "pointwise: what is added");
+    }
+    let (x, added) = (x.inner(), added.map(Tensor::inner));
+    match &w.form {
+        Form::Dense(weight, bias) => {
+            reference::pointwise(x, weight.clone(), bias.clone(), added, clamp)
+        }
+        #[cfg(feature = "cpu")]
+        Form::Packed(packed) => {
+            let device = x.device();
+            let mut out = vec![0.0; rows * columns];
+            let added = added.map(flex::storage);
+            let residual = added.as_ref().map(flex::slice);
+            flex::simd(Pointwise {
+                weights: packed,
+                clamp,
+                x: flex::slice(&flex::storage(x)),
+                residual,
+                out: &mut out,
+            });
+            Tensor::from_data(TensorData::new(out, [rows, columns]), &device)
+        }
+    }
+}
+
+/// The first convolution of a network: three colours with their neighbours, its bias added, kept in 0..=6.
+///
+/// # Shapes
+/// x `[N, H, W, 3]`, w `[C, kernel * kernel * 3]`, colours innermost -> `[N, H', W', C]`.
+///
+/// # Panics
+/// When shapes disagree.
+pub fn stem(x: Tensor<4>, w: &ConvWeights, window: Window) -> Tensor<4> {
+    let [images, height, width, colours] = x.dims();
+    let [channels, depth] = w.dims;
+    assert_eq!(colours, 3, "stem: colours");
+    assert_eq!(depth, 3 * window.kernel * window.kernel, "stem: weights");
+    let [rows, columns] = [height, width].map(|side| window.outputs(side));
+    #[cfg(feature = "cpu")]
+    if let Form::Packed(packed) = &w.form {
+        let (device, sizes) = (x.device(), sizes([height, width], window));
+        let x = flex::storage(x.inner().reshape([images, height * width * 3]));
+        let mut out = vec![0.0; images * rows * columns * channels];
+        let maps = out.chunks_exact_mut((rows * columns * channels).max(1));
+        for (x, out) in flex::slice(&x).chunks_exact(height * width * 3).zip(maps) {
+            let weights = packed;
+            flex::simd(Stem {
+                sizes,
+                x,
+                weights,
+                out,
+            });
+        }
+        return Tensor::from_data(
+            TensorData::new(out, [images, rows, columns, channels]),
+            &device,
+        );
+    }
+    let patches = reference::patches(x.inner(), window);
+    let patches = patches.reshape([images * rows * columns, depth]);
+    pointwise(patches, w, None, true).reshape([images, rows, columns, channels])
 }
 
 /// A convolution of neighbours, each channel by itself, with its bias, kept in 0..=6.
@@ -67,14 +110,12 @@ pub fn pointwise(
 /// When shapes disagree.
 pub fn depthwise(x: Tensor<4>, w: Tensor<2>, bias: Tensor<1>, window: Window) -> Tensor<4> {
     let [images, height, width, channels] = x.dims();
-    #[cfg(not(feature = "cube"))]
-    let _ = (images, height, width);
     let taps = window.kernel * window.kernel;
     assert_eq!(w.dims(), [taps, channels], "depthwise: weights");
     assert_eq!(bias.dims(), [channels], "depthwise: bias");
     let (x, w, bias) = (x.inner(), w.inner(), bias.inner());
     #[cfg(feature = "cube")]
-    if super::on_kernels(&x.device(), &[x.dtype(), w.dtype(), bias.dtype()]) {
+    if on_kernels(&x.device(), &[x.dtype(), w.dtype(), bias.dtype()]) {
         let sizes = kernels::depthwise::Sizes {
             images,
             input: [height, width],
@@ -88,24 +129,43 @@ pub fn depthwise(x: Tensor<4>, w: Tensor<2>, bias: Tensor<1>, window: Window) ->
         let bias = kernels::into_cube(bias);
         return kernels::from_cube(kernels::depthwise::run(&x, &w, &bias, sizes));
     }
+    #[cfg(feature = "cpu")]
+    if on_flex(&x.device(), x.dtype()) && Depthwise::supports(window.kernel, window.stride) {
+        let device = x.device();
+        let sizes = sizes([height, width], window);
+        let [rows, columns] = sizes.output;
+        let x = flex::storage(x.reshape([images, height * width * channels]));
+        let (w, bias) = (flex::storage(w), flex::storage(bias.reshape([1, channels])));
+        let mut out = vec![0.0; images * rows * columns * channels];
+        let maps = out.chunks_exact_mut((rows * columns * channels).max(1));
+        for (x, out) in flex::slice(&x)
+            .chunks_exact(height * width * channels)
+            .zip(maps)
+        {
+            flex::simd(Depthwise {
+                sizes,
+                x,
+                weights: flex::slice(&w),
+                bias: flex::slice(&bias),
+                out,
+            });
+        }
+        return Tensor::from_data(
+            TensorData::new(out, [images, rows, columns, channels]),
+            &device,
+        );
+    }
+    let _ = (images, height, width);
     reference::depthwise(x, w, bias, window)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn same_padding_gives_a_stride_of_outputs() {
-        for side in 1..50 {
-            for (kernel, stride) in [(3, 1), (3, 2), (5, 1), (5, 2)] {
-                let window = Window::same(kernel, stride, side);
-                assert_eq!(
-                    window.outputs(side),
-                    side.div_ceil(stride),
-                    "{window:?} on {side}"
-                );
-            }
-        }
+#[cfg(feature = "cpu")]
+fn sizes(input: [usize; 2], window: Window) -> Sizes {
+    Sizes {
+        input,
+        output: input.map(|side| window.outputs(side)),
+        padding: [window.before; 2],
+        kernel: window.kernel,
+        stride: window.stride,
     }
 }

@@ -24,6 +24,13 @@ pub(super) fn storage(tensor: Tensor<2>) -> FloatTensor<Flex> {
         .to_contiguous()
 }
 
+/// The numbers of a tensor as [`storage`] gives it.
+pub(super) fn slice(tensor: &FloatTensor<Flex>) -> &[f32] {
+    tensor
+        .as_slice()
+        .expect("contiguous f32, as `storage` makes it")
+}
+
 /// The bytes of a matrix's blocks, rows padded to words.
 fn with_bytes<R>(blocks: Tensor<2, Int>, f: impl FnOnce(&[u8]) -> R) -> R {
     const {

@@ -2,11 +2,12 @@
 //!
 //! Shapes are those of the functions of the same name in [`crate::ops`], which check them.
 
-use super::{BLOCK, QuantKind, QuantMatrix, Window};
+use super::conv_window::Window;
+use super::{BLOCK, QuantKind, QuantMatrix};
 use burn::tensor::activation::softmax;
 use burn::tensor::module::{conv2d, linear};
 use burn::tensor::ops::ConvOptions;
-use burn::tensor::{DType, Int, Tensor};
+use burn::tensor::{DType, Int, Tensor, s};
 
 /// Score of a row that has no cosine (a NaN in it): below every cosine.
 const NOT_COMPARABLE: f32 = -2.0;
@@ -105,6 +106,25 @@ pub fn pointwise(
         y = y + added;
     }
     if clamp { y.clamp(0.0, 6.0) } else { y }
+}
+
+/// The neighbours of every output pixel side by side: `[N, H, W, C]` -> `[N, H', W', kernel * kernel * C]`, so that a
+/// convolution is a product over the last axis.
+pub fn patches(x: Tensor<4>, window: Window) -> Tensor<4> {
+    let [_, height, width, _] = x.dims();
+    let (rows, columns) = (window.outputs(height), window.outputs(width));
+    let sides = (window.before, window.after);
+    let x = x.pad([(0, 0), sides, sides, (0, 0)], 0.0);
+    let step = window.stride as isize;
+    let taken = |first: usize, count: usize| {
+        first as isize..(first + count.saturating_sub(1) * window.stride + 1) as isize
+    };
+    let taps = (0..window.kernel * window.kernel).map(|tap| {
+        let row = taken(tap / window.kernel, rows);
+        let column = taken(tap % window.kernel, columns);
+        x.clone().slice(s![.., row;step, column;step, ..])
+    });
+    Tensor::cat(taps.collect(), 3)
 }
 
 /// Plain body of [`crate::ops::depthwise`].
