@@ -311,7 +311,7 @@ fn by_loops(engine: &Engine, photo: &[u8], question: &str, mode: Mode) -> Vec<Re
             }
         })
         .collect();
-    let thresholds = retriever.thresholds();
+    let thresholds = retriever.thresholds().unwrap();
     let options = Options {
         mode,
         ..Options::auto(thresholds.window, thresholds.whole)

@@ -6,6 +6,7 @@
 
 mod config;
 mod container;
+mod crop;
 mod decode;
 mod fixed;
 mod frame;

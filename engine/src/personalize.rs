@@ -1,9 +1,14 @@
 //! Caption, ask, recognise, locate: prompts in, structured results out.
 
 pub mod answer;
+pub mod calibration;
 pub mod captioner;
 mod captioner_files;
 pub mod engine;
+mod feature_box;
+mod feature_choice;
+mod feature_encoder;
+mod feature_search;
 mod file_choice;
 pub mod file_plan;
 mod files;
@@ -14,12 +19,14 @@ pub mod inventory;
 mod known_names;
 mod library_edits;
 mod likeness;
+mod map_windows;
 pub mod mentions;
 pub mod messages;
 mod model_folder;
 mod needs;
 mod photo_cache;
 mod photo_features;
+mod reference_features;
 pub mod refusal;
 pub mod retriever;
 mod retriever_files;

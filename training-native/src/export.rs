@@ -218,7 +218,7 @@ fn adapters(model: &Path) -> Result<Vec<(String, PathBuf)>> {
 }
 
 /// Extensions of files a model may consist of.
-const KINDS: [&str; 4] = ["json", "jinja", "safetensors", "gguf"];
+const KINDS: [&str; 5] = ["json", "jinja", "safetensors", "gguf", "txt"];
 
 fn insert(files: &mut ModelFiles, path: &Path, prefix: &str) -> Result<()> {
     let name = path.file_name().and_then(|name| name.to_str());

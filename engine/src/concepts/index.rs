@@ -25,6 +25,8 @@ pub struct Row {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct FlatIndex {
     encoder: String,
+    /// Only so many embeddings of a reference are searched, if not all: an encoder may keep others for a closer look.
+    searched: Option<usize>,
     dim: usize,
     /// The rows of each concept, in the order of the library; empty for one that was not embedded.
     spans: IndexMap<String, Range<usize>>,
@@ -42,16 +44,29 @@ impl FlatIndex {
         }
     }
 
+    /// The same index, of the first `searched` embeddings of each reference.
+    #[must_use]
+    pub fn of_first(mut self, searched: Option<usize>) -> Self {
+        self.searched = searched;
+        self
+    }
+
     /// An index of `concepts`, built from nothing.
     pub fn build<'a>(
         encoder: impl Into<String>,
+        searched: Option<usize>,
         concepts: impl IntoIterator<Item = &'a Concept>,
     ) -> Self {
-        let mut index = Self::new(encoder);
+        let mut index = Self::new(encoder).of_first(searched);
         for concept in concepts {
             index.put(concept);
         }
         index
+    }
+
+    /// How many embeddings of each reference are searched, if not all.
+    pub fn searched(&self) -> Option<usize> {
+        self.searched
     }
 
     /// Digest of the encoder whose embeddings are indexed.
@@ -150,15 +165,17 @@ impl FlatIndex {
         concept: &'a Concept,
     ) -> impl Iterator<Item = (usize, usize, &'a [f32])> + use<'a> {
         let encoder = self.encoder.clone();
+        let searched = self.searched.unwrap_or(usize::MAX);
         concept
             .references
             .iter()
             .enumerate()
             .filter(move |(_, reference)| reference.encoder == encoder)
-            .flat_map(|(r, reference)| {
+            .flat_map(move |(r, reference)| {
                 reference
                     .embeddings
                     .iter()
+                    .take(searched)
                     .enumerate()
                     .map(move |(e, v)| (r, e, v.as_slice()))
             })

@@ -31,6 +31,14 @@ impl Library {
         }
     }
 
+    /// The same library while it is empty, whose index has the first `searched` embeddings of each reference, if not all: an
+    /// encoder may keep others for a closer look.
+    #[must_use]
+    pub fn searching_first(mut self, searched: Option<usize>) -> Self {
+        self.index = self.index.of_first(searched);
+        self
+    }
+
     /// Grows with every change; equal revisions of one library mean equal contents.
     pub fn revision(&self) -> u64 {
         self.revision

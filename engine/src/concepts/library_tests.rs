@@ -372,7 +372,7 @@ proptest! {
             prop_assert_eq!(did, should, "{:?}", op);
             prop_assert_eq!(library.revision(), before + u64::from(did));
             prop_assert_eq!(library.list().cloned().collect::<Vec<_>>(), model.0.clone());
-            prop_assert_eq!(library.index(), &FlatIndex::build("e", library.list()));
+            prop_assert_eq!(library.index(), &FlatIndex::build("e", None, library.list()));
             for concept in &model.0 {
                 for name in concept.names() {
                     prop_assert_eq!(library.find_by_name_or_alias(name).map(|c| &c.id), Some(&concept.id));

@@ -8,7 +8,7 @@ use crate::Result;
 impl Library {
     /// Changes the encoder: the index is built anew from the references this encoder has seen.
     pub fn use_encoder(&mut self, encoder: impl Into<String>) {
-        self.index = FlatIndex::build(encoder, self.list());
+        self.index = FlatIndex::build(encoder, self.index.searched(), self.list());
         self.revision += 1;
     }
 

@@ -141,6 +141,16 @@ impl EfficientNetConfig {
     }
 }
 
+/// Whether a `config.json` is of a family whose models make maps of features.
+///
+/// # Errors
+/// [`crate::Error::Config`] when it is no JSON or names no family.
+pub fn makes_features(json: &str) -> Result<bool> {
+    let model_type = Json::parse(json)?.text("model_type")?;
+    let family = of(&model_type);
+    Ok(family.is_some_and(|(family, _)| matches!(family.read, Reader::Features(_))))
+}
+
 /// Reads the configuration of a family of the kind that `of_kind` picks.
 fn read<T>(
     json: &str,

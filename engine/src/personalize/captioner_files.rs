@@ -144,7 +144,8 @@ impl Examined {
 impl CaptionerFiles {
     /// Whether there is a captioner, or what is left of one; a retriever alone is a model as well.
     pub(super) fn are_in(files: &ModelFiles) -> bool {
-        let is_captioners = |name: &str| !name.contains('/') && name != "model.json";
+        let is_captioners =
+            |name: &str| !name.contains('/') && !["model.json", "manifest.json"].contains(&name);
         !files.contains(retriever_files::CONFIG) || files.names().any(is_captioners)
     }
 

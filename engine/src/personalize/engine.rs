@@ -4,14 +4,16 @@ use burn::tensor::Device;
 
 use super::captioner::Captioner;
 use super::captioner_files::CaptionerFiles;
+use super::feature_encoder::FeatureEncoder;
 use super::files::{ModelFiles, all_taken};
 use super::photo_cache::PhotoCache;
 use super::retriever::Retriever;
-use super::retriever_files::{self, RetrieverFiles};
+use super::retriever_files::RetrieverFiles;
 use crate::concepts::Library;
 use crate::host::{Host, breathe};
 use crate::model::checkpoint::CheckpointSource;
 use crate::model::dual::DualEncoder;
+use crate::model::efficientnet::EfficientNet;
 use crate::model::families;
 use crate::model::params::ParamBuilder;
 use crate::model::precision::Precision;
@@ -69,13 +71,12 @@ impl Engine {
         breathe(host).await?;
         let retriever = load_retriever(&mut files, captioner.as_ref(), device)?;
         progress(2, 2);
-        let digest = retriever.as_ref().map_or("", Retriever::digest).to_owned();
         Ok(Self {
             captioner,
-            retriever,
             device: device.clone(),
             photo_cache: PhotoCache::default(),
-            library: Library::new(digest),
+            library: Retriever::empty_library(retriever.as_ref()),
+            retriever,
         })
     }
 
@@ -185,19 +186,31 @@ fn load_retriever(
     let Some(described) = RetrieverFiles::describe(files, processor)? else {
         return Ok(None);
     };
-    let RetrieverFiles {
-        config,
-        thresholds,
-        processor,
-    } = described;
-    let (weights, digest) = files.digested(retriever_files::WEIGHTS)?;
-    let names = families::names(&config.model_type);
-    let mut source = CheckpointSource::new(weights).with_names(names);
-    let mut params = ParamBuilder::new(&mut source, device);
-    let dual = DualEncoder::new(&mut params, &config)?;
-    all_taken(&source, false)?;
-    let grid = config.vision_config.patches_per_side();
-    Ok(Some(Retriever::new(
-        dual, processor, grid, digest, thresholds, device,
-    )))
+    let (weights, digest) = RetrieverFiles::weights(files)?;
+    let retriever = match described {
+        RetrieverFiles::Dual {
+            config,
+            thresholds,
+            processor,
+        } => {
+            let names = families::names(&config.model_type);
+            let mut source = CheckpointSource::new(weights).with_names(names);
+            let dual = DualEncoder::new(&mut ParamBuilder::new(&mut source, device), &config)?;
+            all_taken(&source, false)?;
+            let grid = config.vision_config.patches_per_side();
+            Retriever::new(dual, processor, grid, digest, thresholds, device)
+        }
+        RetrieverFiles::Features {
+            config,
+            calibration,
+            words,
+        } => {
+            let mut source = CheckpointSource::new(weights);
+            let net = EfficientNet::new(&mut ParamBuilder::new(&mut source, device), &config)?;
+            all_taken(&source, false)?;
+            let encoder = FeatureEncoder::new(net, config, device);
+            Retriever::of_features(encoder, calibration, words, digest)
+        }
+    };
+    Ok(Some(retriever))
 }

@@ -3,6 +3,7 @@
 use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::Result;
+use crate::generate::session::read;
 use crate::host::{Host, breathe};
 use crate::image::{Filter, Rgb8, resize};
 use crate::model::efficientnet::EfficientNet;
@@ -11,6 +12,8 @@ use crate::model::efficientnet_config::EfficientNetConfig;
 /// Levels of a photo are shifted and divided by these, as the published networks were trained.
 const MEAN: f32 = 127.0;
 const STD: f32 = 128.0;
+/// Most cells along a side: photos of extreme shapes are squeezed rather than read at full length.
+const MOST_CELLS: usize = 64;
 
 /// A convolutional encoder on its device.
 #[derive(Debug)]
@@ -48,19 +51,46 @@ impl FeatureEncoder {
         }
     }
 
+    /// The device it is on.
+    pub(super) fn device(&self) -> &Device {
+        &self.device
+    }
+
     /// Numbers in a cell of the coarse map.
     pub(super) fn width(&self) -> usize {
         self.config.width()
     }
 
-    /// The maps of a photo whose longer side is brought to `side` pixels, the other one to the nearest multiple of a cell.
+    /// Width and height, multiples of a cell, that a photo is brought to so that it has about `area` pixels.
+    pub(super) fn size(&self, photo: &Rgb8, area: f64) -> [usize; 2] {
+        let [width, height] = [photo.width, photo.height].map(|side| f64::from(side.max(1)));
+        let scale = (area / (width * height)).sqrt();
+        [width, height].map(|side| self.whole_cells(side * scale))
+    }
+
+    /// The nearest multiple of a cell, at least one.
+    pub(super) fn whole_cells(&self, pixels: f64) -> usize {
+        let stride = self.config.stride();
+        // Halves to even, as the reference rounds.
+        ((pixels / stride as f64).round_ties_even() as usize).clamp(1, MOST_CELLS) * stride
+    }
+
+    /// The maps of a photo brought to this width and height, multiples of a cell.
     ///
     /// # Errors
     /// When the photo cannot be resized, the device fails or the caller cancels.
-    pub(super) async fn maps(&self, photo: &Rgb8, side: usize, host: &dyn Host) -> Result<Maps> {
-        let [width, height] = self.size(photo, side);
+    pub(super) async fn maps(
+        &self,
+        photo: &Rgb8,
+        [width, height]: [usize; 2],
+        host: &dyn Host,
+    ) -> Result<Maps> {
         let photo = resize(photo, width as u32, height as u32, Filter::Bicubic)?;
-        let levels: Vec<f32> = photo.pixels.iter().map(|v| (f32::from(*v) - MEAN) / STD).collect();
+        let levels: Vec<f32> = photo
+            .pixels
+            .iter()
+            .map(|v| (f32::from(*v) - MEAN) / STD)
+            .collect();
         let pixels = TensorData::new(levels, [1, height, width, 3]);
         let mut x = self.net.enter(Tensor::from_data(pixels, &self.device));
         let mut fine = None;
@@ -81,24 +111,17 @@ impl FeatureEncoder {
         Ok(Maps { coarse, fine })
     }
 
-    /// Width and height a photo is brought to.
-    fn size(&self, photo: &Rgb8, side: usize) -> [usize; 2] {
-        let stride = self.config.stride();
-        let longer = photo.width.max(photo.height).max(1) as f64;
-        [photo.width, photo.height].map(|own| {
-            let wanted = f64::from(own) / longer * side as f64 / stride as f64;
-            (wanted.round() as usize).max(1) * stride
-        })
-    }
-
-    /// Shares of the classifier's categories for a mean of features of the coarse map.
+    /// Shares of the classifier's categories for a photo, as large as those it was trained on.
     ///
     /// # Errors
-    /// When the device fails.
-    pub(super) async fn categories(&self, features: Vec<f32>) -> Result<Vec<f32>> {
-        let data = TensorData::new(features, [1, self.width()]);
-        let shares = self.net.classify(Tensor::from_data(data, &self.device));
-        crate::generate::session::read(shares).await
+    /// As [`Self::maps`].
+    pub(super) async fn categories(&self, photo: &Rgb8, host: &dyn Host) -> Result<Vec<f32>> {
+        let side = self.whole_cells(self.config.image_size as f64);
+        let map = self.maps(photo, [side; 2], host).await?.coarse;
+        let cells = map.rows * map.columns;
+        let data = TensorData::new(map.values, [cells, map.channels]);
+        let mean = Tensor::<2>::from_data(data, &self.device).mean_dim(0);
+        read(self.net.classify(mean)).await
     }
 }
 
@@ -108,6 +131,6 @@ async fn map(tensor: Tensor<4>) -> Result<Map> {
         rows,
         columns,
         channels,
-        values: crate::generate::session::read(tensor).await?,
+        values: read(tensor).await?,
     })
 }

@@ -10,12 +10,13 @@ pub use super::needs::Needs;
 use super::captioner_files::{CaptionerFiles, Examined};
 use super::files::ModelFiles;
 use super::needs::Weight;
-use super::retriever_files::{self, RetrieverFiles};
+use super::retriever_files::RetrieverFiles;
 use crate::class_defaults::Taken;
 use crate::image::ImageProcessor;
 use crate::model::checkpoint::CheckpointSource;
 use crate::model::config::VlmConfig;
 use crate::model::dual::DualEncoder;
+use crate::model::efficientnet::EfficientNet;
 use crate::model::families;
 use crate::model::gguf_layout::GgufLayout;
 use crate::model::plan::{Planned, claim, claim_vlm, surplus};
@@ -216,13 +217,24 @@ impl Inventory {
         let Some(described) = RetrieverFiles::describe(files, processor)? else {
             return Ok(());
         };
-        let config = described.config;
-        let weights = files.weights(retriever_files::WEIGHTS)?;
-        let names = families::names(&config.model_type);
-        let mut source = CheckpointSource::new(weights).with_names(names);
-        let claimed = claim(&mut source, device, |params| {
-            DualEncoder::new(params, &config).map(drop)
-        })?;
+        let (weights, _) = RetrieverFiles::weights(files)?;
+        let (source, claimed) = match described {
+            RetrieverFiles::Dual { config, .. } => {
+                let names = families::names(&config.model_type);
+                let mut source = CheckpointSource::new(weights).with_names(names);
+                let claimed = claim(&mut source, device, |params| {
+                    DualEncoder::new(params, &config).map(drop)
+                })?;
+                (source, claimed)
+            }
+            RetrieverFiles::Features { config, .. } => {
+                let mut source = CheckpointSource::new(weights);
+                let claimed = claim(&mut source, device, |params| {
+                    EfficientNet::new(params, &config).map(drop)
+                })?;
+                (source, claimed)
+            }
+        };
         self.blame(claimed.into_iter().filter_map(|c| c.stored.err()));
         self.left_over(&source, false);
         Ok(())

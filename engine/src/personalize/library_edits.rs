@@ -135,10 +135,13 @@ impl Engine {
             let Some(photo) = photo.filter(|photo| !photo.is_empty()) else {
                 continue;
             };
-            let embedding = retriever.embed_reference(&decode(&photo)?, host).await?;
+            let box_ = box_of(&self.library, &id, position);
+            let embeddings = retriever
+                .embed_reference(&decode(&photo)?, box_, host)
+                .await?;
             let digest = retriever.digest();
             self.library
-                .set_embeddings(&id, position, digest, vec![embedding])?;
+                .set_embeddings(&id, position, digest, embeddings)?;
         }
         Ok(())
     }
@@ -182,8 +185,9 @@ async fn embed_new(
         };
         let photo = decode(&photo)?;
         if let Some(retriever) = retriever {
-            let embedding = retriever.embed_reference(&photo, host).await?;
-            library.set_embeddings(id, position, digest, vec![embedding])?;
+            let box_ = box_of(library, id, position);
+            let embeddings = retriever.embed_reference(&photo, box_, host).await?;
+            library.set_embeddings(id, position, digest, embeddings)?;
         }
     }
     Ok(())
@@ -192,6 +196,10 @@ async fn embed_new(
 fn photo_of(library: &Library, id: &str, position: usize) -> Option<Arc<[u8]>> {
     let reference = library.get(id)?.references.get(position)?;
     Some(Arc::clone(&reference.photo))
+}
+
+fn box_of(library: &Library, id: &str, position: usize) -> Option<[f32; 4]> {
+    library.get(id)?.references.get(position)?.box_
 }
 
 /// Lets go of the photos of a concept that cannot be read; false when none is left of those it had.

@@ -40,6 +40,15 @@ impl Likeness {
         Some(best)
     }
 
+    /// The rows among these that can matter, each with its similarities to every region.
+    pub(super) fn rows(&self, rows: Range<usize>) -> impl Iterator<Item = (usize, &[f32])> {
+        let at = |row| self.rows.partition_point(|&known| known < row);
+        let (first, last) = (at(rows.start), at(rows.end));
+        let scores = &self.scores[first * self.width..last * self.width];
+        let numbers = self.rows[first..last].iter().copied();
+        numbers.zip(scores.chunks_exact(self.width.max(1)))
+    }
+
     fn add(&mut self, row: usize, scores: impl Iterator<Item = f32>) {
         self.rows.push(row);
         self.scores.extend(scores);
@@ -53,13 +62,14 @@ pub(super) struct Comparer {
 }
 
 impl Comparer {
-    /// Compares `queries` `[regions + 1, D]`, the last one being the photo as a whole, with every row of `index`.
+    /// Compares `queries` `[regions + 1, D]`, the last one being the photo as a whole, with every row of `index`; cosines are
+    /// multiplied by `scale` `[regions + 1, 1]`, if it is given.
     ///
     /// What comes back has every row that reaches `threshold` in a region, the one most like the whole photo, and the rows
     /// of `wanted` (ascending) whatever they score.
     pub(super) async fn compare(
         &self,
-        queries: &Tensor<2>,
+        (queries, scale): (&Tensor<2>, Option<&Tensor<2>>),
         index: &FlatIndex,
         threshold: f32,
         wanted: &[usize],
@@ -74,7 +84,11 @@ impl Comparer {
         for start in (0..rows).step_by(step) {
             let part = start..rows.min(start + step);
             let vectors = self.vectors(index, &queries.device());
-            let scores = ops::cosine_scores(queries.clone(), vectors.narrow(0, start, part.len()));
+            let mut scores =
+                ops::cosine_scores(queries.clone(), vectors.narrow(0, start, part.len()));
+            if let Some(scale) = scale {
+                scores = scores * scale.clone();
+            }
             let wanted = &wanted[wanted.partition_point(|&row| row < start)..];
             let wanted = &wanted[..wanted.partition_point(|&row| row < part.end)];
             let best = best_rows(scores.clone(), start, threshold, wanted, &mut likeness).await?;

@@ -137,6 +137,7 @@ mod tests {
             embeddings: Vec::new(),
             whole: vec![1.0],
             queries: Tensor::ones([1, 1], &Device::flex()),
+            looks: Vec::new(),
         });
         let cache = cache.of(b"one");
         assert!(cache.scan.is_some());

@@ -1,10 +1,15 @@
-//! Looking for known things in a photo: regions of it against reference embeddings.
+//! Looking for known things in a photo: one retriever over any encoder.
 
 use burn::tensor::{Device, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
+use super::calibration::Calibration;
+use super::feature_choice::choose;
+use super::feature_encoder::FeatureEncoder;
+use super::feature_search::FeatureSearch;
 use super::likeness::Comparer;
 use super::photo_features::{features, frames};
+use super::reference_features::ReferenceFeatures;
 pub use super::scan::Scan;
 use super::windows::{self, mask};
 use crate::concepts::regions::{Candidate, SAME_REGION};
@@ -46,23 +51,47 @@ impl Thresholds {
     }
 }
 
-/// The dual encoder with what it needs to look at photos.
+/// What looks at photos.
+#[derive(Debug)]
+enum Encoder {
+    /// Embeds regions: boxes that patches propose, or windows of a grid.
+    Dual {
+        dual: DualEncoder,
+        processor: ImageProcessor,
+        /// Patches along a side.
+        grid: usize,
+        thresholds: Thresholds,
+        windows: Vec<[f32; 4]>,
+        device: Device,
+    },
+    /// Makes maps of features.
+    Features {
+        encoder: FeatureEncoder,
+        calibration: Calibration,
+        words: Vec<String>,
+    },
+}
+
+/// An encoder with what it needs to look for known things in photos.
 #[derive(Debug)]
 pub struct Retriever {
-    dual: DualEncoder,
-    processor: ImageProcessor,
-    /// Patches along a side.
-    grid: usize,
+    encoder: Encoder,
     /// Names the encoder; embeddings of another one are not comparable.
     digest: String,
-    thresholds: Thresholds,
-    windows: Vec<[f32; 4]>,
     comparer: Comparer,
-    device: Device,
+}
+
+/// Things a photo may show, by the words of an encoder's classifier.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Word {
+    /// The word.
+    pub word: String,
+    /// Its share, 0 to 1.
+    pub share: f32,
 }
 
 impl Retriever {
-    /// Joins the parts.
+    /// A retriever over a dual encoder.
     pub fn new(
         dual: DualEncoder,
         processor: ImageProcessor,
@@ -72,15 +101,44 @@ impl Retriever {
         device: &Device,
     ) -> Self {
         Self {
-            dual,
-            processor,
-            grid,
+            encoder: Encoder::Dual {
+                dual,
+                processor,
+                grid,
+                thresholds,
+                windows: windows::grid(grid),
+                device: device.clone(),
+            },
             digest,
-            thresholds,
-            windows: windows::grid(grid),
             comparer: Comparer::default(),
-            device: device.clone(),
         }
+    }
+
+    /// A retriever over a convolutional encoder; `words` are those of its classifier, or none.
+    pub(super) fn of_features(
+        encoder: FeatureEncoder,
+        calibration: Calibration,
+        words: Vec<String>,
+        digest: String,
+    ) -> Self {
+        Self {
+            encoder: Encoder::Features {
+                encoder,
+                calibration,
+                words,
+            },
+            digest,
+            comparer: Comparer::default(),
+        }
+    }
+
+    /// An empty library for what this encoder makes of photos; without one, nothing is compared.
+    pub fn empty_library(this: Option<&Self>) -> Library {
+        let searched = this.and_then(|retriever| match retriever.encoder {
+            Encoder::Dual { .. } => None,
+            Encoder::Features { .. } => Some(ReferenceFeatures::SEARCHED),
+        });
+        Library::new(this.map_or("", Self::digest)).searching_first(searched)
     }
 
     /// Names the encoder.
@@ -88,40 +146,109 @@ impl Retriever {
         &self.digest
     }
 
-    /// The calibrated thresholds.
-    pub fn thresholds(&self) -> Thresholds {
-        self.thresholds
+    /// The calibrated thresholds of a dual encoder.
+    pub fn thresholds(&self) -> Option<Thresholds> {
+        match &self.encoder {
+            Encoder::Dual { thresholds, .. } => Some(*thresholds),
+            Encoder::Features { .. } => None,
+        }
     }
 
-    /// Whether regions are boxes that patches propose, exact to a few percent of the side, and not windows of a grid.
+    /// Whether regions are exact to a few percent of the side: boxes that patches propose or feature maps part from their
+    /// surroundings, and not windows of a grid.
     pub fn proposes(&self) -> bool {
-        self.dual.box_head.is_some()
+        match &self.encoder {
+            Encoder::Dual { dual, .. } => dual.box_head.is_some(),
+            Encoder::Features { .. } => true,
+        }
     }
 
-    /// The embedding of a reference photo: the photo as a whole, which shows the thing large.
+    /// What the encoder makes of a reference photo; the thing is inside `box_`, or all of the photo.
     ///
     /// # Errors
     /// When the photo cannot be processed or the device fails.
-    pub async fn embed_reference(&self, photo: &Rgb8, host: &dyn Host) -> Result<Vec<f32>> {
-        let patches = self.patches(photo, host).await?;
-        read(self.dual.embed_regions(patches, None)).await
+    pub async fn embed_reference(
+        &self,
+        photo: &Rgb8,
+        box_: Option<[f32; 4]>,
+        host: &dyn Host,
+    ) -> Result<Vec<Vec<f32>>> {
+        match &self.encoder {
+            Encoder::Dual { dual, .. } => {
+                let part = box_.map(|box_| part(photo, box_));
+                let patches = self.patches(part.as_ref().unwrap_or(photo), host).await?;
+                Ok(vec![read(dual.embed_regions(patches, None)).await?])
+            }
+            Encoder::Features { encoder, .. } => {
+                let box_ = box_.unwrap_or([0.0, 0.0, 1.0, 1.0]);
+                let features = ReferenceFeatures::of(encoder, photo, box_, host).await?;
+                Ok(features.pack())
+            }
+        }
     }
 
-    /// Embeds every window of a photo.
+    /// The words the encoder has for what is inside a box, likeliest first; none where it has no words.
+    ///
+    /// # Errors
+    /// When the photo cannot be processed or the device fails.
+    pub async fn words(
+        &self,
+        photo: &Rgb8,
+        box_: [f32; 4],
+        most: usize,
+        host: &dyn Host,
+    ) -> Result<Vec<Word>> {
+        let Encoder::Features { encoder, words, .. } = &self.encoder else {
+            return Ok(Vec::new());
+        };
+        if words.is_empty() {
+            return Ok(Vec::new());
+        }
+        let shares = encoder.categories(&part(photo, box_), host).await?;
+        let mut ranked: Vec<Word> = words
+            .iter()
+            .zip(shares)
+            .map(|(word, share)| Word {
+                word: word.clone(),
+                share,
+            })
+            .collect();
+        ranked.sort_by(|a, b| b.share.total_cmp(&a.share));
+        ranked.truncate(most);
+        Ok(ranked)
+    }
+
+    /// What a photo looks like: an embedding of every window and of the whole.
     ///
     /// # Errors
     /// When the photo cannot be processed, the device fails or the caller cancels.
     pub async fn scan(&self, photo: &Rgb8, host: &dyn Host) -> Result<Scan> {
+        let (dual, grid, device, own) = match &self.encoder {
+            Encoder::Features { encoder, .. } => {
+                let comparer = &self.comparer;
+                let look = FeatureSearch { encoder, comparer }
+                    .look(photo, host)
+                    .await?;
+                return Ok(Scan::of_look(look));
+            }
+            Encoder::Dual {
+                dual,
+                grid,
+                device,
+                windows,
+                ..
+            } => (dual, *grid, device, windows),
+        };
         let patches = self.patches(photo, host).await?;
         breathe(host).await?;
-        let whole = self.dual.embed_regions(patches.clone(), None);
+        let whole = dual.embed_regions(patches.clone(), None);
         breathe(host).await?;
-        let windows = match self.dual.boxes(patches.clone()) {
+        let windows = match dual.boxes(patches.clone()) {
             Some(boxes) => windows::proposed(&read(boxes).await?),
-            None => self.windows.clone(),
+            None => own.clone(),
         };
-        let mask = mask(&windows, self.grid, &self.device);
-        let regions = self.dual.embed_regions(patches, Some(mask));
+        let mask = mask(&windows, grid, device);
+        let regions = dual.embed_regions(patches, Some(mask));
         let [_, count, width] = regions.dims();
         let queries = Tensor::cat(vec![regions, whole], 1).reshape([count + 1, width]);
         let mut embeddings = read(queries.clone()).await?;
@@ -131,10 +258,49 @@ impl Retriever {
             embeddings,
             whole,
             queries,
+            looks: Vec::new(),
         })
     }
 
-    /// The concepts of `library` that matter for this photo and question.
+    /// The concepts of `library` that matter for this photo and question. `scan` keeps what was seen of the photo, for the next
+    /// question about it.
+    ///
+    /// # Errors
+    /// As [`Self::scan`] and [`retrieval::retrieve`].
+    pub async fn search(
+        &self,
+        photo: &Rgb8,
+        scan: &mut Option<Scan>,
+        question: &str,
+        library: &Library,
+        mode: Mode,
+        host: &dyn Host,
+    ) -> Result<Vec<Retrieved>> {
+        if scan.is_none() {
+            *scan = Some(self.scan(photo, host).await?);
+        }
+        let Encoder::Features {
+            encoder,
+            calibration,
+            ..
+        } = &self.encoder
+        else {
+            return self.retrieve(scan.as_ref(), question, library, mode).await;
+        };
+        let wanted = wanted_rows(question, library, &mode);
+        let comparer = &self.comparer;
+        let search = FeatureSearch { encoder, comparer };
+        let sightings = match scan.as_mut().filter(|scan| comparable(scan, library)) {
+            Some(scan) => {
+                let looks = &mut scan.looks;
+                search.search(photo, looks, library, &wanted, host).await?
+            }
+            None => Vec::new(),
+        };
+        choose(question, library, &mode, &sightings, calibration)
+    }
+
+    /// The concepts of `library` that matter, of a photo that a dual encoder scanned.
     ///
     /// # Errors
     /// As [`retrieval::retrieve`]; when the device fails.
@@ -145,13 +311,17 @@ impl Retriever {
         library: &Library,
         mode: Mode,
     ) -> Result<Vec<Retrieved>> {
+        let Encoder::Dual { thresholds, .. } = &self.encoder else {
+            return Ok(Vec::new());
+        };
         let index = library.index();
         let wanted = wanted_rows(question, library, &mode);
         let compared = match scan.filter(|scan| comparable(scan, library)) {
             Some(scan) => {
-                let threshold = self.thresholds.window;
-                let queries = &scan.queries;
-                let likeness = self.comparer.compare(queries, index, threshold, &wanted);
+                let queries = (&scan.queries, None);
+                let likeness = self
+                    .comparer
+                    .compare(queries, index, thresholds.window, &wanted);
                 Some((scan, likeness.await?))
             }
             None => None,
@@ -168,11 +338,7 @@ impl Retriever {
                     Some((scan, likeness)) => {
                         let always = is_wanted(&rows);
                         let scores = likeness.best_of(rows);
-                        let least = if always {
-                            f32::MIN
-                        } else {
-                            self.thresholds.window
-                        };
+                        let least = if always { f32::MIN } else { thresholds.window };
                         scored(concept, scores, scan, least)
                     }
                     None => unscored(concept),
@@ -181,7 +347,7 @@ impl Retriever {
             .collect();
         let options = Options {
             mode,
-            ..Options::auto(self.thresholds.window, self.thresholds.whole)
+            ..Options::auto(thresholds.window, thresholds.whole)
         };
         retrieval::retrieve(question, &scored, &options)
     }
@@ -203,10 +369,11 @@ impl Retriever {
         }
         let count = scan.windows.len();
         let regions = scan.queries.clone().narrow(0, 0, count);
-        let vectors = self.comparer.vectors(library.index(), &self.device);
+        let device = scan.queries.device();
+        let vectors = self.comparer.vectors(library.index(), &device);
         let (scores, rows) = ops::cosine_top_k(regions, vectors, neighbours);
         let data = TensorData::new(scan.windows.concat(), [count, 4]);
-        let boxes = Tensor::<2>::from_data(data, &self.device);
+        let boxes = Tensor::<2>::from_data(data, &device);
         let best = scores.clone().narrow(1, 0, 1).reshape([count]);
         let kept = ops::nms(boxes, best, SAME_REGION)
             .float()
@@ -225,9 +392,29 @@ impl Retriever {
     }
 
     async fn patches(&self, photo: &Rgb8, host: &dyn Host) -> Result<Tensor<3>> {
-        let (pixels, _) = frames(&self.processor, photo, &self.device)?;
-        Ok(features(&self.dual.vision, pixels, host).await?.patches)
+        let Encoder::Dual {
+            dual,
+            processor,
+            device,
+            ..
+        } = &self.encoder
+        else {
+            unreachable!("only a dual encoder is asked for patches")
+        };
+        let (pixels, _) = frames(processor, photo, device)?;
+        Ok(features(&dual.vision, pixels, host).await?.patches)
     }
+}
+
+/// What a box shows of a photo.
+fn part(photo: &Rgb8, box_: [f32; 4]) -> Rgb8 {
+    let at = |share: f32, side: u32| share * side as f32;
+    photo.part([
+        at(box_[0], photo.width) as i64,
+        at(box_[1], photo.height) as i64,
+        at(box_[2], photo.width).ceil() as i64,
+        at(box_[3], photo.height).ceil() as i64,
+    ])
 }
 
 /// Whether the photo can be compared with the library's embeddings at all.

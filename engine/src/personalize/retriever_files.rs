@@ -1,25 +1,39 @@
 //! What a model's files say of its retriever: configuration, thresholds and photos; its parameters are beside them.
 
+use super::calibration::Calibration;
 use super::files::ModelFiles;
 use super::retriever::Thresholds;
 use crate::image::ImageProcessor;
 use crate::model::dual_config::DualConfig;
+use crate::model::efficientnet_config::EfficientNetConfig;
 use crate::model::families;
+use crate::weights::Weights;
 use crate::{Error, Result};
 
 /// Its description; the model has a retriever where this is.
 pub(super) const CONFIG: &str = "retriever/config.json";
-/// Its parameters.
-pub(super) const WEIGHTS: &str = "retriever/model.safetensors";
+/// Its parameters, in one form or the other.
+const WEIGHTS: [&str; 2] = ["retriever/model.safetensors", "retriever/model.gguf"];
 const THRESHOLDS: &str = "retriever/retrieval.json";
+const WORDS: &str = "retriever/words.txt";
 /// Files that say how photos are prepared.
 const PROCESSORS: [&str; 2] = ["preprocessor_config.json", "processor_config.json"];
 
 /// What is known of a retriever before its parameters are read.
-pub(super) struct RetrieverFiles {
-    pub(super) config: DualConfig,
-    pub(super) thresholds: Thresholds,
-    pub(super) processor: ImageProcessor,
+pub(super) enum RetrieverFiles {
+    /// A dual encoder, which embeds regions.
+    Dual {
+        config: DualConfig,
+        thresholds: Thresholds,
+        processor: ImageProcessor,
+    },
+    /// A convolutional encoder, which makes maps of features.
+    Features {
+        config: EfficientNetConfig,
+        calibration: Calibration,
+        /// What its classifier calls things, a word a category, or none.
+        words: Vec<String>,
+    },
 }
 
 impl RetrieverFiles {
@@ -33,35 +47,78 @@ impl RetrieverFiles {
             return Ok(None);
         }
         let json = files.text(CONFIG)?;
-        let config = DualConfig::from_json(&json).map_err(below)?;
-        families::refuse_quantised(&json).map_err(below)?;
-        let thresholds = Thresholds::from_json(&files.text(THRESHOLDS)?).map_err(below)?;
-        // A checkpoint of its own prepares photos its own way; ours sees them as the captioner does.
-        let beside = |name: &str| format!("retriever/{name}");
-        let own = PROCESSORS.iter().any(|name| files.contains(&beside(name)));
-        let processor = match own {
-            true => {
-                let read = |name: &str| files.optional_text(&beside(name));
-                ImageProcessor::from_folder(&read).map_err(below)?
-            }
-            false => match captioner {
-                Some(processor) => processor.clone().with_image_splitting(false),
-                None => return Err(no_processor()),
-            },
+        let described = match families::makes_features(&json).map_err(below)? {
+            true => features(files, &json),
+            false => dual(files, &json, captioner),
         };
-        if processor.side() != Some(config.vision_config.image_size) {
-            return Err(Error::Config {
-                file: CONFIG.into(),
-                key: "vision_config.image_size".into(),
-                problem: "must be the side the photos are prepared for; encoders of changing sizes (NaFlex) cannot search photos yet".into(),
-            });
-        }
-        Ok(Some(Self {
-            config,
-            thresholds,
-            processor,
-        }))
+        described.map(Some)
     }
+
+    /// Its parameters, and a digest of their file.
+    pub(super) fn weights(files: &mut ModelFiles) -> Result<(Weights, String)> {
+        let [usual, gguf] = WEIGHTS;
+        let name = match !files.contains(usual) && files.contains(gguf) {
+            true => gguf,
+            false => usual,
+        };
+        files.digested(name)
+    }
+}
+
+fn features(files: &ModelFiles, json: &str) -> Result<RetrieverFiles> {
+    let config = EfficientNetConfig::from_json(json).map_err(below)?;
+    let calibration = Calibration::from_json(&files.text(THRESHOLDS)?).map_err(below)?;
+    let words = files.optional_text(WORDS)?.unwrap_or_default();
+    let words: Vec<String> = words.lines().map(str::to_owned).collect();
+    if !words.is_empty() && words.len() != config.num_classes {
+        return Err(Error::Config {
+            file: WORDS.into(),
+            key: "(whole file)".into(),
+            problem: format!(
+                "has {} lines for {} categories; one line each",
+                words.len(),
+                config.num_classes
+            ),
+        });
+    }
+    Ok(RetrieverFiles::Features {
+        config,
+        calibration,
+        words,
+    })
+}
+
+fn dual(
+    files: &ModelFiles,
+    json: &str,
+    captioner: Option<&ImageProcessor>,
+) -> Result<RetrieverFiles> {
+    let config = DualConfig::from_json(json).map_err(below)?;
+    families::refuse_quantised(json).map_err(below)?;
+    let thresholds = Thresholds::from_json(&files.text(THRESHOLDS)?).map_err(below)?;
+    // A checkpoint of its own prepares photos its own way; ours sees them as the captioner does.
+    let beside = |name: &str| format!("retriever/{name}");
+    let own = PROCESSORS.iter().any(|name| files.contains(&beside(name)));
+    let processor = match (own, captioner) {
+        (true, _) => {
+            let read = |name: &str| files.optional_text(&beside(name));
+            ImageProcessor::from_folder(&read).map_err(below)?
+        }
+        (false, Some(processor)) => processor.clone().with_image_splitting(false),
+        (false, None) => return Err(no_processor()),
+    };
+    if processor.side() != Some(config.vision_config.image_size) {
+        return Err(Error::Config {
+            file: CONFIG.into(),
+            key: "vision_config.image_size".into(),
+            problem: "must be the side the photos are prepared for; encoders of changing sizes (NaFlex) cannot search photos yet".into(),
+        });
+    }
+    Ok(RetrieverFiles::Dual {
+        config,
+        thresholds,
+        processor,
+    })
 }
 
 /// The error of a retriever that neither says how photos are prepared nor has a captioner that does.

@@ -2,6 +2,7 @@
 
 use burn::tensor::Tensor;
 
+use super::feature_search::Look;
 use crate::concepts::regions::{Candidate, SAME_REGION, settled};
 
 /// What a photo looks like to the retriever: one embedding a window, and one of the whole.
@@ -15,9 +16,22 @@ pub struct Scan {
     pub whole: Vec<f32>,
     /// Both on the device, the whole last: `[windows + 1, D]`.
     pub(super) queries: Tensor<2>,
+    /// What a convolutional encoder keeps of the photo, the first look and perhaps a closer one; empty of other encoders.
+    pub(super) looks: Vec<Look>,
 }
 
 impl Scan {
+    /// The scan of a convolutional encoder: windows and maps, compared by its own search.
+    pub(super) fn of_look(look: Look) -> Self {
+        Self {
+            windows: look.windows.clone(),
+            embeddings: Vec::new(),
+            whole: Vec::new(),
+            queries: look.queries.clone(),
+            looks: vec![look],
+        }
+    }
+
     /// The highest similarity of `references` (`[n, D]`, unit rows) to a region, and where that is.
     pub fn best_region(&self, references: &[f32]) -> Option<Candidate> {
         let windows = self.candidates(references);

@@ -44,8 +44,12 @@ pub fn thresholds(engine: &Engine, photos: u64, seed: u64) -> Result<Calibrated>
         let mut located = Vec::new();
         let scan = pollster::block_on(retriever.scan(&rgb8(&sample.photo)?, &Still))?;
         for (position, concept) in sample.concepts.iter().enumerate() {
-            let reference =
-                pollster::block_on(retriever.embed_reference(&rgb8(&concept.image)?, &Still))?;
+            let reference = pollster::block_on(retriever.embed_reference(
+                &rgb8(&concept.image)?,
+                None,
+                &Still,
+            ))?
+            .concat();
             let best = scan.best_region(&reference).context("a scan has regions")?;
             let thing = sample.things.iter().find(|t| t.concept == Some(position));
             let scores = match thing {

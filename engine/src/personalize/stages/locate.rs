@@ -6,6 +6,7 @@ use super::prefill::Read;
 use super::prompt::Prompt;
 use super::vision_pass::EncodedPhotos;
 use crate::Result;
+use crate::concepts::Retrieved;
 use crate::concepts::regions::iou;
 use crate::generate::generate_greedy;
 use crate::personalize::answer::parse_box;
@@ -47,7 +48,7 @@ pub(super) async fn locate(
     let total = ids.len();
     for (done, id) in ids.into_iter().enumerate() {
         let chosen = prompt.chosen.iter().find(|chosen| chosen.concept.id == id);
-        let region = chosen.and_then(|c| Some((c.retrieved.box_?, c.retrieved.score.max(0.0))));
+        let region = chosen.and_then(|c| Some((c.retrieved.box_?, sureness(&c.retrieved))));
         let found = match (region, chosen) {
             (Some(region), _) if exact => Some(region),
             (_, Some(chosen)) => {
@@ -65,6 +66,11 @@ pub(super) async fn locate(
         caller.progress(Stage::Locate, done + 1, total);
     }
     Ok(mentions)
+}
+
+/// How sure the retriever is of a region, 0 to 1.
+fn sureness(found: &Retrieved) -> f32 {
+    found.confidence.unwrap_or(found.score.max(0.0))
 }
 
 /// Asks the model where the thing of this name is.

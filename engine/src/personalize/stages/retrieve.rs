@@ -24,11 +24,9 @@ pub(super) async fn retrieve(
         None => without_search(&engine.library, question, mode)?,
         Some(retriever) => {
             caller.progress(Stage::Retrieve, 0, 1);
-            if cache.scan.is_none() {
-                cache.scan = Some(retriever.scan(photo, caller.host).await?);
-            }
+            let (scan, library) = (&mut cache.scan, &engine.library);
             let mut found = retriever
-                .retrieve(cache.scan.as_ref(), question, &engine.library, mode)
+                .search(photo, scan, question, library, mode, caller.host)
                 .await?;
             if matches!(request.kind, Kind::Recognize | Kind::Locate) {
                 // Only the thing in question: others would be distractors.

@@ -1,0 +1,314 @@
+//! Looking for known things in a photo by feature maps: windows against templates, rivals weighed, boxes found, a closer look
+//! where the first one is unsure.
+
+use burn::tensor::{Tensor, TensorData};
+
+use super::feature_box::{self, Contrast};
+use super::feature_encoder::{FeatureEncoder, Map};
+use super::likeness::{Comparer, Likeness};
+use super::map_windows::{Cells, embeddings, fractions, windows};
+use super::reference_features::{AREA, ReferenceFeatures, cells, crop, fine_cells};
+use crate::Result;
+use crate::concepts::Library;
+use crate::host::{Host, breathe};
+use crate::image::Rgb8;
+
+/// Sides of windows at the first look, cells.
+const SIDES: [usize; 9] = [2, 3, 4, 6, 8, 11, 14, 16, 20];
+/// Pixels of the closer look, and sides of its windows: it is for what is small.
+const CLOSER_AREA: f64 = 768.0 * 768.0;
+const CLOSER_SIDES: [usize; 7] = [2, 3, 4, 5, 6, 8, 10];
+/// Templates of small things count for windows up to so many cells a side, those of large ones from so many more on.
+const SMALL: f32 = 3.5;
+const BETWEEN: f32 = 3.5;
+/// Least similarity of what is looked at at all.
+const CONSIDERED: f32 = 0.5;
+/// Most things whose boxes are looked for; more are never in one photo.
+const MOST: usize = 48;
+/// A thing nobody knows is taken to be this similar: the rival of what has no other.
+const STRANGER: f32 = 0.55;
+/// Most that a rival changes a score, either way.
+const MOST_MARGIN: f32 = 0.15;
+/// Boxes that share more than this of the smaller one are of one thing.
+const SAME_PLACE: f32 = 0.5;
+/// Below this sum of score and margin nothing is found for sure, and the photo is looked at more closely; from the other one on a
+/// thing may be there.
+const SURE: f32 = 0.75;
+const UNSURE: f32 = 0.55;
+/// Rivals this close to each other are told apart by a crop.
+const TIE: f32 = 0.03;
+
+/// Windows of a photo with what they look like, and its maps.
+#[derive(Debug, Clone)]
+pub(super) struct Look {
+    /// As fractions of the photo.
+    pub(super) windows: Vec<[f32; 4]>,
+    cells: Vec<Cells>,
+    /// `[windows + 1, 2 D]`: the embedding times the share of large templates, then times that of small ones; the last row is
+    /// the whole photo.
+    pub(super) queries: Tensor<2>,
+    /// `[windows + 1, 1]`: what a cosine with a packed reference is short of the blend of two similarities.
+    scale: Tensor<2>,
+    coarse: Map,
+    fine: Map,
+}
+
+/// A thing that may be there.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Sighting {
+    /// Id of the concept.
+    pub(super) concept: String,
+    /// Similarity of its best window.
+    pub(super) score: f32,
+    /// How far it is ahead of the best rival for its place.
+    pub(super) margin: f32,
+    /// Where it is, if it is there.
+    pub(super) box_: [f32; 4],
+    features: ReferenceFeatures,
+}
+
+/// What searches photos by feature maps.
+#[derive(Debug)]
+pub(super) struct FeatureSearch<'a> {
+    pub(super) encoder: &'a FeatureEncoder,
+    pub(super) comparer: &'a Comparer,
+}
+
+impl FeatureSearch<'_> {
+    /// The first look at a photo.
+    ///
+    /// # Errors
+    /// When the photo cannot be resized, the device fails or the caller cancels.
+    pub(super) async fn look(&self, photo: &Rgb8, host: &dyn Host) -> Result<Look> {
+        self.look_at(photo, AREA, &SIDES, host).await
+    }
+
+    async fn look_at(
+        &self,
+        photo: &Rgb8,
+        area: f64,
+        sides: &[usize],
+        host: &dyn Host,
+    ) -> Result<Look> {
+        let encoder = self.encoder;
+        let maps = encoder.maps(photo, encoder.size(photo, area), host).await?;
+        breathe(host).await?;
+        let map = maps.coarse;
+        let mut boxes = windows(map.columns, map.rows, sides);
+        boxes.push([0, 0, map.columns, map.rows]);
+        let embedded = embeddings(&map, &boxes);
+        let (count, width) = (boxes.len(), map.channels);
+        let mut queries = Vec::with_capacity(count * width * 2);
+        let mut scale = Vec::with_capacity(count);
+        for (&[left, top, right, bottom], embedding) in
+            boxes.iter().zip(embedded.chunks_exact(width))
+        {
+            let side = (((right - left) * (bottom - top)) as f32).sqrt();
+            let large = ((side - SMALL) / BETWEEN).clamp(0.0, 1.0);
+            let small = 1.0 - large;
+            queries.extend(embedding.iter().map(|v| v * large));
+            queries.extend(embedding.iter().map(|v| v * small));
+            // A packed reference is two unit vectors side by side, divided by the root of two.
+            scale.push((2.0 * (large * large + small * small)).sqrt());
+        }
+        boxes.pop();
+        let device = encoder.device();
+        Ok(Look {
+            windows: boxes.iter().map(|&cells| fractions(cells, &map)).collect(),
+            queries: Tensor::from_data(TensorData::new(queries, [count, 2 * width]), device),
+            scale: Tensor::from_data(TensorData::new(scale, [count, 1]), device),
+            coarse: cells(&map),
+            fine: fine_cells(&maps.fine),
+            cells: boxes,
+        })
+    }
+
+    /// The things of `library` that may be in a photo, best first; of `wanted` rows of the index (ascending) whatever they score.
+    /// `looks` has the first look, and keeps the closer one.
+    ///
+    /// # Errors
+    /// When the device fails or the caller cancels.
+    pub(super) async fn search(
+        &self,
+        photo: &Rgb8,
+        looks: &mut Vec<Look>,
+        library: &Library,
+        wanted: &[usize],
+        host: &dyn Host,
+    ) -> Result<Vec<Sighting>> {
+        let mut found = match looks.first() {
+            Some(look) => self.sightings(look, library, wanted).await?,
+            None => return Ok(Vec::new()),
+        };
+        weigh(&mut found);
+        if needs_closer_look(&found) {
+            if looks.len() == 1 {
+                looks.push(
+                    self.look_at(photo, CLOSER_AREA, &CLOSER_SIDES, host)
+                        .await?,
+                );
+            }
+            for closer in self.sightings(&looks[1], library, wanted).await? {
+                match found
+                    .iter_mut()
+                    .find(|known| known.concept == closer.concept)
+                {
+                    Some(known) if known.score >= closer.score => {}
+                    Some(known) => *known = closer,
+                    None => found.push(closer),
+                }
+            }
+            weigh(&mut found);
+        }
+        self.break_tie(photo, &mut found, host).await?;
+        found.sort_by(|a, b| (b.score + b.margin).total_cmp(&(a.score + a.margin)));
+        Ok(found)
+    }
+
+    /// What one look shows, with boxes.
+    async fn sightings(
+        &self,
+        look: &Look,
+        library: &Library,
+        wanted: &[usize],
+    ) -> Result<Vec<Sighting>> {
+        let index = library.index();
+        let queries = (&look.queries, Some(&look.scale));
+        let likeness = self
+            .comparer
+            .compare(queries, index, CONSIDERED, wanted)
+            .await?;
+        let mut best: Vec<(f32, bool, usize, usize)> = Vec::new();
+        for concept in library.list() {
+            let rows = index.rows_of(&concept.id);
+            let asked = wanted.iter().any(|row| rows.contains(row));
+            let seen = best_window(&likeness, rows);
+            if let Some((score, row, window)) = seen.filter(|seen| asked || seen.0 >= CONSIDERED) {
+                best.push((score, asked, row, window));
+            }
+        }
+        best.sort_by(|a, b| b.1.cmp(&a.1).then(b.0.total_cmp(&a.0)));
+        let asked = best.iter().filter(|seen| seen.1).count();
+        best.truncate(MOST.max(asked));
+        let fine = look.fine.channels;
+        Ok(best
+            .into_iter()
+            .filter_map(|(score, _, row, window)| {
+                let row = &index.rows()[row];
+                let reference = library.get(&row.concept)?.references.get(row.reference)?;
+                let features = ReferenceFeatures::unpack(&reference.embeddings, fine)?;
+                Some(Sighting {
+                    concept: row.concept.clone(),
+                    score,
+                    margin: 0.0,
+                    box_: place(look, window, &features),
+                    features,
+                })
+            })
+            .collect())
+    }
+
+    /// Tells look-alikes apart that claim one place and are about as similar: by a crop of the place.
+    async fn break_tie(&self, photo: &Rgb8, found: &mut [Sighting], host: &dyn Host) -> Result<()> {
+        let sum = |sighting: &Sighting| sighting.score + sighting.margin;
+        let Some(first) = found.iter().max_by(|a, b| sum(a).total_cmp(&sum(b))) else {
+            return Ok(());
+        };
+        let (top, box_) = (first.score, first.box_);
+        let close = |sighting: &Sighting, by: f32| {
+            top - sighting.score < by && overlap(&box_, &sighting.box_) > SAME_PLACE
+        };
+        if found.iter().filter(|sighting| close(sighting, TIE)).count() < 2 {
+            return Ok(());
+        }
+        let seen = crop(self.encoder, photo, box_, false, host).await?;
+        for sighting in found
+            .iter_mut()
+            .filter(|sighting| close(sighting, 2.0 * TIE))
+        {
+            let own = sighting.features.crop.iter().zip(&seen).map(|(a, b)| a * b);
+            sighting.score = (sighting.score + own.sum::<f32>()) / 2.0;
+        }
+        weigh(found);
+        Ok(())
+    }
+}
+
+/// Whether nothing is there for sure, or something may be.
+fn needs_closer_look(found: &[Sighting]) -> bool {
+    let sums = || {
+        found
+            .iter()
+            .map(|sighting| sighting.score + sighting.margin)
+    };
+    sums().all(|sum| sum < SURE) || sums().any(|sum| sum > UNSURE && sum < SURE)
+}
+
+/// The highest similarity of these rows to a window: similarity, row, window.
+fn best_window(likeness: &Likeness, rows: std::ops::Range<usize>) -> Option<(f32, usize, usize)> {
+    let mut best: Option<(f32, usize, usize)> = None;
+    for (row, scores) in likeness.rows(rows) {
+        // The last one is the photo as a whole.
+        let windows = &scores[..scores.len().saturating_sub(1)];
+        for (window, &score) in windows.iter().enumerate() {
+            if best.is_none_or(|(known, ..)| score > known) {
+                best = Some((score, row, window));
+            }
+        }
+    }
+    best
+}
+
+/// The box of a thing seen in a window.
+fn place(look: &Look, window: usize, features: &ReferenceFeatures) -> [f32; 4] {
+    let contrast = |map: &Map, inside: &[f32], outside: &[f32]| -> Vec<f32> {
+        let difference: Vec<f32> = inside.iter().zip(outside).map(|(a, b)| a - b).collect();
+        let cells = map.values.chunks_exact(map.channels.max(1));
+        cells
+            .map(|cell| cell.iter().zip(&difference).map(|(a, b)| a * b).sum())
+            .collect()
+    };
+    let coarse = contrast(&look.coarse, &features.inside, &features.outside);
+    let coarse = Contrast::doubled(look.coarse.rows, look.coarse.columns, &coarse);
+    let fine = Contrast {
+        rows: look.fine.rows,
+        columns: look.fine.columns,
+        values: contrast(&look.fine, &features.fine_inside, &features.fine_outside),
+    };
+    let window = look.cells[window].map(|edge| 2.0 * edge as f64);
+    let [left, top, right, bottom] = feature_box::find(&coarse, Some(&fine), window);
+    let (columns, rows) = (coarse.columns as f64, coarse.rows as f64);
+    [left / columns, top / rows, right / columns, bottom / rows].map(|edge| edge as f32)
+}
+
+/// Sets the margins: how far each is ahead of its best rival, a stranger if there is no other.
+fn weigh(found: &mut [Sighting]) {
+    let margins: Vec<f32> = found
+        .iter()
+        .enumerate()
+        .map(|(at, own)| {
+            let rivals = found.iter().enumerate().filter(|(other, rival)| {
+                *other != at && overlap(&own.box_, &rival.box_) > SAME_PLACE
+            });
+            let best = rivals
+                .map(|(_, rival)| rival.score)
+                .fold(STRANGER, f32::max);
+            (own.score - best).clamp(-MOST_MARGIN, MOST_MARGIN)
+        })
+        .collect();
+    for (sighting, margin) in found.iter_mut().zip(margins) {
+        sighting.margin = margin;
+    }
+}
+
+/// How much of the smaller box lies in the other one.
+pub(super) fn overlap(a: &[f32; 4], b: &[f32; 4]) -> f32 {
+    let area = |r: &[f32; 4]| (r[2] - r[0]).max(0.0) * (r[3] - r[1]).max(0.0);
+    let shared = [
+        a[0].max(b[0]),
+        a[1].max(b[1]),
+        a[2].min(b[2]),
+        a[3].min(b[3]),
+    ];
+    area(&shared) / area(a).min(area(b)).max(1e-9)
+}
