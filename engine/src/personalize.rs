@@ -5,6 +5,7 @@ pub mod calibration;
 pub mod captioner;
 mod captioner_files;
 pub mod engine;
+pub mod enrolment;
 mod feature_box;
 mod feature_choice;
 mod feature_encoder;

@@ -7,6 +7,7 @@ mod concept;
 mod convert;
 mod curve;
 mod eval;
+mod eval_photos;
 mod export;
 mod inspect;
 mod merge;

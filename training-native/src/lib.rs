@@ -8,6 +8,7 @@ pub mod gguf_folder;
 pub mod merge;
 pub mod metrics;
 pub mod native_host;
+pub mod photos;
 pub mod plots;
 pub mod presets;
 pub mod stages;

@@ -19,6 +19,7 @@ mod concepts;
 mod digest;
 #[cfg(target_family = "wasm")]
 mod engine;
+mod enrolment;
 #[cfg(target_family = "wasm")]
 mod error;
 #[cfg(target_family = "wasm")]

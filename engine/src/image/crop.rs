@@ -29,6 +29,18 @@ impl Rgb8 {
         }
     }
 
+    /// What a box shows, left, top, right and bottom as fractions, in whole pixels that it touches.
+    #[must_use]
+    pub fn share(&self, [left, top, right, bottom]: [f32; 4]) -> Self {
+        let at = |share: f32, side: u32| share * side as f32;
+        self.part([
+            at(left, self.width) as i64,
+            at(top, self.height) as i64,
+            at(right, self.width).ceil() as i64,
+            at(bottom, self.height).ceil() as i64,
+        ])
+    }
+
     /// Left and right exchanged.
     #[must_use]
     pub fn mirrored(&self) -> Self {

@@ -6,7 +6,7 @@ use burn::tensor::{Tensor, TensorData};
 use super::feature_box::{self, Contrast};
 use super::feature_encoder::{FeatureEncoder, Map};
 use super::likeness::{Comparer, Likeness};
-use super::map_windows::{Cells, embeddings, fractions, windows};
+use super::map_windows::{Cells, embeddings, fractions, unit, weighted, windows};
 use super::reference_features::{AREA, ReferenceFeatures, cells, crop, fine_cells};
 use crate::Result;
 use crate::concepts::Library;
@@ -53,17 +53,49 @@ pub(super) struct Look {
     fine: Map,
 }
 
+impl Look {
+    /// The box of what stands out: cells unlike those along the border of the photo.
+    pub(super) fn salient_box(&self) -> [f32; 4] {
+        let map = &self.coarse;
+        let on_border = |at: usize| {
+            let (row, column) = (at / map.columns, at % map.columns);
+            row == 0 || column == 0 || row + 1 == map.rows || column + 1 == map.columns
+        };
+        let cells = map.rows * map.columns;
+        let border: Vec<f32> = (0..cells)
+            .map(|at| f32::from(u8::from(on_border(at))))
+            .collect();
+        let mut surroundings = weighted(map, &border);
+        unit(&mut surroundings);
+        let unlike = map.values.chunks_exact(map.channels.max(1)).map(|cell| {
+            let like: f32 = cell.iter().zip(&surroundings).map(|(a, b)| a * b).sum();
+            1.0 - like
+        });
+        let contrast = Contrast::doubled(map.rows, map.columns, &unlike.collect::<Vec<_>>());
+        let (columns, rows) = (contrast.columns as f64, contrast.rows as f64);
+        // A region of all the photo.
+        let middle = [
+            columns / 4.0,
+            rows / 4.0,
+            3.0 * columns / 4.0,
+            3.0 * rows / 4.0,
+        ];
+        let [left, top, right, bottom] = feature_box::find(&contrast, None, middle);
+        [left / columns, top / rows, right / columns, bottom / rows].map(|edge| edge as f32)
+    }
+}
+
 /// A thing that may be there.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Sighting {
+pub struct Sighting {
     /// Id of the concept.
-    pub(super) concept: String,
+    pub concept: String,
     /// Similarity of its best window.
-    pub(super) score: f32,
+    pub score: f32,
     /// How far it is ahead of the best rival for its place.
-    pub(super) margin: f32,
+    pub margin: f32,
     /// Where it is, if it is there.
-    pub(super) box_: [f32; 4],
+    pub box_: [f32; 4],
     features: ReferenceFeatures,
 }
 

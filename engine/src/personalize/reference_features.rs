@@ -138,13 +138,7 @@ pub(super) async fn crop(
     mirror: bool,
     host: &dyn Host,
 ) -> Result<Vec<f32>> {
-    let [width, height] = [photo.width, photo.height].map(|side| side as f32);
-    let part = photo.part([
-        (box_[0] * width) as i64,
-        (box_[1] * height) as i64,
-        (box_[2] * width).ceil() as i64,
-        (box_[3] * height).ceil() as i64,
-    ]);
+    let part = photo.share(box_);
     let part = if mirror { part.mirrored() } else { part };
     let map = encoder.maps(&part, [CROP; 2], host).await?.coarse;
     let mut mean = weighted(&map, &vec![1.0; map.rows * map.columns]);

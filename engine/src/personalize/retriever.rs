@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 use super::calibration::Calibration;
 use super::feature_choice::choose;
 use super::feature_encoder::FeatureEncoder;
-use super::feature_search::FeatureSearch;
+pub use super::feature_search::Sighting;
+use super::feature_search::{FeatureSearch, Look};
 use super::likeness::Comparer;
 use super::photo_features::{features, frames};
 use super::reference_features::ReferenceFeatures;
@@ -175,7 +176,7 @@ impl Retriever {
     ) -> Result<Vec<Vec<f32>>> {
         match &self.encoder {
             Encoder::Dual { dual, .. } => {
-                let part = box_.map(|box_| part(photo, box_));
+                let part = box_.map(|box_| photo.share(box_));
                 let patches = self.patches(part.as_ref().unwrap_or(photo), host).await?;
                 Ok(vec![read(dual.embed_regions(patches, None)).await?])
             }
@@ -204,7 +205,7 @@ impl Retriever {
         if words.is_empty() {
             return Ok(Vec::new());
         }
-        let shares = encoder.categories(&part(photo, box_), host).await?;
+        let shares = encoder.categories(&photo.share(box_), host).await?;
         let mut ranked: Vec<Word> = words
             .iter()
             .zip(shares)
@@ -216,6 +217,29 @@ impl Retriever {
         ranked.sort_by(|a, b| b.share.total_cmp(&a.share));
         ranked.truncate(most);
         Ok(ranked)
+    }
+
+    /// The box of what stands out in a photo from what is along its border; the whole photo for encoders without maps. `scan` keeps
+    /// what was seen of the photo.
+    ///
+    /// # Errors
+    /// As [`Self::scan`].
+    pub async fn salient_box(
+        &self,
+        photo: &Rgb8,
+        scan: &mut Option<Scan>,
+        host: &dyn Host,
+    ) -> Result<[f32; 4]> {
+        if matches!(self.encoder, Encoder::Dual { .. }) {
+            return Ok([0.0, 0.0, 1.0, 1.0]);
+        }
+        let seen = match scan.take() {
+            Some(seen) => seen,
+            None => self.scan(photo, host).await?,
+        };
+        let box_ = seen.looks.first().map(Look::salient_box);
+        *scan = Some(seen);
+        Ok(box_.unwrap_or([0.0, 0.0, 1.0, 1.0]))
     }
 
     /// What a photo looks like: an embedding of every window and of the whole.
@@ -298,6 +322,45 @@ impl Retriever {
             None => Vec::new(),
         };
         choose(question, library, &mode, &sightings, calibration)
+    }
+
+    /// How much each concept of `library` is like something in a photo, and where, whether it is there or not; best first. Only
+    /// convolutional encoders tell; `scan` keeps what was seen of the photo.
+    ///
+    /// # Errors
+    /// As [`Self::scan`].
+    pub async fn sightings(
+        &self,
+        photo: &Rgb8,
+        scan: &mut Option<Scan>,
+        library: &Library,
+        host: &dyn Host,
+    ) -> Result<Vec<Sighting>> {
+        let Encoder::Features { encoder, .. } = &self.encoder else {
+            return Ok(Vec::new());
+        };
+        if scan.is_none() {
+            *scan = Some(self.scan(photo, host).await?);
+        }
+        let comparer = &self.comparer;
+        let search = FeatureSearch { encoder, comparer };
+        let all: Vec<usize> = (0..library.index().len()).collect();
+        match scan.as_mut().filter(|scan| comparable(scan, library)) {
+            Some(scan) => {
+                search
+                    .search(photo, &mut scan.looks, library, &all, host)
+                    .await
+            }
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// The calibration of a convolutional encoder.
+    pub fn calibration(&self) -> Option<Calibration> {
+        match &self.encoder {
+            Encoder::Features { calibration, .. } => Some(*calibration),
+            Encoder::Dual { .. } => None,
+        }
     }
 
     /// The concepts of `library` that matter, of a photo that a dual encoder scanned.
@@ -404,17 +467,6 @@ impl Retriever {
         let (pixels, _) = frames(processor, photo, device)?;
         Ok(features(&dual.vision, pixels, host).await?.patches)
     }
-}
-
-/// What a box shows of a photo.
-fn part(photo: &Rgb8, box_: [f32; 4]) -> Rgb8 {
-    let at = |share: f32, side: u32| share * side as f32;
-    photo.part([
-        at(box_[0], photo.width) as i64,
-        at(box_[1], photo.height) as i64,
-        at(box_[2], photo.width).ceil() as i64,
-        at(box_[3], photo.height).ceil() as i64,
-    ])
 }
 
 /// Whether the photo can be compared with the library's embeddings at all.

@@ -104,7 +104,13 @@ impl Engine {
         } = self;
         let Some(captioner) = captioner else {
             timings.total_ms = clock.total();
-            return facts::facts(request, &found, library, timings);
+            let outcome = facts::facts(request, &found, library, timings)?;
+            (caller.on_event)(Event::Text {
+                delta: outcome.text.clone(),
+                text: outcome.text.clone(),
+                mentions: outcome.mentions.clone(),
+            });
+            return Ok(outcome);
         };
         let splitting = request.splitting;
         let with = (&mut *captioner, &*library);

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anstream::{eprintln, print, println};
 use anyhow::{Context, Result, bail};
-use clap::{Args, ValueEnum};
+use clap::{Args, Subcommand, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use namelens::device::DeviceChoice;
 use namelens::evaluate::report::Report;
@@ -14,6 +14,7 @@ use namelens_engine::host::Still;
 use namelens_engine::personalize::Engine;
 use playroom::Split;
 
+use super::eval_photos::PhotosArgs;
 use super::model::ModelArgs;
 
 /// Splits one may evaluate on.
@@ -23,6 +24,13 @@ enum EvalSplit {
     Val,
     /// For the final figures: touch it once.
     Test,
+}
+
+/// What else than the Playroom one may evaluate on.
+#[derive(Debug, Subcommand)]
+enum Other {
+    /// Real photographs: recognise and find the things of a folder.
+    Photos(PhotosArgs),
 }
 
 /// Options of `namelens eval`.
@@ -47,9 +55,12 @@ Examples:
   namelens eval --model models/playroom --split val --questions 400 --cache runs/val --json val.json
   namelens eval --model models/playroom --rows locate,caption/2 --compare
   namelens card val.json --write models/playroom/README.md")]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub(super) struct EvalArgs {
+    #[command(subcommand)]
+    other: Option<Other>,
     #[command(flatten)]
-    model: ModelArgs,
+    model: Option<ModelArgs>,
     /// Which held-out things and names.
     #[arg(long, value_enum, default_value = "val")]
     split: EvalSplit,
@@ -85,6 +96,10 @@ impl EvalArgs {
     /// # Errors
     /// When the model cannot be used or a file cannot be written.
     pub(super) fn run(&self) -> Result<()> {
+        if let Some(Other::Photos(photos)) = &self.other {
+            return photos.run();
+        }
+        let model = self.model.as_ref().context("--model is needed")?;
         let options = EvalOptions {
             split: match self.split {
                 EvalSplit::Val => Split::Val,
@@ -94,10 +109,10 @@ impl EvalArgs {
             questions: self.questions,
             seed: self.seed,
             side: 192,
-            model: model_digest(&self.model.model)?,
+            model: model_digest(&model.model)?,
             cache: self.cache.clone(),
         };
-        let files = self.model.open()?;
+        let files = model.open()?;
         let device = self.device.open()?;
         let mut engine = pollster::block_on(Engine::load(files, &device, &Still, &mut |_, _| ()))?;
         let report = watched(&mut engine, &options)?;

@@ -1,0 +1,188 @@
+//! `namelens eval photos`: how well things are recognised and found in real photographs.
+
+use std::path::PathBuf;
+
+use anstream::{eprintln, println};
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+use namelens::device::DeviceChoice;
+use namelens::photos::evaluate::{Bench, Measured, Row, calibrated, error_on_others};
+use namelens::photos::figures::bins;
+use namelens::photos::set::PhotoSet;
+use namelens::photos::variants::Variant;
+use namelens_engine::host::Still;
+use namelens_engine::personalize::Engine;
+use serde_json::json;
+
+use super::model::ModelArgs;
+
+/// Options of `namelens eval photos`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+A set is a folder with a folder of photos for each thing, and perhaps a boxes.json:
+  {\"miso/1.jpg\": {\"box\": [0.1, 0.2, 0.8, 0.9]}, ...}     left, top, right and bottom as fractions
+Every thing is enrolled from one of its photos (or --references), all other photos are searched, again and again with other
+references. Photos that are copies of each other never are reference and question at once.
+
+Examples:
+  namelens eval photos --model models/photos --set my-things
+  namelens eval photos --model models/photos --set my-things --draws 60 --json photos.json
+  namelens eval photos --model models/photos --set my-things --calibrate models/photos/retriever/retrieval.json")]
+pub(super) struct PhotosArgs {
+    #[command(flatten)]
+    model: ModelArgs,
+    /// Folder of the things.
+    #[arg(long)]
+    set: PathBuf,
+    /// How often references are drawn anew.
+    #[arg(long, default_value_t = 20)]
+    draws: u64,
+    /// How many collages and pasted things are made.
+    #[arg(long, default_value_t = 100)]
+    composites: usize,
+    /// Only photos as they are, with one reference.
+    #[arg(long)]
+    quick: bool,
+    /// Seed of all draws.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Also write the figures here.
+    #[arg(long)]
+    json: Option<PathBuf>,
+    /// Fit the confidences to this set, and write them here.
+    #[arg(long, value_name = "FILE")]
+    calibrate: Option<PathBuf>,
+    /// Where to compute.
+    #[arg(long, value_enum, default_value = "auto")]
+    device: DeviceChoice,
+}
+
+impl PhotosArgs {
+    /// Measures.
+    ///
+    /// # Errors
+    /// When the set or the model cannot be used, or a file cannot be written.
+    pub(super) fn run(&self) -> Result<()> {
+        if self.draws == 0 {
+            bail!("--draws must be at least 1");
+        }
+        let set = PhotoSet::read(&self.set)?;
+        let device = self.device.open()?;
+        let files = self.model.open()?;
+        let engine = pollster::block_on(Engine::load(files, &device, &Still, &mut |_, _| ()))?;
+        let retriever = engine
+            .retriever()
+            .context("the model recognises nothing: it has no retriever")?;
+        let bar =
+            ProgressBar::new(set.photos.len() as u64).with_style(ProgressStyle::with_template(
+                "{elapsed_precise} {wide_bar:.cyan/blue} {pos}/{len} photos looked at",
+            )?);
+        let mut bench = Bench::new(retriever, &set, &mut |done, _| {
+            bar.set_position(done as u64)
+        })?;
+        bar.finish_and_clear();
+        for &(a, b) in &bench.copies {
+            let key = |at: usize| &set.photos[at].key;
+            eprintln!(
+                "note: {} and {} are taken for copies of one photo",
+                key(a),
+                key(b)
+            );
+        }
+        println!("{} things, {} photos", set.things.len(), set.photos.len());
+        println!(
+            "{:28} {:>6} {:>6} {:>7} {:>7} {:>7} {:>7} {:>7} {:>6}",
+            "", "photos", "top-1", "AUC", "at 1 %", "P .95", "IoU .5", "mean", "ECE"
+        );
+        let plain = bench.singles(1, Variant::Plain, self.draws, self.seed)?;
+        let mut rows = vec![told(bench.row("1 reference", &plain))];
+        if !self.quick {
+            self.others(&mut bench, &mut rows)?;
+        }
+        let on_others = error_on_others(&plain, set.things.len(), 8, self.seed);
+        println!("\nexpected calibration error on things that did not calibrate: {on_others:.3}");
+        self.by_thing(&set, &plain);
+        if let Some(path) = &self.calibrate {
+            let text = serde_json::to_string_pretty(&calibrated(&plain.pairs))? + "\n";
+            std::fs::write(path, text)
+                .with_context(|| format!("cannot write {}", path.display()))?;
+            println!("wrote {}", path.display());
+        }
+        if let Some(path) = &self.json {
+            let judged: Vec<(f32, bool)> = plain
+                .pairs
+                .iter()
+                .map(|pair| (bench.confidence(pair), pair.there))
+                .collect();
+            let report = json!({
+                "things": set.things.len(),
+                "photos": set.photos.len(),
+                "draws": self.draws,
+                "seed": self.seed,
+                "rows": rows,
+                "calibration_error_on_other_things": on_others,
+                "reliability": bins(&judged),
+            });
+            let text = serde_json::to_string_pretty(&report)? + "\n";
+            std::fs::write(path, text)
+                .with_context(|| format!("cannot write {}", path.display()))?;
+        }
+        Ok(())
+    }
+
+    /// More references, changed references, several things in a photo, small things.
+    fn others(&self, bench: &mut Bench<'_>, rows: &mut Vec<Row>) -> Result<()> {
+        let three = bench.singles(3, Variant::Plain, self.draws, self.seed)?;
+        rows.push(told(bench.row("3 references", &three)));
+        for variant in Variant::ALL.into_iter().skip(1) {
+            // Changed references are looked at anew in every draw.
+            let measured = bench.singles(1, variant, self.draws.min(5), self.seed)?;
+            rows.push(told(bench.row(variant.name(), &measured)));
+        }
+        for count in [2, 4] {
+            let measured = bench.collages(count, self.composites, self.seed)?;
+            rows.push(told(bench.row(&format!("collage of {count}"), &measured)));
+        }
+        let measured = bench.pastes(self.composites, self.seed)?;
+        rows.push(told(bench.row("pasted at a quarter", &measured)));
+        Ok(())
+    }
+
+    /// Which things are hard.
+    fn by_thing(&self, set: &PhotoSet, measured: &Measured) {
+        println!("\n{:28} {:>7} {:>7}", "thing", "score", "IoU .5");
+        for (thing, name) in set.things.iter().enumerate() {
+            let own: Vec<_> = measured
+                .pairs
+                .iter()
+                .filter(|pair| pair.thing == thing && pair.there)
+                .collect();
+            let count = own.len().max(1) as f32;
+            let score = own.iter().map(|pair| pair.score).sum::<f32>() / count;
+            let half = own
+                .iter()
+                .filter(|pair| pair.overlap.is_some_and(|o| o >= 0.5))
+                .count();
+            println!("{name:28} {score:>7.3} {:>7.3}", half as f32 / count);
+        }
+    }
+}
+
+/// Prints a row as soon as it is known.
+fn told(row: Row) -> Row {
+    println!(
+        "{:28} {:>6} {:>6} {:>7.4} {:>7.3} {:>7.3} {:>7.3} {:>7.3} {:>6.3}",
+        row.row,
+        row.photos,
+        row.top1
+            .map_or_else(|| "-".into(), |top1| format!("{top1:.3}")),
+        row.auc,
+        row.found_at_1_percent,
+        row.recall_at_precision_95,
+        row.iou_half,
+        row.iou_mean,
+        row.calibration_error
+    );
+    row
+}
