@@ -18,6 +18,7 @@ mod launch;
 pub mod nms;
 pub mod pairwise_iou;
 pub mod quant_matvec;
+pub mod region_scores;
 pub mod top_k;
 
 use std::hash::Hasher;
@@ -81,7 +82,7 @@ impl Kernel {
 }
 
 /// Every kernel of the engine.
-pub static KERNELS: [&Kernel; 8] = [
+pub static KERNELS: [&Kernel; 9] = [
     &attention_decode::KERNEL,
     &cosine_scores::KERNEL,
     &depthwise::KERNEL,
@@ -89,6 +90,7 @@ pub static KERNELS: [&Kernel; 8] = [
     &pairwise_iou::KERNEL,
     &quant_matvec::Q4_0,
     &quant_matvec::Q8_0,
+    &region_scores::KERNEL,
     &top_k::KERNEL,
 ];
 

@@ -8,7 +8,7 @@
 //! | [`cosine_scores`] | kernel | plain | plain |
 //! | [`top_k`], [`cosine_top_k`] | kernels | selection | plain |
 //! | [`pairwise_iou`], [`nms`] | kernel | plain | plain |
-//! | [`depthwise`] | kernel | loops | plain |
+//! | [`depthwise`], [`region_scores()`] | kernel | loops | plain |
 //! | [`pointwise`], [`stem`] | plain | loops | plain |
 //!
 //! The plain bodies ([`mod@reference`]) are what the fast paths are tested against. All but those of
@@ -38,6 +38,8 @@ mod flex_packed;
 mod flex_pointwise;
 #[cfg(all(feature = "cpu", feature = "train"))]
 mod flex_product;
+#[cfg(feature = "cpu")]
+mod flex_region_scores;
 #[cfg(all(feature = "cpu", feature = "train"))]
 mod flex_softmax;
 #[cfg(feature = "cpu")]
@@ -47,6 +49,7 @@ mod flex_top_k;
 #[cfg(feature = "cpu")]
 mod flex_vector;
 mod quant;
+mod region_scores;
 
 pub use crate::blocks::{BLOCK, QuantKind};
 pub use conv_weights::ConvWeights;
@@ -57,6 +60,7 @@ use dispatch::on_flex;
 #[cfg(feature = "cube")]
 use dispatch::on_kernels;
 pub use quant::QuantMatrix;
+pub use region_scores::region_scores;
 
 #[cfg(feature = "cube")]
 use crate::kernels;

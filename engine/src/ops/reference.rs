@@ -93,6 +93,33 @@ pub fn cosine_scores(queries: Tensor<2>, index: Tensor<2>) -> Tensor<2> {
     cosine.mask_fill(is_cosine.bool_not(), NOT_COMPARABLE)
 }
 
+/// Plain body of [`crate::ops::region_scores()`].
+pub fn region_scores(
+    sums: Tensor<3>,
+    windows: Tensor<2, Int>,
+    templates: Tensor<2>,
+    large: Tensor<1>,
+) -> Tensor<2> {
+    let [rows, columns, width] = sums.dims();
+    let ([count, _], [references, _]) = (windows.dims(), templates.dims());
+    let cells = sums.reshape([rows * columns, width]);
+    let edge = |at: usize| windows.clone().narrow(1, at, 1).reshape([count]);
+    let corner = |x: usize, y: usize| {
+        let at = edge(y) * columns as i64 + edge(x);
+        cells.clone().select(0, at)
+    };
+    let features = (corner(2, 3) + corner(0, 1) - corner(2, 1) - corner(0, 3)).clamp_min(0.0);
+    let total = features.clone().sum_dim(1).clamp_min(1e-18);
+    let embeddings = (features / total).sqrt();
+    let large = large.reshape([count, 1]).repeat_dim(1, references);
+    let of = |first: usize| {
+        let templates = templates.clone().narrow(1, first, width);
+        embeddings.clone().matmul(templates.transpose())
+    };
+    let small = large.clone().neg() + 1.0;
+    of(0) * large + of(width) * small
+}
+
 /// Plain body of [`crate::ops::pointwise`].
 pub fn pointwise(
     x: Tensor<2>,

@@ -1,17 +1,18 @@
 //! Looking for known things in a photo by feature maps: windows against templates, rivals weighed, boxes found, a closer look
 //! where the first one is unsure.
 
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use super::feature_box::{self, Contrast};
 use super::feature_encoder::{FeatureEncoder, Map};
 use super::likeness::{Comparer, Likeness};
-use super::map_windows::{Cells, embeddings, fractions, unit, weighted, windows};
+use super::map_windows::{Cells, fractions, integral, unit, weighted, windows};
 use super::reference_features::{AREA, ReferenceFeatures, cells, crop, fine_cells};
 use crate::Result;
 use crate::concepts::Library;
 use crate::host::{Host, breathe};
 use crate::image::Rgb8;
+use crate::ops;
 
 /// Sides of windows at the first look, cells.
 const SIDES: [usize; 9] = [2, 3, 4, 6, 8, 11, 14, 16, 20];
@@ -44,16 +45,34 @@ pub(super) struct Look {
     /// As fractions of the photo.
     pub(super) windows: Vec<[f32; 4]>,
     cells: Vec<Cells>,
-    /// `[windows + 1, 2 D]`: the embedding times the share of large templates, then times that of small ones; the last row is
-    /// the whole photo.
-    pub(super) queries: Tensor<2>,
-    /// `[windows + 1, 1]`: what a cosine with a packed reference is short of the blend of two similarities.
-    scale: Tensor<2>,
+    /// `[rows + 1, columns + 1, D]`: the map summed over all that lies above and left.
+    sums: Tensor<3>,
+    /// `[windows + 1, 4]`: the windows in cells, the last one the whole photo.
+    corners: Tensor<2, Int>,
+    /// `[windows + 1]`: how much the templates of large things count.
+    large: Tensor<1>,
     coarse: Map,
     fine: Map,
 }
 
 impl Look {
+    /// The device it is on.
+    pub(super) fn device(&self) -> Device {
+        self.sums.device()
+    }
+
+    /// Numbers in a packed reference's first row.
+    pub(super) fn dim(&self) -> usize {
+        2 * self.coarse.channels
+    }
+
+    /// Similarities `[windows + 1, N]` to the first rows of packed references.
+    fn scores(&self, rows: Tensor<2>) -> Tensor<2> {
+        let (sums, corners) = (self.sums.clone(), self.corners.clone());
+        // A packed row is two unit templates divided by the root of two.
+        ops::region_scores(sums, corners, rows, self.large.clone()) * std::f32::consts::SQRT_2
+    }
+
     /// The box of what stands out: cells unlike those along the border of the photo.
     pub(super) fn salient_box(&self) -> [f32; 4] {
         let map = &self.coarse;
@@ -128,27 +147,23 @@ impl FeatureSearch<'_> {
         let map = maps.coarse;
         let mut boxes = windows(map.columns, map.rows, sides);
         boxes.push([0, 0, map.columns, map.rows]);
-        let embedded = embeddings(&map, &boxes);
         let (count, width) = (boxes.len(), map.channels);
-        let mut queries = Vec::with_capacity(count * width * 2);
-        let mut scale = Vec::with_capacity(count);
-        for (&[left, top, right, bottom], embedding) in
-            boxes.iter().zip(embedded.chunks_exact(width))
-        {
-            let side = (((right - left) * (bottom - top)) as f32).sqrt();
-            let large = ((side - SMALL) / BETWEEN).clamp(0.0, 1.0);
-            let small = 1.0 - large;
-            queries.extend(embedding.iter().map(|v| v * large));
-            queries.extend(embedding.iter().map(|v| v * small));
-            // A packed reference is two unit vectors side by side, divided by the root of two.
-            scale.push((2.0 * (large * large + small * small)).sqrt());
-        }
+        let large: Vec<f32> = boxes
+            .iter()
+            .map(|&[left, top, right, bottom]| {
+                let side = (((right - left) * (bottom - top)) as f32).sqrt();
+                ((side - SMALL) / BETWEEN).clamp(0.0, 1.0)
+            })
+            .collect();
+        let corners: Vec<i32> = boxes.iter().flatten().map(|&edge| edge as i32).collect();
+        let sums = TensorData::new(integral(&map), [map.rows + 1, map.columns + 1, width]);
         boxes.pop();
         let device = encoder.device();
         Ok(Look {
             windows: boxes.iter().map(|&cells| fractions(cells, &map)).collect(),
-            queries: Tensor::from_data(TensorData::new(queries, [count, 2 * width]), device),
-            scale: Tensor::from_data(TensorData::new(scale, [count, 1]), device),
+            sums: Tensor::from_data(sums, device),
+            corners: Tensor::from_data(TensorData::new(corners, [count, 4]), device),
+            large: Tensor::from_data(TensorData::new(large, [count]), device),
             coarse: cells(&map),
             fine: fine_cells(&maps.fine),
             cells: boxes,
@@ -205,7 +220,9 @@ impl FeatureSearch<'_> {
         wanted: &[usize],
     ) -> Result<Vec<Sighting>> {
         let index = library.index();
-        let queries = (&look.queries, Some(&look.scale));
+        let (score, device) = (|rows| look.scores(rows), look.device());
+        let queries: (&dyn Fn(Tensor<2>) -> Tensor<2>, usize, &Device) =
+            (&score, look.large.dims()[0], &device);
         let likeness = self
             .comparer
             .compare(queries, index, CONSIDERED, wanted)

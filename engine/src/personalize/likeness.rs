@@ -62,19 +62,18 @@ pub(super) struct Comparer {
 }
 
 impl Comparer {
-    /// Compares `queries` `[regions + 1, D]`, the last one being the photo as a whole, with every row of `index`; cosines are
-    /// multiplied by `scale` `[regions + 1, 1]`, if it is given.
+    /// Compares a photo with every row of `index`. `score` gives the similarities `[regions + 1, rows]` of its `width` regions, the
+    /// last one being the photo as a whole, to some rows `[rows, D]`.
     ///
     /// What comes back has every row that reaches `threshold` in a region, the one most like the whole photo, and the rows
     /// of `wanted` (ascending) whatever they score.
     pub(super) async fn compare(
         &self,
-        (queries, scale): (&Tensor<2>, Option<&Tensor<2>>),
+        (score, width, device): (&dyn Fn(Tensor<2>) -> Tensor<2>, usize, &Device),
         index: &FlatIndex,
         threshold: f32,
         wanted: &[usize],
     ) -> Result<Likeness> {
-        let [width, _] = queries.dims();
         let mut likeness = Likeness {
             width,
             ..Likeness::default()
@@ -83,12 +82,8 @@ impl Comparer {
         let step = (BLOCK / width).max(1);
         for start in (0..rows).step_by(step) {
             let part = start..rows.min(start + step);
-            let vectors = self.vectors(index, &queries.device());
-            let mut scores =
-                ops::cosine_scores(queries.clone(), vectors.narrow(0, start, part.len()));
-            if let Some(scale) = scale {
-                scores = scores * scale.clone();
-            }
+            let vectors = self.vectors(index, device);
+            let scores = score(vectors.narrow(0, start, part.len()));
             let wanted = &wanted[wanted.partition_point(|&row| row < start)..];
             let wanted = &wanted[..wanted.partition_point(|&row| row < part.end)];
             let best = best_rows(scores.clone(), start, threshold, wanted, &mut likeness).await?;

@@ -67,30 +67,6 @@ pub(super) fn integral(map: &Map) -> Vec<f32> {
     sums
 }
 
-/// The unit embedding of each window: the square root of its mean features, `[windows, channels]`.
-///
-/// The root makes rare strong features count less, as Hellinger's distance does (Arandjelović and Zisserman, CVPR 2012).
-pub(super) fn embeddings(map: &Map, windows: &[Cells]) -> Vec<f32> {
-    let channels = map.channels;
-    let sums = integral(map);
-    let at = |column: usize, row: usize| {
-        &sums[(row * (map.columns + 1) + column) * channels..][..channels]
-    };
-    let mut out = vec![0.0; windows.len() * channels];
-    for (&[left, top, right, bottom], out) in
-        windows.iter().zip(out.chunks_exact_mut(channels.max(1)))
-    {
-        let (a, b) = (at(right, bottom), at(left, top));
-        let (c, d) = (at(left, bottom), at(right, top));
-        let corners = a.iter().zip(b).zip(c.iter().zip(d));
-        for (out, ((a, b), (c, d))) in out.iter_mut().zip(corners) {
-            *out = a + b - c - d;
-        }
-        unit_root(out);
-    }
-    out
-}
-
 /// The square root of each number (none for negative ones), then unit length.
 pub(super) fn unit_root(values: &mut [f32]) {
     // The squares of the roots are the numbers themselves.
@@ -163,27 +139,20 @@ mod tests {
     }
 
     #[test]
-    fn embeddings_are_roots_of_means() {
+    fn sums_and_coverage_of_a_window_agree() {
         let map = map(5, 4, 3);
-        let window = [1, 2, 4, 4];
-        let mut mean = vec![0.0; 3];
-        for (row, column) in (2..4).flat_map(|r| (1..4).map(move |c| (r, c))) {
-            for (channel, mean) in mean.iter_mut().enumerate() {
-                *mean += map.values[(row * 4 + column) * 3 + channel];
-            }
-        }
-        let length = mean.iter().sum::<f32>().sqrt();
-        let wanted: Vec<f32> = mean.iter().map(|v| v.sqrt() / length).collect();
-        let found = embeddings(&map, &[window]);
-        for (a, b) in found.iter().zip(&wanted) {
-            assert!((a - b).abs() < 1e-5, "{found:?} {wanted:?}");
-        }
-        // A box of whole cells covers what the window covers.
-        let box_ = fractions(window, &map);
-        let weights = coverage(box_, 4, 5);
+        let [left, top, right, bottom] = [1, 2, 4, 4];
+        let sums = integral(&map);
+        let at = |column: usize, row: usize| &sums[(row * 5 + column) * 3..][..3];
+        let weights = coverage(fractions([left, top, right, bottom], &map), 4, 5);
         assert_eq!(weights.iter().filter(|w| **w > 0.99).count(), 6);
-        let mut sum = weighted(&map, &weights);
-        unit_root(&mut sum);
-        assert!(sum.iter().zip(&wanted).all(|(a, b)| (a - b).abs() < 1e-4));
+        let wanted = weighted(&map, &weights);
+        for (channel, wanted) in wanted.iter().enumerate() {
+            let corner = |column, row| at(column, row)[channel];
+            let found = corner(right, bottom) + corner(left, top)
+                - corner(right, top)
+                - corner(left, bottom);
+            assert!((found - wanted).abs() < 1e-3, "{found} {wanted}");
+        }
     }
 }

@@ -381,7 +381,10 @@ impl Retriever {
         let wanted = wanted_rows(question, library, &mode);
         let compared = match scan.filter(|scan| comparable(scan, library)) {
             Some(scan) => {
-                let queries = (&scan.queries, None);
+                let queries = &scan.queries;
+                let score = |rows| ops::cosine_scores(queries.clone(), rows);
+                let (width, device) = (queries.dims()[0], queries.device());
+                let queries = (&score as &dyn Fn(Tensor<2>) -> Tensor<2>, width, &device);
                 let likeness = self
                     .comparer
                     .compare(queries, index, thresholds.window, &wanted);
@@ -472,7 +475,7 @@ impl Retriever {
 /// Whether the photo can be compared with the library's embeddings at all.
 fn comparable(scan: &Scan, library: &Library) -> bool {
     let index = library.index();
-    !index.is_empty() && index.dim() == scan.queries.dims()[1]
+    !index.is_empty() && index.dim() == scan.dim()
 }
 
 /// Rows, ascending, of the concepts whose similarities are told whatever they are.

@@ -14,7 +14,7 @@ pub struct Scan {
     pub embeddings: Vec<f32>,
     /// `[D]`, unit.
     pub whole: Vec<f32>,
-    /// Both on the device, the whole last: `[windows + 1, D]`.
+    /// Both on the device, the whole last: `[windows + 1, D]`; nothing but its width for a convolutional encoder.
     pub(super) queries: Tensor<2>,
     /// What a convolutional encoder keeps of the photo, the first look and perhaps a closer one; empty of other encoders.
     pub(super) looks: Vec<Look>,
@@ -27,9 +27,14 @@ impl Scan {
             windows: look.windows.clone(),
             embeddings: Vec::new(),
             whole: Vec::new(),
-            queries: look.queries.clone(),
+            queries: Tensor::zeros([1, look.dim()], &look.device()),
             looks: vec![look],
         }
+    }
+
+    /// Numbers in a row of an index that it can be compared with.
+    pub(super) fn dim(&self) -> usize {
+        self.queries.dims()[1]
     }
 
     /// The highest similarity of `references` (`[n, D]`, unit rows) to a region, and where that is.
