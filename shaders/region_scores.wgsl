@@ -47,8 +47,8 @@ fn main(
             let root = sqrt(feature);
             for (var i = 0u; i < BLOCK; i++) {
                 if first + i < params.references {
-                    let template = (first + i) * 2u * params.width + d;
-                    let blend = share * templates[template] + (1.0 - share) * templates[template + params.width];
+                    let place = (first + i) * 2u * params.width + d;
+                    let blend = share * templates[place] + (1.0 - share) * templates[place + params.width];
                     dots[i] += root * blend;
                 }
             }

@@ -1,7 +1,7 @@
-//! Convolutions with channels last against the definition in f64, over odd shapes.
+//! Convolutions with channels last, and scores of windows of their maps, against the definition in f64, over odd shapes.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Device, Int, Tensor, TensorData};
 use namelens_engine::ops::{self, ConvWeights, Window, reference};
 use namelens_tests::{assert_close, floats, uniform};
 
@@ -191,6 +191,124 @@ fn the_stem_follows_the_definition() {
                 &expected,
                 SUMS,
                 &format!("{device:?} {window:?}"),
+            );
+        }
+    }
+}
+
+/// A feature map and windows in it: rows, columns, width, and left, top, right and bottom of each window.
+struct Regions {
+    map: Vec<f32>,
+    shape: [usize; 3],
+    windows: Vec<[usize; 4]>,
+}
+
+impl Regions {
+    /// Features as they come out of a ReLU: many zeros.
+    fn new(shape: [usize; 3], seed: u64) -> Self {
+        let map = numbers(&uniform(shape, seed))
+            .iter()
+            .map(|v| v.max(0.0))
+            .collect();
+        let [rows, columns, _] = shape;
+        let mut windows = vec![[0, 0, columns, rows]];
+        for at in 0..70 {
+            let (x, y) = (at * 7 % columns, at * 5 % rows);
+            windows.push([
+                x,
+                y,
+                x + 1 + at % (columns - x),
+                y + 1 + at * 3 % (rows - y),
+            ]);
+        }
+        Self {
+            map,
+            shape,
+            windows,
+        }
+    }
+
+    fn sums(&self) -> TensorData {
+        let [rows, columns, width] = self.shape;
+        let mut sums = vec![0.0f64; (rows + 1) * (columns + 1) * width];
+        let place =
+            |row: usize, column: usize, d: usize| (row * (columns + 1) + column) * width + d;
+        for (row, column) in (0..rows).flat_map(|r| (0..columns).map(move |c| (r, c))) {
+            for d in 0..width {
+                sums[place(row + 1, column + 1, d)] =
+                    f64::from(self.map[(row * columns + column) * width + d])
+                        + sums[place(row, column + 1, d)]
+                        + sums[place(row + 1, column, d)]
+                        - sums[place(row, column, d)];
+            }
+        }
+        let sums: Vec<f32> = sums.into_iter().map(|v| v as f32).collect();
+        TensorData::new(sums, [rows + 1, columns + 1, width])
+    }
+
+    fn score(&self, window: [usize; 4], template: &[f32], large: f32) -> f32 {
+        let [_, columns, width] = self.shape;
+        let [left, top, right, bottom] = window;
+        let feature = |d: usize| -> f64 {
+            let cells = (top..bottom).flat_map(|r| (left..right).map(move |c| (r, c)));
+            cells
+                .map(|(r, c)| f64::from(self.map[(r * columns + c) * width + d]))
+                .sum()
+        };
+        let features: Vec<f64> = (0..width).map(feature).collect();
+        let length = features.iter().sum::<f64>().max(1e-18).sqrt();
+        let dot = |first: usize| -> f64 {
+            let pairs = features.iter().zip(&template[first..first + width]);
+            pairs.map(|(f, t)| f.sqrt() / length * f64::from(*t)).sum()
+        };
+        let large = f64::from(large);
+        (large * dot(0) + (1.0 - large) * dot(width)) as f32
+    }
+}
+
+#[test]
+fn region_scores_follow_the_definition() {
+    for (shape, references) in [([1, 1, 8], 1), ([5, 7, 40], 3), ([14, 11, 96], 9)] {
+        let regions = Regions::new(shape, 11);
+        let templates = uniform([references, 2 * shape[2]], 12);
+        let count = regions.windows.len();
+        let large: Vec<f32> = (0..count).map(|at| at as f32 % 5.0 / 4.0).collect();
+        let rows = numbers(&templates);
+        let rows: Vec<&[f32]> = rows.chunks(2 * shape[2]).collect();
+        let expected: Vec<f32> = (0..count * references)
+            .map(|at| {
+                let (window, reference) = (at / references, at % references);
+                regions.score(regions.windows[window], rows[reference], large[window])
+            })
+            .collect();
+        let corners: Vec<i32> = regions
+            .windows
+            .iter()
+            .flatten()
+            .map(|&edge| edge as i32)
+            .collect();
+        for device in devices() {
+            let sums = Tensor::<3>::from_data(regions.sums(), &device);
+            let corners = TensorData::new(corners.clone(), [count, 4]);
+            let corners = Tensor::<2, Int>::from_data(corners, &device);
+            let templates = Tensor::<2>::from_data(templates.clone(), &device);
+            let large = Tensor::<1>::from_data(TensorData::new(large.clone(), [count]), &device);
+            let what = format!("{device:?} {shape:?}");
+            // A sum over a window is a difference of sums over the map, so small ones lose digits.
+            let tolerance = 1e-3;
+            let actual = ops::region_scores(
+                sums.clone(),
+                corners.clone(),
+                templates.clone(),
+                large.clone(),
+            );
+            assert_close(&floats(actual), &expected, tolerance, &what);
+            let plain = reference::region_scores(sums, corners, templates, large);
+            assert_close(
+                &floats(plain),
+                &expected,
+                tolerance,
+                &format!("plain {what}"),
             );
         }
     }
