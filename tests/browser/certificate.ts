@@ -23,10 +23,10 @@ export function certificate(hosts: readonly string[]): Certificate {
   const version = tagged(0xa0, tagged(0x02, Buffer.from([2])));
   const body = sequence(version, serial, algorithm, name, validity, name, spki, tagged(0xa3, sequence(extension)));
   const signature = tagged(0x03, Buffer.concat([Buffer.from([0]), sign("sha256", body, privateKey)]));
-  const der = sequence(body, algorithm, signature).toString("base64").replace(/.{64}/g, "$&\n");
+  const lines = sequence(body, algorithm, signature).toString("base64").match(/.{1,64}/g) ?? [];
   return {
     key: privateKey.export({ type: "pkcs8", format: "pem" }).toString(),
-    cert: `-----BEGIN CERTIFICATE-----\n${der}\n-----END CERTIFICATE-----\n`,
+    cert: `-----BEGIN CERTIFICATE-----\n${lines.join("\n")}\n-----END CERTIFICATE-----\n`,
     spki: createHash("sha256").update(spki).digest("base64"),
   };
 }

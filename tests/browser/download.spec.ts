@@ -1,95 +1,7 @@
-// The download page against a hub of its own: everything that can happen to a download, and what the two pages may not do.
+// The download page against a hub of its own: everything that can happen to a download.
 
-import { fileURLToPath } from "node:url";
 import AxeBuilder from "@axe-core/playwright";
-import type { Locator, Page } from "@playwright/test";
-import { checkpointFiles, Hub } from "./hub.js";
-import { expect, test as base } from "./page.js";
-
-const test = base.extend<{ downloads: Downloads }, { hub: Hub }>({
-  hub: [
-    async ({}, use) => {
-      const hub = await Hub.start();
-      const files = await checkpointFiles(fileURLToPath(new URL("../fixtures/checkpoints/smolvlm", import.meta.url)));
-      const extra = new Map([...files, ["README.md", Buffer.from("# A model")], ["onnx/model.onnx", Buffer.alloc(1000)]]);
-      hub.repositories.set(ID, { files: extra });
-      hub.repositories.set("org/small", { files: extra });
-      hub.repositories.set("org/gated", { files: extra, gated: true });
-      hub.repositories.set("org/words", { files: new Map([["README.md", Buffer.from("no model")]]) });
-      const blocks = await checkpointFiles(fileURLToPath(new URL("../fixtures/gguf", import.meta.url)), /^$/);
-      hub.repositories.set("org/gguf", { files: named(blocks) });
-      await use(hub);
-      await hub.stop();
-    },
-    { scope: "worker" },
-  ],
-  launchOptions: [
-    async ({ hub }, use, { project }) => {
-      const options = project.use.launchOptions ?? {};
-      await use({ ...options, args: [...(options.args ?? []), ...hub.browserArgs] });
-    },
-    { scope: "worker" },
-  ],
-  downloads: async ({ page, hub, watch }, use) => {
-    hub.reset();
-    // This page alone may ask the hub; a refusal is a line on the console.
-    watch.allow(/^request to https:\/\/(huggingface\.co|cas-bridge\.xethub\.hf\.co)\//);
-    watch.allow(/^console: Failed to load resource: /);
-    await use(new Downloads(page));
-  },
-});
-
-const ID = "HuggingFaceTB/SmolVLM-256M-Instruct";
-const SHARD = "model-00002-of-00003.safetensors";
-
-/** GGUF files under the names of two quantisations and a projector; what is in them does not matter to a download. */
-function named(files: Map<string, Buffer>): Map<string, Buffer> {
-  const [first = Buffer.alloc(10)] = [...files.values()];
-  return new Map(["M-Q8_0.gguf", "M-Q4_K_M.gguf", "mmproj-M-f16.gguf", "README.md"].map((name) => [name, first]));
-}
-
-/** The page, driven as a visitor would. */
-class Downloads {
-  readonly card: Locator;
-
-  constructor(readonly page: Page) {
-    this.card = page.getByRole("article", { name: "SmolVLM 256M" }).first();
-  }
-
-  async open(): Promise<void> {
-    await this.page.goto("./download.html");
-    await expect(this.page.locator("html")).toHaveAttribute("data-started", "");
-  }
-
-  async start(): Promise<void> {
-    await this.card.getByRole("button", { name: /^Download/ }).click();
-  }
-
-  async ready(card = this.card): Promise<void> {
-    await expect(card.getByText(/^Here: .* every file checked/)).toBeVisible();
-  }
-
-  async lookUp(id: string): Promise<void> {
-    await this.page.getByLabel("Repository on Hugging Face").fill(id);
-    await this.page.getByRole("button", { name: "Look it up" }).click();
-  }
-
-  /** Names and sizes of all that is kept. */
-  kept(): Promise<Record<string, number>> {
-    return this.page.evaluate(async () => {
-      const found: Record<string, number> = {};
-      const read = async (folder: FileSystemDirectoryHandle, at: string): Promise<void> => {
-        for await (const [name, handle] of folder.entries()) {
-          if (handle.kind === "directory") await read(handle as FileSystemDirectoryHandle, `${at}${name}/`);
-          else found[at + name] = (await (handle as FileSystemFileHandle).getFile()).size;
-        }
-      };
-      const root = await navigator.storage.getDirectory();
-      await read(await root.getDirectoryHandle("models", { create: true }), "");
-      return found;
-    });
-  }
-}
+import { Downloads, expect, folder, ID, SHARD, test } from "./downloads.js";
 
 test("a model is downloaded, checked, used on the main page, and deleted there", async ({ page, demo, downloads, hub }) => {
   await downloads.open();
@@ -143,8 +55,6 @@ test("a download is paused, and goes on from there", async ({ downloads, hub }) 
   expect(hub.ranges(SHARD)).toEqual(["bytes=30000-"]);
   expect(hub.asked.filter((line) => line.includes("/api/models/"))).toEqual([]); // the commit is known
 });
-
-const folder = (path: string): string => `${ID.replace("/", "__")}@7e3e67edbbed1bf9888184d9df282b700a323964/${path}`;
 
 test("a tab that was closed in the middle loses nothing", async ({ page, downloads, hub, context, watch }) => {
   await downloads.open();
@@ -238,13 +148,29 @@ test("a repository of GGUF files lets one of them be chosen", async ({ downloads
   expect(await downloads.kept()).toEqual({});
 });
 
-test("a model for which there is no room is not begun", async ({ downloads, page, hub, baseURL }) => {
+test("a model for which there is no room is not begun", async ({ downloads, page, hub }) => {
+  await page.addInitScript(() => {
+    navigator.storage.estimate = async () => ({ quota: 20_300_000, usage: 200_000 });
+  });
   await downloads.open();
-  const session = await page.context().newCDPSession(page);
-  await session.send("Storage.overrideQuotaForOrigin", { origin: new URL(baseURL ?? "").origin, quotaSize: 20_100_000 });
   await downloads.start();
   await expect(downloads.card.getByRole("alert")).toContainText(/There is not enough space.*It needs \d+ kB more; the browser has .* left for this page/s);
   expect(hub.asked.filter((line) => line.includes("/resolve/"))).toEqual([]);
+  await expect(downloads.card.getByRole("button", { name: "Try again: SmolVLM 256M" })).toBeVisible();
+});
+
+test("a disk that is full before the browser said so is told, and what is here goes on later", async ({ downloads, page, hub, baseURL }) => {
+  await downloads.open();
+  const session = await page.context().newCDPSession(page);
+  const { origin } = new URL(baseURL ?? "");
+  await session.send("Storage.overrideQuotaForOrigin", { origin, quotaSize: 150_000 });
+  await downloads.start();
+  await expect(downloads.card.getByRole("alert")).toContainText("There is not enough space");
+  await session.send("Storage.overrideQuotaForOrigin", { origin });
+  hub.reset();
+  await downloads.card.getByRole("button", { name: "Try again: SmolVLM 256M" }).click();
+  await downloads.ready();
+  expect(hub.asked.filter((line) => line.includes("/config.json"))).toEqual([]);
 });
 
 test("two tabs do not write the same model", async ({ downloads, hub, context }) => {

@@ -82,10 +82,11 @@ export async function storedModels(): Promise<StoredModel[]> {
   return found.sort((a, b) => a.key.localeCompare(b.key));
 }
 
-/** The model of a key, or the first whole one of an `owner/name`; null when it is not here. */
+/** The model of a key, or of an `owner/name` a whole one rather than a part; null when it is not here. */
 export async function storedModel(wanted: string): Promise<StoredModel | null> {
   const all = await storedModels();
-  return all.find(({ key }) => key === wanted) ?? all.find(({ plan, ready }) => ready && plan.id === wanted) ?? null;
+  const named = all.filter(({ key, plan }) => key === wanted || plan.id === wanted);
+  return named.find(({ ready }) => ready) ?? named[0] ?? null;
 }
 
 /** The files of a whole model by their paths, below a folder of its name: each is read where it lies, by ranges. */
@@ -102,7 +103,10 @@ export async function deleteModel(plan: Pick<Plan, "id" | "commit">): Promise<vo
   await (await rootFolder()).removeEntry(folderOf(plan), { recursive: true });
 }
 
-/** Bytes that the browser would still keep for this page; null where it does not tell. */
+/**
+ * Bytes that the browser says it would still keep for this page; null where it does not tell. Chromium says 10 GiB whatever
+ * the disk has, so that pages cannot know visitors by it; a write may then still fail for want of space.
+ */
 export async function freeBytes(): Promise<number | null> {
   const { quota, usage } = await navigator.storage.estimate().catch((): StorageEstimate => ({}));
   return quota === undefined || usage === undefined ? null : Math.max(0, quota - usage);
