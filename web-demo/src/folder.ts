@@ -44,7 +44,7 @@ export function startFolder(session: Session): (folder: FileSystemDirectoryEntry
     loaded,
     h("h3", {}, "Downloaded"),
     list.element,
-    h("p", {}, h("a", { href: "./download.html" }, "Get a model that writes captions for real photos")),
+    h("p", {}, h("a", { class: "primary", href: "./download.html" }, "Get a model that writes captions for real photos")),
     h("h3", {}, "From a folder"),
     h(
       "p",

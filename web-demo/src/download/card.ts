@@ -23,6 +23,8 @@ export class ModelCard {
   readonly element: HTMLElement;
   readonly id: string;
   readonly #name: string;
+  readonly #entry: CatalogueEntry | null;
+  readonly #figures = h("dl", { class: "figures" });
   readonly #facts = h("p", { class: "fine model-facts" });
   readonly #state = h("div", { class: "model-state" });
   readonly #actions = h("div", { class: "row model-actions" });
@@ -34,8 +36,12 @@ export class ModelCard {
   /** Why the last try ended; stays on show until the next. */
   #problem: Problem | null = null;
 
-  constructor(subject: Subject, device: Figure, private readonly onChange: () => void) {
-    const entry = "entry" in subject ? subject.entry : null;
+  constructor(
+    subject: Subject,
+    private readonly device: Figure,
+    private readonly onChange: () => void,
+  ) {
+    const entry = (this.#entry = "entry" in subject ? subject.entry : null);
     this.#plan = "plan" in subject ? subject.plan : null;
     this.id = entry?.id ?? this.#plan?.id ?? "";
     this.#name = entry?.name ?? this.id.split("/")[1] ?? this.id;
@@ -45,8 +51,8 @@ export class ModelCard {
       "article",
       { class: "card model", "aria-labelledby": title },
       h("h3", { id: title }, this.#name),
-      h("p", {}, entry?.sentence ?? `From ${this.id}.`),
-      h("dl", { class: "figures" }, ...this.#figures(entry, device)),
+      entry && h("p", {}, entry.sentence),
+      this.#figures,
       this.#facts,
       this.#state,
       this.#actions,
@@ -64,28 +70,27 @@ export class ModelCard {
     else this.#halted();
   }
 
-  #figures(entry: CatalogueEntry | null, device: Figure): HTMLElement[] {
-    const row = (term: string, value: string): HTMLElement => h("div", {}, h("dt", {}, term), h("dd", {}, value));
-    const memory = memoryOf(this.#bytes);
-    const fits = device.what === "graphics card" || memory <= PROCESSOR_MEMORY;
-    const rows = [row("Download", fileSize(this.#bytes)), row("Memory", roughSize(memory))];
-    if (entry) {
-      const seconds = fits ? `${roughly(secondsPerCaption(entry, device))} (estimate)` : NEEDS_CARD;
-      rows.push(row("One caption", seconds), row("Parameters", parameters(entry.parameters)), row("Licence", entry.licence));
-    } else if (!fits) rows.push(row("One caption", NEEDS_CARD));
-    if (!entry && this.#plan) rows.push(row("Licence", this.#plan.licence ?? "not stated"));
-    return rows;
-  }
-
   #take(plan: Plan): void {
     this.#plan = plan;
     this.#bytes = totalOf(plan);
     this.#tellFacts();
   }
 
-  /** Where it comes from; once it was looked up, which commit. */
+  /** What it asks of this device, and where it comes from; once it was looked up, to the byte and the commit. */
   #tellFacts(): void {
-    const plan = this.#plan;
+    const [plan, entry] = [this.#plan, this.#entry];
+    const memory = memoryOf(this.#bytes);
+    const fits = this.device.what === "graphics card" || memory <= PROCESSOR_MEMORY;
+    const seconds = entry && fits ? `${roughly(secondsPerCaption(entry, this.device))} (estimate)` : fits ? null : NEEDS_CARD;
+    const rows: [term: string, value: string | null][] = [
+      ["Download", fileSize(this.#bytes)],
+      ["Memory", roughSize(memory)],
+      ["One caption", seconds],
+      ["Parameters", entry && parameters(entry.parameters)],
+      ["Licence", entry?.licence ?? plan?.licence ?? "not stated"],
+    ];
+    const shown = rows.filter(([, value]) => value !== null);
+    this.#figures.replaceChildren(...shown.map(([term, value]) => h("div", {}, h("dt", {}, term), h("dd", {}, value))));
     const text = plan ? `${this.id} at ${plan.commit.slice(0, 7)}` : this.id;
     const link = h("a", { href: pageOf(this.id, plan?.commit), target: "_blank", rel: "noreferrer" }, text);
     this.#facts.replaceChildren(link, plan ? `: ${plan.files.length} files, ${fileSize(this.#bytes)}` : "");

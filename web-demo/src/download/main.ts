@@ -33,7 +33,7 @@ async function refresh(): Promise<void> {
   found?.card.show(stored.find(({ plan }) => isFound(plan)) ?? null);
   const free = await freeBytes();
   const here = stored.reduce((sum, { bytes }) => sum + bytes, 0);
-  byId("room").textContent = `${here > 0 ? `Models here: ${fileSize(here)}. ` : ""}${free === null ? "" : `Room for ${fileSize(free)} more.`}`;
+  byId("room").textContent = `${here > 0 ? `Models here: ${fileSize(here)}. ` : ""}${free === null ? "" : `The browser offers room for ${fileSize(free)} more.`}`;
 }
 
 /** Whether a plan is the one that was looked up, file for file. */
