@@ -4,7 +4,7 @@ import { announce } from "../announce.js";
 import { fileSize, roughly, roughSize } from "../amounts.js";
 import { h } from "../dom.js";
 import { sureButton } from "../models/sure.js";
-import { totalOf, type Plan, type StoredModel } from "../models/store.js";
+import { keyOf, totalOf, type Plan, type StoredModel } from "../models/store.js";
 import type { CatalogueEntry } from "./catalogue.js";
 import { memoryOf, PROCESSOR_MEMORY, secondsPerCaption, type Figure } from "./device.js";
 import { lookUp, pageOf } from "./hub.js";
@@ -17,6 +17,9 @@ const NEEDS_CARD = "needs a graphics card";
 
 /** What a card is about: an entry of the catalogue, or a model that was looked up or is here. */
 export type Subject = { readonly entry: CatalogueEntry } | { readonly plan: Plan };
+
+/** Cards made so far; each has a title to be found by. */
+let made = 0;
 
 /** The card of one model. */
 export class ModelCard {
@@ -33,6 +36,8 @@ export class ModelCard {
   /** Bytes that are here. */
   #here = 0;
   #stop: (() => void) | null = null;
+  /** What {@link show} was last told. */
+  #shown = "";
   /** Why the last try ended; stays on show until the next. */
   #problem: Problem | null = null;
 
@@ -46,7 +51,7 @@ export class ModelCard {
     this.id = entry?.id ?? this.#plan?.id ?? "";
     this.#name = entry?.name ?? this.id.split("/")[1] ?? this.id;
     this.#bytes = this.#plan ? totalOf(this.#plan) : (entry?.bytes ?? 0);
-    const title = `model-${this.id.replace(/\W+/g, "-")}`;
+    const title = `model-${(made += 1)}`;
     this.element = h(
       "article",
       { class: "card model", "aria-labelledby": title },
@@ -61,9 +66,11 @@ export class ModelCard {
     this.#halted();
   }
 
-  /** Shows what is here of the model; does nothing while a download is under way. */
+  /** Shows what is here of the model; does nothing while a download is under way, or when nothing is new. */
   show(stored: StoredModel | null): void {
-    if (this.#stop) return;
+    const news = `${stored?.key} ${stored?.bytes} ${stored?.ready} ${this.#problem?.code}`;
+    if (this.#stop || news === this.#shown) return;
+    this.#shown = news;
     if (stored) this.#take(stored.plan);
     this.#here = stored?.bytes ?? 0;
     if (stored?.ready) this.#ready();
@@ -97,7 +104,8 @@ export class ModelCard {
   }
 
   #ready(): void {
-    const use = h("a", { class: "primary", href: `./#model=${encodeURIComponent(this.id)}`, "aria-label": `Use ${this.#name}` }, "Use it");
+    const key = this.#plan ? keyOf(this.#plan) : this.id;
+    const use = h("a", { class: "primary", href: `./#model=${encodeURIComponent(key)}`, "aria-label": `Use ${this.#name}` }, "Use it");
     this.#set([h("p", { class: "model-ready" }, `Here: ${fileSize(this.#bytes)}, every file checked.`)], [use, this.#deleteButton()]);
   }
 
@@ -121,6 +129,7 @@ export class ModelCard {
     const pause = this.#button("Pause", "pill", () => this.#stop?.());
     this.#stop = () => abort.abort();
     this.#problem = null;
+    this.#shown = "";
     this.#set([words, bar], [pause]);
     try {
       if (!this.#plan) this.#take((await lookUp(this.id, "main", abort.signal)).plan);

@@ -55,6 +55,8 @@ startOther(byId("other"), (plan) => {
   void refresh();
   return card.element;
 });
+// A model may have been deleted on the main page meanwhile.
+addEventListener("focus", changed);
 await refresh();
 if (!(await canKeep())) byId("models").before(notice(new Problem("storage")));
 document.documentElement.dataset.started = "";

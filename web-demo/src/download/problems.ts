@@ -24,7 +24,7 @@ const WORDS: Record<ProblemCode, readonly [title: string, hint: string]> = {
   ],
   "no-model": ["NameLens finds no model in this repository", "It needs config.json, tokenizer.json and .safetensors files, or a .gguf file with its mmproj."],
   offline: ["The connection broke", "What has arrived is kept. Go on when the connection is back."],
-  refused: ["The hub does not give out this file", "What has arrived is kept. Try again in a few minutes."],
+  refused: ["The hub says no for now", "What has arrived is kept. Try again in a few minutes."],
   damaged: ["A file is not the published one", "It was thrown away. Try again; if that does not help, something between here and the hub changes files."],
   space: ["There is not enough space", "Free space on the disk, delete a model below, or take a smaller one."],
   storage: ["This browser keeps no files for this page", "Leave private browsing, allow the page to store data, or use a newer browser."],

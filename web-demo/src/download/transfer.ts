@@ -45,7 +45,7 @@ export function transfer(plan: Plan, onProgress: (done: number, checking: boolea
       };
       started.onerror = (event) => {
         event.preventDefault();
-        reject(new Problem("storage", event.message || "the worker could not be started"));
+        reject(new Problem("offline", event.message || "a script of this page could not be loaded"));
       };
       order({ type: "start", plan });
     });
