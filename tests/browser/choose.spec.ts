@@ -111,6 +111,12 @@ test("what the engine would refuse is not downloaded", () => {
     expect(choose(listing), lacking).toHaveProperty("missing");
     expect(planned(listing), lacking).toMatch(/missing/);
   }
+  for (const lacking of ["retriever/retrieval.json", "retriever/model.safetensors"]) {
+    const retriever = ["retriever/config.json", "retriever/retrieval.json", "retriever/model.safetensors"];
+    const listing = [...BARE, ...retriever].filter((path) => path !== lacking);
+    expect(choose(listing), lacking).toEqual({ missing: lacking });
+    expect(planned(listing), lacking).toMatch(/missing/);
+  }
   const cut = SHARDED.filter((path) => !path.startsWith("model-00002"));
   expect(choose(cut)).toHaveProperty("missing");
   expect(choose(["M-Q8_0.gguf"])).toHaveProperty("missing");

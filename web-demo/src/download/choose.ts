@@ -26,6 +26,7 @@ const SHARD = /^model-\d{5}-of-(\d{5})\.safetensors$/;
 const GGUF_PART = /^(.*)-\d{5}-of-(\d{5})\.gguf$/;
 /** What NameLens adds to a model: a retriever, and adapters. */
 const RETRIEVER = "retriever/config.json";
+const THRESHOLDS = "retriever/retrieval.json";
 const BESIDE = [/^retriever\/(config|retrieval|processor_config|preprocessor_config)\.json$/, /^retriever\/words\.txt$/];
 const RETRIEVER_WEIGHTS = ["retriever/model.safetensors", "retriever/model.gguf"];
 const ADAPTER = /^adapters\/[^/.][^/]*\/adapter_(config\.json|model\.safetensors)$/;
@@ -44,6 +45,10 @@ export type Chosen =
 /** The model among the paths of a repository; `wanted` is the GGUF file to take where there are several. */
 export function choose(listing: readonly string[], wanted?: string): Chosen {
   const there = new Set(listing);
+  if (there.has(RETRIEVER)) {
+    if (!there.has(THRESHOLDS)) return { missing: THRESHOLDS };
+    if (!RETRIEVER_WEIGHTS.some((path) => there.has(path))) return { missing: RETRIEVER_WEIGHTS[0] ?? "" };
+  }
   const beside = besides(listing, there);
   if (there.has("config.json") && !wanted) {
     const weights = tensors(listing, there);
