@@ -17,7 +17,7 @@ export interface Owner {
 /** The list; `refresh` reads what is there. */
 export function storedList(owner: Owner): { element: HTMLElement; refresh(): Promise<void> } {
   const items = h("ul", { class: "stored" });
-  const empty = h("p", { class: "fine" }, "No model was downloaded yet.");
+  const empty = h("p", { class: "fine stored-empty" }, "No model was downloaded yet.");
   const refresh = async (): Promise<void> => {
     const models = await storedModels();
     empty.hidden = models.length > 0;
