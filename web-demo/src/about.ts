@@ -23,11 +23,11 @@ export function startAbout(session: Session): void {
     ),
     paragraph(
       "What it can and cannot do",
-      "The built-in model was trained from scratch, for this page, on the Playroom: a small drawn world of toys. It describes those, often rightly, sometimes not. Photographs of the real world mean nothing to it. A larger model can be loaded in its place: choose its folder under “Change the model” at the foot of the page, or put it beside this page and add ?model=folder/ to the address.",
+      "The built-in model was trained from scratch, for this page, on the Playroom: a small drawn world of toys. It describes those, often rightly, sometimes not. Photographs of the real world mean nothing to it. A larger model can be loaded in its place: “Change the model” at the foot of the page leads to models to download, and takes a folder of your own; or put one beside this page and add ?model=folder/ to the address.",
     ),
     paragraph(
       "Private by construction",
-      "There is no server behind this page. The model runs here, on your processor or graphics card; photos and names stay in this browser until you delete them. After the first visit the page works without a connection.",
+      "There is no server behind this page. The model runs here, on your processor or graphics card; photos and names stay in this browser until you delete them. The browser refuses this page, and the engine in it, every connection to another place; models are downloaded by a page of their own, which has no photos. After the first visit the page works without a connection.",
     ),
     knows,
     h("p", { class: "fine" }, "Free to use and change. ", h("a", { href: "./THIRD_PARTY_NOTICES.txt" }, "Licences, and whose work this page carries")),

@@ -1,7 +1,8 @@
-// Another model from a folder: picked or dropped, what was loaded, and the way back to the built-in one.
+// Another model: one that was downloaded, or a folder picked or dropped; what was loaded, and the way back to the built-in one.
 
 import type { NameLens } from "namelens";
 import { byId, h } from "./dom.js";
+import { storedList } from "./models/list.js";
 import { showError } from "./notices.js";
 import type { Session } from "./session.js";
 import { wishedDevice } from "./status.js";
@@ -19,12 +20,32 @@ export function startFolder(session: Session): (folder: FileSystemDirectoryEntry
   });
   const back = h("button", { type: "button", class: "pill" }, "Back to the built-in model");
   const close = h("button", { type: "button", class: "primary" }, "Close");
+  const start = (): void => {
+    dialog.close();
+    void session.start(wishedDevice());
+  };
+  const list = storedList({
+    inUse: (model) => session.isStored(model),
+    use: (model) => {
+      session.chooseStored(model);
+      start();
+    },
+    // Its files would be gone when the engine has to read them again.
+    beforeDelete: (model) => {
+      if (!session.isStored(model)) return;
+      session.choose(null);
+      start();
+    },
+  });
   const dialog = h(
     "dialog",
     { class: "about", "aria-labelledby": "model-title" },
     h("h2", { id: "model-title" }, "The model"),
     loaded,
-    h("h3", {}, "Another one"),
+    h("h3", {}, "Downloaded"),
+    list.element,
+    h("p", {}, h("a", { class: "primary", href: "./download.html" }, "Get a model that writes captions for real photos")),
+    h("h3", {}, "From a folder"),
     h(
       "p",
       { id: "model-needs" },
@@ -41,9 +62,8 @@ export function startFolder(session: Session): (folder: FileSystemDirectoryEntry
   document.body.append(dialog);
 
   const load = (model: Parameters<Session["choose"]>[0]): void => {
-    dialog.close();
     session.choose(model);
-    void session.start(wishedDevice());
+    start();
   };
   input.addEventListener("change", () => {
     const files = [...(input.files ?? [])];
@@ -53,7 +73,10 @@ export function startFolder(session: Session): (folder: FileSystemDirectoryEntry
   back.addEventListener("click", () => load(null));
   close.addEventListener("click", () => dialog.close());
   const open = h("button", { type: "button", class: "quiet", id: "model-open" }, "Change the model");
-  open.addEventListener("click", () => dialog.showModal());
+  open.addEventListener("click", () => {
+    void list.refresh();
+    dialog.showModal();
+  });
   byId("status").append(open);
 
   session.listen({
@@ -64,6 +87,7 @@ export function startFolder(session: Session): (folder: FileSystemDirectoryEntry
     ready: (lens) => {
       loaded.textContent = describe(lens);
       back.hidden = session.isBuiltIn;
+      void list.refresh();
     },
   });
   return (folder) => void readFolder(folder).then(load, showError);

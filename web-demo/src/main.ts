@@ -2,6 +2,7 @@
 
 import { startAbout } from "./about.js";
 import { readAlbum } from "./album.js";
+import { confineWorkers } from "./confined.js";
 import { startFolder } from "./folder.js";
 import { acceptDropsAndPaste } from "./intake.js";
 import { showLoading } from "./loading.js";
@@ -13,6 +14,8 @@ import { Status, wishedDevice } from "./status.js";
 import { startTheme } from "./theme.js";
 import { startThings } from "./things.js";
 
+// Before the first worker starts: the engine's sees photos.
+confineWorkers();
 startTheme();
 const session = new Session();
 const status = new Status(session);

@@ -2,6 +2,7 @@
 
 import { NameLens, NameLensError, type Concept, type Device, type LoadProgress, type ModelInput } from "namelens";
 import { assignColors } from "./colors.js";
+import { modelFiles, storedModel, type StoredModel } from "./models/store.js";
 
 export type DeviceWish = Device | "auto";
 
@@ -17,9 +18,21 @@ export interface SessionListener {
   concepts?(concepts: readonly Concept[]): void;
 }
 
-/** The model that the address asks for (`?model=folder/`), if any; from this origin only, as the page promises. */
-function wishedModel(): URL | null {
-  const asked = new URLSearchParams(location.search).get("model");
+/** The downloaded model that the address asks for (`#model=owner/name`, with or without `@commit`), if any. */
+const wishedStored = (): string | null => new URLSearchParams(location.hash.slice(1)).get("model");
+/** The folder that it asks for (`?model=folder/`), if any. */
+const wishedFolder = (): string | null => new URLSearchParams(location.search).get("model");
+
+/** The model that the address asks for; from this browser or this origin only, as the page promises. */
+async function wishedModel(): Promise<ModelInput | null> {
+  const stored = wishedStored();
+  if (stored) {
+    const model = await storedModel(stored);
+    if (model?.ready) return modelFiles(model);
+    const what = model ? "is not downloaded to its end" : "is not in this browser";
+    throw new NameLensError("missing", `${stored} ${what}`, { hint: "“Change the model” at the foot of the page leads to where models are downloaded." });
+  }
+  const asked = wishedFolder();
   if (!asked) return null;
   const url = new URL(asked, document.baseURI);
   if (url.origin !== location.origin) {
@@ -54,12 +67,25 @@ export class Session {
 
   /** Whether the model is, or would be, the one that comes with the page. */
   get isBuiltIn(): boolean {
-    return this.#chosen === null || (this.#chosen === undefined && !new URLSearchParams(location.search).has("model"));
+    return this.#chosen === null || (this.#chosen === undefined && !wishedStored() && !wishedFolder());
+  }
+
+  /** Whether it is this downloaded one. */
+  isStored({ key, plan }: StoredModel): boolean {
+    return this.#chosen === undefined && [key, plan.id].includes(wishedStored() ?? "");
   }
 
   /** Takes another model from the next start on; null is the built-in one. */
   choose(model: ModelInput | null): void {
     this.#chosen = model;
+    // What the address says would be another one from now on.
+    if (wishedStored()) history.replaceState(null, "", location.pathname + location.search);
+  }
+
+  /** Takes a downloaded model from the next start on; the address remembers it. */
+  chooseStored({ key }: StoredModel): void {
+    this.#chosen = undefined;
+    history.replaceState(null, "", `${location.pathname}${location.search}#model=${encodeURIComponent(key)}`);
   }
 
   /** Stops loading; what has arrived is kept for the next try. */
@@ -76,7 +102,7 @@ export class Session {
     this.#lens = (async () => {
       // The old engine is given up first: a phone may not have the memory for two.
       await before?.then((lens) => lens.dispose()).catch(() => undefined);
-      const model = this.#chosen === undefined ? wishedModel() : this.#chosen;
+      const model = this.#chosen === undefined ? await wishedModel() : this.#chosen;
       return NameLens.create({
         device,
         signal: abort.signal,

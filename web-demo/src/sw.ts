@@ -44,13 +44,14 @@ scope.addEventListener("fetch", (event) => {
   else if (isKept(url)) event.respondWith(kept(request));
 });
 
-/** The page: the newest when there is a connection, else the kept one. */
+/** A page: the newest when there is a connection, else the kept one; the main page stands in for what is not kept. */
 async function page(request: Request): Promise<Response> {
   try {
     return await fetch(request);
   } catch {
     const index = new URL("index.html", scope.registration.scope).href;
-    return (await caches.match(index, { cacheName: CACHE })) ?? Response.error();
+    const options = { cacheName: CACHE, ignoreSearch: true };
+    return (await caches.match(request, options)) ?? (await caches.match(index, options)) ?? Response.error();
   }
 }
 

@@ -1,0 +1,62 @@
+// The download page: brings models from the Hugging Face hub into this browser. It has no photo, no names and no engine.
+
+import { fileSize } from "../amounts.js";
+import { confineWorkers } from "../confined.js";
+import { byId } from "../dom.js";
+import { canKeep, freeBytes, keyOf, storedModels, type Plan, type StoredModel } from "../models/store.js";
+import { startTheme } from "../theme.js";
+import { ModelCard, notice } from "./card.js";
+import { CATALOGUE } from "./catalogue.js";
+import { figure } from "./device.js";
+import { startOther } from "./other.js";
+import { Problem } from "./problems.js";
+
+confineWorkers();
+startTheme();
+const device = await figure();
+const changed = (): void => void refresh();
+/** By id: those of the catalogue, and those that are here. */
+const cards = new Map(CATALOGUE.map((entry) => [entry.id, new ModelCard({ entry }, device, changed)]));
+/** What was looked up last. */
+let found: { plan: Plan; card: ModelCard } | null = null;
+
+/** Shows on every card what is here of its model, and in all how much that is. */
+async function refresh(): Promise<void> {
+  const stored = await storedModels();
+  for (const { plan } of stored) {
+    if (cards.has(plan.id) || isFound(plan)) continue;
+    const card = new ModelCard({ plan }, device, changed);
+    cards.set(plan.id, card);
+    byId("others").append(card.element);
+  }
+  for (const card of cards.values()) card.show(best(stored.filter(({ plan }) => plan.id === card.id)));
+  found?.card.show(stored.find(({ plan }) => isFound(plan)) ?? null);
+  const free = await freeBytes();
+  const here = stored.reduce((sum, { bytes }) => sum + bytes, 0);
+  byId("room").textContent = `${here > 0 ? `Models here: ${fileSize(here)}. ` : ""}${free === null ? "" : `The browser offers room for ${fileSize(free)} more.`}`;
+}
+
+/** Whether a plan is the one that was looked up, file for file. */
+function isFound(plan: Plan): boolean {
+  const files = (of: Plan): string => of.files.map(({ path }) => path).join("\n");
+  return found !== null && keyOf(found.plan) === keyOf(plan) && files(found.plan) === files(plan);
+}
+
+/** The whole one, else the one of which most is here. */
+function best(models: StoredModel[]): StoredModel | null {
+  return models.find(({ ready }) => ready) ?? models.sort((a, b) => b.bytes - a.bytes)[0] ?? null;
+}
+
+byId("device").textContent = device.what;
+byId("models").append(...[...cards.values()].map(({ element }) => element));
+startOther(byId("other"), (plan) => {
+  const card = new ModelCard({ plan }, device, changed);
+  found = { plan, card };
+  void refresh();
+  return card.element;
+});
+// A model may have been deleted on the main page meanwhile.
+addEventListener("focus", changed);
+await refresh();
+if (!(await canKeep())) byId("models").before(notice(new Problem("storage")));
+document.documentElement.dataset.started = "";

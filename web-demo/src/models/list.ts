@@ -1,0 +1,47 @@
+// The downloaded models on the main page: use one, delete one.
+
+import { announce } from "../announce.js";
+import { fileSize } from "../amounts.js";
+import { h } from "../dom.js";
+import { deleteModel, storedModels, type StoredModel } from "./store.js";
+import { sureButton } from "./sure.js";
+
+/** What the list asks of the page. */
+export interface Owner {
+  inUse(model: StoredModel): boolean;
+  use(model: StoredModel): void;
+  /** Hears of a deletion before it happens. */
+  beforeDelete(model: StoredModel): void;
+}
+
+/** The list; `refresh` reads what is there. */
+export function storedList(owner: Owner): { element: HTMLElement; refresh(): Promise<void> } {
+  const items = h("ul", { class: "stored" });
+  const empty = h("p", { class: "fine stored-empty" }, "No model was downloaded yet.");
+  const refresh = async (): Promise<void> => {
+    const models = await storedModels();
+    empty.hidden = models.length > 0;
+    items.replaceChildren(...models.map((model) => item(model, owner, () => void refresh())));
+  };
+  return { element: h("div", {}, empty, items), refresh };
+}
+
+function item(model: StoredModel, owner: Owner, changed: () => void): HTMLElement {
+  const { plan, ready, bytes, total } = model;
+  const name = plan.id.split("/")[1] ?? plan.id;
+  const size = ready ? fileSize(total) : `${fileSize(bytes)} of ${fileSize(total)}, not whole yet`;
+  const inUse = owner.inUse(model);
+  const use = h("button", { type: "button", class: "pill", "aria-label": `Use ${name}` }, "Use");
+  use.addEventListener("click", () => owner.use(model));
+  const goOn = h("a", { class: "pill", href: "./download.html", "aria-label": `Go on with ${name}` }, "Go on");
+  const remove = sureButton("Delete", "Really delete?", name, () => {
+    owner.beforeDelete(model);
+    const after = (words: string): void => (announce(words), changed());
+    void deleteModel(plan).then(
+      () => after(`${name} was deleted`),
+      () => after(`${name} cannot be deleted while another tab downloads it`),
+    );
+  });
+  const about = h("div", { class: "stored-text" }, h("strong", {}, name), h("span", { class: "fine" }, inUse ? `${size}, in use` : size));
+  return h("li", {}, about, h("div", { class: "row" }, !ready ? goOn : inUse ? null : use, remove));
+}
