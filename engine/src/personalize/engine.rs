@@ -162,6 +162,13 @@ impl Engine {
         &self.device
     }
 
+    /// Looks at every photo more closely, or only where the first look is unsure; see [`Retriever::set_thorough`].
+    pub fn set_thorough(&mut self, thorough: bool) {
+        if let Some(retriever) = &mut self.retriever {
+            retriever.set_thorough(thorough);
+        }
+    }
+
     /// What searches photos for known things, if the model has it.
     pub fn retriever(&self) -> Option<&Retriever> {
         self.retriever.as_ref()

@@ -123,6 +123,8 @@ pub struct Sighting {
 pub(super) struct FeatureSearch<'a> {
     pub(super) encoder: &'a FeatureEncoder,
     pub(super) comparer: &'a Comparer,
+    /// Whether every photo is looked at more closely.
+    pub(super) thorough: bool,
 }
 
 impl FeatureSearch<'_> {
@@ -188,7 +190,7 @@ impl FeatureSearch<'_> {
             None => return Ok(Vec::new()),
         };
         weigh(&mut found);
-        if needs_closer_look(&found) {
+        if self.thorough || needs_closer_look(&found) {
             if looks.len() == 1 {
                 looks.push(
                     self.look_at(photo, CLOSER_AREA, &CLOSER_SIDES, host)

@@ -40,6 +40,12 @@ impl std::fmt::Debug for ModelFiles {
 
 /// Largest JSON or template file read into memory.
 const MAX_TEXT: u64 = 64 << 20;
+/// The card of a model in our own bundles, and the word by which it knows the Playroom.
+const CARD: &str = "model.json";
+const PLAYROOM: &str = "playroom";
+/// Where the retriever lies, and what it must have.
+const RETRIEVER: &str = "retriever/";
+const RETRIEVER_CONFIG: &str = "retriever/config.json";
 /// Says which shard holds which tensor.
 const SHARD_INDEX: &str = "model.safetensors.index.json";
 /// Where adapters lie, and what each of them must have.
@@ -50,6 +56,38 @@ impl ModelFiles {
     /// Adds a file under its name in the folder.
     pub fn insert(&mut self, name: impl Into<String>, source: Box<dyn ByteSource>) {
         self.files.insert(name.into(), source);
+    }
+
+    /// Takes the retriever of another model in place of its own.
+    ///
+    /// # Errors
+    /// [`Error::Config`] when the other one has none, or when one of the two knows the Playroom and the other one does not: a
+    /// captioner of drawn toys would talk nonsense of a photograph.
+    pub fn use_retriever_of(&mut self, other: Self) -> Result<()> {
+        if !other.contains(RETRIEVER_CONFIG) {
+            return Err(missing_text(RETRIEVER_CONFIG));
+        }
+        let worlds = [self.world()?, other.world()?];
+        let playroom = |world: &str| world.to_lowercase().contains(PLAYROOM);
+        if playroom(&worlds[0]) != playroom(&worlds[1]) {
+            return Err(Error::Config {
+                file: CARD.into(),
+                key: "knows".into(),
+                problem: "one of the two models knows the Playroom's drawn toys and the other one does not; take a captioner that knows photographs".into(),
+            });
+        }
+        self.files.retain(|name, _| !name.starts_with(RETRIEVER));
+        let taken = other.files.into_iter();
+        self.files
+            .extend(taken.filter(|(name, _)| name.starts_with(RETRIEVER)));
+        Ok(())
+    }
+
+    /// What its card says the model knows; empty where it has none.
+    fn world(&self) -> Result<String> {
+        let card = self.optional_text(CARD)?.unwrap_or_default();
+        let card: serde_json::Value = serde_json::from_str(&card).unwrap_or_default();
+        Ok(card["knows"].as_str().unwrap_or_default().to_owned())
     }
 
     /// Names and sizes of all files, bytes.
@@ -85,11 +123,7 @@ impl ModelFiles {
 
     /// A text file the folder must have.
     pub(super) fn text(&self, name: &str) -> Result<String> {
-        self.optional_text(name)?.ok_or_else(|| Error::Config {
-            file: name.into(),
-            key: "(whole file)".into(),
-            problem: "is missing from the model; take the folder whole".into(),
-        })
+        self.optional_text(name)?.ok_or_else(|| missing_text(name))
     }
 
     /// A text file the folder may have.
@@ -225,6 +259,14 @@ impl ModelFiles {
             text.append(projector)?;
         }
         Ok(Some(text))
+    }
+}
+
+fn missing_text(file: &str) -> Error {
+    Error::Config {
+        file: file.into(),
+        key: "(whole file)".into(),
+        problem: "is missing from the model; take the folder whole".into(),
     }
 }
 

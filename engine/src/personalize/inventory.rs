@@ -29,7 +29,7 @@ const MOST_LISTED: usize = 100;
 /// Bytes of a number in memory.
 const F32: u64 = 4;
 
-/// A model, looked at without reading its weights; numbers and parts are its captioner's.
+/// A model, looked at without reading its weights.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Inventory {
     /// `model_type` of the family; empty where the files do not say.
@@ -70,7 +70,7 @@ pub struct Broken {
 /// One part of a model.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct PartInventory {
-    /// `embeddings`, `text` or `vision`.
+    /// `embeddings`, `text`, `vision` or `retriever`.
     pub part: &'static str,
     /// Number of parameters.
     pub parameters: u64,
@@ -218,6 +218,10 @@ impl Inventory {
             return Ok(());
         };
         let (weights, _) = RetrieverFiles::weights(files)?;
+        // A retriever alone is a model as well.
+        if self.family.is_empty() {
+            self.family = described.family().to_owned();
+        }
         let (source, claimed) = match described {
             RetrieverFiles::Dual { config, .. } => {
                 let names = families::names(&config.model_type);
@@ -235,6 +239,18 @@ impl Inventory {
                 (source, claimed)
             }
         };
+        let elements = claimed.iter().map(|claimed| claimed.planned.elements());
+        let parameters: u64 = elements.sum();
+        let stored = claimed
+            .iter()
+            .flat_map(|claimed| claimed.stored.iter().flatten());
+        self.parts.push(PartInventory {
+            part: "retriever",
+            parameters,
+            stored: stored.map(|tensor| tensor.bytes).sum(),
+            memory: parameters.saturating_mul(F32),
+        });
+        self.weights += parameters.saturating_mul(F32);
         self.blame(claimed.into_iter().filter_map(|c| c.stored.err()));
         self.left_over(&source, false);
         Ok(())

@@ -80,6 +80,8 @@ pub struct Retriever {
     /// Names the encoder; embeddings of another one are not comparable.
     digest: String,
     comparer: Comparer,
+    /// Whether every photo is looked at more closely, and not only where the first look is unsure.
+    thorough: bool,
 }
 
 /// Things a photo may show, by the words of an encoder's classifier.
@@ -112,6 +114,7 @@ impl Retriever {
             },
             digest,
             comparer: Comparer::default(),
+            thorough: false,
         }
     }
 
@@ -130,6 +133,7 @@ impl Retriever {
             },
             digest,
             comparer: Comparer::default(),
+            thorough: false,
         }
     }
 
@@ -140,6 +144,21 @@ impl Retriever {
             Encoder::Features { .. } => Some(ReferenceFeatures::SEARCHED),
         });
         Library::new(this.map_or("", Self::digest)).searching_first(searched)
+    }
+
+    /// Looks at every photo more closely, which finds more small things and takes four times as long, or only where the first look
+    /// is unsure.
+    pub fn set_thorough(&mut self, thorough: bool) {
+        self.thorough = thorough;
+    }
+
+    /// What searches by the maps of an encoder.
+    fn feature_search<'a>(&'a self, encoder: &'a FeatureEncoder) -> FeatureSearch<'a> {
+        FeatureSearch {
+            encoder,
+            comparer: &self.comparer,
+            thorough: self.thorough,
+        }
     }
 
     /// Names the encoder.
@@ -249,10 +268,7 @@ impl Retriever {
     pub async fn scan(&self, photo: &Rgb8, host: &dyn Host) -> Result<Scan> {
         let (dual, grid, device, own) = match &self.encoder {
             Encoder::Features { encoder, .. } => {
-                let comparer = &self.comparer;
-                let look = FeatureSearch { encoder, comparer }
-                    .look(photo, host)
-                    .await?;
+                let look = self.feature_search(encoder).look(photo, host).await?;
                 return Ok(Scan::of_look(look));
             }
             Encoder::Dual {
@@ -312,8 +328,7 @@ impl Retriever {
             return self.retrieve(scan.as_ref(), question, library, mode).await;
         };
         let wanted = wanted_rows(question, library, &mode);
-        let comparer = &self.comparer;
-        let search = FeatureSearch { encoder, comparer };
+        let search = self.feature_search(encoder);
         let sightings = match scan.as_mut().filter(|scan| comparable(scan, library)) {
             Some(scan) => {
                 let looks = &mut scan.looks;
@@ -342,8 +357,7 @@ impl Retriever {
         if scan.is_none() {
             *scan = Some(self.scan(photo, host).await?);
         }
-        let comparer = &self.comparer;
-        let search = FeatureSearch { encoder, comparer };
+        let search = self.feature_search(encoder);
         let all: Vec<usize> = (0..library.index().len()).collect();
         match scan.as_mut().filter(|scan| comparable(scan, library)) {
             Some(scan) => {

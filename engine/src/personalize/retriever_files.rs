@@ -54,6 +54,14 @@ impl RetrieverFiles {
         described.map(Some)
     }
 
+    /// Its family, as `model_type` of its configuration names it.
+    pub(super) fn family(&self) -> &str {
+        match self {
+            Self::Dual { config, .. } => &config.model_type,
+            Self::Features { config, .. } => &config.model_type,
+        }
+    }
+
     /// Its parameters, and a digest of their file.
     pub(super) fn weights(files: &mut ModelFiles) -> Result<(Weights, String)> {
         let [usual, gguf] = WEIGHTS;

@@ -16,6 +16,10 @@ pub(super) struct ModelArgs {
     /// Vision projector to use, where the folder has several.
     #[arg(long, value_name = "NAME")]
     mmproj: Option<String>,
+    /// Model whose retriever searches the photos in place of the model's own, such as models/photos beside a captioner of real
+    /// photos.
+    #[arg(long, value_name = "FOLDER")]
+    retriever: Option<PathBuf>,
 }
 
 impl ModelArgs {
@@ -24,6 +28,10 @@ impl ModelArgs {
     /// # Errors
     /// When there are none, or it is not clear which projector is meant.
     pub(super) fn open(&self) -> Result<ModelFiles> {
-        export::open_model(&self.model, self.mmproj.as_deref())
+        let mut files = export::open_model(&self.model, self.mmproj.as_deref())?;
+        if let Some(other) = &self.retriever {
+            files.use_retriever_of(export::open_model(other, None)?)?;
+        }
+        Ok(files)
     }
 }

@@ -58,6 +58,8 @@ pub struct Row {
     pub auc: f64,
     /// Found where 1 in 100 of what is not there is found, too.
     pub found_at_1_percent: f64,
+    /// Found where 1 in 100 of what is not in single photos is found, too.
+    pub found_at_single_threshold: f64,
     /// Found from the confidence on that gives precision .95.
     pub recall_at_precision_95: f64,
     /// Boxes that overlap by half, and their mean overlap.
@@ -79,6 +81,8 @@ pub struct Bench<'a> {
     scans: Vec<Option<Scan>>,
     /// Pairs of photos that are copies of each other.
     pub copies: Vec<(usize, usize)>,
+    /// The confidence that 1 in 100 of what is not in single photos exceeds, once those were measured.
+    pub single_threshold: f32,
 }
 
 impl<'a> Bench<'a> {
@@ -111,6 +115,7 @@ impl<'a> Bench<'a> {
             references,
             scans,
             copies,
+            single_threshold: 1.0,
         })
     }
 
@@ -288,20 +293,28 @@ impl<'a> Bench<'a> {
         free.choose(random).copied()
     }
 
+    /// The confidence that 1 in 100 of what is not there exceeds.
+    pub fn threshold(&self, measured: &Measured) -> f32 {
+        figures::threshold(&self.judged(measured), 0.01)
+    }
+
+    fn judged(&self, measured: &Measured) -> Vec<Judged> {
+        let pairs = measured.pairs.iter();
+        pairs
+            .map(|pair| (self.confidence(pair), pair.there))
+            .collect()
+    }
+
     /// The figures of what was measured.
     pub fn row(&self, row: &str, measured: &Measured) -> Row {
-        let judged: Vec<Judged> = measured
-            .pairs
-            .iter()
-            .map(|pair| (self.confidence(pair), pair.there))
-            .collect();
+        let judged = self.judged(measured);
         let overlaps: Vec<f32> = measured
             .pairs
             .iter()
             .filter_map(|pair| pair.overlap)
             .collect();
         let share = |count: usize, of: usize| count as f64 / of.max(1) as f64;
-        let threshold = figures::threshold(&judged, 0.01);
+        let threshold = self.threshold(measured);
         Row {
             row: row.to_owned(),
             photos: measured.pairs.len() / self.set.things.len().max(1),
@@ -311,6 +324,7 @@ impl<'a> Bench<'a> {
             }),
             auc: figures::auc(&judged),
             found_at_1_percent: figures::found_above(&judged, threshold),
+            found_at_single_threshold: figures::found_above(&judged, self.single_threshold),
             recall_at_precision_95: figures::recall_at(&judged, 0.95),
             iou_half: share(
                 overlaps.iter().filter(|o| **o >= 0.5).count(),
