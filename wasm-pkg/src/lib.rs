@@ -19,6 +19,7 @@ mod concepts;
 mod digest;
 #[cfg(target_family = "wasm")]
 mod engine;
+#[cfg(target_family = "wasm")]
 mod enrolment;
 #[cfg(target_family = "wasm")]
 mod error;
