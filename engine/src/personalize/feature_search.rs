@@ -1,26 +1,20 @@
 //! Looking for known things in a photo by feature maps: windows against templates, rivals weighed, boxes found, a closer look
 //! where the first one is unsure.
 
-use burn::tensor::{Tensor, TensorData};
-
 use super::feature_box::{self, Contrast};
 use super::feature_encoder::{FeatureEncoder, Map};
 use super::likeness::{Comparer, Likeness};
-use super::map_windows::{Cells, embeddings, fractions, windows};
-use super::reference_features::{AREA, ReferenceFeatures, cells, crop, fine_cells};
+use super::look::{Distance, Look};
+use super::look_store;
+use super::reference_features::{ReferenceFeatures, crop, fine_cells};
 use crate::Result;
 use crate::concepts::Library;
 use crate::host::{Host, breathe};
 use crate::image::Rgb8;
 
-/// Sides of windows at the first look, cells.
-const SIDES: [usize; 9] = [2, 3, 4, 6, 8, 11, 14, 16, 20];
-/// Pixels of the closer look, and sides of its windows: it is for what is small.
-const CLOSER_AREA: f64 = 768.0 * 768.0;
-const CLOSER_SIDES: [usize; 7] = [2, 3, 4, 5, 6, 8, 10];
-/// Templates of small things count for windows up to so many cells a side, those of large ones from so many more on.
-const SMALL: f32 = 3.5;
-const BETWEEN: f32 = 3.5;
+/// A photo that is decoded when somebody looks at it.
+pub(super) type Shown<'p> = &'p dyn Fn() -> Result<&'p Rgb8>;
+
 /// Least similarity of what is looked at at all.
 const CONSIDERED: f32 = 0.5;
 /// Most things whose boxes are looked for; more are never in one photo.
@@ -37,21 +31,6 @@ const SURE: f32 = 0.75;
 const UNSURE: f32 = 0.55;
 /// Rivals this close to each other are told apart by a crop.
 const TIE: f32 = 0.03;
-
-/// Windows of a photo with what they look like, and its maps.
-#[derive(Debug, Clone)]
-pub(super) struct Look {
-    /// As fractions of the photo.
-    pub(super) windows: Vec<[f32; 4]>,
-    cells: Vec<Cells>,
-    /// `[windows + 1, 2 D]`: the embedding times the share of large templates, then times that of small ones; the last row is
-    /// the whole photo.
-    pub(super) queries: Tensor<2>,
-    /// `[windows + 1, 1]`: what a cosine with a packed reference is short of the blend of two similarities.
-    scale: Tensor<2>,
-    coarse: Map,
-    fine: Map,
-}
 
 /// A thing that may be there.
 #[derive(Debug, Clone, PartialEq)]
@@ -75,62 +54,36 @@ pub(super) struct FeatureSearch<'a> {
 }
 
 impl FeatureSearch<'_> {
-    /// The first look at a photo.
+    /// A look at a photo; one that is `kept` is made of the bytes it is kept as.
     ///
     /// # Errors
     /// When the photo cannot be resized, the device fails or the caller cancels.
-    pub(super) async fn look(&self, photo: &Rgb8, host: &dyn Host) -> Result<Look> {
-        self.look_at(photo, AREA, &SIDES, host).await
-    }
-
-    async fn look_at(
+    pub(super) async fn look(
         &self,
         photo: &Rgb8,
-        area: f64,
-        sides: &[usize],
+        distance: Distance,
+        kept: bool,
         host: &dyn Host,
     ) -> Result<Look> {
         let encoder = self.encoder;
-        let maps = encoder.maps(photo, encoder.size(photo, area), host).await?;
+        let size = encoder.size(photo, distance.area());
+        let maps = encoder.maps(photo, size, host).await?;
         breathe(host).await?;
-        let map = maps.coarse;
-        let mut boxes = windows(map.columns, map.rows, sides);
-        boxes.push([0, 0, map.columns, map.rows]);
-        let embedded = embeddings(&map, &boxes);
-        let (count, width) = (boxes.len(), map.channels);
-        let mut queries = Vec::with_capacity(count * width * 2);
-        let mut scale = Vec::with_capacity(count);
-        for (&[left, top, right, bottom], embedding) in
-            boxes.iter().zip(embedded.chunks_exact(width))
-        {
-            let side = (((right - left) * (bottom - top)) as f32).sqrt();
-            let large = ((side - SMALL) / BETWEEN).clamp(0.0, 1.0);
-            let small = 1.0 - large;
-            queries.extend(embedding.iter().map(|v| v * large));
-            queries.extend(embedding.iter().map(|v| v * small));
-            // A packed reference is two unit vectors side by side, divided by the root of two.
-            scale.push((2.0 * (large * large + small * small)).sqrt());
-        }
-        boxes.pop();
-        let device = encoder.device();
-        Ok(Look {
-            windows: boxes.iter().map(|&cells| fractions(cells, &map)).collect(),
-            queries: Tensor::from_data(TensorData::new(queries, [count, 2 * width]), device),
-            scale: Tensor::from_data(TensorData::new(scale, [count, 1]), device),
-            coarse: cells(&map),
-            fine: fine_cells(&maps.fine),
-            cells: boxes,
+        let fine = fine_cells(&maps.fine);
+        Ok(match kept {
+            true => look_store::kept(&maps.coarse, &fine, distance, encoder.device()),
+            false => Look::of(&maps.coarse, fine, distance, encoder.device()),
         })
     }
 
     /// The things of `library` that may be in a photo, best first; of `wanted` rows of the index (ascending) whatever they score.
-    /// `looks` has the first look, and keeps the closer one.
+    /// `looks` has the first look, and keeps the closer one. `photo` is asked for only where it is looked at again.
     ///
     /// # Errors
-    /// When the device fails or the caller cancels.
+    /// When the photo cannot be had, the device fails or the caller cancels.
     pub(super) async fn search(
         &self,
-        photo: &Rgb8,
+        photo: Shown<'_>,
         looks: &mut Vec<Look>,
         library: &Library,
         wanted: &[usize],
@@ -143,10 +96,8 @@ impl FeatureSearch<'_> {
         weigh(&mut found);
         if needs_closer_look(&found) {
             if looks.len() == 1 {
-                looks.push(
-                    self.look_at(photo, CLOSER_AREA, &CLOSER_SIDES, host)
-                        .await?,
-                );
+                let kept = !looks[0].packed.is_empty();
+                looks.push(self.look(photo()?, Distance::Near, kept, host).await?);
             }
             for closer in self.sightings(&looks[1], library, wanted).await? {
                 match found
@@ -209,7 +160,12 @@ impl FeatureSearch<'_> {
     }
 
     /// Tells look-alikes apart that claim one place and are about as similar: by a crop of the place.
-    async fn break_tie(&self, photo: &Rgb8, found: &mut [Sighting], host: &dyn Host) -> Result<()> {
+    async fn break_tie(
+        &self,
+        photo: Shown<'_>,
+        found: &mut [Sighting],
+        host: &dyn Host,
+    ) -> Result<()> {
         let sum = |sighting: &Sighting| sighting.score + sighting.margin;
         let Some(first) = found.iter().max_by(|a, b| sum(a).total_cmp(&sum(b))) else {
             return Ok(());
@@ -221,7 +177,7 @@ impl FeatureSearch<'_> {
         if found.iter().filter(|sighting| close(sighting, TIE)).count() < 2 {
             return Ok(());
         }
-        let seen = crop(self.encoder, photo, box_, false, host).await?;
+        let seen = crop(self.encoder, photo()?, box_, false, host).await?;
         for sighting in found
             .iter_mut()
             .filter(|sighting| close(sighting, 2.0 * TIE))
