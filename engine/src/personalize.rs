@@ -20,6 +20,8 @@ pub mod inventory;
 mod known_names;
 mod library_edits;
 mod likeness;
+mod look;
+mod look_store;
 mod map_windows;
 pub mod mentions;
 pub mod messages;
@@ -33,7 +35,9 @@ pub mod retriever;
 mod retriever_files;
 pub mod sanitize;
 mod scan;
+mod scan_store;
 mod stages;
+mod thresholds;
 pub mod types;
 mod windows;
 

@@ -9,7 +9,9 @@ mod curve;
 mod eval;
 mod eval_photos;
 mod export;
+mod find;
 mod inspect;
+mod library;
 mod merge;
 mod model;
 mod train;
@@ -61,6 +63,10 @@ The photo of a --concept is the longest part of it that is a file, so names, pat
     Caption(ask::PhotoArgs),
     /// Ask a question about a photo.
     Ask(ask::AskArgs),
+    /// Find your things in your photos.
+    Find(find::FindArgs),
+    /// Keep the things you named in a file.
+    Library(library::LibraryArgs),
     /// Write every stage of a chat as tensors, to compare with another implementation.
     Inspect(inspect::InspectArgs),
 }
@@ -83,6 +89,8 @@ impl Cli {
             Command::Merge(args) => args.run(),
             Command::Caption(args) => args.run(),
             Command::Ask(args) => args.run(),
+            Command::Find(args) => args.run(),
+            Command::Library(args) => args.run(),
             Command::Inspect(args) => args.run(),
         }
     }

@@ -13,7 +13,7 @@ use crate::metrics::rates::Estimate;
 /// Size of every plot, pixels.
 const SIZE: (u32, u32) = (960, 540);
 /// Line colours that are told apart with any colour vision (Okabe and Ito).
-const COLOURS: [RGBColor; 8] = [
+pub(crate) const COLOURS: [RGBColor; 8] = [
     RGBColor(0, 114, 178),
     RGBColor(213, 94, 0),
     RGBColor(0, 158, 115),
@@ -156,8 +156,8 @@ pub fn bars(path: &Path, title: &str, bars: &[Bar]) -> Result<()> {
 
 type Area<'a> = DrawingArea<BitMapBackend<'a>, plotters::coord::Shift>;
 
-/// Runs `paint` on a white sheet and writes it as PNG.
-fn draw(path: &Path, paint: impl FnOnce(&Area<'_>) -> Result<()>) -> Result<()> {
+/// Makes the font of every text known.
+pub(crate) fn use_font() {
     static FONT: Once = Once::new();
     FONT.call_once(|| {
         // Only refuses bytes that are no font; then the first text says so.
@@ -167,6 +167,11 @@ fn draw(path: &Path, paint: impl FnOnce(&Area<'_>) -> Result<()>) -> Result<()> 
             epaint_default_fonts::UBUNTU_LIGHT,
         );
     });
+}
+
+/// Runs `paint` on a white sheet and writes it as PNG.
+fn draw(path: &Path, paint: impl FnOnce(&Area<'_>) -> Result<()>) -> Result<()> {
+    use_font();
     let mut pixels = vec![0; (SIZE.0 * SIZE.1 * 3) as usize];
     {
         let area = BitMapBackend::with_buffer(&mut pixels, SIZE).into_drawing_area();

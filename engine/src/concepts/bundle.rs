@@ -61,6 +61,14 @@ struct Photo {
 /// # Errors
 /// [`Error::Bundle`] if it would be larger than a bundle may be.
 pub fn export(library: &Library) -> Result<Vec<u8>> {
+    export_within(library, MAX_BYTES)
+}
+
+/// [`export`], of at most so many bytes: a program that keeps its library in a file may allow more than a page.
+///
+/// # Errors
+/// As [`export`].
+pub fn export_within(library: &Library, most: usize) -> Result<Vec<u8>> {
     if library.len() > MAX_CONCEPTS {
         return Err(too_many(library.len()));
     }
@@ -71,7 +79,7 @@ pub fn export(library: &Library) -> Result<Vec<u8>> {
         concepts,
     };
     let bytes = serde_json::to_vec(&file).map_err(|e| problem("the file", e.to_string()))?;
-    check_size(bytes.len())?;
+    check_within(bytes.len(), most)?;
     Ok(bytes)
 }
 
@@ -81,7 +89,15 @@ pub fn export(library: &Library) -> Result<Vec<u8>> {
 /// [`Error::Bundle`] with the place in the file, if it is not a bundle, is of a newer version,
 /// passes a limit, or holds a record the library would refuse.
 pub fn read(bytes: &[u8]) -> Result<Vec<Concept>> {
-    check_size(bytes.len())?;
+    read_within(bytes, MAX_BYTES)
+}
+
+/// [`read`], of at most so many bytes.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_within(bytes: &[u8], most: usize) -> Result<Vec<Concept>> {
+    check_within(bytes.len(), most)?;
     let header: Header = serde_json::from_slice(bytes).map_err(|e| json_problem(&e))?;
     if header.format.as_deref() != Some(FORMAT) {
         return Err(problem(
@@ -117,10 +133,14 @@ pub fn read(bytes: &[u8]) -> Result<Vec<Concept>> {
 
 /// Refuses a file larger than [`MAX_BYTES`].
 pub(super) fn check_size(bytes: usize) -> Result<()> {
-    if bytes <= MAX_BYTES {
+    check_within(bytes, MAX_BYTES)
+}
+
+fn check_within(bytes: usize, most: usize) -> Result<()> {
+    if bytes <= most {
         return Ok(());
     }
-    let (is, limit) = (bytes >> 20, MAX_BYTES >> 20);
+    let (is, limit) = (bytes.div_ceil(1 << 20), most >> 20);
     Err(problem(
         "the file",
         format!("it has {is} MiB; at most {limit} are possible: use fewer or smaller photos"),

@@ -1,27 +1,22 @@
 //! Looking for known things in a photo by feature maps: windows against templates, rivals weighed, boxes found, a closer look
 //! where the first one is unsure.
 
-use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn::tensor::{Device, Tensor};
 
 use super::feature_box::{self, Contrast};
 use super::feature_encoder::{FeatureEncoder, Map};
 use super::likeness::{Comparer, Likeness};
-use super::map_windows::{Cells, fractions, integral, unit, weighted, windows};
-use super::reference_features::{AREA, ReferenceFeatures, cells, crop, fine_cells};
+use super::look::{Distance, Look};
+use super::look_store;
+use super::reference_features::{ReferenceFeatures, crop, fine_cells};
 use crate::Result;
 use crate::concepts::Library;
 use crate::host::{Host, breathe};
 use crate::image::Rgb8;
-use crate::ops;
 
-/// Sides of windows at the first look, cells.
-const SIDES: [usize; 9] = [2, 3, 4, 6, 8, 11, 14, 16, 20];
-/// Pixels of the closer look, and sides of its windows: it is for what is small.
-const CLOSER_AREA: f64 = 768.0 * 768.0;
-const CLOSER_SIDES: [usize; 7] = [2, 3, 4, 5, 6, 8, 10];
-/// Templates of small things count for windows up to so many cells a side, those of large ones from so many more on.
-const SMALL: f32 = 3.5;
-const BETWEEN: f32 = 3.5;
+/// A photo that is decoded when somebody looks at it.
+pub(super) type Shown<'p> = &'p dyn Fn() -> Result<&'p Rgb8>;
+
 /// Least similarity of what is looked at at all.
 const CONSIDERED: f32 = 0.5;
 /// Most things whose boxes are looked for; more are never in one photo.
@@ -38,71 +33,6 @@ const SURE: f32 = 0.75;
 const UNSURE: f32 = 0.55;
 /// Rivals this close to each other are told apart by a crop.
 const TIE: f32 = 0.03;
-
-/// Windows of a photo with what they look like, and its maps.
-#[derive(Debug, Clone)]
-pub(super) struct Look {
-    /// As fractions of the photo.
-    pub(super) windows: Vec<[f32; 4]>,
-    cells: Vec<Cells>,
-    /// `[rows + 1, columns + 1, D]`: the map summed over all that lies above and left.
-    sums: Tensor<3>,
-    /// `[windows + 1, 4]`: the windows in cells, the last one the whole photo.
-    corners: Tensor<2, Int>,
-    /// `[windows + 1]`: how much the templates of large things count.
-    large: Tensor<1>,
-    coarse: Map,
-    fine: Map,
-}
-
-impl Look {
-    /// The device it is on.
-    pub(super) fn device(&self) -> Device {
-        self.sums.device()
-    }
-
-    /// Numbers in a packed reference's first row.
-    pub(super) fn dim(&self) -> usize {
-        2 * self.coarse.channels
-    }
-
-    /// Similarities `[windows + 1, N]` to the first rows of packed references.
-    fn scores(&self, rows: Tensor<2>) -> Tensor<2> {
-        let (sums, corners) = (self.sums.clone(), self.corners.clone());
-        // A packed row is two unit templates divided by the root of two.
-        ops::region_scores(sums, corners, rows, self.large.clone()) * std::f32::consts::SQRT_2
-    }
-
-    /// The box of what stands out: cells unlike those along the border of the photo.
-    pub(super) fn salient_box(&self) -> [f32; 4] {
-        let map = &self.coarse;
-        let on_border = |at: usize| {
-            let (row, column) = (at / map.columns, at % map.columns);
-            row == 0 || column == 0 || row + 1 == map.rows || column + 1 == map.columns
-        };
-        let cells = map.rows * map.columns;
-        let border: Vec<f32> = (0..cells)
-            .map(|at| f32::from(u8::from(on_border(at))))
-            .collect();
-        let mut surroundings = weighted(map, &border);
-        unit(&mut surroundings);
-        let unlike = map.values.chunks_exact(map.channels.max(1)).map(|cell| {
-            let like: f32 = cell.iter().zip(&surroundings).map(|(a, b)| a * b).sum();
-            1.0 - like
-        });
-        let contrast = Contrast::doubled(map.rows, map.columns, &unlike.collect::<Vec<_>>());
-        let (columns, rows) = (contrast.columns as f64, contrast.rows as f64);
-        // A region of all the photo.
-        let middle = [
-            columns / 4.0,
-            rows / 4.0,
-            3.0 * columns / 4.0,
-            3.0 * rows / 4.0,
-        ];
-        let [left, top, right, bottom] = feature_box::find(&contrast, None, middle);
-        [left / columns, top / rows, right / columns, bottom / rows].map(|edge| edge as f32)
-    }
-}
 
 /// A thing that may be there.
 #[derive(Debug, Clone, PartialEq)]
@@ -128,58 +58,36 @@ pub(super) struct FeatureSearch<'a> {
 }
 
 impl FeatureSearch<'_> {
-    /// The first look at a photo.
+    /// A look at a photo; one that is `kept` is made of the bytes it is kept as.
     ///
     /// # Errors
     /// When the photo cannot be resized, the device fails or the caller cancels.
-    pub(super) async fn look(&self, photo: &Rgb8, host: &dyn Host) -> Result<Look> {
-        self.look_at(photo, AREA, &SIDES, host).await
-    }
-
-    async fn look_at(
+    pub(super) async fn look(
         &self,
         photo: &Rgb8,
-        area: f64,
-        sides: &[usize],
+        distance: Distance,
+        kept: bool,
         host: &dyn Host,
     ) -> Result<Look> {
         let encoder = self.encoder;
-        let maps = encoder.maps(photo, encoder.size(photo, area), host).await?;
+        let size = encoder.size(photo, distance.area());
+        let maps = encoder.maps(photo, size, host).await?;
         breathe(host).await?;
-        let map = maps.coarse;
-        let mut boxes = windows(map.columns, map.rows, sides);
-        boxes.push([0, 0, map.columns, map.rows]);
-        let (count, width) = (boxes.len(), map.channels);
-        let large: Vec<f32> = boxes
-            .iter()
-            .map(|&[left, top, right, bottom]| {
-                let side = (((right - left) * (bottom - top)) as f32).sqrt();
-                ((side - SMALL) / BETWEEN).clamp(0.0, 1.0)
-            })
-            .collect();
-        let corners: Vec<i32> = boxes.iter().flatten().map(|&edge| edge as i32).collect();
-        let sums = TensorData::new(integral(&map), [map.rows + 1, map.columns + 1, width]);
-        boxes.pop();
-        let device = encoder.device();
-        Ok(Look {
-            windows: boxes.iter().map(|&cells| fractions(cells, &map)).collect(),
-            sums: Tensor::from_data(sums, device),
-            corners: Tensor::from_data(TensorData::new(corners, [count, 4]), device),
-            large: Tensor::from_data(TensorData::new(large, [count]), device),
-            coarse: cells(&map),
-            fine: fine_cells(&maps.fine),
-            cells: boxes,
+        let fine = fine_cells(&maps.fine);
+        Ok(match kept {
+            true => look_store::kept(&maps.coarse, &fine, distance, encoder.device()),
+            false => Look::of(&maps.coarse, fine, distance, encoder.device()),
         })
     }
 
     /// The things of `library` that may be in a photo, best first; of `wanted` rows of the index (ascending) whatever they score.
-    /// `looks` has the first look, and keeps the closer one.
+    /// `looks` has the first look, and keeps the closer one. `photo` is asked for only where it is looked at again.
     ///
     /// # Errors
-    /// When the device fails or the caller cancels.
+    /// When the photo cannot be had, the device fails or the caller cancels.
     pub(super) async fn search(
         &self,
-        photo: &Rgb8,
+        photo: Shown<'_>,
         looks: &mut Vec<Look>,
         library: &Library,
         wanted: &[usize],
@@ -192,10 +100,8 @@ impl FeatureSearch<'_> {
         weigh(&mut found);
         if self.thorough || needs_closer_look(&found) {
             if looks.len() == 1 {
-                looks.push(
-                    self.look_at(photo, CLOSER_AREA, &CLOSER_SIDES, host)
-                        .await?,
-                );
+                let kept = !looks[0].packed.is_empty();
+                looks.push(self.look(photo()?, Distance::Near, kept, host).await?);
             }
             for closer in self.sightings(&looks[1], library, wanted).await? {
                 match found
@@ -224,7 +130,7 @@ impl FeatureSearch<'_> {
         let index = library.index();
         let (score, device) = (|rows| look.scores(rows), look.device());
         let queries: (&dyn Fn(Tensor<2>) -> Tensor<2>, usize, &Device) =
-            (&score, look.large.dims()[0], &device);
+            (&score, look.count(), &device);
         let likeness = self
             .comparer
             .compare(queries, index, CONSIDERED, wanted)
@@ -260,7 +166,12 @@ impl FeatureSearch<'_> {
     }
 
     /// Tells look-alikes apart that claim one place and are about as similar: by a crop of the place.
-    async fn break_tie(&self, photo: &Rgb8, found: &mut [Sighting], host: &dyn Host) -> Result<()> {
+    async fn break_tie(
+        &self,
+        photo: Shown<'_>,
+        found: &mut [Sighting],
+        host: &dyn Host,
+    ) -> Result<()> {
         let sum = |sighting: &Sighting| sighting.score + sighting.margin;
         let Some(first) = found.iter().max_by(|a, b| sum(a).total_cmp(&sum(b))) else {
             return Ok(());
@@ -272,7 +183,7 @@ impl FeatureSearch<'_> {
         if found.iter().filter(|sighting| close(sighting, TIE)).count() < 2 {
             return Ok(());
         }
-        let seen = crop(self.encoder, photo, box_, false, host).await?;
+        let seen = crop(self.encoder, photo()?, box_, false, host).await?;
         for sighting in found
             .iter_mut()
             .filter(|sighting| close(sighting, 2.0 * TIE))

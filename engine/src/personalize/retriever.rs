@@ -1,17 +1,20 @@
 //! Looking for known things in a photo: one retriever over any encoder.
 
 use burn::tensor::{Device, Tensor, TensorData};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::calibration::Calibration;
 use super::feature_choice::choose;
 use super::feature_encoder::FeatureEncoder;
 pub use super::feature_search::Sighting;
-use super::feature_search::{FeatureSearch, Look};
+use super::feature_search::{FeatureSearch, Shown};
 use super::likeness::Comparer;
+use super::look::{Distance, Look};
 use super::photo_features::{features, frames};
 use super::reference_features::ReferenceFeatures;
 pub use super::scan::Scan;
+use super::scan_store;
+pub use super::thresholds::Thresholds;
 use super::windows::{self, mask};
 use crate::concepts::regions::{Candidate, SAME_REGION};
 use crate::concepts::retrieval::{Mode, Options, Scored};
@@ -20,37 +23,7 @@ use crate::generate::session::read;
 use crate::host::{Host, breathe};
 use crate::image::{ImageProcessor, Rgb8};
 use crate::model::dual::DualEncoder;
-use crate::{Error, Result, ops};
-
-/// Calibrated thresholds, stored beside the dual encoder as `retrieval.json`.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Thresholds {
-    /// Least similarity of a window to a reference.
-    pub window: f32,
-    /// Least similarity of the whole photo.
-    pub whole: f32,
-}
-
-impl Thresholds {
-    /// Reads `retrieval.json`.
-    ///
-    /// # Errors
-    /// [`Error::Config`] when a value is missing or no cosine similarity.
-    pub fn from_json(json: &str) -> Result<Self> {
-        let refuse = |problem: String| Error::Config {
-            file: "retrieval.json".into(),
-            key: "window, whole".into(),
-            problem,
-        };
-        let thresholds: Self =
-            serde_json::from_str(json).map_err(|error| refuse(error.to_string()))?;
-        let cosine = |v: f32| (-1.0..=1.0).contains(&v);
-        if !cosine(thresholds.window) || !cosine(thresholds.whole) {
-            return Err(refuse("must be cosine similarities, -1 to 1".into()));
-        }
-        Ok(thresholds)
-    }
-}
+use crate::{Result, ops};
 
 /// What looks at photos.
 #[derive(Debug)]
@@ -266,9 +239,36 @@ impl Retriever {
     /// # Errors
     /// When the photo cannot be processed, the device fails or the caller cancels.
     pub async fn scan(&self, photo: &Rgb8, host: &dyn Host) -> Result<Scan> {
+        self.scanned(photo, false, host).await
+    }
+
+    /// [`Self::scan`], rounded to what [`Self::pack`] keeps of it: a scan that was kept and one that was not find the same.
+    ///
+    /// # Errors
+    /// As [`Self::scan`].
+    pub async fn scan_to_keep(&self, photo: &Rgb8, host: &dyn Host) -> Result<Scan> {
+        self.scanned(photo, true, host).await
+    }
+
+    /// A scan as bytes; `None` for one that was not made by [`Self::scan_to_keep`] or [`Self::unpack`].
+    pub fn pack(&self, scan: &Scan) -> Option<Vec<u8>> {
+        scan_store::pack(scan, &self.digest)
+    }
+
+    /// The scan that was packed; `None` where the bytes are damaged, or of another encoder or version.
+    pub fn unpack(&self, bytes: &[u8]) -> Option<Scan> {
+        let (width, device) = match &self.encoder {
+            Encoder::Dual { device, .. } => (None, device),
+            Encoder::Features { encoder, .. } => (Some(encoder.width()), encoder.device()),
+        };
+        scan_store::unpack(bytes, &self.digest, width, device)
+    }
+
+    async fn scanned(&self, photo: &Rgb8, kept: bool, host: &dyn Host) -> Result<Scan> {
         let (dual, grid, device, own) = match &self.encoder {
             Encoder::Features { encoder, .. } => {
-                let look = self.feature_search(encoder).look(photo, host).await?;
+                let search = self.feature_search(encoder);
+                let look = search.look(photo, Distance::Far, kept, host).await?;
                 return Ok(Scan::of_look(look));
             }
             Encoder::Dual {
@@ -316,8 +316,25 @@ impl Retriever {
         mode: Mode,
         host: &dyn Host,
     ) -> Result<Vec<Retrieved>> {
+        self.search_shown(&|| Ok(photo), scan, question, library, mode, host)
+            .await
+    }
+
+    /// [`Self::search`] of a photo that is decoded only where it has to be looked at: what `scan` keeps may do.
+    ///
+    /// # Errors
+    /// As [`Self::search`], and those of `photo`.
+    pub async fn search_shown(
+        &self,
+        photo: Shown<'_>,
+        scan: &mut Option<Scan>,
+        question: &str,
+        library: &Library,
+        mode: Mode,
+        host: &dyn Host,
+    ) -> Result<Vec<Retrieved>> {
         if scan.is_none() {
-            *scan = Some(self.scan(photo, host).await?);
+            *scan = Some(self.scan(photo()?, host).await?);
         }
         let Encoder::Features {
             encoder,
@@ -361,8 +378,9 @@ impl Retriever {
         let all: Vec<usize> = (0..library.index().len()).collect();
         match scan.as_mut().filter(|scan| comparable(scan, library)) {
             Some(scan) => {
+                let looks = &mut scan.looks;
                 search
-                    .search(photo, &mut scan.looks, library, &all, host)
+                    .search(&|| Ok(photo), looks, library, &all, host)
                     .await
             }
             None => Ok(Vec::new()),
@@ -538,17 +556,5 @@ fn scored<'a>(
             .map(|(&box_, &score)| Candidate { box_, score })
             .collect(),
         whole: Some(*whole),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn thresholds_are_cosines() {
-        assert!(Thresholds::from_json(r#"{"window": 0.5, "whole": 0.4}"#).is_ok());
-        assert!(Thresholds::from_json(r#"{"window": 1.5, "whole": 0.4}"#).is_err());
-        assert!(Thresholds::from_json("{}").is_err());
     }
 }

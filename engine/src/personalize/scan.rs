@@ -2,7 +2,7 @@
 
 use burn::tensor::Tensor;
 
-use super::feature_search::Look;
+use super::look::Look;
 use crate::concepts::regions::{Candidate, SAME_REGION, settled};
 
 /// What a photo looks like to the retriever: one embedding a window, and one of the whole.

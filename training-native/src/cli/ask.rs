@@ -77,7 +77,7 @@ impl PhotoArgs {
             request.retrieval = Retrieval::All;
         }
         // What a person mistyped is said before gigabytes are loaded.
-        let concepts = concept::read_all(&self.concepts)?;
+        let concepts = concept::read_all("--concept ", &self.concepts)?;
         let photo = std::fs::read(&self.photo)
             .with_context(|| format!("cannot read {}", self.photo.display()))?;
         let stop = AtomicBool::new(false);

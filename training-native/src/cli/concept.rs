@@ -16,19 +16,19 @@ struct Spoken<'a> {
     info: &'a str,
 }
 
-/// The things of all `--concept` options. Options of one name give one thing several photos.
+/// The things of all options; errors call each by `label` and its text. Options of one name give one thing several photos.
 ///
 /// # Errors
 /// When an option has no photo that is there, or two say different things about one thing.
-pub(super) fn read_all(options: &[String]) -> Result<Vec<NewConcept>> {
+pub(super) fn read_all(label: &str, options: &[String]) -> Result<Vec<NewConcept>> {
     let mut concepts: Vec<NewConcept> = Vec::new();
     for option in options {
-        let spoken = parse(option)?;
+        let spoken = parse(label, option)?;
         let photo = std::fs::read(spoken.photo)
-            .with_context(|| format!("--concept {option}: cannot read {}", spoken.photo))?;
+            .with_context(|| format!("{label}{option}: cannot read {}", spoken.photo))?;
         let reference = Reference::new(photo).with_box(spoken.box_);
         if let Err(problem) = reference.validate() {
-            bail!("--concept {option}: {problem}");
+            bail!("{label}{option}: {problem}");
         }
         let known = concepts
             .iter_mut()
@@ -40,7 +40,7 @@ pub(super) fn read_all(options: &[String]) -> Result<Vec<NewConcept>> {
                     known.info = spoken.info.to_owned();
                 } else if !spoken.info.is_empty() && spoken.info != known.info {
                     bail!(
-                        "--concept {option}: {} is already described as `{}`; say it once",
+                        "{label}{option}: {} is already described as `{}`; say it once",
                         known.name,
                         known.info
                     );
@@ -59,13 +59,13 @@ pub(super) fn read_all(options: &[String]) -> Result<Vec<NewConcept>> {
 
 /// Splits an option so that its photo is the longest part that is a file: names, paths and what is said may all
 /// hold `=` and `:`.
-fn parse(option: &str) -> Result<Spoken<'_>> {
+fn parse<'a>(label: &str, option: &'a str) -> Result<Spoken<'a>> {
     let names: Vec<(&str, &str)> = option
         .match_indices('=')
         .map(|(at, _)| (&option[..at], &option[at + 1..]))
         .collect();
     let Some(&(_, first)) = names.first() else {
-        bail!("--concept {option} is not NAME=PHOTO, such as Mochi=mochi.png");
+        bail!("{label}{option} is not NAME=PHOTO, such as Mochi=mochi.png");
     };
     for &(name, rest) in &names {
         let ends = rest.match_indices(':').map(|(at, _)| at);
@@ -83,9 +83,9 @@ fn parse(option: &str) -> Result<Spoken<'_>> {
     }
     match first.split_once(':') {
         Some((photo, _)) if !photo.is_empty() => {
-            bail!("--concept {option}: there is no photo `{first}`, and no `{photo}`")
+            bail!("{label}{option}: there is no photo `{first}`, and no `{photo}`")
         }
-        _ => bail!("--concept {option}: there is no photo `{first}`"),
+        _ => bail!("{label}{option}: there is no photo `{first}`"),
     }
 }
 
@@ -165,7 +165,7 @@ mod tests {
                 box_: None,
                 info,
             };
-            assert_eq!(parse(&option).unwrap(), wanted, "{option}");
+            assert_eq!(parse("", &option).unwrap(), wanted, "{option}");
         }
     }
 
@@ -195,16 +195,16 @@ mod tests {
             ),
         ] {
             let option = format!("Mochi={here}/{rest}");
-            let found = parse(&option).unwrap();
+            let found = parse("", &option).unwrap();
             assert_eq!((found.box_, found.info), (box_, info), "{option}");
             assert_eq!(found.photo, format!("{here}/{file}"));
         }
         let outside = format!("Mochi={here}/mochi.png@0.1,0.2,1.8,0.9");
-        let error = read_all(&[outside]).unwrap_err().to_string();
+        let error = read_all("", &[outside]).unwrap_err().to_string();
         assert!(error.contains("leaves the photo"), "{error}");
         let short = format!("Mochi={here}/mochi.png@0.1,0.2");
         assert!(
-            parse(&short)
+            parse("", &short)
                 .unwrap_err()
                 .to_string()
                 .contains("there is no photo")
@@ -221,7 +221,7 @@ mod tests {
             ("A=", "no photo ``"),
             ("A=/", "no photo `/`"),
         ] {
-            let error = parse(option).unwrap_err().to_string();
+            let error = parse("", option).unwrap_err().to_string();
             assert!(error.contains(wanted), "{error}");
         }
     }
@@ -236,11 +236,14 @@ mod tests {
                 .map(|text| text.replace("HERE", &here.to_string()))
                 .collect()
         };
-        let found = read_all(&options(&[
-            "Mochi=HERE/a.png",
-            "Bo=HERE/a.png",
-            "mochi=HERE/b.png:a cat",
-        ]));
+        let found = read_all(
+            "",
+            &options(&[
+                "Mochi=HERE/a.png",
+                "Bo=HERE/a.png",
+                "mochi=HERE/b.png:a cat",
+            ]),
+        );
         let found: Vec<(String, String, usize)> = found
             .unwrap()
             .into_iter()
@@ -249,7 +252,7 @@ mod tests {
         let wanted = [("Mochi", "a cat", 2), ("Bo", "", 1)];
         assert_eq!(found, wanted.map(|(n, i, c)| (n.into(), i.into(), c)));
         let torn = options(&["A=HERE/a.png:a cat", "A=HERE/b.png:a dog"]);
-        let error = read_all(&torn).unwrap_err();
+        let error = read_all("", &torn).unwrap_err();
         assert!(error.to_string().contains("`a cat`"), "{error}");
     }
 }
