@@ -81,7 +81,7 @@ export class Session {
         device,
         signal: abort.signal,
         onProgress: (progress) => this.#tell("loading", progress),
-        ...(model ? { model } : {}),
+        model: model ?? "playroom",
       });
     })();
     try {
