@@ -6,7 +6,8 @@ import { join, relative, sep } from "node:path";
 import type { Plugin } from "vite";
 
 /** Files that the package keeps itself, verified, in the browser's private file system. */
-const KEPT_BY_PACKAGE = /(^|\/)model\/|\.(safetensors|gguf)$|\/(manifest|config|tokenizer\w*|preprocessor_config)-[\w-]+\.json$/;
+const KEPT_BY_PACKAGE =
+  /(^|\/)model\/|\.(safetensors|gguf)$|\/(manifest|model|config|generation_config|retrieval|tokenizer\w*|preprocessor_config)-[\w-]+\.json$|\/words-[\w-]+\.txt$|\.jinja$/;
 
 /** Replaces `__PRECACHE__` and `__VERSION__` in sw.js by the list of built files and a hash over them. */
 export function offline(): Plugin {

@@ -88,7 +88,7 @@ test("a conversation's later turns read only what is new", async ({ page, demo, 
     async ({ script, scene }) => {
       const { NameLens } = (await import(script)) as typeof import("namelens");
       const photo = Uint8Array.from(atob(scene), (char) => char.charCodeAt(0));
-      const lens = await NameLens.create({ device: "cpu", storage: "memory" });
+      const lens = await NameLens.create({ model: "playroom", device: "cpu", storage: "memory" });
       const chat = lens.chat(photo, { maxTokens: 12 });
       const first = await chat.caption();
       const second = await chat.ask("What colour is it?");

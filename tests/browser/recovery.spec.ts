@@ -38,7 +38,7 @@ async function needed(page: Page, script: string, photos: { thing: string; scene
     async ({ script, photos, name }) => {
       const { NameLens } = (await import(script)) as typeof import("namelens");
       const bytes = (text: string): Uint8Array => Uint8Array.from(atob(text), (char) => char.charCodeAt(0));
-      const lens = await NameLens.create({ device: "cpu", storage: "memory" });
+      const lens = await NameLens.create({ model: "playroom", device: "cpu", storage: "memory" });
       await lens.concepts.add({ name, photo: bytes(photos.thing) });
       await lens.caption(bytes(photos.scene));
       const held = await lens.memory();
@@ -62,7 +62,7 @@ for (const storage of ["memory", "indexeddb"] as const) {
         const { NameLens, NameLensError } = (await import(`${script}?limited`)) as typeof import("namelens");
         const bytes = (text: string): Uint8Array => Uint8Array.from(atob(text), (char) => char.charCodeAt(0));
         const stages: string[] = [];
-        const lens = await NameLens.create({ device: "cpu", storage, onProgress: ({ stage }) => stages.push(stage) });
+        const lens = await NameLens.create({ model: "playroom", device: "cpu", storage, onProgress: ({ stage }) => stages.push(stage) });
         await lens.concepts.add({ name, photo: bytes(photos.thing) });
         const before = (await lens.caption(bytes(photos.scene))).text;
         stages.length = 0;
@@ -102,7 +102,7 @@ test("a trap is called a fault of the engine, not of memory, and the next call w
     async ({ script, photos, name }) => {
       const { NameLens, NameLensError } = (await import(script)) as typeof import("namelens");
       const bytes = (text: string): Uint8Array => Uint8Array.from(atob(text), (char) => char.charCodeAt(0));
-      const lens = await NameLens.create({ device: "cpu", storage: "memory" });
+      const lens = await NameLens.create({ model: "playroom", device: "cpu", storage: "memory" });
       await lens.concepts.add({ name, photo: bytes(photos.thing) });
       const codes: unknown[] = [];
       for (let tries = 0; tries < 2; tries += 1) {

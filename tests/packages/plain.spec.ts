@@ -19,6 +19,9 @@ test("a page beside the package", async ({ page }) => {
   const said = complaints(page);
   const server = await site(folder);
   expect(await outcomeOf(page, `${server.url}plain.html`)).toEqual(caption);
+  // The package's other model answers with facts.
+  const { text } = await outcomeOf(page, withOptions(`${server.url}plain.html`, { model: "photos" }));
+  expect(text).toMatch(/, \d+ % sure\.$|^None of your things was found/);
   await server.stop();
   expect(said).toEqual([]);
 });

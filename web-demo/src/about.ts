@@ -18,12 +18,12 @@ export function startAbout(session: Session): void {
     { class: "about", "aria-labelledby": "about-title" },
     h("h2", { id: "about-title" }, "What is this?"),
     paragraph(
-      "A captioner that uses your names",
-      "Show it one photo of a thing and say what it is called. From then on it looks for that thing in every photo, points at it, and writes captions and answers with its name.",
+      "It knows your things by name",
+      "Show it one photo of a thing and say what it is called. From then on it looks for that thing in every photo, points at it, says how sure it is, and captions use its name.",
     ),
     paragraph(
       "What it can and cannot do",
-      "The built-in model was trained from scratch, for this page, on the Playroom: a small drawn world of toys. It describes those, often rightly, sometimes not. Photographs of the real world mean nothing to it. A larger model can be loaded in its place: “Change the model” at the foot of the page leads to models to download, and takes a folder of your own; or put one beside this page and add ?model=folder/ to the address.",
+      "In “Your photos” a model trained on photographs recognises real things from one photo of each. It says what it found and how sure it is, and makes nothing up; it can take one thing for another that looks alike. The “Playroom” shows what captions and questions are like, with a model that was trained from scratch on a small drawn world of toys and knows nothing else. A larger model can be loaded in its place: “Change the model” at the foot of the page leads to models to download, and takes a folder of your own; or put one beside this page and add ?model=folder/ to the address.",
     ),
     paragraph(
       "Private by construction",

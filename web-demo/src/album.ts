@@ -2,14 +2,17 @@
 
 import { h } from "./dom.js";
 
-/** One photo of public/album/album.json. The first scene shows the first reference: the shortest path must work. */
+/** One photo of an album.json. The first scene shows the first reference: the shortest path must work. */
 export interface AlbumPhoto {
   readonly file: string;
+  readonly url: URL;
   readonly alt: string;
   readonly role: "reference" | "scene";
   readonly suggestedName?: string;
   readonly category?: string;
   readonly info?: string;
+  /** Who took it. */
+  readonly credit?: string;
 }
 
 /** A photo somebody picked, wherever it came from. */
@@ -19,16 +22,23 @@ export interface Picked {
   readonly album?: AlbumPhoto;
 }
 
-const FOLDER = new URL("./album/", document.baseURI);
-
-/** The album's list; empty when it is not there, since every other way to bring a photo still works. */
-export async function readAlbum(): Promise<readonly AlbumPhoto[]> {
+/** The list of an album; empty when it is not there, since every other way to bring a photo still works. */
+export async function readAlbum(folder: "./album/" | "./album/photos/"): Promise<readonly AlbumPhoto[]> {
+  const base = new URL(folder, document.baseURI);
   try {
-    const response = await fetch(new URL("album.json", FOLDER));
-    return response.ok ? ((await response.json()) as AlbumPhoto[]) : [];
+    const response = await fetch(new URL("album.json", base));
+    const photos = response.ok ? ((await response.json()) as Omit<AlbumPhoto, "url">[]) : [];
+    return photos.map((photo) => ({ ...photo, url: new URL(photo.file, base) }));
   } catch {
     return [];
   }
+}
+
+/** The bytes of a photo of an album. */
+export async function fetchPhoto(photo: AlbumPhoto): Promise<Picked> {
+  const response = await fetch(photo.url);
+  if (!response.ok) throw new Error(`${photo.file}: the server answered ${response.status}`);
+  return { blob: await response.blob(), alt: photo.alt, album: photo };
 }
 
 /**
@@ -44,8 +54,7 @@ export function albumStrip(
   onOpen: () => void = () => undefined,
 ): HTMLElement {
   const buttons = photos.map((photo) => {
-    const address = new URL(photo.file, FOLDER);
-    const image = h("img", { src: address.href, alt: "", width: "96", height: "96", loading: "lazy", decoding: "async" });
+    const image = h("img", { src: photo.url.href, alt: "", width: "96", height: "96", loading: "lazy", decoding: "async" });
     const button = h(
       "button",
       { type: "button", class: `thumb thumb-${photo.role}`, "aria-label": `${verb}: ${photo.alt}`, title: photo.alt },
@@ -56,11 +65,9 @@ export function albumStrip(
       button.setAttribute("aria-current", "true");
       onOpen();
       try {
-        const response = await fetch(address);
-        if (!response.ok) throw new Error(`${photo.file}: the server answered ${response.status}`);
-        const blob = await response.blob();
+        const picked = await fetchPhoto(photo);
         // Another photo may have been picked while this one was on its way.
-        if (button.hasAttribute("aria-current")) onPick({ blob, alt: photo.alt, album: photo });
+        if (button.hasAttribute("aria-current")) onPick(picked);
       } catch (error) {
         onError(error);
       }

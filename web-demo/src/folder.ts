@@ -95,6 +95,7 @@ export function startFolder(session: Session): (folder: FileSystemDirectoryEntry
 
 function describe({ info: { model, device } }: NameLens): string {
   const where = device === "webgpu" ? "the graphics card" : "the processor";
+  if (!model.captions) return `Loaded: ${model.name}, which recognises things and writes no captions, ${megabytes(model.bytes)}, on ${where}.`;
   const size = `${millions(model.parameters)} parameters, ${megabytes(model.bytes)}`;
   return `Loaded: ${model.name}, of the ${familyName(model.family)} family, ${size}, on ${where}.`;
 }

@@ -4,23 +4,52 @@ import type { Picked } from "./album.js";
 import { h } from "./dom.js";
 import { showError } from "./notices.js";
 
+/** What a room does with what is dropped on the page or pasted into it. */
+export interface Intake {
+  /** The two halves of the page while something is dragged over it: the first names, the second looks. */
+  readonly zones: readonly (readonly [title: string, text: string])[];
+  /** The section in which something pasted is a thing to name. */
+  readonly naming: string;
+  thing(picked: Picked): void;
+  photos(picked: readonly Picked[]): void;
+  folder(folder: FileSystemDirectoryEntry): void;
+}
+
 /** "Your photo" and, where there is a camera, "Camera". */
 export function ownPhotoButtons(purpose: string, onPick: (picked: Picked) => void): HTMLElement {
-  const input = h("input", {
-    type: "file",
-    accept: "image/*",
-    class: "hidden-visually",
-    "aria-label": `Your own photo: ${purpose}`,
-  });
+  const input = h("input", { type: "file", accept: "image/*", "aria-label": `Your own photo: ${purpose}` });
+  const choice = fileChoice(input, "Your photo", ([first]) => first && onPick(first));
+  return h("div", { class: "own" }, choice, cameraButton(purpose, onPick));
+}
+
+/** "Your photos", "A folder" and, where there is a camera, "Camera". */
+export function ownPhotosButtons(purpose: string, onPhotos: (picked: readonly Picked[]) => void): HTMLElement[] {
+  const several = h("input", { type: "file", accept: "image/*", multiple: true, "aria-label": `Your own photos: ${purpose}` });
+  const folder = h("input", { type: "file", webkitdirectory: true, multiple: true, "aria-label": `A folder of photos: ${purpose}` });
+  return [
+    fileChoice(several, "Your photos", onPhotos, "pill pill-strong"),
+    fileChoice(folder, "A folder", (picked) => onPhotos(picked.filter(({ blob, alt }) => isPhoto(alt, blob.type)))),
+    cameraButton(purpose, (picked) => onPhotos([picked])),
+  ];
+}
+
+/** Whether a file of a folder is a photo; some have no type. */
+export const isPhoto = (name: string, type: string): boolean => type.startsWith("image/") || /\.(jpe?g|png|webp|avif|hei[cf]|gif)$/i.test(name);
+
+function fileChoice(input: HTMLInputElement, words: string, onPick: (picked: readonly Picked[]) => void, look = "pill"): HTMLElement {
+  input.classList.add("hidden-visually");
   input.addEventListener("change", () => {
-    const file = input.files?.[0];
-    if (file) onPick({ blob: file, alt: file.name });
+    onPick([...(input.files ?? [])].map((file) => ({ blob: file, alt: file.name })));
     input.value = ""; // the same file may be chosen again
   });
+  return h("label", { class: look }, input, words);
+}
+
+function cameraButton(purpose: string, onPick: (picked: Picked) => void): HTMLElement {
   const camera = h("button", { type: "button", class: "pill", hidden: true, "aria-label": `Camera: ${purpose}` }, "Camera");
   camera.addEventListener("click", () => void takePhoto(onPick));
   void hasCamera().then((yes) => (camera.hidden = !yes));
-  return h("div", { class: "own" }, h("label", { class: "pill" }, input, "Your photo"), camera);
+  return camera;
 }
 
 async function hasCamera(): Promise<boolean> {
@@ -64,17 +93,10 @@ async function takePhoto(onPick: (picked: Picked) => void): Promise<void> {
   dialog.showModal();
 }
 
-/** Drag and drop over the whole page (one half names, the other captions; a folder is a model) and paste. */
-export function acceptDropsAndPaste(
-  onThing: (picked: Picked) => void,
-  onPhoto: (picked: Picked) => void,
-  onFolder: (folder: FileSystemDirectoryEntry) => void,
-): void {
-  const zone = (title: string, text: string): HTMLElement =>
-    h("div", { class: "drop-zone" }, h("strong", {}, title), h("span", {}, text));
-  const name = zone("Name it", "Drop a photo of one thing");
-  const caption = zone("Caption it", "Drop any photo");
-  const overlay = h("div", { class: "drop", hidden: true, "aria-hidden": "true" }, name, caption);
+/** Drag and drop over the whole page, and paste, for the room that is open. */
+export function acceptDropsAndPaste(intake: () => Intake | null): void {
+  const [name, look] = [h("div", { class: "drop-zone" }), h("div", { class: "drop-zone" })];
+  const overlay = h("div", { class: "drop", hidden: true, "aria-hidden": "true" }, name, look);
   document.body.append(overlay);
   const files = (transfer: DataTransfer | null): File[] =>
     [...(transfer?.files ?? [])].filter((file) => file.size > 0 || file.type !== "");
@@ -83,9 +105,13 @@ export function acceptDropsAndPaste(
   document.addEventListener("dragover", (event) => {
     if (!dragsFile(event)) return;
     event.preventDefault();
+    if (overlay.hidden) {
+      const zones = intake()?.zones ?? [];
+      for (const [at, zone] of [name, look].entries()) zone.replaceChildren(h("strong", {}, zones[at]?.[0]), h("span", {}, zones[at]?.[1]));
+    }
     overlay.hidden = false;
     name.classList.toggle("over", name.contains(event.target as Node));
-    caption.classList.toggle("over", caption.contains(event.target as Node));
+    look.classList.toggle("over", look.contains(event.target as Node));
   });
   // A drag that leaves the window has no element to go to.
   document.addEventListener("dragleave", (event) => {
@@ -97,17 +123,20 @@ export function acceptDropsAndPaste(
     overlay.hidden = true;
     // Only a drop says whether it is a folder; while it is dragged, browsers do not tell.
     const entry = event.dataTransfer?.items[0]?.webkitGetAsEntry();
-    if (entry?.isDirectory) return onFolder(entry as FileSystemDirectoryEntry);
-    const file = files(event.dataTransfer)[0];
-    if (!file) return;
-    const naming = name.contains(event.target as Node);
-    (naming ? onThing : onPhoto)({ blob: file, alt: file.name });
+    if (entry?.isDirectory) return intake()?.folder(entry as FileSystemDirectoryEntry);
+    const picked = files(event.dataTransfer).map((file) => ({ blob: file, alt: file.name }));
+    const [first] = picked;
+    if (!first) return;
+    if (name.contains(event.target as Node)) intake()?.thing(first);
+    else intake()?.photos(picked);
   });
   document.addEventListener("paste", (event) => {
-    const file = files(event.clipboardData)[0];
-    if (!file) return; // text goes where the cursor is
+    const picked = files(event.clipboardData).map((file) => ({ blob: file, alt: "pasted photo" }));
+    const [first] = picked;
+    const room = intake();
+    if (!first || !room) return; // text goes where the cursor is
     event.preventDefault();
-    const naming = document.activeElement?.closest("#things") !== null && document.activeElement !== null;
-    (naming ? onThing : onPhoto)({ blob: file, alt: "pasted photo" });
+    if (document.activeElement?.closest(room.naming)) room.thing(first);
+    else room.photos(picked);
   });
 }

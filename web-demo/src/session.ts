@@ -6,6 +6,9 @@ import { modelFiles, storedModel, type StoredModel } from "./models/store.js";
 
 export type DeviceWish = Device | "auto";
 
+/** The two rooms of the page, each with its model and its own library of things. */
+export type Room = "photos" | "playroom";
+
 /** What the session tells the rest of the page. */
 export interface SessionListener {
   /** Loading began or moved on; `null` when it is over. */
@@ -17,6 +20,9 @@ export interface SessionListener {
   /** The things changed, here or in another tab. */
   concepts?(concepts: readonly Concept[]): void;
 }
+
+/** The room that the address asks for. */
+const wishedRoom = (): Room => (new URLSearchParams(location.search).get("room") === "playroom" ? "playroom" : "photos");
 
 /** The downloaded model that the address asks for (`#model=owner/name`, with or without `@commit`), if any. */
 const wishedStored = (): string | null => new URLSearchParams(location.hash.slice(1)).get("model");
@@ -49,6 +55,25 @@ export class Session {
   #concepts: readonly Concept[] = [];
   /** What the visitor chose; null is the built-in model, undefined leaves it to the address. */
   #chosen: ModelInput | null | undefined;
+
+  /** What was chosen in rooms that are not open; the address speaks of the first one only. */
+  readonly #elsewhere = new Map<Room, ModelInput | null | undefined>();
+  #room: Room = wishedRoom();
+
+  /** The room that is open. */
+  get room(): Room {
+    return this.#room;
+  }
+
+  /** Opens the other room and loads its model. */
+  async enter(room: Room, device: DeviceWish): Promise<void> {
+    if (room === this.#room) return;
+    this.#elsewhere.set(this.#room, this.#chosen);
+    this.#chosen = this.#elsewhere.has(room) ? this.#elsewhere.get(room) : null;
+    this.#room = room;
+    this.#concepts = [];
+    await this.start(device);
+  }
 
   /** Adds a listener. */
   listen(listener: SessionListener): void {
@@ -107,7 +132,7 @@ export class Session {
         device,
         signal: abort.signal,
         onProgress: (progress) => this.#tell("loading", progress),
-        ...(model ? { model } : {}),
+        ...(this.#room === "playroom" ? { model: model ?? "playroom" } : { model: "photos", library: "photos", ...(model ? { captioner: model } : {}) }),
       });
     })();
     try {
@@ -124,8 +149,10 @@ export class Session {
   }
 
   async #refresh(lens: NameLens): Promise<void> {
-    this.#concepts = await lens.concepts.list();
-    assignColors(this.#concepts);
+    const concepts = await lens.concepts.list();
+    if (this.#lens && lens !== (await this.#lens)) return; // another room was opened meanwhile
+    this.#concepts = concepts;
+    assignColors(this.#concepts, this.#room);
     this.#tell("concepts", this.#concepts);
   }
 

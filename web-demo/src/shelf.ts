@@ -1,42 +1,46 @@
 // The shelf of named things: see, edit, delete, carry elsewhere.
 
-import { NameLensError, type Concept } from "namelens";
+import { NameLensError, type Box, type Concept } from "namelens";
 import { announce } from "./announce.js";
 import { colorOf } from "./colors.js";
-import { byId, h } from "./dom.js";
+import { h } from "./dom.js";
 import { clearNotices, showError, showInfo } from "./notices.js";
-import type { Session } from "./session.js";
+import type { Room, Session } from "./session.js";
 
-/** Builds the section and keeps it in step with the session. */
-export function startShelf(session: Session): void {
+/** Pixels of a round picture, for sharp screens. */
+const PICTURE = 168;
+
+/** Builds the section of a room and keeps it in step with the session. */
+export function startShelf(session: Session, place: HTMLElement, room: Room): void {
   const list = h("ul", { class: "tags" });
   const empty = h("p", { class: "fine" }, "Nothing has a name yet. What you name stays in this browser only.");
-  byId("shelf").replaceChildren(h("h2", { id: "shelf-title" }, "Your things"), empty, list, carryButtons(session));
+  place.replaceChildren(h("h2", { id: `${place.id}-title` }, "Your things"), empty, list, carryButtons(session));
   const pictures = new Pictures(session);
-  session.listen({
-    concepts: (concepts) => {
-      // A form that is open keeps what was typed into it.
-      const open = new Map([...list.children].map((item) => [(item as HTMLElement).dataset.id, item]));
-      list.replaceChildren(
-        ...concepts.map((concept) => {
-          const item = open.get(concept.id);
-          return item?.querySelector("form:not([data-saving])") ? item : tagItem(session, concept, pictures);
-        }),
-      );
-      empty.hidden = concepts.length > 0;
-      pictures.forgetAllBut(concepts);
-    },
-  });
+  const show = (concepts: readonly Concept[]): void => {
+    if (session.room !== room) return;
+    // A form that is open keeps what was typed into it.
+    const open = new Map([...list.children].map((item) => [(item as HTMLElement).dataset.id, item]));
+    list.replaceChildren(
+      ...concepts.map((concept) => {
+        const item = open.get(concept.id);
+        return item?.querySelector("form:not([data-saving])") ? item : tagItem(session, concept, pictures, room);
+      }),
+    );
+    empty.hidden = concepts.length > 0;
+    pictures.forgetAllBut(concepts);
+  };
+  session.listen({ concepts: show });
+  show(session.concepts); // they may have been loaded before this was built
 }
 
-function tagItem(session: Session, concept: Concept, pictures: Pictures): HTMLElement {
+function tagItem(session: Session, concept: Concept, pictures: Pictures, room: Room): HTMLElement {
   const item = h("li", { class: `tag-item ${colorOf(concept.id)}`, "data-id": concept.id });
   const show = (...children: HTMLElement[]): void => item.replaceChildren(...children);
   const rest = (focus = false): void => {
     const edit = h("button", { type: "button", class: "quiet", "aria-label": `Edit ${concept.name}` }, "Edit");
     const remove = h("button", { type: "button", class: "quiet", "aria-label": `Delete ${concept.name}` }, "Delete");
-    edit.addEventListener("click", () => show(editForm(session, concept, () => rest(true))));
-    remove.addEventListener("click", () => void deleteConcept(session, concept));
+    edit.addEventListener("click", () => show(editForm(session, concept, room, () => rest(true))));
+    remove.addEventListener("click", () => void deleteConcept(session, concept, item));
     show(
       pictures.of(concept),
       h(
@@ -59,8 +63,8 @@ function about({ category, info, photos, aliases }: Concept): string {
   return [known, views].filter(Boolean).join(" · ");
 }
 
-function editForm(session: Session, concept: Concept, close: () => void): HTMLElement {
-  const id = (field: string): string => `${field}-${concept.id}`;
+function editForm(session: Session, concept: Concept, room: Room, close: () => void): HTMLElement {
+  const id = (field: string): string => `${room}-${field}-${concept.id}`;
   const text = (field: string, value: string, max: number): HTMLInputElement =>
     h("input", { type: "text", id: id(field), value, maxlength: max, autocomplete: "off" });
   const name = text("name", concept.name, 64);
@@ -87,6 +91,7 @@ function editForm(session: Session, concept: Concept, close: () => void): HTMLEl
     event.preventDefault();
     clearNotices();
     const file = photo.files?.[0];
+    const shelf = form.closest("section");
     form.dataset.saving = ""; // lets the list draw this tag anew when the change is told
     try {
       const lens = await session.lens();
@@ -99,7 +104,7 @@ function editForm(session: Session, concept: Concept, close: () => void): HTMLEl
       });
       await lens.concepts.list(); // answered after the redraw
       announce(`${name.value.trim()} is saved`);
-      byId("shelf").querySelector<HTMLElement>(`[data-id="${CSS.escape(concept.id)}"] button`)?.focus();
+      shelf?.querySelector<HTMLElement>(`[data-id="${CSS.escape(concept.id)}"] button`)?.focus();
     } catch (error) {
       delete form.dataset.saving;
       showError(error);
@@ -109,8 +114,9 @@ function editForm(session: Session, concept: Concept, close: () => void): HTMLEl
   return form;
 }
 
-async function deleteConcept(session: Session, concept: Concept): Promise<void> {
+async function deleteConcept(session: Session, concept: Concept, item: HTMLElement): Promise<void> {
   clearNotices();
+  const shelf = item.closest("section");
   try {
     const lens = await session.lens();
     // Kept for a moment, so that a slip of the finger can be taken back.
@@ -122,7 +128,7 @@ async function deleteConcept(session: Session, concept: Concept): Promise<void> 
       undo.remove();
       lens.concepts.import(backup).catch(showError);
     });
-    byId("shelf").querySelector(".undo")?.replaceChildren(undo);
+    shelf?.querySelector(".undo")?.replaceChildren(undo);
     undo.focus();
   } catch (error) {
     showError(error);
@@ -197,6 +203,23 @@ function tellSome(messages: readonly string[]): string {
   return messages.length > 3 ? `${shown} · and ${messages.length - 3} more` : shown;
 }
 
+/** The part of a photo that shows the thing; all of it where nobody said which. */
+async function cutOut({ photo, box }: { photo: Blob; box: Box | null }): Promise<Blob> {
+  if (!box) return photo;
+  const picture = await createImageBitmap(photo).catch(() => null);
+  if (!picture) return photo;
+  const [left, top, right, bottom] = box;
+  const [width, height] = [(right - left) * picture.width, (bottom - top) * picture.height];
+  // A square round the box: the picture is shown round.
+  const side = Math.min(Math.max(width, height), picture.width, picture.height);
+  const start = (from: number, length: number, whole: number): number => Math.min(Math.max(from + (length - side) / 2, 0), whole - side);
+  const canvas = h("canvas", { width: PICTURE, height: PICTURE });
+  const [x, y] = [start(left * picture.width, width, picture.width), start(top * picture.height, height, picture.height)];
+  canvas.getContext("2d")?.drawImage(picture, x, y, side, side, 0, 0, PICTURE, PICTURE);
+  picture.close();
+  return new Promise((resolve) => canvas.toBlob((blob) => resolve(blob ?? photo), "image/png"));
+}
+
 /** The round pictures of the things, read once each. */
 class Pictures {
   readonly #session: Session;
@@ -225,9 +248,9 @@ class Pictures {
 
   async #load(id: string, image: HTMLImageElement): Promise<void> {
     try {
-      const [photo] = await (await this.#session.lens()).concepts.photos(id);
-      if (!photo) return;
-      const address = this.#addresses.get(id) ?? URL.createObjectURL(photo);
+      const [reference] = await (await this.#session.lens()).concepts.references(id);
+      if (!reference) return;
+      const address = this.#addresses.get(id) ?? URL.createObjectURL(await cutOut(reference));
       this.#addresses.set(id, address);
       image.src = address;
     } catch {

@@ -6,11 +6,13 @@ import { colorOf } from "./colors.js";
 import { h, svg } from "./dom.js";
 
 /** A box to draw; `sure` is false while it is only a candidate. */
-interface Marked {
+export interface Marked {
   readonly id: string;
   readonly name: string;
   readonly box: Box;
   readonly sure: boolean;
+  /** What stands behind the name on its label. */
+  readonly note?: string;
 }
 
 /** The photo on show. Boxes come in fractions of the photo as it is shown, so they need no size. */
@@ -96,7 +98,8 @@ export class Stage {
   }
 }
 
-function boxOf({ id, box: [x0, y0, x1, y1], sure }: Marked): SVGElement[] {
+/** The lines of a box. */
+export function boxOf({ id, box: [x0, y0, x1, y1], sure }: Marked): SVGElement[] {
   const at = { x: x0 * 100, y: y0 * 100, width: Math.max(x1 - x0, 0) * 100, height: Math.max(y1 - y0, 0) * 100 };
   // A white line below the coloured one keeps the box visible on any picture.
   return ["halo", "line"].map((kind) => {
@@ -106,8 +109,10 @@ function boxOf({ id, box: [x0, y0, x1, y1], sure }: Marked): SVGElement[] {
   });
 }
 
-function labelOf({ id, name, box: [x0, y0] }: Marked): HTMLElement {
-  const label = h("span", { class: `tag tag-small ${colorOf(id)}`, "data-id": id, dir: "auto" }, name);
+/** The label of a box. */
+export function labelOf({ id, name, box: [x0, y0], sure, note }: Marked): HTMLElement {
+  const words = note ? [sure ? "" : "perhaps ", h("bdi", {}, name), ` ${note}`] : [name];
+  const label = h("span", { class: `tag tag-small ${colorOf(id)}`, "data-id": id, dir: "auto" }, ...words);
   // Set through the object model: the policy forbids style attributes, not this.
   label.style.left = `${Math.min(Math.max(x0, 0), 0.85) * 100}%`;
   label.style.top = `${Math.max(y0, 0) * 100}%`;

@@ -60,6 +60,7 @@ export class Status {
       h("label", { for: "device", class: "device" }, "Runs on ", choice),
     );
     session.listen({
+      loading: () => delete document.documentElement.dataset.device,
       ready: (lens) => void this.#loaded(lens),
       failed: () => (this.#model.textContent = "Model: not loaded"),
     });
@@ -68,15 +69,18 @@ export class Status {
   /** Takes over the figures of a run. */
   finished(result: RunResult, lens: NameLens): void {
     const { tokensPerSecond, totalMs } = result.timings;
-    this.#speed.textContent = `${tokensPerSecond.toFixed(0)} tokens/s, ${(totalMs / 1000).toFixed(2)} s in all`;
+    const seconds = (totalMs / 1000).toFixed(2);
+    this.#speed.textContent = result.source === "recognition" ? `${seconds} s a photo` : `${tokensPerSecond.toFixed(0)} tokens/s, ${seconds} s in all`;
     void this.#showMemory(lens);
   }
 
   async #loaded(lens: NameLens): Promise<void> {
     const { model, device, fallback } = lens.info;
-    this.#model.textContent = `${model.name}: ${millions(model.parameters)} parameters, ${megabytes(model.bytes)}`;
+    const what = model.captions ? `${millions(model.parameters)} parameters, ` : "";
+    this.#model.textContent = `${model.name}: ${what}${megabytes(model.bytes)}`;
     this.#model.title = model.knows;
     this.#device.textContent = device === "webgpu" ? `WebGPU (${model.device})` : "CPU";
+    this.#speed.textContent = "";
     this.#device.title = fallback ? `Not WebGPU: ${fallback}` : model.device;
     document.documentElement.dataset.device = device;
     await this.#showMemory(lens);

@@ -34,15 +34,17 @@ export class WhyPanel {
   }
 }
 
-function row({ id, name, score, threshold, reason, box }: Retrieved): HTMLElement {
+function row({ id, name, score, threshold, confidence, reason, box }: Retrieved): HTMLElement {
   const enough = score >= threshold;
-  const words = `${REASONS[reason]}: ${score.toFixed(2)}, ${enough ? "enough" : "too little"} (needs ${threshold.toFixed(2)})`;
+  const likeness = `${score.toFixed(2)}, ${enough ? "enough" : "too little"} (needs ${threshold.toFixed(2)})`;
+  const words = `${REASONS[reason]}: ${confidence === null ? likeness : `${Math.round(confidence * 100)} % sure`}`;
+  const edge = confidence === null ? threshold : 0.5;
   const meter = h("meter", {
     min: 0,
     max: 1,
-    value: Math.min(Math.max(score, 0), 1),
-    low: threshold,
-    high: threshold,
+    value: Math.min(Math.max(confidence ?? score, 0), 1),
+    low: edge,
+    high: edge,
     optimum: 1,
     "aria-label": `Likeness of ${name}`,
   });

@@ -1,6 +1,6 @@
 // What things are called on the page: stages, reasons and errors in plain words.
 
-import { NameLensError, type ErrorCode, type Retrieved, type RunEvent } from "namelens";
+import { NameLensError, type EnrolmentWarning, type ErrorCode, type Retrieved, type RunEvent } from "namelens";
 
 type Stage = Extract<RunEvent, { type: "stage" }>["stage"];
 
@@ -13,6 +13,20 @@ export const STAGES: Record<Stage, string> = {
   generate: "Writing",
   locate: "Pointing",
 };
+
+/** Why a photo shows a thing poorly. */
+export function warningWords(warning: EnrolmentWarning): string {
+  switch (warning.code) {
+    case "flat":
+      return "Nothing can be seen here: it is all of one colour.";
+    case "dark":
+      return "It is dark here. A brighter photo will be recognised better.";
+    case "small":
+      return `It is small: ${warning.pixels} pixels. A photo from nearer by will be recognised better.`;
+    case "known":
+      return `This may be ${warning.name}, which has a name already.`;
+  }
+}
 
 /** Why a concept was put before the model. */
 export const REASONS: Record<Retrieved["reason"], string> = {

@@ -2,7 +2,7 @@
 
 /** Names the thing, captions the scene, and gives what was written. `photos` is the address of the folder with both. */
 export async function story(NameLens, options, photos = "photos/") {
-  const lens = await NameLens.create({ device: "cpu", storage: "memory", ...options });
+  const lens = await NameLens.create({ model: "playroom", device: "cpu", storage: "memory", ...options });
   try {
     const name = await (await fetch(`${photos}name.txt`)).text();
     await lens.concepts.add({ name, photo: `${photos}thing.png` });

@@ -23,7 +23,7 @@ const gif = Uint8Array.from(atob("R0lGODlhAQABAIAAAICAgAAAACwAAAAAAQABAAACAkQBAD
 
 /** Every form of a photo, and what came of it. */
 async function forms() {
-  const lens = await NameLens.create({ device: "cpu", storage: "memory" });
+  const lens = await NameLens.create({ model: "playroom", device: "cpu", storage: "memory" });
   const name = await (await fetch(`${photos}name.txt`)).text();
   await lens.concepts.add({ name, photo: `${photos}thing.png` });
   const kinds = {
@@ -48,9 +48,9 @@ const told = async (options) => story(NameLens, options, photos).catch(failure);
 const ways = async () => ({
   nested: await told({}),
   here: await told({ worker: false }),
-  model: await told({ model: "/namelens/model/" }),
+  model: await told({ model: "/namelens/model/playroom/" }),
   nowhere: await told({ model: "https://" }),
-  relative: await told({ model: "namelens/model/" }),
+  relative: await told({ model: "namelens/model/playroom/" }),
 });
 
 onmessage = async ({ data }) => postMessage(await (data === "forms" ? forms() : ways()).catch(failure));

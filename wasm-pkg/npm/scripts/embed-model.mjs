@@ -1,9 +1,9 @@
-// Copies the model of this repository into the package, checked against its manifest, and writes src/embedded.ts:
+// Copies the models of this repository into the package, checked against their manifests, and writes src/embedded.ts:
 // one `new URL(..., import.meta.url)` per file, which is the form that bundlers follow.
 
 import { createHash } from "node:crypto";
-import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { dirname, join, relative } from "node:path";
+import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const here = dirname(dirname(fileURLToPath(import.meta.url)));
@@ -11,54 +11,40 @@ const models = join(here, "../../models");
 const target = join(here, "model");
 const source = join(here, "src/embedded.ts");
 
-/** The folder of the one bundle in `models/`, or null when there is none yet. */
-function findBundle() {
-  if (!existsSync(models)) return null;
-  const folders = [models, ...readdirSync(models, { withFileTypes: true })
-    .filter((entry) => entry.isDirectory())
-    .map((entry) => join(models, entry.name))];
-  const bundles = folders.filter((folder) => existsSync(join(folder, "manifest.json")));
-  if (bundles.length > 1) {
-    const names = bundles.map((folder) => relative(models, folder) || ".").join(", ");
-    throw new Error(`models/ holds several bundles (${names}); the package carries one: keep one manifest.json`);
-  }
-  return bundles[0] ?? null;
-}
+/** The folders in `models/` that the package carries; the first is the one it takes unless told otherwise. */
+const NAMES = ["photos", "playroom"];
 
-/** Copies the files that the manifest names; throws when one is not what the manifest says. */
-function copyBundle(bundle) {
+/** Copies the files that the manifest of a model names; throws when one is not what the manifest says. */
+function copyBundle(name) {
+  const [bundle, copy] = [join(models, name), join(target, name)];
   const manifest = JSON.parse(readFileSync(join(bundle, "manifest.json"), "utf8"));
-  for (const { name, path, bytes, sha256 } of manifest.files) {
+  for (const { name: file, path, bytes, sha256 } of manifest.files) {
     const content = readFileSync(join(bundle, path));
     const digest = createHash("sha256").update(content).digest("hex");
     if (content.byteLength !== bytes || digest !== sha256) {
-      throw new Error(`models: ${path} (${name}) is not the file that manifest.json describes; export the model again`);
+      throw new Error(`models/${name}: ${path} (${file}) is not the file that manifest.json describes; export the model again`);
     }
-    mkdirSync(dirname(join(target, path)), { recursive: true });
-    copyFileSync(join(bundle, path), join(target, path));
+    mkdirSync(dirname(join(copy, path)), { recursive: true });
+    copyFileSync(join(bundle, path), join(copy, path));
   }
-  copyFileSync(join(bundle, "manifest.json"), join(target, "manifest.json"));
-  return manifest;
+  copyFileSync(join(bundle, "manifest.json"), join(copy, "manifest.json"));
+  return { name, manifest };
 }
 
-/** The TypeScript module that says where the copied files are. */
-function moduleText(manifest) {
-  const head = '// Written by scripts/embed-model.mjs: where the model that this package carries is.\n\n' +
-    'import type { ModelSource } from "./protocol.js";\n\n';
+/** The source of a function that says where the files of one model are. */
+function entry({ name, manifest }) {
+  const address = (path) => `new URL(${JSON.stringify(`../model/${name}/${path}`)}, import.meta.url).href`;
+  const files = manifest.files.map(({ name: file, path }) => `      ${JSON.stringify(file)}: ${address(path)},\n`).join("");
   // A function: a bundle that is no ES module has no import.meta.url, and importing it must not throw.
-  const signature = "export const embedded: (() => ModelSource) | null =";
-  if (!manifest) return `${head}/** This build carries none. */\n${signature} null;\n`;
-  const address = (path) => `new URL(${JSON.stringify(`../model/${path}`)}, import.meta.url).href`;
-  const files = manifest.files.map(({ name, path }) => `    ${JSON.stringify(name)}: ${address(path)},\n`).join("");
-  return `${head}/** The bundle "${manifest.name}". */\n${signature} () => ({\n` +
-    `  manifest: ${address("manifest.json")},\n  files: {\n${files}  },\n});\n`;
+  return `  /** The bundle "${manifest.name}". */\n  ${name}: () => ({\n    manifest: ${address("manifest.json")},\n    files: {\n${files}    },\n  }),\n`;
 }
 
 rmSync(target, { recursive: true, force: true });
-const bundle = findBundle();
-if (bundle) mkdirSync(target, { recursive: true });
-const manifest = bundle ? copyBundle(bundle) : null;
-const text = moduleText(manifest);
+const bundles = NAMES.map(copyBundle);
+const text =
+  "// Written by scripts/embed-model.mjs: where the models that this package carries are.\n\n" +
+  'import type { ModelSource } from "./protocol.js";\n\n' +
+  `export const embedded = {\n${bundles.map(entry).join("")}} satisfies Record<string, () => ModelSource>;\n`;
 // An unchanged file keeps its time, so that nothing is built again for it.
 if (!existsSync(source) || readFileSync(source, "utf8") !== text) writeFileSync(source, text);
-console.log(manifest ? `model: ${manifest.name} ${manifest.version}` : "model: none in models/ yet; pages must pass { model }");
+console.log(`models: ${bundles.map(({ manifest }) => `${manifest.name} ${manifest.version}`).join(", ")}`);

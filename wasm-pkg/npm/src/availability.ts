@@ -3,26 +3,20 @@
 import { chooseDevice } from "./device.js";
 import { loadEngine, tools } from "./engine.js";
 import { ChosenFolder, survey } from "./folder.js";
-import { chosenIn, open, search } from "./model.js";
+import { open, search, wantedOf, type Search, type Wanted } from "./model.js";
 import type { Calls, Context } from "./protocol.js";
 import type { Availability, LoadProgress } from "./types.js";
 
 /** Looks. Rejects as loading the model would, where its files can already be seen to be wrong or missing. */
 export async function availability(
-  { model, choice, wasm, device: wish }: Calls["availability"]["in"],
+  { choice, wasm, device: wish, ...sources }: Calls["availability"]["in"],
   { signal, emit }: Context<LoadProgress>,
 ): Promise<Availability> {
   const ready = loadEngine(wasm, emit, signal);
-  const finding = search(model, choice, emit, signal, () => ready.then(() => tools));
+  const finding = search(emit, signal, () => ready.then(() => tools));
   const [{ device, fallback }, looking] = await Promise.all([chooseDevice(wish), finding, ready]);
-  const repository = await open(looking);
-  const { texts, weights } = await survey(repository, tools, chosenIn(model, choice));
-  const files = await Promise.all(
-    [...texts, ...weights].map(async (name) => {
-      if (repository instanceof ChosenFolder) return { name, bytes: (await repository.open(name)).size, kept: true };
-      return { name, ...(await repository.state(name)) };
-    }),
-  );
+  const found = await Promise.all(wantedOf(sources, choice).map((wanted) => filesOf(wanted, looking)));
+  const files = found.flatMap(({ files }) => files);
   const sum = (some: readonly { readonly bytes: number | null }[]): number => some.reduce((all, { bytes }) => all + (bytes ?? 0), 0);
   return {
     device,
@@ -30,11 +24,26 @@ export async function availability(
     deviceMemory: (globalThis.navigator as { deviceMemory?: number } | undefined)?.deviceMemory ?? null,
     freeStorage: await looking.keeper.vault.free(),
     model: {
-      name: repository.name,
+      name: found.at(-1)?.name ?? "",
       bytes: files.some(({ bytes }) => bytes === null) ? null : sum(files),
       keptBytes: sum(files.filter(({ kept }) => kept)),
       kept: files.every(({ kept }) => kept),
       files,
     },
   };
+}
+
+type FileStates = Availability["model"]["files"];
+
+/** The files of one model, and what of each is here. */
+async function filesOf({ source, choice, part }: Wanted, looking: Search): Promise<{ name: string; files: FileStates }> {
+  const repository = await open(source, looking);
+  const { texts, weights } = await survey(repository, tools, choice, part);
+  const files = await Promise.all(
+    [...texts, ...weights].map(async (name) => {
+      if (repository instanceof ChosenFolder) return { name, bytes: (await repository.open(name)).size, kept: true };
+      return { name, ...(await repository.state(name)) };
+    }),
+  );
+  return { name: repository.name, files };
 }

@@ -3,13 +3,25 @@
 import { NameLensError } from "./errors.js";
 import type { Calling } from "./link.js";
 import { photoBytes } from "./photo.js";
-import type { Concept, ImportedConcepts, PhotoSource } from "./types.js";
+import type { ReferencePhoto } from "./protocol.js";
+import type { Box, Concept, ImportedConcepts, PhotoSource } from "./types.js";
+
+/** A photo, and where in it the thing is. */
+export interface BoxedPhoto {
+  readonly photo: PhotoSource;
+  readonly box?: Box | undefined;
+}
+
+/** One photo of a thing, or several. */
+export type Photos = PhotoSource | BoxedPhoto | readonly (PhotoSource | BoxedPhoto)[];
 
 /** A thing to be known from now on. */
 export interface AddConcept {
   readonly name: string;
   /** One photo is enough; more views help. */
-  readonly photo: PhotoSource | readonly PhotoSource[];
+  readonly photo: Photos;
+  /** Where in its one photo the thing is; of several photos each has a `box` of its own. Left out: what stands out is taken. */
+  readonly box?: Box | undefined;
   readonly aliases?: readonly string[];
   /** What kind of thing it is, such as "cat". */
   readonly category?: string;
@@ -24,7 +36,9 @@ export interface EditConcept {
   readonly aliases?: readonly string[];
   readonly category?: string;
   readonly info?: string;
-  readonly addPhoto?: PhotoSource | readonly PhotoSource[];
+  readonly addPhoto?: Photos;
+  /** Where in the one added photo the thing is. */
+  readonly box?: Box | undefined;
   readonly signal?: AbortSignal;
 }
 
@@ -38,9 +52,9 @@ export class Concepts {
     this.#caller = caller;
   }
 
-  /** Adds a concept. Rejects with `concept` when the name is taken or unusable, `image` for a bad photo. */
-  async add({ photo, signal, ...rest }: AddConcept): Promise<Concept> {
-    const photos = await allBytes(photo, signal);
+  /** Adds a concept. Rejects with `concept` when the name is taken or unusable, `image` for a bad photo, `option` for a bad box. */
+  async add({ photo, box, signal, ...rest }: AddConcept): Promise<Concept> {
+    const photos = await allPhotos(photo, box, signal);
     return this.#changed(this.#caller.call("addConcept", { ...rest, photos }, { signal }));
   }
 
@@ -57,13 +71,18 @@ export class Concepts {
 
   /** The reference photos of a concept, as they were given. */
   async photos(id: string): Promise<Blob[]> {
+    return (await this.references(id)).map(({ photo }) => photo);
+  }
+
+  /** The same, each with the box of the thing in it; null where nobody gave one. */
+  async references(id: string): Promise<{ photo: Blob; box: Box | null }[]> {
     const photos = await this.#caller.call("conceptPhotos", { id });
-    return photos.map((bytes) => new Blob([bytes.slice()]));
+    return photos.map(({ bytes, box }) => ({ photo: new Blob([bytes.slice()]), box: box ?? null }));
   }
 
   /** Changes a concept. */
-  async update(id: string, { addPhoto, signal, ...rest }: EditConcept): Promise<Concept> {
-    const addPhotos = addPhoto === undefined ? undefined : await allBytes(addPhoto, signal);
+  async update(id: string, { addPhoto, box, signal, ...rest }: EditConcept): Promise<Concept> {
+    const addPhotos = addPhoto === undefined ? undefined : await allPhotos(addPhoto, box, signal);
     const patch = addPhotos ? { ...rest, addPhotos } : rest;
     return this.#changed(this.#caller.call("updateConcept", { id, patch }, { signal }));
   }
@@ -145,10 +164,27 @@ async function rawBytes(name: string, file: Blob): Promise<Uint8Array<ArrayBuffe
   return new Uint8Array(bytes);
 }
 
-async function allBytes(
-  photo: PhotoSource | readonly PhotoSource[],
-  signal?: AbortSignal,
-): Promise<Uint8Array<ArrayBuffer>[]> {
-  const list = Array.isArray(photo) ? (photo as readonly PhotoSource[]) : [photo as PhotoSource];
-  return Promise.all(list.map((one) => photoBytes(one, signal)));
+/** `box` as it crosses to the engine. Throws `option` for what is no box; how it lies in the photo is the engine's to say. */
+export function checkedBox(box: Box): Box {
+  const numbers = Array.isArray(box) && box.length === 4 && box.every((side) => typeof side === "number" && Number.isFinite(side));
+  if (numbers) return [...box] as unknown as Box;
+  throw new NameLensError("option", "box: must be four numbers from 0 to 1: left, top, right and bottom, as fractions of the photo");
+}
+
+async function allPhotos(given: Photos, box: Box | undefined, signal?: AbortSignal): Promise<ReferencePhoto[]> {
+  const list = Array.isArray(given) ? (given as readonly (PhotoSource | BoxedPhoto)[]) : [given as PhotoSource | BoxedPhoto];
+  const photos = list.map((one): BoxedPhoto => (isBoxed(one) ? one : { photo: one }));
+  if (box !== undefined && (photos.length !== 1 || photos[0]?.box)) {
+    throw new NameLensError("option", "box: is for one photo; of several give each its own: [{ photo, box }, ...]");
+  }
+  return Promise.all(
+    photos.map(async ({ photo, box: own = box }) => {
+      const place = own === undefined ? {} : { box: checkedBox(own) };
+      return { bytes: await photoBytes(photo, signal), ...place };
+    }),
+  );
+}
+
+function isBoxed(one: PhotoSource | BoxedPhoto): one is BoxedPhoto {
+  return typeof one === "object" && one !== null && "photo" in one;
 }

@@ -39,6 +39,12 @@ export interface Repository {
   open(name: string): Promise<Blob>;
 }
 
+/** What of a model is wanted: all of it, or one half where another model gives the other. */
+export type Part = "whole" | "captioner" | "retriever";
+
+/** Whether a file may belong to that part. */
+const mayHave = (part: Part, name: string): boolean => part === "whole" || name.startsWith("retriever/") === (part === "retriever");
+
 /** Files that are read by ranges. */
 export const isWeights = (name: string): boolean => /\.(safetensors|gguf)$/.test(name);
 
@@ -47,8 +53,12 @@ export async function survey(
   repository: Repository,
   rules: FileRules,
   choice: ModelChoice,
+  part: Part = "whole",
 ): Promise<{ texts: readonly string[]; weights: readonly string[] }> {
-  const plan = rules.plan(await repository.list(), choice);
+  // To the plan, files of the other half are not there.
+  const asked = (names: readonly string[]): string[] => names.filter((name) => mayHave(part, name));
+  const listing = await repository.list();
+  const plan = rules.plan(listing && asked(listing), choice);
   const ask = <T>(question: () => T): T => {
     try {
       return question();
@@ -62,7 +72,7 @@ export async function survey(
       const step = ask(() => plan.next());
       if (step.step === "take") return step;
       if (step.step === "find") {
-        const there = await repository.find(step.names);
+        const there = await repository.find(asked(step.names));
         for (const name of step.names) plan.told(name, there.has(name));
       } else {
         const bytes = new Uint8Array(await (await repository.open(step.name)).arrayBuffer());
@@ -74,9 +84,9 @@ export async function survey(
   }
 }
 
-/** All files of the model by name. Rejects as {@link survey}, and with what opening a file rejects with. */
-export async function collect(repository: Repository, rules: FileRules, choice: ModelChoice): Promise<Map<string, Blob>> {
-  const { texts, weights } = await survey(repository, rules, choice);
+/** All files of the model, or of that part of it, by name. Rejects as {@link survey}, and with what opening a file rejects with. */
+export async function collect(repository: Repository, rules: FileRules, choice: ModelChoice, part: Part = "whole"): Promise<Map<string, Blob>> {
+  const { texts, weights } = await survey(repository, rules, choice, part);
   repository.announce?.([...texts, ...weights]);
   const files = new Map<string, Blob>();
   await Promise.all(texts.map(async (name) => files.set(name, await repository.open(name))));

@@ -7,7 +7,7 @@ import { createEngine, forgetFaults, loadEngine, tools, withCancel, witness, typ
 import { asError, asInfo, NameLensError, type ErrorInfo } from "./errors.js";
 import { explain, isTrap } from "./fault.js";
 import { loadModel, together } from "./model.js";
-import type { AdapterState, Calls, Context, FromHost, Handlers, Kept, NewAdapter, Opened } from "./protocol.js";
+import type { AdapterState, Calls, Context, FromHost, Handlers, Kept, NewAdapter, Opened, ReferencePhoto } from "./protocol.js";
 import { Queue } from "./queue.js";
 import { DatabaseStore, MemoryStore, type ConceptStore } from "./store.js";
 import type { Concept, Device, ImportNotes, LoadProgress, Precision, StoredConcept } from "./types.js";
@@ -73,6 +73,7 @@ class Host {
       photosOfFile: queued(({ bytes, path, given }) => this.#live().photosOfBundle(bytes, path, given)),
       importConcepts: queued((input) => this.#import(input)),
       exportConcepts: queued(({ ids }) => this.#live().exportBundle(ids)),
+      enrolment: queued(({ photo, box }) => this.#live().enrolment(photo, box)),
       memory: queued(() => this.#live().memoryBytes()),
       countTokens: queued(({ request, photo }, { signal }) =>
         withCancel(signal, (flag) => this.#live().countTokens(request, photo, flag)),
@@ -86,11 +87,11 @@ class Host {
   }
 
   async #open(
-    { model, choice, wasm, device: wish, storage, concepts, removed, adapters, adapter, precision }: Calls["open"]["in"],
+    { model, captioner, choice, wasm, device: wish, storage, library, concepts, removed, adapters, adapter, precision }: Calls["open"]["in"],
     { signal, emit }: Context<LoadProgress>,
   ): Promise<Opened> {
     const ready = loadEngine(wasm, emit, signal);
-    const loading = loadModel(model, choice, emit, signal, () => ready.then(() => tools));
+    const loading = loadModel({ model, captioner }, choice, emit, signal, () => ready.then(() => tools));
     const [place, files] = await together(signal, [chooseDevice(wish), loading, ready]);
     const { engine, device, fallback } = await build(place, wish, files, emit, signal, precision);
     this.#engine = engine;
@@ -98,12 +99,12 @@ class Host {
     for (const name of removed) engine.removeAdapter(name);
     for (const added of adapters) await this.#addAdapter(added);
     if (adapter !== null) engine.useAdapter(adapter);
-    this.#store = await openStore(storage, problems, concepts, (change) => this.#post({ type: "kept", ...change }));
+    this.#store = await openStore(storage, library, problems, concepts, (change) => this.#post({ type: "kept", ...change }));
     const stored = await this.#store.all();
     emit({ stage: "concepts", done: 0, total: stored.length });
     const { restored, problems: lost } = await engine.restore(stored);
     emit({ stage: "concepts", done: stored.length, total: stored.length });
-    if (storage === "indexeddb") this.#listen();
+    if (storage === "indexeddb") this.#listen(library);
     const { names, active } = this.#adapterState();
     return { model: engine.modelInfo(), device, fallback, restored, problems: [...problems, ...lost], adapters: names, adapter: active };
   }
@@ -169,16 +170,16 @@ class Host {
     this.#tabs?.postMessage(null);
   }
 
-  async #photos(id: string): Promise<Uint8Array[]> {
+  async #photos(id: string): Promise<ReferencePhoto[]> {
     const kept = await this.#store.get(id);
     if (!kept) throw new NameLensError("concept", `there is no concept with the id "${id}"`);
-    return kept.photos.map(({ bytes }) => bytes);
+    return kept.photos.map(({ bytes, box }) => (box ? { bytes, box } : { bytes }));
   }
 
   /** Follows what other tabs do to the concepts. */
-  #listen(): void {
+  #listen(library?: string): void {
     if (typeof BroadcastChannel === "undefined") return;
-    this.#tabs = new BroadcastChannel(CHANNEL);
+    this.#tabs = new BroadcastChannel(library === undefined ? CHANNEL : `${CHANNEL}-${library}`);
     this.#tabs.onmessage = () => {
       this.#queue
         .run(new AbortController().signal, async () => {
@@ -233,6 +234,7 @@ async function build(
 /** `before` and `onChange` are for a store in memory, which a host that follows this one must be given back. */
 async function openStore(
   kind: "indexeddb" | "memory",
+  library: string | undefined,
   problems: ErrorInfo[],
   before: readonly StoredConcept[],
   onChange: (change: Kept) => void,
@@ -240,7 +242,7 @@ async function openStore(
   const memory = (): ConceptStore => new MemoryStore(before, onChange);
   if (kind === "memory") return memory();
   try {
-    return await DatabaseStore.open();
+    return await DatabaseStore.open(library);
   } catch (thrown) {
     problems.push(asInfo(thrown)); // the page works; it will only not remember
     return memory();

@@ -1,11 +1,12 @@
 // The files of a model, wherever it is: a bundle with a manifest, a folder on a server, files that somebody chose.
 
+import { knowsOnlyPlayroom, playroomRefused } from "./captioner.js";
 import { download } from "./download.js";
 import { asError, NameLensError } from "./errors.js";
-import { ChosenFolder, collect, type FileRules, type Repository } from "./folder.js";
+import { ChosenFolder, collect, type FileRules, type Part, type Repository } from "./folder.js";
 import { forget, keepPublished, type Digest, type Keeper } from "./keep.js";
 import { parseManifest, sha256, type Manifest, type ManifestFile } from "./manifest.js";
-import type { BundleSource, FolderSource, ModelChoice, ModelSource } from "./protocol.js";
+import type { BundleSource, FolderSource, ModelChoice, ModelSource, Sources } from "./protocol.js";
 import { addressIn, keptFolder, RemoteFolder } from "./remote.js";
 import type { LoadProgress } from "./types.js";
 import { openVault } from "./vault-open.js";
@@ -14,6 +15,8 @@ import { readText, writeText, type Vault } from "./vault.js";
 /** A kept manifest remembers where it came from, so that a newer one can tell what it replaces. */
 const MANIFEST_KEY = "manifest-";
 const MANIFEST = "manifest.json";
+/** What a model says of itself. */
+const CARD = "model.json";
 /** Milliseconds between two words on progress: more of them only keep the page busy. */
 const PROGRESS_MS = 50;
 
@@ -24,8 +27,6 @@ export interface EngineTools extends FileRules {
 
 /** What finding a model's files needs. */
 export interface Search {
-  readonly source: ModelSource;
-  readonly choice: ModelChoice;
   readonly keeper: Keeper;
   /** Waits for the engine. */
   readonly tools: () => Promise<EngineTools>;
@@ -33,14 +34,26 @@ export interface Search {
 
 /** A search that keeps what it fetches in the best place there is. */
 export async function search(
-  source: ModelSource,
-  choice: ModelChoice,
   onProgress: (progress: LoadProgress) => void,
   signal: AbortSignal,
   tools: () => Promise<EngineTools>,
 ): Promise<Search> {
   const digest = (): Promise<Digest> => tools().then((engine) => engine.digest());
-  return { source, choice, tools, keeper: { vault: await openVault(), signal, digest, onProgress: adder(onProgress) } };
+  return { tools, keeper: { vault: await openVault(), signal, digest, onProgress: adder(onProgress) } };
+}
+
+/** One model, or the half of one that is wanted of it. */
+export interface Wanted {
+  readonly source: ModelSource;
+  readonly choice: ModelChoice;
+  readonly part: Part;
+}
+
+/** What is wanted where a model, or a model for searching photos and a captioner, are to be loaded; the choice is the captioner's. */
+export function wantedOf({ model, captioner }: Sources, choice: ModelChoice): Wanted[] {
+  const wanted = (source: ModelSource, part: Part, choice: ModelChoice): Wanted => ({ source, part, choice: chosenIn(source, choice) });
+  if (!captioner) return [wanted(model, "whole", choice)];
+  return [wanted(model, "retriever", {}), wanted(captioner, "captioner", choice)];
 }
 
 /**
@@ -49,22 +62,31 @@ export async function search(
  * file is not the published one even when fetched afresh) or `cancelled`.
  */
 export async function loadModel(
-  source: ModelSource,
+  sources: Sources,
   choice: ModelChoice,
   onProgress: (progress: LoadProgress) => void,
   signal: AbortSignal,
   tools: () => Promise<EngineTools>,
 ): Promise<Map<string, Blob>> {
-  const { keeper } = await search(source, choice, onProgress, signal, tools);
-  if ("folder" in source) return loadFolder({ source, choice: chosenIn(source, choice), keeper, tools });
-  const repository = await open({ source, keeper, tools });
-  const files = await collect(repository, await tools(), choice);
+  const searching = await search(onProgress, signal, tools);
+  const files = new Map<string, Blob>();
+  for (const wanted of wantedOf(sources, choice)) {
+    for (const [name, file] of await loadOne(wanted, searching)) files.set(name, file);
+  }
+  return files;
+}
+
+async function loadOne(wanted: Wanted, searching: Search): Promise<Map<string, Blob>> {
+  const { source, choice, part } = wanted;
+  if ("folder" in source) return loadFolder({ ...wanted, source }, searching);
+  const repository = await open(source, searching);
+  const files = await collect(repository, await searching.tools(), choice, part);
   if (repository instanceof Bundle) await repository.replaceOlder();
-  return "chosen" in source ? withCard(files, repository.name) : files;
+  return finished(files, repository, part);
 }
 
 /** The repository of the model; for a folder on a server with a manifest, that bundle. */
-export async function open({ source, keeper, tools }: Omit<Search, "choice">): Promise<Bundle | ChosenFolder | RemoteFolder> {
+export async function open(source: ModelSource, { keeper, tools }: Search): Promise<Bundle | ChosenFolder | RemoteFolder> {
   if ("chosen" in source) return ChosenFolder.among(source.chosen, source.name, await tools());
   if ("manifest" in source) return Bundle.open(source, keeper);
   const folder = new RemoteFolder(source.folder, keeper);
@@ -80,32 +102,37 @@ export async function open({ source, keeper, tools }: Omit<Search, "choice">): P
 }
 
 /** The choice, with the file that the address named. */
-export function chosenIn(source: ModelSource, choice: ModelChoice): ModelChoice {
+function chosenIn(source: ModelSource, choice: ModelChoice): ModelChoice {
   return "folder" in source && source.weights !== undefined ? { weights: source.weights, ...choice } : choice;
 }
 
-async function loadFolder({ source, choice, keeper, tools }: Search & { source: FolderSource }): Promise<Map<string, Blob>> {
-  const repository = await open({ source, keeper, tools });
+async function loadFolder({ source, choice, part }: Wanted & { source: FolderSource }, searching: Search): Promise<Map<string, Blob>> {
+  const repository = await open(source, searching);
+  let files: Map<string, Blob>;
   try {
-    const files = await collect(repository, await tools(), choice);
-    if (repository instanceof Bundle) {
-      await repository.replaceOlder();
-      return files;
-    }
-    if (repository instanceof RemoteFolder) await repository.remember(choice);
-    return withCard(files, repository.name);
+    files = await collect(repository, await searching.tools(), choice, part);
+    if (repository instanceof Bundle) await repository.replaceOlder();
+    if (repository instanceof RemoteFolder) await repository.remember(choice, part);
   } catch (thrown) {
-    const kept = isOffline(thrown) ? await keptFolder(source.folder, choice, keeper.vault) : null;
+    const kept = isOffline(thrown) ? await keptFolder(source.folder, choice, part, searching.keeper.vault) : null;
     if (!kept) throw thrown;
-    return withCard(kept, repository.name);
+    files = kept;
   }
+  return finished(files, repository, part);
+}
+
+/** The files with a card, as the engine takes them. Rejects with `option` for a captioner that knows no photographs. */
+async function finished(files: Map<string, Blob>, { name }: Repository, part: Part): Promise<Map<string, Blob>> {
+  if (part === "retriever") return files;
+  if (part === "captioner" && knowsOnlyPlayroom((await files.get(CARD)?.text()) ?? "")) throw playroomRefused(name);
+  return withCard(files, name);
 }
 
 const isOffline = (thrown: unknown): boolean => asError(thrown).code === "network";
 
 /** A checkpoint of a hub says nothing about itself; the name of its folder stands in. */
 function withCard(files: Map<string, Blob>, name: string): Map<string, Blob> {
-  if (!files.has("model.json")) files.set("model.json", new Blob([JSON.stringify({ name, knows: "" })]));
+  if (!files.has(CARD)) files.set(CARD, new Blob([JSON.stringify({ name, knows: "" })]));
   return files;
 }
 

@@ -5,18 +5,20 @@
 import { Adapters } from "./adapters.js";
 import { Caller } from "./channel.js";
 import { Chat } from "./chat.js";
-import { Concepts } from "./concepts.js";
+import { checkedBox, Concepts } from "./concepts.js";
+import type { Enrolment } from "./enrolment.js";
 import { asError, NameLensError } from "./errors.js";
 import { Link } from "./link.js";
 import { photoBytes } from "./photo.js";
-import { MISPLACED, place, type Place } from "./place.js";
-import type { ModelChoice, ModelSource, Opened } from "./protocol.js";
+import { isEmbedded, MISPLACED, place, type Place } from "./place.js";
+import type { ModelChoice, Opened, Sources } from "./protocol.js";
 import { checkBrowser } from "./realm.js";
 import { Run } from "./run.js";
-import { modelSource, type ModelInput } from "./source.js";
+import { captionerSource, modelSource, type ModelInput } from "./source.js";
 import { startHere, startWorker } from "./start.js";
 import type {
   Availability,
+  Box,
   Device,
   LoadProgress,
   Location,
@@ -33,11 +35,17 @@ import { emptyVault } from "./vault-open.js";
 /** Options of {@link NameLens.create}. */
 export interface CreateOptions {
   /**
-   * The model: the address of a checkpoint folder (`.../org/model/resolve/main/`), of a GGUF file in one, or of a bundle (its
+   * The model: `"photos"`, which recognises things in real photographs and writes no captions (the default), or `"playroom"`, which
+   * captions drawn toys, both in this package; the address of a checkpoint folder (`.../org/model/resolve/main/`), of a GGUF file in one, or of a bundle (its
    * `manifest.json`, or the folder with it); a folder that somebody picked (`showDirectoryPicker`); the files of an
-   * `<input webkitdirectory>`; or files by their paths. Left out: the model in this package.
+   * `<input webkitdirectory>`; or files by their paths.
    */
   readonly model?: ModelInput;
+  /**
+   * A model that writes captions, beside the one that recognises: given as {@link model} is. Of `model` only what searches photos is
+   * loaded then, and `weights`, `mmproj` and `adapters` choose among the captioner's files.
+   */
+  readonly captioner?: ModelInput;
   /** Which file has the text model's weights, where the folder has several: a `.gguf` (of one in parts, any part). */
   readonly weights?: string;
   /** Which file has the vision projector, where the folder has several. */
@@ -62,10 +70,12 @@ export interface CreateOptions {
   readonly assets?: URL | string;
   /** Where concepts are kept between visits. `memory` keeps nothing. */
   readonly storage?: "indexeddb" | "memory";
+  /** The name of a library of concepts of its own in this browser. Left out: the one without a name. */
+  readonly library?: string;
 }
 
 /** Options of {@link NameLens.availability}. */
-export type AvailabilityOptions = Pick<CreateOptions, "model" | "weights" | "mmproj" | "adapters" | "device" | "worker" | "assets" | "signal">;
+export type AvailabilityOptions = Pick<CreateOptions, "model" | "captioner" | "weights" | "mmproj" | "adapters" | "device" | "worker" | "assets" | "signal">;
 
 /** Captions photos with the names you gave things. Nothing leaves the page. */
 export class NameLens implements AsyncDisposable {
@@ -95,10 +105,11 @@ export class NameLens implements AsyncDisposable {
    */
   static async create(options: CreateOptions = {}): Promise<NameLens> {
     const { device = "auto", storage = "indexeddb", worker = true, precision = "stored", adapter = null, signal, onProgress } = options;
-    const { files, model } = await prepare(options);
+    const library = checkedLibrary(options.library);
+    const { files, sources } = await prepare(options);
     let notify = (): void => undefined;
     const wasm = files.wasm.href;
-    const opening = { model, choice: choiceOf(options), wasm, device, storage, removed: [], adapters: [], adapter, precision };
+    const opening = { ...sources, choice: choiceOf(options), wasm, device, storage, library, removed: [], adapters: [], adapter, precision };
     const link = new Link(opening, {
       start: () => (worker ? startWorker(files) : startHere()),
       restarts: worker,
@@ -108,7 +119,7 @@ export class NameLens implements AsyncDisposable {
     const concepts = new Concepts(link);
     notify = () => concepts.notify();
     await link.open(signal).catch((thrown: unknown) => {
-      throw misplaced(asError(thrown), model === files.model);
+      throw misplaced(asError(thrown), options);
     });
     return new NameLens(link, concepts);
   }
@@ -119,14 +130,14 @@ export class NameLens implements AsyncDisposable {
    */
   static async availability(options: AvailabilityOptions = {}): Promise<Availability> {
     const { device = "auto", worker = true, signal } = options;
-    const { files, model } = await prepare(options);
+    const { files, sources } = await prepare(options);
     const { port, close, onFailure } = worker ? startWorker(files) : await startHere();
     const caller = new Caller(port, { changed: () => undefined, kept: () => undefined, fatal: (error) => caller.break(error) });
     onFailure((error) => caller.break(error));
     try {
-      return await caller.call("availability", { model, choice: choiceOf(options), wasm: files.wasm.href, device }, { signal });
+      return await caller.call("availability", { ...sources, choice: choiceOf(options), wasm: files.wasm.href, device }, { signal });
     } catch (thrown) {
-      throw misplaced(asError(thrown), model === files.model);
+      throw misplaced(asError(thrown), options);
     } finally {
       close();
     }
@@ -162,6 +173,16 @@ export class NameLens implements AsyncDisposable {
    */
   chat(photo: PhotoSource, options: RunOptions = {}): Chat {
     return new Chat(photo, options, (photo, what, options) => this.#run(photo, what, options));
+  }
+
+  /**
+   * What a photo of a thing shows, before the thing is named: where it is (what stands out, or `box` where that is given), words for what
+   * it looks like, and what makes the photo a poor one to know it by.
+   */
+  async enrolment(photo: PhotoSource, { box, signal }: { readonly box?: Box | undefined; readonly signal?: AbortSignal } = {}): Promise<Enrolment> {
+    const place = box === undefined ? {} : { box: checkedBox(box) };
+    const bytes = await photoBytes(photo, signal);
+    return this.#link.call("enrolment", { photo: bytes, ...place }, { signal, transfer: [bytes.buffer] });
   }
 
   /**
@@ -212,14 +233,22 @@ export class NameLens implements AsyncDisposable {
 }
 
 /** Where the package's files and the model are. */
-async function prepare(options: AvailabilityOptions): Promise<{ files: Place; model: ModelSource }> {
+async function prepare({ assets, model = "photos", captioner }: AvailabilityOptions): Promise<{ files: Place; sources: Sources }> {
   checkBrowser();
-  const files = place(options.assets);
-  return { files, model: await modelSource(options.model, files.model) };
+  const files = place(assets);
+  if (captioner === undefined) return { files, sources: { model: await modelSource(model, files.models) } };
+  const writing = await captionerSource(captioner, model, files.models);
+  return { files, sources: { model: await modelSource(model, files.models), captioner: writing } };
 }
 
-/** The package's own model is only ever missing when its files are not where the bundle looks for them. */
-function misplaced(error: NameLensError, own: boolean): NameLensError {
+function checkedLibrary(library: string | undefined): string | undefined {
+  if (library === undefined || (typeof library === "string" && library.trim() !== "")) return library;
+  throw new NameLensError("option", "library: must be a name");
+}
+
+/** The package's own models are only ever missing when their files are not where the bundle looks for them. */
+function misplaced(error: NameLensError, { model = "photos", captioner }: AvailabilityOptions): NameLensError {
+  const own = isEmbedded(model) && captioner === undefined;
   if (!own || !["http", "config"].includes(error.code)) return error;
   return new NameLensError(error.code, error.message, { cause: error, hint: MISPLACED });
 }

@@ -14,13 +14,21 @@ const WASM = "wasm/namelens_wasm_bg.wasm";
 /** Vite's development server bundles a package into this folder and leaves its other files behind. */
 const VITE_COPIES = /\/node_modules\/\.vite\/.*$/;
 
+/** A model in the package, by name: one that recognises real things, one that captions drawn toys. */
+export type EmbeddedModel = keyof typeof embedded;
+
+const NAMES = Object.keys(embedded) as EmbeddedModel[];
+
+/** Whether it is the name of a model in the package. */
+export const isEmbedded = (model: unknown): model is EmbeddedModel => NAMES.some((name) => name === model);
+
 /** The addresses of the package's files. */
 export interface Place {
   /** The worker's script; null where only the bundler knows it. */
   readonly worker: URL | null;
   readonly wasm: URL;
-  /** The model in the package; null when it carries none. */
-  readonly model: ModelSource | null;
+  /** The models in the package. */
+  readonly models: Readonly<Record<EmbeddedModel, ModelSource>>;
 }
 
 /** Finds them. `assets` is the address of a served copy of the package. Throws `option` or `worker`. */
@@ -43,7 +51,7 @@ export function place(assets?: URL | string): Place {
   }
   // Unbundled, from another origin than the page: the worker needs its address, because it cannot be started by it.
   if (isForeign(wasm) && wasm.pathname.endsWith(`/${WASM}`)) return packageAt(new URL("../", wasm));
-  return { worker: null, wasm, model: embedded?.() ?? null };
+  return { worker: null, wasm, models: each((name) => embedded[name]()) };
 }
 
 /** Whether scripts there are barred from being workers here. */
@@ -55,6 +63,10 @@ function packageAt(folder: URL): Place {
   return {
     worker: new URL("dist/worker.js", folder),
     wasm: new URL(WASM, folder),
-    model: embedded === null ? null : { manifest: new URL("model/manifest.json", folder).href },
+    models: each((name) => ({ manifest: new URL(`model/${name}/manifest.json`, folder).href })),
   };
+}
+
+function each(source: (name: EmbeddedModel) => ModelSource): Place["models"] {
+  return Object.fromEntries(NAMES.map((name) => [name, source(name)])) as Record<EmbeddedModel, ModelSource>;
 }

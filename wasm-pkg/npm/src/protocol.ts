@@ -1,8 +1,10 @@
 // The worker protocol, said once: every call, what it takes, what it streams and what it gives back.
 
+import type { Enrolment } from "./enrolment.js";
 import type { ErrorInfo } from "./errors.js";
 import type {
   Availability,
+  Box,
   Concept,
   Device,
   ImportNotes,
@@ -36,6 +38,12 @@ export interface ChosenSource {
 }
 
 export type ModelSource = BundleSource | FolderSource | ChosenSource;
+
+/** A model, or two halves of one: with a captioner, the model is what searches photos. */
+export interface Sources {
+  readonly model: ModelSource;
+  readonly captioner?: ModelSource | undefined;
+}
 
 /** What is chosen where a repository has more than one model needs. */
 export interface ModelChoice {
@@ -76,13 +84,19 @@ export interface NewAdapter {
   readonly weights: Blob;
 }
 
+/** A reference photo, and where in it the thing is, if somebody said. */
+export interface ReferencePhoto {
+  readonly bytes: Uint8Array;
+  readonly box?: Box;
+}
+
 /** A new concept. */
 export interface NewConcept {
   readonly name: string;
   readonly aliases?: readonly string[];
   readonly category?: string;
   readonly info?: string;
-  readonly photos: readonly Uint8Array[];
+  readonly photos: readonly ReferencePhoto[];
 }
 
 /** A change of a concept; what is left out stays. */
@@ -91,7 +105,7 @@ export interface ConceptPatch {
   readonly aliases?: readonly string[];
   readonly category?: string;
   readonly info?: string;
-  readonly addPhotos?: readonly Uint8Array[];
+  readonly addPhotos?: readonly ReferencePhoto[];
 }
 
 interface Call<In, Out, Event = never> {
@@ -103,13 +117,14 @@ interface Call<In, Out, Event = never> {
 /** Every call that the host answers. */
 export interface Calls {
   open: Call<
-    {
-      model: ModelSource;
+    Sources & {
       choice: ModelChoice;
       /** The address of the WebAssembly. */
       wasm: string;
       device: Device | "auto";
       storage: "indexeddb" | "memory";
+      /** The name of the library in the browser's database; the unnamed one where it is left out. */
+      library?: string | undefined;
       /** What a host before this one kept in memory. */
       concepts: readonly StoredConcept[];
       /** Adapters of the model to let go of, adapters to add, and the one to use. */
@@ -126,7 +141,7 @@ export interface Calls {
   updateConcept: Call<{ id: string; patch: ConceptPatch }, Concept>;
   removeConcept: Call<{ id: string }, void>;
   listConcepts: Call<void, Concept[]>;
-  conceptPhotos: Call<{ id: string }, Uint8Array[]>;
+  conceptPhotos: Call<{ id: string }, ReferencePhoto[]>;
   /** Which of the given files a file of concepts needs; `path` is its own among them. */
   photosOfFile: Call<{ bytes: Uint8Array; path?: string; given: readonly string[] }, string[]>;
   importConcepts: Call<
@@ -134,12 +149,13 @@ export interface Calls {
     ImportNotes & { readonly concepts: readonly Concept[] }
   >;
   exportConcepts: Call<{ ids?: readonly string[] }, Uint8Array>;
+  enrolment: Call<{ photo: Uint8Array; box?: Box | undefined }, Enrolment>;
   memory: Call<void, number>;
   countTokens: Call<{ request: Request; photo: Uint8Array }, TokenCount>;
   addAdapter: Call<NewAdapter, AdapterState>;
   useAdapter: Call<{ name: string | null }, AdapterState>;
   removeAdapter: Call<{ name: string }, AdapterState>;
-  availability: Call<{ model: ModelSource; choice: ModelChoice; wasm: string; device: Device | "auto" }, Availability, LoadProgress>;
+  availability: Call<Sources & { choice: ModelChoice; wasm: string; device: Device | "auto" }, Availability, LoadProgress>;
   close: Call<void, void>;
 }
 

@@ -1,7 +1,7 @@
 // A checkpoint folder on a server: asked what it has, fetched file by file, kept for visits without a connection.
 
 import { asError, cancelled, NameLensError } from "./errors.js";
-import { isWeights, type Repository } from "./folder.js";
+import { isWeights, type Part, type Repository } from "./folder.js";
 import { isKept, keepCurrent, keptWhole, type Current, type Keeper } from "./keep.js";
 import { sha256 } from "./manifest.js";
 import type { ModelChoice } from "./protocol.js";
@@ -116,9 +116,9 @@ export class RemoteFolder implements Repository {
   }
 
   /** Remembers what was opened, for {@link keptFolder}. */
-  async remember(choice: ModelChoice): Promise<void> {
+  async remember(choice: ModelChoice, part: Part): Promise<void> {
     const { vault } = this.#keeper;
-    if (vault.lasting) await writeText(vault, await listKey(this.#address, choice), JSON.stringify(this.#opened));
+    if (vault.lasting) await writeText(vault, await listKey(this.#address, choice, part), JSON.stringify(this.#opened));
   }
 
   /** Bytes of a file on the server, null where it does not say; and whether the same one is kept already. */
@@ -158,10 +158,10 @@ export class RemoteFolder implements Repository {
 }
 
 /** The files of a folder as they were fetched last; null unless all are still kept. */
-export async function keptFolder(address: string, choice: ModelChoice, vault: Vault): Promise<Map<string, Blob> | null> {
+export async function keptFolder(address: string, choice: ModelChoice, part: Part, vault: Vault): Promise<Map<string, Blob> | null> {
   let names: unknown;
   try {
-    names = JSON.parse((await readText(vault, await listKey(address, choice))) ?? "");
+    names = JSON.parse((await readText(vault, await listKey(address, choice, part))) ?? "");
   } catch {
     return null;
   }
@@ -177,6 +177,6 @@ export async function keptFolder(address: string, choice: ModelChoice, vault: Va
 
 const digestOf = (text: string): Promise<string> => sha256(new TextEncoder().encode(text));
 const keyOf = async (url: string): Promise<string> => `file-${await digestOf(url)}`;
-/** Another choice among the same files is another model. */
-const listKey = async (address: string, { weights, mmproj, adapters }: ModelChoice): Promise<string> =>
-  `folder-${await digestOf([address, weights, mmproj, ...(adapters ?? [])].join("\n"))}`;
+/** Another choice among the same files, or another part of them, is another model. */
+const listKey = async (address: string, { weights, mmproj, adapters }: ModelChoice, part: Part): Promise<string> =>
+  `folder-${await digestOf([address, weights, mmproj, ...(adapters ?? []), ...(part === "whole" ? [] : [`part ${part}`])].join("\n"))}`;

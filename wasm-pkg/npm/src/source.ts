@@ -1,21 +1,20 @@
 // What a page may pass as a model, brought into the form in which it crosses to the worker.
 
 import { resolved } from "./address.js";
+import { playroomRefused } from "./captioner.js";
 import { NameLensError } from "./errors.js";
+import { isEmbedded, type EmbeddedModel, type Place } from "./place.js";
 import type { ModelSource } from "./protocol.js";
 
 /**
- * A model: the address of a folder or of a bundle's manifest, a folder that somebody picked, its files as an
+ * A model: `"photos"` or `"playroom"`, which are in the package; the address of a folder or of a bundle's manifest, a folder that somebody picked, its files as an
  * `<input webkitdirectory>` or a drop gives them, or files by their paths.
  */
-export type ModelInput = URL | string | FileSystemDirectoryHandle | Iterable<File> | ReadonlyMap<string, Blob>;
+export type ModelInput = EmbeddedModel | URL | (string & {}) | FileSystemDirectoryHandle | Iterable<File> | ReadonlyMap<string, Blob>;
 
-/** The model that was meant; `own` is the one in the package. Rejects with `option`, `config` (there is none) or `file`. */
-export async function modelSource(model: ModelInput | undefined, own: ModelSource | null = null): Promise<ModelSource> {
-  if (model === undefined) {
-    if (own) return own;
-    throw new NameLensError("config", "this build of the package carries no model; pass { model: address }");
-  }
+/** The model that was meant, where `own` are those in the package. Rejects with `option` or `file`. */
+export async function modelSource(model: ModelInput, own: Place["models"]): Promise<ModelSource> {
+  if (isEmbedded(model)) return own[model];
   if (typeof model === "string" || model instanceof URL) return addressed(model);
   if (isDirectory(model)) return { name: model.name, chosen: await filesOf(model) };
   if (typeof (model as Partial<Iterable<unknown>>)[Symbol.iterator] !== "function") {
@@ -24,6 +23,14 @@ export async function modelSource(model: ModelInput | undefined, own: ModelSourc
   const entries = model instanceof Map ? [...(model as ReadonlyMap<string, Blob>)] : [...(model as Iterable<File>)].map(named);
   if (entries.length === 0) throw new NameLensError("missing", "the chosen folder is empty");
   return { name: "the chosen files", chosen: new Map(entries) };
+}
+
+/** The captioner that was meant. Rejects as {@link modelSource}, and with `option` for a model that cannot be one. */
+export async function captionerSource(captioner: ModelInput, model: ModelInput, own: Place["models"]): Promise<ModelSource> {
+  if (captioner === "playroom") throw playroomRefused("the package's Playroom model");
+  if (captioner === "photos") throw new NameLensError("option", "captioner: the model for photos recognises things and writes no captions");
+  if (model === "playroom") throw new NameLensError("option", "captioner: the model for the Playroom has one; it goes with the model for photos");
+  return modelSource(captioner, own);
 }
 
 /** Where an address points: a manifest ends in `.json`, everything else is a folder, also the one of a `config.json` or of weights. */

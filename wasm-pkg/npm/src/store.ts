@@ -61,10 +61,10 @@ export class DatabaseStore implements ConceptStore {
     database.onversionchange = () => database.close();
   }
 
-  /** Rejects with code `storage` where the browser has no database for this page. */
-  static async open(): Promise<DatabaseStore> {
+  /** The library of that name; each has a database of its own. Rejects with code `storage` where the browser has none for this page. */
+  static async open(library?: string): Promise<DatabaseStore> {
     try {
-      const request = indexedDB.open(DATABASE, VERSION);
+      const request = indexedDB.open(library === undefined ? DATABASE : `${DATABASE}-${library}`, VERSION);
       request.onupgradeneeded = () => request.result.createObjectStore(TABLE, { keyPath: "id" });
       return new DatabaseStore(await settled(request));
     } catch (cause) {

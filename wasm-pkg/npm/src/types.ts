@@ -29,7 +29,7 @@ export interface Mention {
   readonly end: number;
   /** Where the thing is in the photo, if that is known. */
   readonly box: Box | null;
-  /** 0..1. */
+  /** How sure it is that the thing is there, 0..1. */
   readonly confidence: number;
 }
 
@@ -41,6 +41,8 @@ export interface Retrieved {
   readonly score: number;
   /** The score from which a region counts as the concept. */
   readonly threshold: number;
+  /** How sure it is that the thing is there, 0..1; null where the retriever knows similarities only. */
+  readonly confidence: number | null;
   /** `named`: the question names it; `similar`: a region looks like it; `listed` and `all`: you asked for it. */
   readonly reason: "named" | "similar" | "listed" | "all";
   readonly box: Box | null;
@@ -60,13 +62,18 @@ export interface Timings {
 /** What a run ends with. */
 export interface RunResult {
   readonly text: string;
+  /**
+   * Who wrote the text: a captioner, or, where the model has none, plain sentences made of what was recognised: "Miso (tabby cat) is on
+   * the left, 97 % sure. Perhaps Bo is on the right, 60 % sure." Such a text is whole at once and draws on nothing else.
+   */
+  readonly source: "captioner" | "recognition";
   readonly mentions: readonly Mention[];
   readonly retrieved: readonly Retrieved[];
   /** `recognize` only: is it in the photo? */
   readonly answer?: boolean;
   /** `locate` only: where it is, or `null` when it is not there. */
   readonly box?: Box | null;
-  /** `recognize` and `locate`: 0..1. */
+  /** `recognize` and `locate`: 0..1. Of a text made of what was recognised: of the least sure thing in it. */
   readonly confidence?: number;
   /** The model declined: the thing is not in the photo (`absent`), or it knows no such name (`unknown`). */
   readonly refused?: "absent" | "unknown" | null;
@@ -208,6 +215,8 @@ export interface StoredConcept {
   readonly updatedMs: number;
   readonly photos: readonly {
     readonly bytes: Uint8Array;
+    /** Where the thing is in it, if somebody said. */
+    readonly box?: Box;
     /** Of one embedding or more, one behind the other. */
     readonly embedding: Float32Array;
     /** Numbers in one of them; all where it is absent. */
@@ -271,7 +280,9 @@ export type Device = "webgpu" | "cpu";
 /** What was loaded, and where it runs. */
 export interface ModelInfo {
   readonly name: string;
-  /** What its configuration calls the family, such as `smolvlm` or `qwen2_5_vl`. */
+  /** Whether it writes captions. Without a captioner answers are facts; see {@link RunResult.source}. */
+  readonly captions: boolean;
+  /** What its configuration calls the family of the captioner, such as `smolvlm` or `qwen2_5_vl`; empty without one. */
   readonly family: string;
   readonly parameters: number;
   readonly bytes: number;
@@ -283,6 +294,6 @@ export interface ModelInfo {
   readonly generation: readonly string[];
   /** The device in words. */
   readonly device: string;
-  /** What the model was trained on and can be asked about. */
+  /** What the model knows: `photos`, or a sentence on what it was trained on; empty where it does not say. */
   readonly knows: string;
 }

@@ -71,7 +71,7 @@ test("tokens are counted as they are read, tiles or not, with and without things
     counted.push(prompt);
   }
   assert.ok(counted[1] > counted[2], "tiles take tokens");
-  await link.call("addConcept", { name: "Miso", photos: [bytes(album.thing)] });
+  await link.call("addConcept", { name: "Miso", photos: [{ bytes: bytes(album.thing) }] });
   const all = await count({ retrieval: "all" });
   assert.equal(all.prompt, (await run(link, { maxTokens: 1, retrieval: "all" })).tokens.prompt);
   assert.ok(all.prompt > counted[0] && all.visual > (await count({})).visual);

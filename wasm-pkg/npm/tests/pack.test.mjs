@@ -19,7 +19,11 @@ async function packed() {
 
 test("the package holds just what it should", async () => {
   const sources = (await readdir(join(here, "src"))).map((name) => name.replace(/\.ts$/, ""));
-  const { files } = JSON.parse(await read("model/manifest.json"));
+  const models = [];
+  for (const name of ["photos", "playroom"]) {
+    const { files } = JSON.parse(await read(`model/${name}/manifest.json`));
+    models.push(`model/${name}/manifest.json`, ...files.map(({ path }) => `model/${name}/${path}`));
+  }
   const expected = [
     "LICENSE-APACHE",
     "LICENSE-MIT",
@@ -27,11 +31,16 @@ test("the package holds just what it should", async () => {
     "THIRD_PARTY_NOTICES.txt",
     "package.json",
     ...sources.flatMap((name) => [".d.ts", ".js", ".js.map"].map((end) => `dist/${name}${end}`)),
-    "model/manifest.json",
-    ...files.map(({ path }) => `model/${path}`),
+    ...models,
     ...["namelens_wasm.d.ts", "namelens_wasm.js", "namelens_wasm_bg.wasm", "namelens_wasm_bg.wasm.d.ts"].map((name) => `wasm/${name}`),
   ];
   assert.deepEqual(await packed(), expected.sort());
+});
+
+test("the package stays small enough to be fetched in a moment", async () => {
+  const { stdout } = await promisify(execFile)("npm", ["pack", "--dry-run", "--json", "--ignore-scripts"], { cwd: here });
+  const said = JSON.parse(stdout);
+  assert.ok((said[0] ?? said.namelens).size < 25e6);
 });
 
 test("licences and notices are those of the repository", async () => {

@@ -68,19 +68,24 @@ test("a service worker is told what it cannot do", () =>
 test("assets say where the package's files are", () =>
   within({ document: { baseURI: "https://app.example/a/" }, ...at("https://app.example/a/") }, () => {
     for (const assets of ["/lib/namelens", "/lib/namelens/", new URL("https://app.example/lib/namelens/")]) {
-      const { worker, wasm, model } = place(assets);
+      const { worker, wasm, models } = place(assets);
       assert.equal(worker.href, "https://app.example/lib/namelens/dist/worker.js");
       assert.equal(wasm.href, "https://app.example/lib/namelens/wasm/namelens_wasm_bg.wasm");
-      assert.deepEqual(model, { manifest: "https://app.example/lib/namelens/model/manifest.json" });
+      for (const name of ["photos", "playroom"]) {
+        assert.deepEqual(models[name], { manifest: `https://app.example/lib/namelens/model/${name}/manifest.json` });
+      }
     }
     assert.throws(() => place("https://"), isOption);
   }));
 
 test("without assets the bundler knows", () => {
-  const { worker, wasm, model } = place();
+  const { worker, wasm, models } = place();
   assert.equal(worker, null);
   assert.ok(wasm.href.endsWith("/wasm/namelens_wasm_bg.wasm"));
-  assert.ok(model.manifest.endsWith("/model/manifest.json") && model.files["config.json"].endsWith("/model/config.json"));
+  assert.deepEqual(Object.keys(models), ["photos", "playroom"]);
+  assert.ok(models.photos.manifest.endsWith("/model/photos/manifest.json"));
+  assert.ok(models.photos.files["retriever/model.gguf"].endsWith("/model/photos/retriever/model.gguf"));
+  assert.ok(models.playroom.files["config.json"].endsWith("/model/playroom/config.json"));
 });
 
 test("only what is served elsewhere is foreign", () =>
