@@ -73,11 +73,13 @@ enum What {
     /// Add the things of another file: a library, or a database.json of RAP or RePIC with its photos beside it.
     Import {
         /// The file, or the folder it is in.
+        #[arg(id = "source", value_name = "FILE")]
         file: PathBuf,
     },
     /// Write the things to another file, for the page or another machine.
     Export {
         /// The file.
+        #[arg(id = "target", value_name = "FILE")]
         file: PathBuf,
     },
 }

@@ -203,7 +203,8 @@ mod tests {
         assert_eq!(colour_at(&copy, 200, 179), blue);
         let white = |y: u32| {
             (0..400)
-                .filter(|x| colour_at(&copy, *x, y) == [255; 3])
+                // Thin strokes are smoothed: few pixels are white to the last level.
+                .filter(|x| colour_at(&copy, *x, y).iter().all(|v| *v > 180))
                 .count()
         };
         assert!(
