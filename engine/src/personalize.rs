@@ -4,6 +4,7 @@ pub mod answer;
 pub mod calibration;
 pub mod captioner;
 mod captioner_files;
+mod dual_search;
 pub mod engine;
 pub mod enrolment;
 mod feature_box;
@@ -39,6 +40,7 @@ mod scan_store;
 mod stages;
 mod thresholds;
 pub mod types;
+mod wanted;
 mod windows;
 
 pub use crate::model::precision::Precision;

@@ -1,43 +1,33 @@
 //! Looking for known things in a photo: one retriever over any encoder.
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::Device;
 use serde::Serialize;
 
 use super::calibration::Calibration;
+use super::dual_search::{self, DualSearch};
 use super::feature_choice::choose;
 use super::feature_encoder::FeatureEncoder;
 pub use super::feature_search::Sighting;
 use super::feature_search::{FeatureSearch, Shown};
 use super::likeness::Comparer;
 use super::look::{Distance, Look};
-use super::photo_features::{features, frames};
 use super::reference_features::ReferenceFeatures;
 pub use super::scan::Scan;
 use super::scan_store;
 pub use super::thresholds::Thresholds;
-use super::windows::{self, mask};
-use crate::concepts::regions::{Candidate, SAME_REGION};
-use crate::concepts::retrieval::{Mode, Options, Scored};
-use crate::concepts::{Concept, Library, Retrieved, repic, retrieval};
-use crate::generate::session::read;
-use crate::host::{Host, breathe};
+use super::wanted::wanted_rows;
+use crate::Result;
+use crate::concepts::retrieval::Mode;
+use crate::concepts::{Library, Retrieved};
+use crate::host::Host;
 use crate::image::{ImageProcessor, Rgb8};
 use crate::model::dual::DualEncoder;
-use crate::{Result, ops};
 
 /// What looks at photos.
 #[derive(Debug)]
 enum Encoder {
-    /// Embeds regions: boxes that patches propose, or windows of a grid.
-    Dual {
-        dual: DualEncoder,
-        processor: ImageProcessor,
-        /// Patches along a side.
-        grid: usize,
-        thresholds: Thresholds,
-        windows: Vec<[f32; 4]>,
-        device: Device,
-    },
+    /// Embeds regions.
+    Dual(DualSearch),
     /// Makes maps of features.
     Features {
         encoder: FeatureEncoder,
@@ -77,14 +67,7 @@ impl Retriever {
         device: &Device,
     ) -> Self {
         Self {
-            encoder: Encoder::Dual {
-                dual,
-                processor,
-                grid,
-                thresholds,
-                windows: windows::grid(grid),
-                device: device.clone(),
-            },
+            encoder: Encoder::Dual(DualSearch::new(dual, processor, grid, thresholds, device)),
             digest,
             comparer: Comparer::default(),
             thorough: false,
@@ -113,7 +96,7 @@ impl Retriever {
     /// An empty library for what this encoder makes of photos; without one, nothing is compared.
     pub fn empty_library(this: Option<&Self>) -> Library {
         let searched = this.and_then(|retriever| match retriever.encoder {
-            Encoder::Dual { .. } => None,
+            Encoder::Dual(_) => None,
             Encoder::Features { .. } => Some(ReferenceFeatures::SEARCHED),
         });
         Library::new(this.map_or("", Self::digest)).searching_first(searched)
@@ -142,7 +125,7 @@ impl Retriever {
     /// The calibrated thresholds of a dual encoder.
     pub fn thresholds(&self) -> Option<Thresholds> {
         match &self.encoder {
-            Encoder::Dual { thresholds, .. } => Some(*thresholds),
+            Encoder::Dual(dual) => Some(dual.thresholds),
             Encoder::Features { .. } => None,
         }
     }
@@ -151,7 +134,7 @@ impl Retriever {
     /// surroundings, and not windows of a grid.
     pub fn proposes(&self) -> bool {
         match &self.encoder {
-            Encoder::Dual { dual, .. } => dual.box_head.is_some(),
+            Encoder::Dual(dual) => dual.proposes(),
             Encoder::Features { .. } => true,
         }
     }
@@ -167,10 +150,11 @@ impl Retriever {
         host: &dyn Host,
     ) -> Result<Vec<Vec<f32>>> {
         match &self.encoder {
-            Encoder::Dual { dual, .. } => {
+            Encoder::Dual(dual) => {
                 let part = box_.map(|box_| photo.share(box_));
-                let patches = self.patches(part.as_ref().unwrap_or(photo), host).await?;
-                Ok(vec![read(dual.embed_regions(patches, None)).await?])
+                Ok(vec![
+                    dual.embed(part.as_ref().unwrap_or(photo), host).await?,
+                ])
             }
             Encoder::Features { encoder, .. } => {
                 let box_ = box_.unwrap_or([0.0, 0.0, 1.0, 1.0]);
@@ -222,7 +206,7 @@ impl Retriever {
         scan: &mut Option<Scan>,
         host: &dyn Host,
     ) -> Result<[f32; 4]> {
-        if matches!(self.encoder, Encoder::Dual { .. }) {
+        if matches!(self.encoder, Encoder::Dual(_)) {
             return Ok([0.0, 0.0, 1.0, 1.0]);
         }
         let seen = match scan.take() {
@@ -258,55 +242,28 @@ impl Retriever {
     /// The scan that was packed; `None` where the bytes are damaged, or of another encoder or version.
     pub fn unpack(&self, bytes: &[u8]) -> Option<Scan> {
         let (width, device) = match &self.encoder {
-            Encoder::Dual { device, .. } => (None, device),
+            Encoder::Dual(dual) => (None, &dual.device),
             Encoder::Features { encoder, .. } => (Some(encoder.width()), encoder.device()),
         };
         scan_store::unpack(bytes, &self.digest, width, device)
     }
 
     async fn scanned(&self, photo: &Rgb8, kept: bool, host: &dyn Host) -> Result<Scan> {
-        let (dual, grid, device, own) = match &self.encoder {
+        match &self.encoder {
+            Encoder::Dual(dual) => dual.scan(photo, host).await,
             Encoder::Features { encoder, .. } => {
                 let search = self.feature_search(encoder);
                 let look = search.look(photo, Distance::Far, kept, host).await?;
-                return Ok(Scan::of_look(look));
+                Ok(Scan::of_look(look))
             }
-            Encoder::Dual {
-                dual,
-                grid,
-                device,
-                windows,
-                ..
-            } => (dual, *grid, device, windows),
-        };
-        let patches = self.patches(photo, host).await?;
-        breathe(host).await?;
-        let whole = dual.embed_regions(patches.clone(), None);
-        breathe(host).await?;
-        let windows = match dual.boxes(patches.clone()) {
-            Some(boxes) => windows::proposed(&read(boxes).await?),
-            None => own.clone(),
-        };
-        let mask = mask(&windows, grid, device);
-        let regions = dual.embed_regions(patches, Some(mask));
-        let [_, count, width] = regions.dims();
-        let queries = Tensor::cat(vec![regions, whole], 1).reshape([count + 1, width]);
-        let mut embeddings = read(queries.clone()).await?;
-        let whole = embeddings.split_off(count * width);
-        Ok(Scan {
-            windows,
-            embeddings,
-            whole,
-            queries,
-            looks: Vec::new(),
-        })
+        }
     }
 
     /// The concepts of `library` that matter for this photo and question. `scan` keeps what was seen of the photo, for the next
     /// question about it.
     ///
     /// # Errors
-    /// As [`Self::scan`] and [`retrieval::retrieve`].
+    /// As [`Self::scan`] and [`retrieval::retrieve`](crate::concepts::retrieval::retrieve).
     pub async fn search(
         &self,
         photo: &Rgb8,
@@ -346,7 +303,7 @@ impl Retriever {
         };
         let wanted = wanted_rows(question, library, &mode);
         let search = self.feature_search(encoder);
-        let sightings = match scan.as_mut().filter(|scan| comparable(scan, library)) {
+        let sightings = match scan.as_mut().filter(|scan| scan.fits(library)) {
             Some(scan) => {
                 let looks = &mut scan.looks;
                 search.search(photo, looks, library, &wanted, host).await?
@@ -376,7 +333,7 @@ impl Retriever {
         }
         let search = self.feature_search(encoder);
         let all: Vec<usize> = (0..library.index().len()).collect();
-        match scan.as_mut().filter(|scan| comparable(scan, library)) {
+        match scan.as_mut().filter(|scan| scan.fits(library)) {
             Some(scan) => {
                 let looks = &mut scan.looks;
                 search
@@ -391,14 +348,14 @@ impl Retriever {
     pub fn calibration(&self) -> Option<Calibration> {
         match &self.encoder {
             Encoder::Features { calibration, .. } => Some(*calibration),
-            Encoder::Dual { .. } => None,
+            Encoder::Dual(_) => None,
         }
     }
 
     /// The concepts of `library` that matter, of a photo that a dual encoder scanned.
     ///
     /// # Errors
-    /// As [`retrieval::retrieve`]; when the device fails.
+    /// As [`retrieval::retrieve`](crate::concepts::retrieval::retrieve); when the device fails.
     pub async fn retrieve(
         &self,
         scan: Option<&Scan>,
@@ -406,52 +363,17 @@ impl Retriever {
         library: &Library,
         mode: Mode,
     ) -> Result<Vec<Retrieved>> {
-        let Encoder::Dual { thresholds, .. } = &self.encoder else {
-            return Ok(Vec::new());
-        };
-        let index = library.index();
-        let wanted = wanted_rows(question, library, &mode);
-        let compared = match scan.filter(|scan| comparable(scan, library)) {
-            Some(scan) => {
-                let queries = &scan.queries;
-                let score = |rows| ops::cosine_scores(queries.clone(), rows);
-                let (width, device) = (queries.dims()[0], queries.device());
-                let queries = (&score as &dyn Fn(Tensor<2>) -> Tensor<2>, width, &device);
-                let likeness = self
-                    .comparer
-                    .compare(queries, index, thresholds.window, &wanted);
-                Some((scan, likeness.await?))
+        match &self.encoder {
+            Encoder::Dual(dual) => {
+                dual.retrieve(&self.comparer, scan, question, library, mode)
+                    .await
             }
-            None => None,
-        };
-        let is_wanted = |rows: &std::ops::Range<usize>| {
-            let first = wanted.partition_point(|&row| row < rows.start);
-            wanted.get(first).is_some_and(|row| rows.contains(row))
-        };
-        let scored: Vec<Scored<'_>> = library
-            .list()
-            .map(|concept| {
-                let rows = index.rows_of(&concept.id);
-                match &compared {
-                    Some((scan, likeness)) => {
-                        let always = is_wanted(&rows);
-                        let scores = likeness.best_of(rows);
-                        let least = if always { f32::MIN } else { thresholds.window };
-                        scored(concept, scores, scan, least)
-                    }
-                    None => unscored(concept),
-                }
-            })
-            .collect();
-        let options = Options {
-            mode,
-            ..Options::auto(thresholds.window, thresholds.whole)
-        };
-        retrieval::retrieve(question, &scored, &options)
+            Encoder::Features { .. } => Ok(Vec::new()),
+        }
     }
 
-    /// The distinct regions of a photo, each with the `neighbours` references nearest to it as (row of the index, squared
-    /// L2 distance): what [`repic::retrieve`] takes. Of regions that overlap, the one most like any reference stands for all.
+    /// The distinct regions of a photo that a dual encoder scanned, each with the `neighbours` references nearest to it as (row of
+    /// the index, squared L2 distance): what [`repic::retrieve`](crate::concepts::repic::retrieve) takes.
     ///
     /// # Errors
     /// When the device fails.
@@ -461,100 +383,6 @@ impl Retriever {
         library: &Library,
         neighbours: usize,
     ) -> Result<Vec<Vec<(usize, f32)>>> {
-        let neighbours = neighbours.min(library.index().len());
-        if neighbours == 0 || !comparable(scan, library) {
-            return Ok(Vec::new());
-        }
-        let count = scan.windows.len();
-        let regions = scan.queries.clone().narrow(0, 0, count);
-        let device = scan.queries.device();
-        let vectors = self.comparer.vectors(library.index(), &device);
-        let (scores, rows) = ops::cosine_top_k(regions, vectors, neighbours);
-        let data = TensorData::new(scan.windows.concat(), [count, 4]);
-        let boxes = Tensor::<2>::from_data(data, &device);
-        let best = scores.clone().narrow(1, 0, 1).reshape([count]);
-        let kept = ops::nms(boxes, best, SAME_REGION)
-            .float()
-            .reshape([count, 1]);
-        // Row numbers are below 2^24: exact as floats, and so all is read at once.
-        let all = read(Tensor::cat(vec![kept, scores, rows.float()], 1)).await?;
-        let crops = all.chunks_exact(2 * neighbours + 1);
-        let nearest = |crop: &[f32]| {
-            let (scores, rows) = crop[1..].split_at(neighbours);
-            let pairs = rows.iter().zip(scores);
-            pairs
-                .map(|(row, score)| (*row as usize, repic::squared_l2(*score)))
-                .collect()
-        };
-        Ok(crops.filter(|crop| crop[0] > 0.5).map(nearest).collect())
-    }
-
-    async fn patches(&self, photo: &Rgb8, host: &dyn Host) -> Result<Tensor<3>> {
-        let Encoder::Dual {
-            dual,
-            processor,
-            device,
-            ..
-        } = &self.encoder
-        else {
-            unreachable!("only a dual encoder is asked for patches")
-        };
-        let (pixels, _) = frames(processor, photo, device)?;
-        Ok(features(&dual.vision, pixels, host).await?.patches)
-    }
-}
-
-/// Whether the photo can be compared with the library's embeddings at all.
-fn comparable(scan: &Scan, library: &Library) -> bool {
-    let index = library.index();
-    !index.is_empty() && index.dim() == scan.dim()
-}
-
-/// Rows, ascending, of the concepts whose similarities are told whatever they are.
-fn wanted_rows(question: &str, library: &Library, mode: &Mode) -> Vec<usize> {
-    let index = library.index();
-    let mut rows: Vec<usize> = match mode {
-        Mode::Off => Vec::new(),
-        Mode::All => (0..index.len()).collect(),
-        Mode::Explicit(ids) => ids.iter().flat_map(|id| index.rows_of(id)).collect(),
-        Mode::Auto => {
-            let concepts: Vec<&Concept> = library.list().collect();
-            let named = retrieval::named(question, concepts.iter().copied());
-            let rows = named.iter().flat_map(|&at| index.rows_of(&concepts[at].id));
-            rows.collect()
-        }
-    };
-    rows.sort_unstable();
-    rows.dedup();
-    rows
-}
-
-fn unscored(concept: &Concept) -> Scored<'_> {
-    Scored {
-        concept,
-        windows: Vec::new(),
-        whole: None,
-    }
-}
-
-/// Similarities of one concept, its best reference at every window, unless all of them are below `least`.
-fn scored<'a>(
-    concept: &'a Concept,
-    scores: Option<Vec<f32>>,
-    scan: &Scan,
-    least: f32,
-) -> Scored<'a> {
-    let Some((whole, regions)) = scores.as_deref().and_then(<[f32]>::split_last) else {
-        return unscored(concept);
-    };
-    let matters = regions.iter().any(|score| *score >= least);
-    let windows = scan.windows.iter().zip(regions);
-    Scored {
-        concept,
-        windows: windows
-            .filter(|_| matters)
-            .map(|(&box_, &score)| Candidate { box_, score })
-            .collect(),
-        whole: Some(*whole),
+        dual_search::crops(&self.comparer, scan, library, neighbours).await
     }
 }

@@ -3,6 +3,7 @@
 use burn::tensor::Tensor;
 
 use super::look::Look;
+use crate::concepts::Library;
 use crate::concepts::regions::{Candidate, SAME_REGION, settled};
 
 /// What a photo looks like to the retriever: one embedding a window, and one of the whole.
@@ -32,9 +33,10 @@ impl Scan {
         }
     }
 
-    /// Numbers in a row of an index that it can be compared with.
-    pub(super) fn dim(&self) -> usize {
-        self.queries.dims()[1]
+    /// Whether it can be compared with the library's embeddings at all.
+    pub(super) fn fits(&self, library: &Library) -> bool {
+        let index = library.index();
+        !index.is_empty() && index.dim() == self.queries.dims()[1]
     }
 
     /// The highest similarity of `references` (`[n, D]`, unit rows) to a region, and where that is.
