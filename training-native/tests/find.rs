@@ -254,9 +254,8 @@ fn options_that_cannot_be_meant_are_refused() {
 #[test]
 fn what_is_kept_of_a_photo_finds_what_the_photo_does() {
     let files = open_bundle(&model()).unwrap();
-    let (device, mut progress) = (Device::flex(), |_, _| ());
-    let load = Engine::load(files, &device, &Still, &mut progress);
-    let mut engine = pollster::block_on(load).unwrap();
+    let (device, mut quiet) = (Device::flex(), |_, _| ());
+    let mut engine = pollster::block_on(Engine::load(files, &device, &Still, &mut quiet)).unwrap();
     for (name, photo, box_) in [("Rex", "dog-0.jpg", DOG[0]), ("Whale", "can-0.jpg", CAN[0])] {
         let photo = Reference::new(fs::read(fixture(photo)).unwrap()).with_box(Some(box_));
         let new = NewConcept {

@@ -24,7 +24,7 @@ pub struct ConvWeights {
 #[derive(Debug, Clone)]
 pub(super) enum Form {
     /// As they were given.
-    Dense(Tensor<2>, Tensor<1>),
+    Dense(Box<(Tensor<2>, Tensor<1>)>),
     /// For the loops of the CPU.
     #[cfg(feature = "cpu")]
     Packed(Arc<Packed>),
@@ -48,7 +48,7 @@ impl ConvWeights {
             };
         }
         Self {
-            form: Form::Dense(weight, bias),
+            form: Form::Dense(Box::new((weight, bias))),
             dims,
         }
     }

@@ -42,8 +42,9 @@ pub fn pointwise(
     }
     let (x, added) = (x.inner(), added.map(Tensor::inner));
     match &w.form {
-        Form::Dense(weight, bias) => {
-            reference::pointwise(x, weight.clone(), bias.clone(), added, clamp)
+        Form::Dense(dense) => {
+            let (weight, bias) = dense.as_ref().clone();
+            reference::pointwise(x, weight, bias, added, clamp)
         }
         #[cfg(feature = "cpu")]
         Form::Packed(packed) => {

@@ -27,10 +27,10 @@ use crate::model::dual::DualEncoder;
 #[derive(Debug)]
 enum Encoder {
     /// Embeds regions.
-    Dual(DualSearch),
+    Dual(Box<DualSearch>),
     /// Makes maps of features.
     Features {
-        encoder: FeatureEncoder,
+        encoder: Box<FeatureEncoder>,
         calibration: Calibration,
         words: Vec<String>,
     },
@@ -67,7 +67,9 @@ impl Retriever {
         device: &Device,
     ) -> Self {
         Self {
-            encoder: Encoder::Dual(DualSearch::new(dual, processor, grid, thresholds, device)),
+            encoder: Encoder::Dual(Box::new(DualSearch::new(
+                dual, processor, grid, thresholds, device,
+            ))),
             digest,
             comparer: Comparer::default(),
             thorough: false,
@@ -83,7 +85,7 @@ impl Retriever {
     ) -> Self {
         Self {
             encoder: Encoder::Features {
-                encoder,
+                encoder: Box::new(encoder),
                 calibration,
                 words,
             },

@@ -23,7 +23,7 @@ const PROCESSORS: [&str; 2] = ["preprocessor_config.json", "processor_config.jso
 pub(super) enum RetrieverFiles {
     /// A dual encoder, which embeds regions.
     Dual {
-        config: DualConfig,
+        config: Box<DualConfig>,
         thresholds: Thresholds,
         processor: ImageProcessor,
     },
@@ -123,7 +123,7 @@ fn dual(
         });
     }
     Ok(RetrieverFiles::Dual {
-        config,
+        config: Box::new(config),
         thresholds,
         processor,
     })

@@ -139,10 +139,7 @@ impl Walk {
         match (error.loop_ancestor(), error.io_error()) {
             (Some(above), _) => {
                 let above = above.display();
-                self.pass(
-                    &path,
-                    &format!("it links back to {above}, which it is in; passed over"),
-                );
+                self.pass(&path, &format!("it links back to {above}, which it is in"));
             }
             (None, Some(error)) => self.pass(&path, &error.to_string()),
             (None, None) => self.pass(&path, &error.to_string()),
