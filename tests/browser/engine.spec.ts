@@ -6,6 +6,7 @@ import { fileURLToPath } from "node:url";
 import type { Page } from "@playwright/test";
 import { serveHub, servePackage } from "./package.js";
 import { expect, test, type Demo } from "./page.js";
+import { COLLIE, overlap, photoBytes } from "./photos.js";
 
 // A service worker would answer before the test can.
 test.use({ serviceWorkers: "block" });
@@ -138,4 +139,43 @@ test("what a model would take is known before it is fetched, and after that it i
   expect(after.found).toMatchObject({ kept: true, bytes: before.found.bytes, keptBytes: before.found.bytes });
   await page.evaluate(async (script) => ((await import(script)) as typeof import("namelens")).NameLens.forgetModels(), script);
   expect((await look()).found).toMatchObject({ kept: false });
+});
+
+test("the package opens on photographs: what a photo shows, boxes, facts, and libraries of their own", async ({ page, demo, watch }) => {
+  watch.allow(/service worker|ServiceWorker|404/i);
+  const { script } = await prepare(page, demo);
+  const [sofa, leaves] = await Promise.all(["collie-sofa", "collie-leaves"].map(async (name) => (await photoBytes(name)).toString("base64")));
+  const outcome = await page.evaluate(
+    async ({ script, sofa, leaves, box }) => {
+      const { NameLens, NameLensError } = (await import(script)) as typeof import("namelens");
+      const bytes = (text: string): Uint8Array<ArrayBuffer> => Uint8Array.from(atob(text), (char) => char.charCodeAt(0));
+      const code = (error: unknown): string => (error instanceof NameLensError ? error.code : String(error));
+      const refused = await NameLens.create({ captioner: "playroom", device: "cpu" }).catch(code);
+      const lens = await NameLens.create({ device: "cpu", library: "pets" });
+      const { captions, knows } = lens.info.model;
+      const seen = await lens.enrolment(bytes(sofa));
+      const given = await lens.enrolment(bytes(sofa), { box: [0.5, 0.2, 0.54, 0.24] });
+      const bad = await lens.enrolment(bytes(sofa), { box: [0.9, 0.2, 0.5, 0.4] }).catch(code);
+      const { id } = await lens.concepts.add({ name: "Pixel", category: "collie", photo: bytes(sofa), box });
+      await lens.concepts.update(id, { addPhoto: bytes(leaves) });
+      const boxes = (await lens.concepts.references(id)).map(({ box }) => box !== null);
+      const { text, source, retrieved } = await lens.caption(bytes(leaves));
+      const { answer } = await lens.recognize(bytes(leaves), "Pixel");
+      await lens.dispose();
+      const other = await NameLens.create({ device: "cpu", library: "things" });
+      const elsewhere = (await other.concepts.list()).length;
+      await other.dispose();
+      const again = await NameLens.create({ device: "cpu", library: "pets" });
+      const kept = (await again.concepts.list()).map(({ name, photos }) => [name, photos]);
+      await again.dispose();
+      const sure = retrieved[0]?.confidence ?? 0;
+      return { refused, captions, knows, box: seen.box, word: seen.words[0]?.word, warning: given.warnings[0]?.code, bad, boxes, text, source, answer, sure, elsewhere, kept };
+    },
+    { script, sofa: sofa ?? "", leaves: leaves ?? "", box: COLLIE["collie-sofa"] ?? [0, 0, 1, 1] },
+  );
+  expect(outcome).toMatchObject({ refused: "option", captions: false, knows: "photos", warning: "small", bad: "option", boxes: [true, false] });
+  expect(outcome).toMatchObject({ source: "recognition", answer: true, elsewhere: 0, kept: [["Pixel", 2]], word: expect.stringContaining("collie") });
+  expect(overlap(outcome.box, COLLIE["collie-sofa"] ?? [0, 0, 0, 0])).toBeGreaterThan(0.4);
+  expect(outcome.text).toMatch(/^Pixel \(collie\) is .*, \d+ % sure\.$/);
+  expect(outcome.sure).toBeGreaterThan(0.8);
 });

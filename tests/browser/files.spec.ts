@@ -63,7 +63,7 @@ test.describe("from an address", () => {
       watch.allow(/service worker|ServiceWorker|404/i);
       const asked: string[] = [];
       const address = await serveHub(page, modelFolder(form), lists, (what) => asked.push(what));
-      await page.goto(`./?device=cpu&model=${address}`);
+      await page.goto(`./?room=playroom&device=cpu&model=${address}`);
       await expect(page.locator("#model-loaded")).toHaveText(new RegExp(`^Loaded: org/model, of the ${FAMILIES[form]} family`));
       await expect(page.locator("#loading")).toBeHidden();
       await demo.name("Miso");

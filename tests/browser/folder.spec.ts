@@ -168,7 +168,7 @@ test.describe("from an address", () => {
   // A service worker would answer before the test can.
   test.use({ serviceWorkers: "block" });
 
-  const ADDRESS = "./?device=cpu&model=models/smolvlm/";
+  const ADDRESS = "./?room=playroom&device=cpu&model=models/smolvlm/";
   const SHARD = "model-00002-of-00003.safetensors";
 
   /** Serves a checkpoint beside the page as a static server does; `meddle` may answer a request instead. */
@@ -325,7 +325,7 @@ test.describe("from an address", () => {
 
   test("a folder without a model says which file is missing", async ({ page, watch }) => {
     watch.allow(/service worker|ServiceWorker|404/i);
-    await page.goto("./?model=models/nothing/");
+    await page.goto("./?room=playroom&model=models/nothing/");
     await expect(page.getByRole("alert")).toContainText("nothing: config.json is missing");
     await page.getByRole("button", { name: "Back to the built-in model" }).click();
     await loadedAs(page, /^Loaded: namelens-playroom/);

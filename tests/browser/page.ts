@@ -58,7 +58,7 @@ export const test = base.extend<Fixtures>({
 
 export { expect };
 
-/** The page, driven as a visitor would. */
+/** The page's Playroom, driven as a visitor would. */
 export class Demo {
   readonly caption: Locator;
   readonly things: Locator;
@@ -75,9 +75,9 @@ export class Demo {
     this.shelf = page.locator("#shelf");
   }
 
-  /** Opens the page. A software adapter counts as none for `auto`, so WebGPU is asked for by name. */
+  /** Opens the Playroom. A software adapter counts as none for `auto`, so WebGPU is asked for by name. */
   async goto(): Promise<void> {
-    await this.page.goto(this.device === "webgpu" ? "./?device=webgpu" : "./");
+    await this.page.goto(`./?room=playroom${this.device === "webgpu" ? "&device=webgpu" : ""}`);
   }
 
   /** Opens the page and waits until the model runs on the project's device. */
@@ -110,7 +110,7 @@ export class Demo {
   /** Step 1 and 2: a thing of the album, the first by default, gets a name. */
   async name(name: string, thing = 0): Promise<void> {
     await this.things.locator(".thumb").nth(thing).click();
-    await this.page.getByLabel("What is it called?").fill(name);
+    await this.things.getByLabel("What is it called?").fill(name);
     await this.things.getByRole("button", { name: "Name it" }).click();
     await expect(this.tag(name)).toBeVisible();
   }

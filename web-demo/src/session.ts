@@ -150,7 +150,8 @@ export class Session {
 
   async #refresh(lens: NameLens): Promise<void> {
     const concepts = await lens.concepts.list();
-    if (this.#lens && lens !== (await this.#lens)) return; // another room was opened meanwhile
+    const current = await this.#lens?.catch(() => null);
+    if (current && current !== lens) return; // another room was opened meanwhile
     this.#concepts = concepts;
     assignColors(this.#concepts, this.#room);
     this.#tell("concepts", this.#concepts);

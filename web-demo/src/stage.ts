@@ -110,12 +110,23 @@ export function boxOf({ id, box: [x0, y0, x1, y1], sure }: Marked): SVGElement[]
 }
 
 /** The label of a box. */
-export function labelOf({ id, name, box: [x0, y0], sure, note }: Marked): HTMLElement {
+export function labelOf({ id, name, box: [x0, y0, x1], sure, note }: Marked): HTMLElement {
   const words = note ? [sure ? "" : "perhaps ", h("bdi", {}, name), ` ${note}`] : [name];
   const label = h("span", { class: `tag tag-small ${colorOf(id)}`, "data-id": id, dir: "auto" }, ...words);
   // Set through the object model: the policy forbids style attributes, not this.
-  label.style.left = `${Math.min(Math.max(x0, 0), 0.85) * 100}%`;
-  label.style.top = `${Math.max(y0, 0) * 100}%`;
-  label.classList.toggle("inside", y0 < 0.09);
+  const percent = (part: number): string => `${part * 100}%`;
+  if (note) {
+    // With more than a name on it, it needs room: it grows away from the nearer edge, and ends at the other one.
+    const fromRight = x0 + x1 > 1;
+    const start = Math.min(Math.max(fromRight ? 1 - x1 : x0, 0), 0.4);
+    label.style[fromRight ? "right" : "left"] = percent(start);
+    label.style.maxWidth = percent(1 - start);
+    label.classList.toggle("from-right", fromRight);
+  } else {
+    label.style.left = percent(Math.min(Math.max(x0, 0), 0.85));
+  }
+  label.style.top = percent(Math.max(y0, 0));
+  // On the small photos of a wall there is less room above a box.
+  label.classList.toggle("inside", y0 < (note ? 0.16 : 0.09));
   return label;
 }

@@ -48,6 +48,14 @@ The fonts of the demo page (not in the npm package)
 
 ";
 
+const PHOTOS: &str = "
+The photographs of the demo page (not in the npm package)
+---------------------------------------------------------
+
+By @marslady (the collie), @alvannee (the cat, the corgi, the puppy) and @oriento (the teapot), from Unsplash, made smaller, under the
+Unsplash licence: free to use, for any purpose, without permission.
+";
+
 /// Options of `cargo xtask notices`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
@@ -101,6 +109,7 @@ fn text(crates: &[Package], fonts: &[Package]) -> Result<String> {
     for package in fonts {
         line(&mut all, package, &mut texts)?;
     }
+    all.push_str(PHOTOS);
     all.push_str(&texts.to_string());
     Ok(all)
 }

@@ -63,7 +63,7 @@ function buildFind(album: readonly AlbumPhoto[], wall: Wall, session: Session): 
   const scenes = album.filter(({ role }) => role === "scene");
   void Promise.all(scenes.map(fetchPhoto)).then((picked) => {
     wall.addSamples(picked);
-    if (session.room === "photos" && session.concepts.length > 0) wall.thingsChanged();
+    if (session.room === "photos" && session.concepts.length > 0) void wall.thingsChanged().catch(showError);
   }, showError);
 }
 
@@ -76,7 +76,7 @@ function watchThings(session: Session, wall: Wall): void {
       const now = JSON.stringify(concepts.map(({ id, name, category, photos }) => [id, name, category, photos]));
       if (now === before) return;
       before = now;
-      wall.thingsChanged();
+      void wall.thingsChanged().catch(showError);
     },
   });
 }

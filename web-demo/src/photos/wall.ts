@@ -68,13 +68,18 @@ export class Wall {
     void this.#look(this.#cards);
   }
 
-  /** The things changed: what was found is out of date. Few photos are looked through at once, of many it is said. */
-  thingsChanged(): void {
+  /** The things changed: what was found is out of date. What takes a moment is looked through at once, of more it is said. */
+  async thingsChanged(): Promise<void> {
     if (this.#session.concepts.length === 0) {
       this.stop();
       for (const card of this.#cards) card.become("waiting");
-      this.#recount();
-    } else if (this.#cards.length <= MOST_AGAIN) this.again();
+      return this.#recount();
+    }
+    const { captions } = (await this.#session.lens()).info.model;
+    const waits = this.#cards.every(({ state }) => state === "waiting");
+    if (waits || (!captions && this.#cards.length <= MOST_AGAIN)) return this.again();
+    this.#rest.textContent = "Your things changed since these photos were looked through.";
+    this.#recount();
   }
 
   /** Stops looking; what was found stays. */
