@@ -24,6 +24,9 @@ use namelens_engine::personalize::Engine;
 
 use told::Told;
 
+/// What makes the text of a file that was asked for.
+type Written<'a> = &'a dyn Fn() -> Result<String>;
+
 /// Options of `namelens find`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -142,14 +145,14 @@ impl FindArgs {
     fn say_stopped(&self, done: usize, all: usize) {
         let next = match self.no_cache {
             true => "the same command begins anew, because of --no-cache",
-            false => "the same command goes on from there",
+            false => "the same command resumes there",
         };
         eprintln!("stopped after {done} of {all} photos; {next}");
     }
 
     fn write(&self, report: &Report) -> Result<()> {
         let json = || Ok::<_, anyhow::Error>(serde_json::to_string_pretty(report)? + "\n");
-        let outputs: [(&Option<PathBuf>, &dyn Fn() -> Result<String>); 2] = [
+        let outputs: [(&Option<PathBuf>, Written<'_>); 2] = [
             (&self.json, &json),
             (&self.csv, &|| Ok(csv(&report.photos))),
         ];

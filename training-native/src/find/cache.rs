@@ -1,7 +1,7 @@
 //! What was seen of each photo, in one file that only grows: whatever moment a program is killed at, what was whole before
 //! is found again, and another library is compared with it without looking at a photo.
 //!
-//! The file begins with [`MAGIC`] and one record that names the encoder. A record is the lengths of its head and body, their
+//! The file begins with `MAGIC` and one record that names the encoder. A record is the lengths of its head and body, their
 //! CRC-32C, head and body; the checksum of the head covers the lengths, so that a walk from head to head is sure of each
 //! step. A head is one byte that says what it is, and a photo's SHA-256; behind that, a place has size, time and path, and a
 //! scan has its bytes as body. Of two records for one thing the later one counts.
