@@ -150,6 +150,42 @@ test("odd photos: of one colour, a line of ten thousand pixels, forty megapixels
   await expect(page.getByRole("alert")).toHaveCount(0);
 });
 
+test("photos are dropped many at once, a thing is dropped on the half that names, and either is pasted", async ({ page }) => {
+  const photos = new Photos(page);
+  await photos.open();
+  const bring = async (kind: "drop" | "paste", selector: string, ...names: string[]): Promise<void> => {
+    const files = await Promise.all(names.map(async (name) => [`${name}.jpg`, (await photoBytes(name)).toString("base64")] as const));
+    await page.evaluate(
+      ({ kind, selector, files }) => {
+        const transfer = new DataTransfer();
+        for (const [name, data] of files) {
+          transfer.items.add(new File([Uint8Array.from(atob(data), (char) => char.charCodeAt(0))], name, { type: "image/jpeg" }));
+        }
+        const place = document.querySelector(selector) as HTMLElement;
+        const how = { bubbles: true, cancelable: true };
+        if (kind === "paste") return void place.dispatchEvent(new ClipboardEvent("paste", { ...how, clipboardData: transfer }));
+        place.dispatchEvent(new DragEvent("dragover", { ...how, dataTransfer: transfer }));
+        place.dispatchEvent(new DragEvent("drop", { ...how, dataTransfer: transfer }));
+      },
+      { kind, selector, files },
+    );
+  };
+  await bring("drop", ".drop-zone:first-child", "collie-sofa");
+  await photos.proposed();
+  await photos.name(NAME);
+  await photos.settle(() => bring("drop", ".drop-zone:last-child", "collie-leaves", "cat-close"));
+  await expect(photos.find.locator(".result")).toHaveCount(2);
+  expect(await photos.sure("collie-leaves.jpg")).toHaveLength(1);
+  await photos.settle(() => bring("paste", "body", "collie-flowers"));
+  await expect(photos.find.locator(".result")).toHaveCount(3);
+  expect(await photos.sure("pasted photo")).toHaveLength(1);
+  // Where things are named, what is pasted is a thing.
+  await photos.show.locator(".thumb").first().focus();
+  await bring("paste", "body", "corgi-wall");
+  await photos.proposed();
+  await expect(page.getByLabel("What is it called?")).toBeFocused();
+});
+
 test("looking through can be cancelled, and begun again", async ({ page }) => {
   const photos = new Photos(page);
   await photos.open();

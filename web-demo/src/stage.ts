@@ -111,8 +111,8 @@ export function boxOf({ id, box: [x0, y0, x1, y1], sure }: Marked): SVGElement[]
 
 /** The label of a box. */
 export function labelOf({ id, name, box: [x0, y0, x1], sure, note }: Marked): HTMLElement {
-  const words = note ? [sure ? "" : "perhaps ", h("bdi", {}, name), ` ${note}`] : [name];
-  const label = h("span", { class: `tag tag-small ${colorOf(id)}`, "data-id": id, dir: "auto" }, ...words);
+  const words = note ? [sure ? null : h("span", {}, "perhaps "), h("bdi", {}, name), h("span", {}, ` ${note}`)] : [name];
+  const label = h("span", { class: `tag tag-small ${note ? "noted " : ""}${colorOf(id)}`, "data-id": id, dir: "auto" }, ...words);
   // Set through the object model: the policy forbids style attributes, not this.
   const percent = (part: number): string => `${part * 100}%`;
   if (note) {

@@ -23,7 +23,7 @@ export class EnrolPanel {
   readonly #editor = new BoxEditor((box) => void this.#look(box));
   readonly #busy = h("p", { class: "fine enrol-busy", role: "status" });
   readonly #words = h("div", { class: "chips" });
-  readonly #warnings = h("ul", { class: "warnings", role: "status" });
+  readonly #warnings = h("div", { class: "warnings", role: "status" });
   readonly #name = h("input", { type: "text", id: "thing-name", required: true, maxlength: 64, autocomplete: "off", spellcheck: "false" });
   readonly #kind = h("input", { type: "text", id: "thing-kind", maxlength: 40, autocomplete: "off", placeholder: "dog, mug, bicycle" });
   readonly #save = h("button", { type: "submit", class: "primary" }, "Name it");
@@ -143,7 +143,7 @@ export class EnrolPanel {
   }
 
   #warning(warning: EnrolmentWarning): HTMLElement {
-    const item = h("li", { class: "warning" }, warningWords(warning));
+    const item = h("p", { class: "warning" }, warningWords(warning));
     if (warning.code !== "known") return item;
     const add = h("button", { type: "button", class: "pill" }, `Add this photo to ${warning.name}`);
     add.addEventListener("click", () => {
