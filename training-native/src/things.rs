@@ -147,3 +147,62 @@ pub fn bundle_of(library: &Library) -> Result<Vec<u8>> {
     }
     Ok(bundle::export(&bare)?)
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+    use namelens_engine::concepts::{NewConcept, Reference};
+
+    fn with(name: &str) -> Library {
+        let mut library = Library::new("e");
+        let mut photo = Reference::new(vec![7; 90_000]);
+        photo.encoder = "e".into();
+        photo.embeddings = vec![vec![0.6, 0.8]];
+        let new = NewConcept {
+            name: name.into(),
+            references: vec![photo],
+            ..NewConcept::default()
+        };
+        library.add(new, 0).unwrap();
+        library
+    }
+
+    #[test]
+    fn of_two_that_change_a_library_the_later_one_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("things.json");
+        let [mut first, mut second] = [0, 1].map(|_| LibraryFile::open_or_new(&path).unwrap());
+        first.write(&with("Mochi")).unwrap();
+        let error = second.write(&with("Bo")).unwrap_err().to_string();
+        assert!(error.contains("changed by another program"), "{error}");
+        let names = |file: &LibraryFile| file.concepts[0].name.clone();
+        assert_eq!(names(&LibraryFile::open(&path).unwrap()), "Mochi");
+        // The one that wrote may write again.
+        first.write(&with("Miso")).unwrap();
+        assert_eq!(names(&LibraryFile::open(&path).unwrap()), "Miso");
+    }
+
+    #[test]
+    fn what_is_exported_has_what_the_encoder_made_unless_it_is_too_much() {
+        let embedded = |library: &Library| {
+            let read = bundle::read(&bundle_of(library).unwrap()).unwrap();
+            !read[0].references[0].embeddings.is_empty()
+        };
+        let mut library = with("Mochi");
+        assert!(embedded(&library));
+        // 64 MiB with their embeddings, 12 without.
+        for number in 0..100 {
+            let mut photo = Reference::new(vec![7; 90_000]);
+            photo.encoder = "e".into();
+            photo.embeddings = vec![vec![0.6, 0.8]; 60_000];
+            let new = NewConcept {
+                name: format!("Thing {number}"),
+                references: vec![photo],
+                ..NewConcept::default()
+            };
+            library.add(new, 0).unwrap();
+        }
+        assert!(!embedded(&library));
+    }
+}

@@ -44,7 +44,7 @@ fn things_go_in_are_listed_and_leave() {
     let root = folder.path();
     let dog = spoken("Rex", "dog-0.jpg", DOG[0]) + ":barks at jam";
     let out = run(root, &["library", "add", &dog, "--category", "dog"]);
-    // The classifier has words for kinds of dogs: this one is a corgi, a Pembroke.
+    // The classifier has words for kinds of dogs: this one is a Pembroke corgi.
     assert!(
         stdout(&out).contains("looks like: ") && stdout(&out).contains("Pembroke"),
         "{}",

@@ -73,14 +73,14 @@ enum What {
     /// Add the things of another file: a library, or a database.json of RAP or RePIC with its photos beside it.
     Import {
         /// The file, or the folder it is in.
-        #[arg(id = "source", value_name = "FILE")]
-        file: PathBuf,
+        #[arg(value_name = "FILE")]
+        from: PathBuf,
     },
     /// Write the things to another file, for the page or another machine.
     Export {
         /// The file.
-        #[arg(id = "target", value_name = "FILE")]
-        file: PathBuf,
+        #[arg(value_name = "FILE")]
+        to: PathBuf,
     },
 }
 
@@ -94,8 +94,8 @@ impl LibraryArgs {
             What::Add { things, category } => self.add(things, category.as_deref()),
             What::List { json } => list(&LibraryFile::open(&self.file)?.library()?, *json),
             What::Remove { name } => self.remove(name),
-            What::Import { file } => self.import(file),
-            What::Export { file } => self.export(file),
+            What::Import { from } => self.import(from),
+            What::Export { to } => self.export(to),
         }
     }
 
