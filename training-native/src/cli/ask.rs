@@ -30,6 +30,9 @@ pub(super) struct PhotoArgs {
     /// Tell the model of every thing, not only of those found in the photo.
     #[arg(long)]
     all: bool,
+    /// Look at the photo more closely where the retriever can, for small things.
+    #[arg(long)]
+    thorough: bool,
     /// Where to compute.
     #[arg(long, value_enum, default_value = "auto")]
     device: DeviceChoice,
@@ -85,6 +88,7 @@ impl PhotoArgs {
         let files = self.model.open()?;
         let device = self.device.open()?;
         let mut engine = pollster::block_on(Engine::load(files, &device, &host, &mut |_, _| ()))?;
+        engine.set_thorough(self.thorough);
         engine.use_adapter(self.adapter.as_deref())?;
         for concept in concepts {
             engine.library.add(concept, 0)?;

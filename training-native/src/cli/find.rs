@@ -69,6 +69,9 @@ pub(super) struct FindArgs {
     /// Write copies of photos in which something was found, with boxes and names, into this folder.
     #[arg(long, value_name = "FOLDER")]
     draw: Option<PathBuf>,
+    /// Look at every photo more closely, not only where the first look is unsure: finds more small things, takes four times as long.
+    #[arg(long)]
+    thorough: bool,
     /// Where to compute.
     #[arg(long, value_enum, default_value = "auto")]
     device: DeviceChoice,
@@ -94,6 +97,7 @@ impl FindArgs {
         let walk = Walk::of(&self.photos, &without)?;
         let (photos, mut passed) = (walk.photos, walk.passed);
         let mut engine = load(&self.model, self.device)?;
+        engine.set_thorough(self.thorough);
         let idle = AtomicBool::new(false);
         file.give_to(&mut engine, &NativeHost::new(&idle))?;
         let cache = self.open_cache(&engine)?;
