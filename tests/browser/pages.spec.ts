@@ -158,12 +158,13 @@ test("a build in which the download page has the engine, or the main page the hu
   expect(strays(worker, root)).toEqual(["src/download/worker.ts must not have ../wasm-pkg/npm/dist/vault.js"]);
 });
 
-test("both pages open without a connection, and show what is here", async ({ page, demo, downloads, context, watch }) => {
+test("both pages open without a connection, and show what is here", async ({ page, downloads, context, watch }) => {
   watch.allow(/ERR_INTERNET_DISCONNECTED|Failed to load resource/);
   await downloads.open();
   await downloads.start();
   await downloads.ready();
-  await demo.open();
+  // The room of photographs, whose own model the downloaded one stands beside.
+  await page.goto("./");
   await expect(page.locator("#status-offline")).toHaveText("Works offline");
   await context.setOffline(true);
   await downloads.open();
