@@ -1,16 +1,9 @@
 // For everybody: axe finds nothing in any state or theme, the story works from the keyboard alone, nothing overflows.
 
-import AxeBuilder from "@axe-core/playwright";
-import type { Page } from "@playwright/test";
+import { expectNoViolations, tabTo } from "./accessible.js";
 import { expect, test } from "./page.js";
 
 const NAME = "Otto";
-
-async function expectNoViolations(page: Page, state: string): Promise<void> {
-  const { violations } = await new AxeBuilder({ page }).analyze();
-  const found = violations.map(({ id, nodes }) => `${state}: ${id} at ${nodes.map(({ target }) => target).join(", ")}`);
-  expect(found).toEqual([]);
-}
 
 for (const colorScheme of ["light", "dark"] as const) {
   test(`axe finds nothing to complain about in ${colorScheme}`, async ({ page, demo }) => {
@@ -32,27 +25,6 @@ for (const colorScheme of ["light", "dark"] as const) {
     await page.getByRole("button", { name: "What is this?" }).click();
     await expectNoViolations(page, "with the dialog");
   });
-}
-
-/** Presses Tab until the focused element matches; every stop on the way must be seen to have the focus. */
-async function tabTo(page: Page, selector: string): Promise<void> {
-  for (let presses = 0; presses < 80; presses += 1) {
-    await page.keyboard.press("Tab");
-    const { there, visible, what } = await page.evaluate((selector) => {
-      const element = document.activeElement as HTMLElement;
-      // A file input is invisible itself; the label around it shows the focus.
-      const shown = element.closest("label") ?? element;
-      const { outlineStyle, outlineWidth } = getComputedStyle(shown);
-      return {
-        there: element.matches(selector),
-        visible: element === document.body || (outlineStyle !== "none" && parseFloat(outlineWidth) >= 2),
-        what: element.outerHTML.slice(0, 120),
-      };
-    }, selector);
-    expect(visible, `the focus cannot be seen on ${what}`).toBe(true);
-    if (there) return;
-  }
-  throw new Error(`80 presses of Tab do not reach ${selector}`);
 }
 
 test("the story from the keyboard alone, and read out", async ({ page, demo }) => {

@@ -1,17 +1,10 @@
 // The room of real photographs for everybody: axe finds nothing, the keyboard alone does it all, nothing overflows, nothing jumps.
 
-import AxeBuilder from "@axe-core/playwright";
-import type { Page } from "@playwright/test";
 import { overlap, photoPath, Photos } from "./photos.js";
+import { expectNoViolations, tabTo } from "./accessible.js";
 import { expect, test } from "./page.js";
 
 const NAME = "Otto";
-
-async function expectNoViolations(page: Page, state: string): Promise<void> {
-  const { violations } = await new AxeBuilder({ page }).analyze();
-  const found = violations.map(({ id, nodes }) => `${state}: ${id} at ${nodes.map(({ target }) => target).join(", ")}`);
-  expect(found).toEqual([]);
-}
 
 test("axe finds nothing to complain about, light and dark", async ({ page }) => {
   const photos = new Photos(page);
@@ -37,27 +30,6 @@ test("axe finds nothing to complain about, light and dark", async ({ page }) => 
   await photos.proposed();
   await both("with another box");
 });
-
-/** Presses Tab, or Shift and Tab, until the focused element matches; every stop on the way must be seen to have the focus. */
-async function tabTo(page: Page, selector: string, key = "Tab"): Promise<void> {
-  for (let presses = 0; presses < 80; presses += 1) {
-    await page.keyboard.press(key);
-    const { there, visible, what } = await page.evaluate((selector) => {
-      const element = document.activeElement as HTMLElement;
-      // A file input is invisible itself; the label around it shows the focus.
-      const shown = element.closest("label") ?? element;
-      const { outlineStyle, outlineWidth } = getComputedStyle(shown);
-      return {
-        there: element.matches(selector),
-        visible: element === document.body || (outlineStyle !== "none" && parseFloat(outlineWidth) >= 2),
-        what: element.outerHTML.slice(0, 120),
-      };
-    }, selector);
-    expect(visible, `the focus cannot be seen on ${what}`).toBe(true);
-    if (there) return;
-  }
-  throw new Error(`80 presses of ${key} do not reach ${selector}`);
-}
 
 test("a thing is boxed, named and found from the keyboard alone, and read out; nothing jumps meanwhile", async ({ page }) => {
   const photos = new Photos(page);

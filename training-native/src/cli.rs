@@ -11,6 +11,7 @@ mod eval_photos;
 mod export;
 mod find;
 mod inspect;
+mod interrupt;
 mod library;
 mod merge;
 mod model;

@@ -26,6 +26,7 @@ pub(super) fn storage(tensor: Tensor<2>) -> FloatTensor<Flex> {
 
 /// The numbers of a tensor as [`storage`] gives it.
 pub(super) fn slice(tensor: &FloatTensor<Flex>) -> &[f32] {
+    // `storage` made it contiguous, and callers asked for f32 before.
     tensor
         .as_slice()
         .expect("contiguous f32, as `storage` makes it")

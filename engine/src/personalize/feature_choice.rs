@@ -1,15 +1,13 @@
 //! Which concepts matter for a question, of those that may be in a photo: named ones first, then what is there.
 
 use super::calibration::Calibration;
-use super::feature_search::{Sighting, overlap};
+use super::feature_search::{SAME_PLACE, Sighting, overlap};
 use crate::concepts::retrieval::{self, Mode, PERHAPS};
 use crate::concepts::{Concept, Library, Reason, Retrieved};
 use crate::{Error, Result};
 
 /// Most things found without being named.
 const MOST: usize = 8;
-/// Boxes that share more than this of the smaller one are of one thing.
-const SAME_PLACE: f32 = 0.5;
 
 /// The concepts of a photo: those the question names or the caller lists, in that order, then those that are there, surest first.
 ///

@@ -26,7 +26,7 @@ const STRANGER: f32 = 0.55;
 /// Most that a rival changes a score, either way.
 const MOST_MARGIN: f32 = 0.15;
 /// Boxes that share more than this of the smaller one are of one thing.
-const SAME_PLACE: f32 = 0.5;
+pub(super) const SAME_PLACE: f32 = 0.5;
 /// Below this sum of score and margin nothing is found for sure, and the photo is looked at more closely; from the other one on a
 /// thing may be there.
 const SURE: f32 = 0.75;

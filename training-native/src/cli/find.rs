@@ -3,7 +3,6 @@
 mod told;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
@@ -21,6 +20,8 @@ use namelens::things::LibraryFile;
 use namelens::whole_file;
 use namelens_engine::concepts::retrieval::PERHAPS;
 use namelens_engine::personalize::Engine;
+
+use crate::cli::interrupt::stop_on_ctrl_c;
 
 use told::Told;
 
@@ -101,7 +102,7 @@ impl FindArgs {
         let idle = AtomicBool::new(false);
         file.give_to(&mut engine, &NativeHost::new(&idle))?;
         let cache = self.open_cache(&engine)?;
-        let stop = stop_on_ctrl_c()?;
+        let stop = stop_on_ctrl_c("photo")?;
         let search = Search {
             engine: &engine,
             least: if self.perhaps { PERHAPS } else { self.least },
@@ -220,16 +221,4 @@ fn share(text: &str) -> Result<f32, String> {
         Ok(share) if (0.0..=1.0).contains(&share) => Ok(share),
         _ => Err("must be a number from 0 to 1".into()),
     }
-}
-
-fn stop_on_ctrl_c() -> Result<Arc<AtomicBool>> {
-    let stop = Arc::new(AtomicBool::new(false));
-    let flag = Arc::clone(&stop);
-    ctrlc::set_handler(move || {
-        if flag.swap(true, Ordering::Relaxed) {
-            std::process::exit(130);
-        }
-        eprintln!("\nstopping after this photo; Ctrl-C again stops at once");
-    })?;
-    Ok(stop)
 }

@@ -3,10 +3,8 @@
 mod start;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use anstream::{eprintln, println};
+use anstream::println;
 use anyhow::{Context, Result, bail};
 use burn::module::Module;
 use burn::tensor::Device;
@@ -23,6 +21,8 @@ use namelens_engine::model::checkpoint::{CheckpointSource, Overlay};
 use namelens_engine::model::params::{ParamBuilder, ParamNames, RandomSource};
 use namelens_engine::model::vlm::Vlm;
 use namelens_engine::text::Tokenizer;
+
+use crate::cli::interrupt::stop_on_ctrl_c;
 
 /// What to train.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -241,7 +241,7 @@ impl TrainArgs {
         dir: &Path,
         device: &Device,
     ) -> Result<()> {
-        let stop = stop_on_ctrl_c()?;
+        let stop = stop_on_ctrl_c("step")?;
         fit(model, names, objective, &self.options(), dir, device, &stop)?;
         Ok(())
     }
@@ -270,16 +270,4 @@ impl TrainArgs {
             save_every: self.save_every,
         }
     }
-}
-
-fn stop_on_ctrl_c() -> Result<Arc<AtomicBool>> {
-    let stop = Arc::new(AtomicBool::new(false));
-    let flag = Arc::clone(&stop);
-    ctrlc::set_handler(move || {
-        if flag.swap(true, Ordering::Relaxed) {
-            std::process::exit(130);
-        }
-        eprintln!("\nstopping after this step; Ctrl-C again stops at once");
-    })?;
-    Ok(stop)
 }
