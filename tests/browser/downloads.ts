@@ -85,7 +85,14 @@ export class Downloads {
       const read = async (folder: FileSystemDirectoryHandle, at: string): Promise<void> => {
         for await (const [name, handle] of folder.entries()) {
           if (handle.kind === "directory") await read(handle as FileSystemDirectoryHandle, `${at}${name}/`);
-          else found[at + name] = (await (handle as FileSystemFileHandle).getFile()).size;
+          else {
+            try {
+              found[at + name] = (await (handle as FileSystemFileHandle).getFile()).size;
+            } catch (thrown) {
+              // A part that was given its own name after it was listed; a caller that wants it asks again.
+              if (!(thrown instanceof DOMException && thrown.name === "NotFoundError")) throw thrown;
+            }
+          }
         }
       };
       const root = await navigator.storage.getDirectory();
