@@ -1,7 +1,7 @@
 //! Which concepts matter for a question, of those that may be in a photo: named ones first, then what is there.
 
 use super::calibration::Calibration;
-use super::feature_search::{SAME_PLACE, Sighting, overlap};
+use super::feature_sighting::{SAME_PLACE, Sighting, overlap};
 use crate::concepts::retrieval::{self, Mode, PERHAPS};
 use crate::concepts::{Concept, Library, Reason, Retrieved};
 use crate::{Error, Result};
@@ -33,10 +33,13 @@ pub(super) fn choose(
             )
         }
     };
+    let confidence = |sighting: &Sighting| {
+        calibration.confidence(sighting.score, sighting.margin, library.len())
+    };
     let sighting = |id: &str| sightings.iter().find(|sighting| sighting.concept == id);
     let mut out: Vec<Retrieved> = asked
         .into_iter()
-        .map(|concept| retrieved(concept, sighting(&concept.id), reason, calibration))
+        .map(|concept| retrieved(concept, sighting(&concept.id), reason, confidence))
         .collect();
     if *mode != Mode::Auto {
         return Ok(out);
@@ -45,15 +48,23 @@ pub(super) fn choose(
     let named = out.len();
     // Best first, so that of rivals for one place the likelier one has it.
     for sighting in sightings {
-        let known = out.iter().any(|found| found.id == sighting.concept);
+        let known = out.iter_mut().find(|found| found.id == sighting.concept);
         let is_free = taken
             .iter()
             .all(|box_| overlap(box_, &sighting.box_) <= SAME_PLACE);
         let Some(concept) = library.get(&sighting.concept) else {
             continue;
         };
-        let found = retrieved(concept, Some(sighting), Reason::Similar, calibration);
-        if known || !is_free || !found.is_found() || out.len() - named >= MOST {
+        let found = retrieved(concept, Some(sighting), Reason::Similar, confidence);
+        if let Some(known) = known {
+            // Another one: said only where it is sure, since the thing itself was found already.
+            if is_free && found.is_sure() && known.box_.is_some() {
+                known.more_boxes.extend(found.box_);
+                taken.extend(found.box_);
+            }
+            continue;
+        }
+        if !is_free || !found.is_found() || out.len() - named >= MOST {
             continue;
         }
         taken.extend(found.box_);
@@ -80,9 +91,9 @@ fn retrieved(
     concept: &Concept,
     sighting: Option<&Sighting>,
     reason: Reason,
-    calibration: &Calibration,
+    confidence: impl Fn(&Sighting) -> f32,
 ) -> Retrieved {
-    let confidence = sighting.map_or(0.0, |s| calibration.confidence(s.score, s.margin));
+    let confidence = sighting.map_or(0.0, confidence);
     Retrieved {
         id: concept.id.clone(),
         name: concept.name.clone(),
@@ -91,5 +102,6 @@ fn retrieved(
         reason,
         confidence: Some(confidence),
         box_: sighting.filter(|_| confidence >= PERHAPS).map(|s| s.box_),
+        more_boxes: Vec::new(),
     }
 }
