@@ -4,26 +4,27 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result};
 
-/// `sigmoid(score * s + margin * m + bias)`, for a library of many things and for one of a single thing.
+/// `sigmoid(score * s + margin * m + bias)`, for a library of many things; for a single one without the margin.
 ///
-/// A margin says little where nothing competes: in a library of `n` things the weights are those of many, and `1 / n` of the way from
+/// A margin says nothing where nothing competes: in a library of `n` things the weights are those of many, and `1 / n` of the way from
 /// there to those of a lone thing. Stored beside an encoder of feature maps as `retrieval.json`.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Calibration {
-    /// Weights in a large library.
-    #[serde(flatten)]
-    pub many: Weights,
-    /// Weights of a thing that is the only one.
-    pub lone: Weights,
+    /// Weight of the similarity.
+    pub score: f32,
+    /// Weight of the distance to the best rival.
+    pub margin: f32,
+    /// What is added.
+    pub bias: f32,
+    /// The same of a thing that is the only one.
+    pub lone: Lone,
 }
 
-/// Weights of the logistic function.
+/// Weights of a thing without rivals.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Weights {
-    /// Of the similarity.
+pub struct Lone {
+    /// Weight of the similarity.
     pub score: f32,
-    /// Of the distance to the best rival.
-    pub margin: f32,
     /// What is added.
     pub bias: f32,
 }
@@ -40,16 +41,11 @@ impl Calibration {
             problem,
         };
         let read: Self = serde_json::from_str(json).map_err(|error| refuse(error.to_string()))?;
-        for weights in [read.many, read.lone] {
-            let Weights {
-                score,
-                margin,
-                bias,
-            } = weights;
-            let numbers = [score, margin, bias].iter().all(|v| v.is_finite());
-            if !(numbers && score > 0.0 && margin >= 0.0) {
-                return Err(refuse("must be numbers, the weights positive".into()));
-            }
+        let Lone { score, bias } = read.lone;
+        let numbers = [read.score, read.margin, read.bias, score, bias];
+        let positive = read.score > 0.0 && score > 0.0 && read.margin >= 0.0;
+        if !positive || !numbers.iter().all(|v| v.is_finite()) {
+            return Err(refuse("must be numbers, the weights positive".into()));
         }
         Ok(read)
     }
@@ -58,10 +54,9 @@ impl Calibration {
     pub fn confidence(&self, score: f32, margin: f32, things: usize) -> f32 {
         let share = 1.0 / things.max(1) as f32;
         let between = |many: f32, lone: f32| many + (lone - many) * share;
-        let (many, lone) = (self.many, self.lone);
-        let sum = between(many.score, lone.score) * score
-            + between(many.margin, lone.margin) * margin
-            + between(many.bias, lone.bias);
+        let sum = between(self.score, self.lone.score) * score
+            + between(self.margin, 0.0) * margin
+            + between(self.bias, self.lone.bias);
         1.0 / (1.0 + (-sum).exp())
     }
 }
@@ -73,18 +68,19 @@ mod tests {
 
     #[test]
     fn confidence_grows_with_both_and_stays_a_probability() {
-        let json = r#"{"score": 9, "margin": 29, "bias": -7, "lone": {"score": 20, "margin": 1, "bias": -16}}"#;
+        let json = r#"{"score": 9, "margin": 29, "bias": -7, "lone": {"score": 20, "bias": -16}}"#;
         let calibration = Calibration::from_json(json).unwrap();
         for things in [0, 1, 2, 40] {
             let sure = |score, margin| calibration.confidence(score, margin, things);
-            assert!(sure(0.8, 0.1) > sure(0.7, 0.1) && sure(0.7, 0.1) > sure(0.7, 0.0));
+            assert!(sure(0.8, 0.1) > sure(0.7, 0.1));
+            assert!(sure(0.7, 0.1) > sure(0.7, 0.0) || things < 2);
             assert_eq!([sure(1e9, 1.0), sure(-1e9, -1.0)], [1.0, 0.0]);
         }
-        // The margin of a lone thing says little: 20 * .7 + .15 - 16 against 9 * .7 + 29 * .15 - 7.
+        // The margin of a lone thing says nothing: 20 * .7 - 16 against 9 * .7 + 29 * .15 - 7.
         let close = |a: f32, b: f32| (a - b).abs() < 1e-3;
         assert!(close(
             calibration.confidence(0.7, 0.15, 1),
-            1.0 / (1.0 + 1.85f32.exp())
+            1.0 / (1.0 + 2f32.exp())
         ));
         assert!(close(
             calibration.confidence(0.7, 0.15, 1_000_000),
@@ -97,9 +93,9 @@ mod tests {
         for json in [
             "{}",
             r#"{"score": 1, "margin": 1, "bias": 0}"#,
-            r#"{"score": -1, "margin": 1, "bias": 0, "lone": {"score": 1, "margin": 1, "bias": 0}}"#,
-            r#"{"score": 1, "margin": 1, "bias": 0, "lone": {"score": 0, "margin": 1, "bias": 0}}"#,
-            r#"{"score": 1e39, "margin": 1, "bias": 0, "lone": {"score": 1, "margin": 1, "bias": 0}}"#,
+            r#"{"score": -1, "margin": 1, "bias": 0, "lone": {"score": 1, "bias": 0}}"#,
+            r#"{"score": 1, "margin": 1, "bias": 0, "lone": {"score": 0, "bias": 0}}"#,
+            r#"{"score": 1e39, "margin": 1, "bias": 0, "lone": {"score": 1, "bias": 0}}"#,
             r#"{"window": 0.5, "whole": 0.4}"#,
         ] {
             assert_eq!(

@@ -190,9 +190,18 @@ impl Parting {
     }
 }
 
-/// The box of a thing around `window`: found on `coarse`, then its edges moved on the sum of `coarse` and `fine`.
-pub(super) fn find(coarse: &Contrast, fine: Option<&Contrast>, window: Place) -> Place {
-    let region = coarse.region(window);
+/// The box of a thing around `window`: found on `coarse`, then its edges moved on the sum of `coarse` and `fine`. It does not reach
+/// over to `others`, windows in which more of the kind are: it ends half way to each.
+pub(super) fn find(
+    coarse: &Contrast,
+    fine: Option<&Contrast>,
+    window: Place,
+    others: &[Place],
+) -> Place {
+    let mut region = coarse.region(window);
+    for other in others {
+        region = halved(region, window, *other);
+    }
     let parting = Parting::new(coarse, region);
     let box_ = parting.climb(parting.coarse(), f64::INFINITY);
     let Some(fine) = fine.filter(|fine| fine.values.len() == coarse.values.len()) else {
@@ -204,6 +213,30 @@ pub(super) fn find(coarse: &Contrast, fine: Option<&Contrast>, window: Place) ->
         ..*coarse
     };
     Parting::new(&both, region).climb(box_, FARTHEST)
+}
+
+/// A region around `window` as far as half way to `other`, across or down, whichever they are farther apart in.
+fn halved(region: Place, window: Place, other: Place) -> Place {
+    // Left of it, above it, right of it, below it: how far the other one begins beyond the edge.
+    let beyond = [
+        window[0] - other[2],
+        window[1] - other[3],
+        other[0] - window[2],
+        other[1] - window[3],
+    ];
+    let mut edge = 0;
+    for at in 1..4 {
+        if beyond[at] > beyond[edge] {
+            edge = at;
+        }
+    }
+    let half = f64::midpoint(window[edge], other[(edge + 2) % 4]);
+    let mut region = region;
+    match edge {
+        0 | 1 => region[edge] = region[edge].max(half).min(window[edge + 2] - LEAST),
+        _ => region[edge] = region[edge].min(half).max(window[edge - 2] + LEAST),
+    }
+    region
 }
 
 #[cfg(test)]
@@ -231,7 +264,7 @@ mod tests {
             [8.0, 6.0, 16.0, 14.0],
             [6.0, 4.0, 16.0, 14.0],
         ] {
-            let found = find(&map, Some(&map), window);
+            let found = find(&map, Some(&map), window, &[]);
             for (edge, wanted) in found.iter().zip(wanted) {
                 assert!(
                     (edge - 2.0 * wanted as f64).abs() < 1.0,
@@ -242,10 +275,43 @@ mod tests {
     }
 
     #[test]
+    fn a_box_ends_half_way_to_another_one_of_the_kind() {
+        let (rows, columns) = (8, 14);
+        let inside =
+            |at: usize| (1..6).contains(&(at % columns)) || (7..13).contains(&(at % columns));
+        let values: Vec<f32> = (0..rows * columns)
+            .map(|at| {
+                if inside(at) && (2..6).contains(&(at / columns)) {
+                    0.5
+                } else {
+                    -0.3
+                }
+            })
+            .collect();
+        let map = Contrast::doubled(rows, columns, &values);
+        let (left, right) = ([2.0, 4.0, 12.0, 12.0], [14.0, 4.0, 26.0, 12.0]);
+        let alone = find(&map, None, left, &[]);
+        assert!(alone[2] > 14.0, "both are one: {alone:?}");
+        let apart = find(&map, None, left, &[right]);
+        assert!(
+            (apart[2] - 12.0).abs() <= 1.0 && (apart[0] - 2.0).abs() <= 1.0,
+            "{apart:?}"
+        );
+        let apart = find(&map, None, right, &[left]);
+        assert!(
+            (apart[0] - 14.0).abs() <= 1.0 && (apart[2] - 26.0).abs() <= 1.0,
+            "{apart:?}"
+        );
+        // One inside the other leaves something.
+        let [x0, y0, x1, y1] = find(&map, None, left, &[[4.0, 5.0, 8.0, 9.0]]);
+        assert!(x1 > x0 && y1 > y0);
+    }
+
+    #[test]
     fn a_map_that_says_nothing_gives_a_box_all_the_same() {
         for value in [0.0, 1.0, -1.0, f32::NAN] {
             let map = Contrast::doubled(1, 1, &[value]);
-            let [left, top, right, bottom] = find(&map, None, [0.0, 0.0, 2.0, 2.0]);
+            let [left, top, right, bottom] = find(&map, None, [0.0, 0.0, 2.0, 2.0], &[]);
             assert!(left >= 0.0 && top >= 0.0 && right <= 2.0 && bottom <= 2.0);
             assert!(right > left && bottom > top);
         }

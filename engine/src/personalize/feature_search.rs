@@ -3,10 +3,10 @@
 
 use burn::tensor::{Device, Tensor};
 
-use super::feature_box::{self, Contrast};
+use super::feature_box::{self, Contrast, Place};
 use super::feature_confirm::confirm;
 use super::feature_encoder::{FeatureEncoder, Map};
-use super::feature_instances::{add_instances, elsewhere};
+use super::feature_instances::{Instances, elsewhere};
 use super::feature_sighting::{Sighting, weigh};
 use super::likeness::{Comparer, Likeness};
 use super::look::{Distance, Look};
@@ -101,7 +101,13 @@ impl FeatureSearch<'_> {
             weigh(&mut found);
         }
         confirm(self.encoder, photo, &mut found, closely, host).await?;
-        add_instances(&mut found, looks, SURE);
+        let instances = Instances {
+            encoder: self.encoder,
+            photo,
+            looks,
+            host,
+        };
+        instances.add(&mut found, SURE).await?;
         found.sort_by(|a, b| b.sum().total_cmp(&a.sum()));
         Ok(found)
     }
@@ -145,7 +151,7 @@ impl FeatureSearch<'_> {
                     concept: row.concept.clone(),
                     score,
                     margin: 0.0,
-                    box_: place(look, window, &features),
+                    box_: place(look, look.half_cells(window), &[], &features),
                     features,
                     look: number,
                     window,
@@ -185,8 +191,22 @@ fn best_window(likeness: &Likeness, rows: std::ops::Range<usize>) -> Option<(f32
     best
 }
 
-/// The box of a thing seen in a window.
-pub(super) fn place(look: &Look, window: usize, features: &ReferenceFeatures) -> [f32; 4] {
+/// The box of a thing seen in a window, half cells, apart from `others`, windows in which more of the kind are.
+pub(super) fn place(
+    look: &Look,
+    window: Place,
+    others: &[Place],
+    features: &ReferenceFeatures,
+) -> [f32; 4] {
+    let (coarse, fine) = contrasts(look, features);
+    let box_ = feature_box::find(&coarse, Some(&fine), window, others);
+    let (columns, rows) = (coarse.columns as f64, coarse.rows as f64);
+    let [left, top, right, bottom] = box_;
+    [left / columns, top / rows, right / columns, bottom / rows].map(|edge| edge as f32)
+}
+
+/// How much more like the inside of a reference than like its outside each half cell is, by the coarse map and by the fine one.
+pub(super) fn contrasts(look: &Look, features: &ReferenceFeatures) -> (Contrast, Contrast) {
     let contrast = |map: &Map, inside: &[f32], outside: &[f32]| -> Vec<f32> {
         let difference: Vec<f32> = inside.iter().zip(outside).map(|(a, b)| a - b).collect();
         let cells = map.values.chunks_exact(map.channels.max(1));
@@ -201,8 +221,5 @@ pub(super) fn place(look: &Look, window: usize, features: &ReferenceFeatures) ->
         columns: look.fine.columns,
         values: contrast(&look.fine, &features.fine_inside, &features.fine_outside),
     };
-    let window = look.cells[window].map(|edge| 2.0 * edge as f64);
-    let [left, top, right, bottom] = feature_box::find(&coarse, Some(&fine), window);
-    let (columns, rows) = (coarse.columns as f64, coarse.rows as f64);
-    [left / columns, top / rows, right / columns, bottom / rows].map(|edge| edge as f32)
+    (coarse, fine)
 }

@@ -2,7 +2,7 @@
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
-use super::feature_box::{self, Contrast};
+use super::feature_box::{self, Contrast, Place};
 use super::feature_encoder::Map;
 use super::map_windows::{Cells, fractions, integral, unit, weighted, windows};
 use super::reference_features::{AREA, cells};
@@ -88,6 +88,11 @@ impl Look {
         }
     }
 
+    /// A window in half cells.
+    pub(super) fn half_cells(&self, window: usize) -> Place {
+        self.cells[window].map(|edge| 2.0 * edge as f64)
+    }
+
     /// How many similarities to a reference there are.
     pub(super) fn count(&self) -> usize {
         self.large.dims()[0]
@@ -136,7 +141,7 @@ impl Look {
             3.0 * columns / 4.0,
             3.0 * rows / 4.0,
         ];
-        let [left, top, right, bottom] = feature_box::find(&contrast, None, middle);
+        let [left, top, right, bottom] = feature_box::find(&contrast, None, middle, &[]);
         [left / columns, top / rows, right / columns, bottom / rows].map(|edge| edge as f32)
     }
 }

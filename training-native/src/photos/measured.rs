@@ -1,7 +1,7 @@
 //! What was measured: scores of things in photos, the figures made of them, and the calibration fitted to them.
 
 use namelens_engine::concepts::regions::iou;
-use namelens_engine::personalize::calibration::{Calibration, Weights};
+use namelens_engine::personalize::calibration::{Calibration, Lone};
 use namelens_engine::personalize::retriever::Sighting;
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
@@ -111,28 +111,25 @@ impl Pair {
 
 /// The calibration fitted to what was measured with libraries of several sizes.
 pub fn calibrated(pairs: &[Pair]) -> Calibration {
-    let samples: Vec<([f64; 6], bool)> = pairs
+    let samples: Vec<([f64; 5], bool)> = pairs
         .iter()
         .map(|pair| {
             let (score, margin) = (f64::from(pair.score), f64::from(pair.margin));
-            let share = 1.0 / pair.library.max(1) as f64;
-            let of_lone = [score * share, margin * share, share];
-            let [a, b, c] = of_lone;
-            ([score, margin, 1.0, a, b, c], pair.there)
+            let lone = 1.0 / pair.library.max(1) as f64;
+            let many = 1.0 - lone;
+            let sample = [score * many, margin * many, many, score * lone, lone];
+            (sample, pair.there)
         })
         .collect();
-    let [score, margin, bias, more_score, more_margin, more_bias] =
+    let [score, margin, bias, lone_score, lone_bias] =
         figures::fit_logistic(&samples).map(|v| v as f32);
     Calibration {
-        many: Weights {
-            score,
-            margin,
-            bias,
-        },
-        lone: Weights {
-            score: score + more_score,
-            margin: margin + more_margin,
-            bias: bias + more_bias,
+        score,
+        margin,
+        bias,
+        lone: Lone {
+            score: lone_score,
+            bias: lone_bias,
         },
     }
 }
