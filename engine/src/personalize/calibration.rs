@@ -6,8 +6,8 @@ use crate::{Error, Result};
 
 /// `sigmoid(score * s + margin * m + bias)`, for a library of many things; for a single one without the margin.
 ///
-/// A margin says nothing where nothing competes: in a library of `n` things the weights are those of many, and `1 / n` of the way from
-/// there to those of a lone thing. Stored beside an encoder of feature maps as `retrieval.json`.
+/// A margin says nothing where nothing competes: in a library of `n` things the weights are those of many, and `1 / n^2` of the way
+/// from there to those of a lone thing. Stored beside an encoder of feature maps as `retrieval.json`.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Calibration {
     /// Weight of the similarity.
@@ -52,7 +52,7 @@ impl Calibration {
 
     /// The probability that a thing with this score and margin is there, in a library of so many things.
     pub fn confidence(&self, score: f32, margin: f32, things: usize) -> f32 {
-        let share = 1.0 / things.max(1) as f32;
+        let share = (things.max(1) as f32).powi(-2);
         let between = |many: f32, lone: f32| many + (lone - many) * share;
         let sum = between(self.score, self.lone.score) * score
             + between(self.margin, 0.0) * margin

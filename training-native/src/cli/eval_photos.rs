@@ -108,13 +108,15 @@ impl PhotosArgs {
         let plain = bench.singles(1, Variant::Plain, self.draws, self.seed)?;
         bench.single_threshold = bench.threshold(&plain);
         let mut rows = vec![told(bench.row("1 reference", &plain))];
-        // Margins mean less where there are few rivals, so the calibration is fitted to libraries of all sizes.
-        let mut pairs = plain.pairs.clone();
+        // Margins mean less where there are few rivals.
+        let mut lone = Vec::new();
         for size in SMALL_LIBRARIES {
             let draws = self.draws.min(MOST_SMALL_DRAWS);
             let measured = bench.small_libraries(size, draws, self.seed)?;
             rows.push(told(bench.row(&format!("library of {size}"), &measured)));
-            pairs.extend(measured.pairs);
+            if size == 1 {
+                lone = measured.pairs;
+            }
         }
         let mut instances = None;
         if !self.quick {
@@ -130,7 +132,7 @@ impl PhotosArgs {
         println!("\nexpected calibration error on things that did not calibrate: {on_others:.3}");
         self.by_thing(&set, &plain);
         if let Some(path) = &self.calibrate {
-            let text = serde_json::to_string_pretty(&calibrated(&pairs))? + "\n";
+            let text = serde_json::to_string_pretty(&calibrated(&plain.pairs, &lone))? + "\n";
             std::fs::write(path, text)
                 .with_context(|| format!("cannot write {}", path.display()))?;
             println!("wrote {}", path.display());

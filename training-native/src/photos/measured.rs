@@ -109,20 +109,22 @@ impl Pair {
     }
 }
 
-/// The calibration fitted to what was measured with libraries of several sizes.
-pub fn calibrated(pairs: &[Pair]) -> Calibration {
-    let samples: Vec<([f64; 5], bool)> = pairs
+/// The calibration fitted to what was measured with libraries of many things and of one; what lies between tests it. Where nothing was
+/// measured of lone things, they are like the others.
+pub fn calibrated(many: &[Pair], lone: &[Pair]) -> Calibration {
+    let of_many: Vec<([f64; 3], bool)> = many
         .iter()
-        .map(|pair| {
-            let (score, margin) = (f64::from(pair.score), f64::from(pair.margin));
-            let lone = 1.0 / pair.library.max(1) as f64;
-            let many = 1.0 - lone;
-            let sample = [score * many, margin * many, many, score * lone, lone];
-            (sample, pair.there)
-        })
+        .map(|pair| ([f64::from(pair.score), f64::from(pair.margin), 1.0], pair.there))
         .collect();
-    let [score, margin, bias, lone_score, lone_bias] =
-        figures::fit_logistic(&samples).map(|v| v as f32);
+    let of_lone: Vec<([f64; 2], bool)> = lone
+        .iter()
+        .map(|pair| ([f64::from(pair.score), 1.0], pair.there))
+        .collect();
+    let [score, margin, bias] = figures::fit_logistic(&of_many).map(|v| v as f32);
+    let [lone_score, lone_bias] = match lone {
+        [] => [score, bias],
+        _ => figures::fit_logistic(&of_lone).map(|v| v as f32),
+    };
     Calibration {
         score,
         margin,
@@ -147,7 +149,7 @@ pub fn error_on_others(measured: &Measured, things: usize, draws: u64, seed: u64
             .iter()
             .copied()
             .partition(|pair| own.contains(&pair.thing));
-        let calibration = calibrated(&fit);
+        let calibration = calibrated(&fit, &[]);
         let judged: Vec<Judged> = test
             .iter()
             .map(|pair| (pair.confidence(&calibration), pair.there))
