@@ -91,14 +91,17 @@ pub fn calibration_error(judged: &[Judged]) -> f64 {
     bins(judged).iter().map(apart).sum::<f64>() / total
 }
 
+/// Keeps weights finite where the two classes part.
+const SHRINKAGE: f64 = 0.1;
+
 /// Logistic regression by Newton's method with a little shrinkage; one of the numbers of a sample may be a constant 1.
 pub fn fit_logistic<const N: usize>(samples: &[([f64; N], bool)]) -> [f64; N] {
     let mut weights = [0.0f64; N];
     for _ in 0..50 {
-        let mut gradient = weights.map(|w| -1e-3 * w);
+        let mut gradient = weights.map(|w| -SHRINKAGE * w);
         let mut curvature = [[0.0; N]; N];
         for (row, line) in curvature.iter_mut().enumerate() {
-            line[row] = 1e-3;
+            line[row] = SHRINKAGE;
         }
         for (x, there) in samples {
             let sum: f64 = x.iter().zip(&weights).map(|(a, b)| a * b).sum();
