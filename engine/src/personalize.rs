@@ -10,6 +10,7 @@ pub mod enrolment;
 mod feature_box;
 mod feature_choice;
 mod feature_encoder;
+mod feature_map;
 mod feature_search;
 mod file_choice;
 pub mod file_plan;

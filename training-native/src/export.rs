@@ -145,7 +145,7 @@ const NAMES: [&str; 12] = [
 ];
 
 /// All files of a model, for [`namelens_engine::personalize::Engine::load`]: a folder, or one of the GGUF files of a text
-/// model, whose vision projector lies beside it.
+/// model, whose vision projector lies beside it. The folder of a photo encoder as its authors publish it is a retriever.
 ///
 /// # Errors
 /// When there is no such folder or file, or there are several vision projectors.
@@ -192,7 +192,7 @@ pub fn open_model(model: &Path, mmproj: Option<&str>) -> Result<ModelFiles> {
             files.insert(format!("adapters/{name}/{file}"), Box::new(source));
         }
     }
-    Ok(files)
+    Ok(files.with_encoder_as_retriever()?)
 }
 
 /// What PEFT writes of an adapter.

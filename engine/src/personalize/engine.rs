@@ -13,8 +13,8 @@ use crate::concepts::Library;
 use crate::host::{Host, breathe};
 use crate::model::checkpoint::CheckpointSource;
 use crate::model::dual::DualEncoder;
-use crate::model::efficientnet::EfficientNet;
 use crate::model::families;
+use crate::model::feature_net::FeatureNet;
 use crate::model::params::ParamBuilder;
 use crate::model::precision::Precision;
 use crate::weights::ByteSource;
@@ -209,13 +209,15 @@ fn load_retriever(
         }
         RetrieverFiles::Features {
             config,
+            processor,
             calibration,
             words,
         } => {
-            let mut source = CheckpointSource::new(weights);
-            let net = EfficientNet::new(&mut ParamBuilder::new(&mut source, device), &config)?;
+            let names = families::names(config.model_type());
+            let mut source = CheckpointSource::new(weights).with_names(names);
+            let net = FeatureNet::new(&mut ParamBuilder::new(&mut source, device), &config)?;
             all_taken(&source, false)?;
-            let encoder = FeatureEncoder::new(net, config, device);
+            let encoder = FeatureEncoder::new(net, processor, device);
             Retriever::of_features(encoder, calibration, words, digest)
         }
     };

@@ -4,11 +4,12 @@
 use burn::tensor::{Device, Tensor};
 
 use super::feature_box::{self, Contrast};
-use super::feature_encoder::{FeatureEncoder, Map};
+use super::feature_encoder::FeatureEncoder;
+use super::feature_map::{Map, cells};
 use super::likeness::{Comparer, Likeness};
 use super::look::{Distance, Look};
 use super::look_store;
-use super::reference_features::{ReferenceFeatures, crop, fine_cells};
+use super::reference_features::{ReferenceFeatures, crop};
 use crate::Result;
 use crate::concepts::Library;
 use crate::host::{Host, breathe};
@@ -73,7 +74,7 @@ impl FeatureSearch<'_> {
         let size = encoder.size(photo, distance.area());
         let maps = encoder.maps(photo, size, host).await?;
         breathe(host).await?;
-        let fine = fine_cells(&maps.fine);
+        let fine = cells(&maps.fine);
         Ok(match kept {
             true => look_store::kept(&maps.coarse, &fine, distance, encoder.device()),
             false => Look::of(&maps.coarse, fine, distance, encoder.device()),

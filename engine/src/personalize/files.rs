@@ -83,6 +83,26 @@ impl ModelFiles {
         Ok(())
     }
 
+    /// The same files, those of a photo encoder's own folder as a retriever's: its authors have them at the top (DINOv2). All others
+    /// stay as they are.
+    ///
+    /// # Errors
+    /// When `config.json` cannot be read.
+    pub fn with_encoder_as_retriever(mut self) -> Result<Self> {
+        let config = match self.contains(RETRIEVER_CONFIG) {
+            true => None,
+            false => self.optional_text("config.json")?,
+        };
+        // A file that names no family is for whoever reads it as a captioner's to complain about.
+        if config.is_some_and(|json| families::makes_features(&json).unwrap_or(false)) {
+            let files = self.files.into_iter();
+            self.files = files
+                .map(|(name, source)| (format!("{RETRIEVER}{name}"), source))
+                .collect();
+        }
+        Ok(self)
+    }
+
     /// What its card says the model knows; empty where it has none.
     fn world(&self) -> Result<String> {
         let card = self.optional_text(CARD)?.unwrap_or_default();

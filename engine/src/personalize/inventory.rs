@@ -10,14 +10,14 @@ pub use super::needs::Needs;
 use super::captioner_files::{CaptionerFiles, Examined};
 use super::files::ModelFiles;
 use super::needs::Weight;
-use super::retriever_files::RetrieverFiles;
+use super::retriever_files::{RetrieverFiles, uncalibrated};
 use crate::class_defaults::Taken;
 use crate::image::ImageProcessor;
 use crate::model::checkpoint::CheckpointSource;
 use crate::model::config::VlmConfig;
 use crate::model::dual::DualEncoder;
-use crate::model::efficientnet::EfficientNet;
 use crate::model::families;
+use crate::model::feature_net::FeatureNet;
 use crate::model::gguf_layout::GgufLayout;
 use crate::model::plan::{Planned, claim, claim_vlm, surplus};
 use crate::ops::QuantKind;
@@ -231,10 +231,21 @@ impl Inventory {
                 })?;
                 (source, claimed)
             }
-            RetrieverFiles::Features { config, .. } => {
-                let mut source = CheckpointSource::new(weights);
+            RetrieverFiles::Features {
+                config,
+                calibration,
+                ..
+            } => {
+                if calibration.is_none() {
+                    self.optional.push(Broken {
+                        what: "how sure the retriever is".into(),
+                        problem: uncalibrated().to_string(),
+                    });
+                }
+                let names = families::names(config.model_type());
+                let mut source = CheckpointSource::new(weights).with_names(names);
                 let claimed = claim(&mut source, device, |params| {
-                    EfficientNet::new(params, &config).map(drop)
+                    FeatureNet::new(params, &config).map(drop)
                 })?;
                 (source, claimed)
             }

@@ -12,6 +12,7 @@ use super::feature_search::{FeatureSearch, Shown};
 use super::likeness::Comparer;
 use super::look::{Distance, Look};
 use super::reference_features::ReferenceFeatures;
+use super::retriever_files::uncalibrated;
 pub use super::scan::Scan;
 use super::scan_store;
 pub use super::thresholds::Thresholds;
@@ -31,7 +32,7 @@ enum Encoder {
     /// Makes maps of features.
     Features {
         encoder: Box<FeatureEncoder>,
-        calibration: Calibration,
+        calibration: Option<Calibration>,
         words: Vec<String>,
     },
 }
@@ -76,10 +77,11 @@ impl Retriever {
         }
     }
 
-    /// A retriever over a convolutional encoder; `words` are those of its classifier, or none.
+    /// A retriever over an encoder of maps; `words` are those of its classifier, or none. Without a calibration nothing is said to be
+    /// there: [`Self::sightings`] alone looks.
     pub(super) fn of_features(
         encoder: FeatureEncoder,
-        calibration: Calibration,
+        calibration: Option<Calibration>,
         words: Vec<String>,
         digest: String,
     ) -> Self {
@@ -303,6 +305,7 @@ impl Retriever {
         else {
             return self.retrieve(scan.as_ref(), question, library, mode).await;
         };
+        let calibration = calibration.as_ref().ok_or_else(uncalibrated)?;
         let wanted = wanted_rows(question, library, &mode);
         let search = self.feature_search(encoder);
         let sightings = match scan.as_mut().filter(|scan| scan.fits(library)) {
@@ -346,10 +349,15 @@ impl Retriever {
         }
     }
 
-    /// The calibration of a convolutional encoder.
+    /// Whether the encoder makes maps of features, as those that know real photos do.
+    pub fn makes_maps(&self) -> bool {
+        matches!(self.encoder, Encoder::Features { .. })
+    }
+
+    /// The calibration of an encoder of maps, where it has one.
     pub fn calibration(&self) -> Option<Calibration> {
         match &self.encoder {
-            Encoder::Features { calibration, .. } => Some(*calibration),
+            Encoder::Features { calibration, .. } => *calibration,
             Encoder::Dual(_) => None,
         }
     }

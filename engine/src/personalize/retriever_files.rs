@@ -5,8 +5,8 @@ use super::files::ModelFiles;
 use super::retriever::Thresholds;
 use crate::image::ImageProcessor;
 use crate::model::dual_config::DualConfig;
-use crate::model::efficientnet_config::EfficientNetConfig;
 use crate::model::families;
+use crate::model::feature_config::FeatureConfig;
 use crate::weights::Weights;
 use crate::{Error, Result};
 
@@ -27,10 +27,13 @@ pub(super) enum RetrieverFiles {
         thresholds: Thresholds,
         processor: ImageProcessor,
     },
-    /// A convolutional encoder, which makes maps of features.
+    /// A photo encoder, which makes maps of features.
     Features {
-        config: EfficientNetConfig,
-        calibration: Calibration,
+        config: Box<FeatureConfig>,
+        /// How photos are normalised, where the network does not fix that.
+        processor: Option<ImageProcessor>,
+        /// Absent where nobody has measured it.
+        calibration: Option<Calibration>,
         /// What its classifier calls things, a word a category, or none.
         words: Vec<String>,
     },
@@ -58,7 +61,7 @@ impl RetrieverFiles {
     pub(super) fn family(&self) -> &str {
         match self {
             Self::Dual { config, .. } => &config.model_type,
-            Self::Features { config, .. } => &config.model_type,
+            Self::Features { config, .. } => config.model_type(),
         }
     }
 
@@ -74,26 +77,54 @@ impl RetrieverFiles {
 }
 
 fn features(files: &ModelFiles, json: &str) -> Result<RetrieverFiles> {
-    let config = EfficientNetConfig::from_json(json).map_err(below)?;
-    let calibration = Calibration::from_json(&files.text(THRESHOLDS)?).map_err(below)?;
+    let config = FeatureConfig::from_json(json).map_err(below)?;
+    families::refuse_quantised(json).map_err(below)?;
+    let processor = match config {
+        FeatureConfig::Convolutional(_) => None,
+        FeatureConfig::Transformer { .. } => Some(whole_photos(files)?),
+    };
+    let calibration = files
+        .optional_text(THRESHOLDS)?
+        .map(|json| Calibration::from_json(&json).map_err(below))
+        .transpose()?;
     let words = files.optional_text(WORDS)?.unwrap_or_default();
     let words: Vec<String> = words.lines().map(str::to_owned).collect();
-    if !words.is_empty() && words.len() != config.num_classes {
+    if !words.is_empty() && words.len() != config.categories() {
         return Err(Error::Config {
             file: WORDS.into(),
             key: "(whole file)".into(),
             problem: format!(
                 "has {} lines for {} categories; one line each",
                 words.len(),
-                config.num_classes
+                config.categories()
             ),
         });
     }
     Ok(RetrieverFiles::Features {
-        config,
+        config: Box::new(config),
+        processor,
         calibration,
         words,
     })
+}
+
+/// How a transformer's photos are prepared: by its own image processor's file, at any size.
+fn whole_photos(files: &ModelFiles) -> Result<ImageProcessor> {
+    let read = |name: &str| files.optional_text(&beside(name));
+    let processor = ImageProcessor::from_folder(&read).map_err(below)?;
+    match processor.can_process_whole() {
+        true => Ok(processor),
+        false => Err(Error::Config {
+            file: beside(PROCESSORS[0]),
+            key: "image_processor_type".into(),
+            problem: "cuts photos into frames of its own, and this encoder reads them whole; BitImageProcessor is that of DINOv2".into(),
+        }),
+    }
+}
+
+/// A file below `retriever/`.
+fn beside(name: &str) -> String {
+    format!("retriever/{name}")
 }
 
 fn dual(
@@ -105,7 +136,6 @@ fn dual(
     families::refuse_quantised(json).map_err(below)?;
     let thresholds = Thresholds::from_json(&files.text(THRESHOLDS)?).map_err(below)?;
     // A checkpoint of its own prepares photos its own way; ours sees them as the captioner does.
-    let beside = |name: &str| format!("retriever/{name}");
     let own = PROCESSORS.iter().any(|name| files.contains(&beside(name)));
     let processor = match (own, captioner) {
         (true, _) => {
@@ -127,6 +157,15 @@ fn dual(
         thresholds,
         processor,
     })
+}
+
+/// The error of an encoder whose confidences nobody has measured.
+pub(super) fn uncalibrated() -> Error {
+    Error::Config {
+        file: THRESHOLDS.into(),
+        key: "(whole file)".into(),
+        problem: "is missing: how sure a similarity of this encoder makes is not known, and is not guessed; `namelens eval photos` measures it on photos of your things, and writes this file with --calibrate".into(),
+    }
 }
 
 /// The error of a retriever that neither says how photos are prepared nor has a captioner that does.

@@ -7,12 +7,13 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use namelens::device::DeviceChoice;
-use namelens::photos::evaluate::{Bench, Measured, Row, calibrated, error_on_others};
+use namelens::photos::evaluate::{Bench, COPY, Measured, Row, calibrated, error_on_others};
 use namelens::photos::figures::bins;
 use namelens::photos::set::PhotoSet;
 use namelens::photos::variants::Variant;
 use namelens_engine::host::Still;
 use namelens_engine::personalize::Engine;
+use namelens_engine::personalize::calibration::Calibration;
 use serde_json::json;
 
 use super::model::ModelArgs;
@@ -25,10 +26,15 @@ A set is a folder with a folder of photos for each thing, and perhaps a boxes.js
 Every thing is enrolled from one of its photos (or --references), all other photos are searched, again and again with other
 references. Photos that are copies of each other never are reference and question at once.
 
+The model may be a DINOv2 folder as its authors publish it. How sure its similarities make is known only once it was measured: the
+first run prints the calibration, fitted to the set, and --calibrate writes it where the model looks for it. Measure on many photos
+of things like yours: it is for them that nine in ten of what is told with .9 will be there.
+
 Examples:
   namelens eval photos --model models/photos --set my-things
   namelens eval photos --model models/photos --set my-things --draws 60 --json photos.json
-  namelens eval photos --model models/photos --set my-things --calibrate models/photos/retriever/retrieval.json")]
+  namelens eval photos --model models/photos --set my-things --calibrate models/photos/retriever/retrieval.json
+  namelens eval photos --model dinov2-base --set my-things --calibrate dinov2-base/retrieval.json")]
 pub(super) struct PhotosArgs {
     #[command(flatten)]
     model: ModelArgs,
@@ -53,6 +59,10 @@ pub(super) struct PhotosArgs {
     /// Also write the figures here.
     #[arg(long)]
     json: Option<PathBuf>,
+    /// Cosine from which two photos of one thing are taken for copies of each other; another encoder than models/photos may need
+    /// another one.
+    #[arg(long, value_name = "COSINE", default_value_t = COPY)]
+    copies: f32,
     /// Fit the confidences to this set, and write them here.
     #[arg(long, value_name = "FILE")]
     calibrate: Option<PathBuf>,
@@ -82,7 +92,7 @@ impl PhotosArgs {
             ProgressBar::new(set.photos.len() as u64).with_style(ProgressStyle::with_template(
                 "{elapsed_precise} {wide_bar:.cyan/blue} {pos}/{len} photos looked at",
             )?);
-        let mut bench = Bench::new(retriever, &set, &mut |done, _| {
+        let mut bench = Bench::new(retriever, &set, self.copies, &mut |done, _| {
             bar.set_position(done as u64)
         })?;
         bar.finish_and_clear();
@@ -100,6 +110,10 @@ impl PhotosArgs {
             "", "photos", "top-1", "AUC", "at 1 %", "single", "P .95", "IoU .5", "mean", "ECE"
         );
         let plain = bench.singles(1, Variant::Plain, self.draws, self.seed)?;
+        let came_without = !bench.is_calibrated();
+        if came_without {
+            bench.calibrate(&plain);
+        }
         bench.single_threshold = bench.threshold(&plain);
         let mut rows = vec![told(bench.row("1 reference", &plain))];
         if !self.quick {
@@ -108,8 +122,14 @@ impl PhotosArgs {
         let on_others = error_on_others(&plain, set.things.len(), 8, self.seed);
         println!("\nexpected calibration error on things that did not calibrate: {on_others:.3}");
         self.by_thing(&set, &plain);
+        let fitted = serde_json::to_string_pretty(&calibrated(&plain.pairs))? + "\n";
+        if came_without {
+            println!(
+                "\nthe model has no retrieval.json; confidences above are fitted to this very set, as this one is:\n{fitted}"
+            );
+        }
         if let Some(path) = &self.calibrate {
-            let text = serde_json::to_string_pretty(&calibrated(&plain.pairs))? + "\n";
+            let text = usable(&fitted)?;
             std::fs::write(path, text)
                 .with_context(|| format!("cannot write {}", path.display()))?;
             println!("wrote {}", path.display());
@@ -172,6 +192,14 @@ impl PhotosArgs {
             println!("{name:28} {score:>7.3} {:>7.3}", half as f32 / count);
         }
     }
+}
+
+/// The calibration, if a model can be given it.
+fn usable(fitted: &str) -> Result<&str> {
+    Calibration::from_json(fitted).context(
+        "nothing can be calibrated: by this encoder, things of this set are no more like themselves than like others",
+    )?;
+    Ok(fitted)
 }
 
 /// Prints a row as soon as it is known.

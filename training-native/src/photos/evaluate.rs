@@ -1,6 +1,6 @@
 //! Recognition measured on a set: every thing enrolled from some of its photos, all other photos searched.
 
-use anyhow::{Context, Result};
+use anyhow::{Result, bail};
 use namelens_engine::concepts::regions::iou;
 use namelens_engine::concepts::{Library, NewConcept, Reference};
 use namelens_engine::host::Still;
@@ -16,8 +16,14 @@ use super::figures::{self, Judged};
 use super::set::PhotoSet;
 use super::variants::{Variant, collage, pasted};
 
-/// Cosine of two references from which one photo is taken for a copy of the other.
-const COPY: f32 = 0.955;
+/// Cosine of two references from which one photo is taken for a copy of the other, by EfficientNet-Lite0.
+pub const COPY: f32 = 0.955;
+/// What ranks before anything was measured.
+const RANKING: Calibration = Calibration {
+    score: 1.0,
+    margin: 1.0,
+    bias: 0.0,
+};
 /// Side of a cell of a collage, pixels.
 const CELL: u32 = 384;
 
@@ -75,7 +81,8 @@ pub struct Row {
 pub struct Bench<'a> {
     retriever: &'a Retriever,
     set: &'a PhotoSet,
-    calibration: Calibration,
+    /// The encoder's own, if it has one, or what [`Self::calibrate`] fitted.
+    calibration: Option<Calibration>,
     /// What the encoder keeps of each photo as a reference.
     references: Vec<Vec<Vec<f32>>>,
     scans: Vec<Option<Scan>>,
@@ -86,18 +93,20 @@ pub struct Bench<'a> {
 }
 
 impl<'a> Bench<'a> {
-    /// Looks at every photo; `progress` hears of photos done.
+    /// Looks at every photo; `progress` hears of photos done. Photos of one thing whose references have at least the cosine `copy`
+    /// are copies of each other.
     ///
     /// # Errors
     /// When the encoder is none of maps, or the device fails.
     pub fn new(
         retriever: &'a Retriever,
         set: &'a PhotoSet,
+        copy: f32,
         progress: &mut dyn FnMut(usize, usize),
     ) -> Result<Self> {
-        let calibration = retriever
-            .calibration()
-            .context("the model has no encoder for real photos; use models/photos")?;
+        if !retriever.makes_maps() {
+            bail!("the model has no encoder for real photos; use models/photos");
+        }
         let (mut references, mut scans) = (Vec::new(), Vec::new());
         for (at, photo) in set.photos.iter().enumerate() {
             let embedded = retriever.embed_reference(&photo.pixels, Some(photo.box_), &Still);
@@ -107,11 +116,11 @@ impl<'a> Bench<'a> {
             )?));
             progress(at + 1, set.photos.len());
         }
-        let copies = copies(set, &references);
+        let copies = copies(set, &references, copy);
         Ok(Self {
             retriever,
             set,
-            calibration,
+            calibration: retriever.calibration(),
             references,
             scans,
             copies,
@@ -119,9 +128,20 @@ impl<'a> Bench<'a> {
         })
     }
 
-    /// How sure a score and a margin make.
+    /// Whether the encoder came with a calibration, or was given one.
+    pub fn is_calibrated(&self) -> bool {
+        self.calibration.is_some()
+    }
+
+    /// Fits the confidences to what was measured.
+    pub fn calibrate(&mut self, measured: &Measured) {
+        self.calibration = Some(calibrated(&measured.pairs));
+    }
+
+    /// How sure a score and a margin make; without a calibration a number that only ranks.
     pub fn confidence(&self, pair: &Pair) -> f32 {
-        self.calibration.confidence(pair.score, pair.margin)
+        let calibration = self.calibration.unwrap_or(RANKING);
+        calibration.confidence(pair.score, pair.margin)
     }
 
     /// References of every thing, drawn at random, as a library; and which photos they are.
@@ -366,7 +386,7 @@ impl Measured {
 }
 
 /// Pairs of photos of one thing whose references are nearly the same.
-fn copies(set: &PhotoSet, references: &[Vec<Vec<f32>>]) -> Vec<(usize, usize)> {
+fn copies(set: &PhotoSet, references: &[Vec<Vec<f32>>], least: f32) -> Vec<(usize, usize)> {
     let mut found = Vec::new();
     for thing in 0..set.things.len() {
         let photos: Vec<usize> = set.of(thing).collect();
@@ -374,7 +394,7 @@ fn copies(set: &PhotoSet, references: &[Vec<Vec<f32>>]) -> Vec<(usize, usize)> {
             for &b in &photos[at + 1..] {
                 let both = references[a][0].iter().zip(&references[b][0]);
                 let cosine: f32 = both.map(|(a, b)| a * b).sum();
-                if cosine > COPY {
+                if cosine > least {
                     found.push((a, b));
                 }
             }
