@@ -38,6 +38,7 @@ mod retriever_files;
 pub mod sanitize;
 mod scan;
 mod scan_store;
+pub mod similarity_scale;
 mod stages;
 mod thresholds;
 pub mod types;

@@ -24,6 +24,10 @@ pub enum FeatureNet {
 
 /// A photo on the way through a network.
 #[derive(Debug)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "one lives as long as a photo is looked at"
+)]
 pub enum FeaturePassage<'n> {
     /// Through convolutions.
     Convolutional {
@@ -43,7 +47,7 @@ pub enum FeaturePassage<'n> {
         /// Its dimensions.
         config: &'n VisionConfig,
         /// The photo in it.
-        passage: Box<Passage>,
+        passage: Passage,
     },
 }
 
@@ -110,7 +114,7 @@ impl FeatureNet {
             Self::Transformer(tower, config) => FeaturePassage::Transformer {
                 tower,
                 config,
-                passage: Box::new(tower.enter(pixels)),
+                passage: tower.enter(pixels),
             },
         }
     }
@@ -160,7 +164,7 @@ impl FeaturePassage<'_> {
                 config,
                 passage,
             } => {
-                let features = tower.leave(*passage);
+                let features = tower.leave(passage);
                 let (rows, cols, width) =
                     (features.grid.rows, features.grid.cols, config.hidden_size);
                 let before = usize::from(config.variant.class_token) + config.variant.registers;

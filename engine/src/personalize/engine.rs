@@ -169,6 +169,11 @@ impl Engine {
         }
     }
 
+    /// What searches photos for known things, to be set up otherwise.
+    pub fn retriever_mut(&mut self) -> Option<&mut Retriever> {
+        self.retriever.as_mut()
+    }
+
     /// What searches photos for known things, if the model has it.
     pub fn retriever(&self) -> Option<&Retriever> {
         self.retriever.as_ref()
@@ -211,6 +216,7 @@ fn load_retriever(
             config,
             processor,
             calibration,
+            scale,
             words,
         } => {
             let names = families::names(config.model_type());
@@ -218,7 +224,7 @@ fn load_retriever(
             let net = FeatureNet::new(&mut ParamBuilder::new(&mut source, device), &config)?;
             all_taken(&source, false)?;
             let encoder = FeatureEncoder::new(net, processor, device);
-            Retriever::of_features(encoder, calibration, words, digest)
+            Retriever::of_features(encoder, calibration, scale, words, digest)
         }
     };
     Ok(Some(retriever))

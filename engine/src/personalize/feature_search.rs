@@ -10,6 +10,7 @@ use super::likeness::{Comparer, Likeness};
 use super::look::{Distance, Look};
 use super::look_store;
 use super::reference_features::{ReferenceFeatures, crop};
+use super::similarity_scale::SimilarityScale;
 use crate::Result;
 use crate::concepts::Library;
 use crate::host::{Host, breathe};
@@ -54,6 +55,8 @@ pub struct Sighting {
 pub(super) struct FeatureSearch<'a> {
     pub(super) encoder: &'a FeatureEncoder,
     pub(super) comparer: &'a Comparer,
+    /// How its similarities are brought to those of the constants here; as they are where it is absent.
+    pub(super) scale: Option<SimilarityScale>,
     /// Whether every photo is looked at more closely.
     pub(super) thorough: bool,
 }
@@ -129,7 +132,11 @@ impl FeatureSearch<'_> {
         wanted: &[usize],
     ) -> Result<Vec<Sighting>> {
         let index = library.index();
-        let (score, device) = (|rows| look.scores(rows), look.device());
+        let score = |rows| match self.scale {
+            Some(scale) => scale.of_all(look.scores(rows)),
+            None => look.scores(rows),
+        };
+        let device = look.device();
         let queries: (&dyn Fn(Tensor<2>) -> Tensor<2>, usize, &Device) =
             (&score, look.count(), &device);
         let likeness = self
@@ -190,7 +197,9 @@ impl FeatureSearch<'_> {
             .filter(|sighting| close(sighting, 2.0 * TIE))
         {
             let own = sighting.features.crop.iter().zip(&seen).map(|(a, b)| a * b);
-            sighting.score = (sighting.score + own.sum::<f32>()) / 2.0;
+            let own = own.sum::<f32>();
+            let own = self.scale.map_or(own, |scale| scale.of(own));
+            sighting.score = (sighting.score + own) / 2.0;
         }
         weigh(found);
         Ok(())

@@ -13,7 +13,7 @@ const SIDES: [f64; 4] = [96.0, 128.0, 192.0, 256.0];
 /// How much larger than the thing its surroundings are.
 const SURROUNDINGS: f64 = 1.5;
 /// Side of a crop that shows nothing but the thing, pixels.
-pub(super) const CROP: usize = 224;
+const CROP: f64 = 224.0;
 /// Pixels of a whole photo.
 pub(super) const AREA: f64 = 448.0 * 448.0;
 
@@ -150,7 +150,8 @@ pub(super) async fn crop(
 ) -> Result<Vec<f32>> {
     let part = photo.share(box_);
     let part = if mirror { part.mirrored() } else { part };
-    let map = encoder.maps(&part, [CROP; 2], host).await?.coarse;
+    let side = encoder.whole_cells(CROP);
+    let map = encoder.maps(&part, [side; 2], host).await?.coarse;
     let mut mean = weighted(&map, &vec![1.0; map.rows * map.columns]);
     map.normalisation.apply(&mut mean);
     Ok(mean)

@@ -15,6 +15,7 @@ use super::reference_features::ReferenceFeatures;
 use super::retriever_files::uncalibrated;
 pub use super::scan::Scan;
 use super::scan_store;
+use super::similarity_scale::SimilarityScale;
 pub use super::thresholds::Thresholds;
 use super::wanted::wanted_rows;
 use crate::Result;
@@ -33,6 +34,7 @@ enum Encoder {
     Features {
         encoder: Box<FeatureEncoder>,
         calibration: Option<Calibration>,
+        scale: Option<SimilarityScale>,
         words: Vec<String>,
     },
 }
@@ -82,6 +84,7 @@ impl Retriever {
     pub(super) fn of_features(
         encoder: FeatureEncoder,
         calibration: Option<Calibration>,
+        scale: Option<SimilarityScale>,
         words: Vec<String>,
         digest: String,
     ) -> Self {
@@ -89,6 +92,7 @@ impl Retriever {
             encoder: Encoder::Features {
                 encoder: Box::new(encoder),
                 calibration,
+                scale,
                 words,
             },
             digest,
@@ -116,8 +120,25 @@ impl Retriever {
     fn feature_search<'a>(&'a self, encoder: &'a FeatureEncoder) -> FeatureSearch<'a> {
         FeatureSearch {
             encoder,
+            scale: self.similarity_scale(),
             comparer: &self.comparer,
             thorough: self.thorough,
+        }
+    }
+
+    /// How the similarities of an encoder of maps are brought to those the search was built on; `None` where they are taken as they
+    /// are.
+    pub fn similarity_scale(&self) -> Option<SimilarityScale> {
+        match &self.encoder {
+            Encoder::Features { scale, .. } => *scale,
+            Encoder::Dual(_) => None,
+        }
+    }
+
+    /// Takes the similarities of an encoder of maps for such as these; for measuring what its `retrieval.json` shall say.
+    pub fn set_similarity_scale(&mut self, measured: SimilarityScale) {
+        if let Encoder::Features { scale, .. } = &mut self.encoder {
+            *scale = Some(measured);
         }
     }
 
@@ -294,6 +315,7 @@ impl Retriever {
         mode: Mode,
         host: &dyn Host,
     ) -> Result<Vec<Retrieved>> {
+        self.check_calibration()?;
         if scan.is_none() {
             *scan = Some(self.scan(photo()?, host).await?);
         }
@@ -359,6 +381,19 @@ impl Retriever {
         match &self.encoder {
             Encoder::Features { calibration, .. } => *calibration,
             Encoder::Dual(_) => None,
+        }
+    }
+
+    /// Whether it can say how sure it is.
+    ///
+    /// # Errors
+    /// [`crate::Error::Config`] where nobody has measured that, with what to do.
+    pub fn check_calibration(&self) -> Result<()> {
+        match &self.encoder {
+            Encoder::Features {
+                calibration: None, ..
+            } => Err(uncalibrated()),
+            _ => Ok(()),
         }
     }
 

@@ -3,6 +3,7 @@
 use super::calibration::Calibration;
 use super::files::ModelFiles;
 use super::retriever::Thresholds;
+use super::similarity_scale::SimilarityScale;
 use crate::image::ImageProcessor;
 use crate::model::dual_config::DualConfig;
 use crate::model::families;
@@ -34,6 +35,8 @@ pub(super) enum RetrieverFiles {
         processor: Option<ImageProcessor>,
         /// Absent where nobody has measured it.
         calibration: Option<Calibration>,
+        /// How its similarities compare with those the search was built on; as they are where it is absent.
+        scale: Option<SimilarityScale>,
         /// What its classifier calls things, a word a category, or none.
         words: Vec<String>,
     },
@@ -83,10 +86,19 @@ fn features(files: &ModelFiles, json: &str) -> Result<RetrieverFiles> {
         FeatureConfig::Convolutional(_) => None,
         FeatureConfig::Transformer { .. } => Some(whole_photos(files)?),
     };
-    let calibration = files
-        .optional_text(THRESHOLDS)?
-        .map(|json| Calibration::from_json(&json).map_err(below))
-        .transpose()?;
+    let measured = files.optional_text(THRESHOLDS)?;
+    let calibration = measured.as_deref().map(Calibration::from_json).transpose();
+    let calibration = calibration.map_err(below)?;
+    let scale = measured.as_deref().map(SimilarityScale::from_json);
+    let scale = scale.transpose().map_err(below)?.flatten();
+    // The search knows the similarities of the convolutional encoder; those of all others must be told.
+    if processor.is_some() && calibration.is_some() && scale.is_none() {
+        return Err(Error::Config {
+            file: THRESHOLDS.into(),
+            key: "similarity".into(),
+            problem: "is missing; `namelens eval photos --calibrate` measures it".into(),
+        });
+    }
     let words = files.optional_text(WORDS)?.unwrap_or_default();
     let words: Vec<String> = words.lines().map(str::to_owned).collect();
     if !words.is_empty() && words.len() != config.categories() {
@@ -104,6 +116,7 @@ fn features(files: &ModelFiles, json: &str) -> Result<RetrieverFiles> {
         config: Box::new(config),
         processor,
         calibration,
+        scale,
         words,
     })
 }

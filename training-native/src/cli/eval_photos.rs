@@ -7,13 +7,16 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use namelens::device::DeviceChoice;
-use namelens::photos::evaluate::{Bench, COPY, Measured, Row, calibrated, error_on_others};
+use namelens::photos::evaluate::{
+    Bench, COPY, Measured, NOTHING_TOLD, Row, calibrated, error_on_others,
+};
 use namelens::photos::figures::bins;
 use namelens::photos::set::PhotoSet;
 use namelens::photos::variants::Variant;
 use namelens_engine::host::Still;
 use namelens_engine::personalize::Engine;
 use namelens_engine::personalize::calibration::Calibration;
+use namelens_engine::personalize::similarity_scale::SimilarityScale;
 use serde_json::json;
 
 use super::model::ModelArgs;
@@ -86,7 +89,7 @@ impl PhotosArgs {
         let mut engine = pollster::block_on(Engine::load(files, &device, &Still, &mut |_, _| ()))?;
         engine.set_thorough(self.thorough);
         let retriever = engine
-            .retriever()
+            .retriever_mut()
             .context("the model recognises nothing: it has no retriever")?;
         let bar =
             ProgressBar::new(set.photos.len() as u64).with_style(ProgressStyle::with_template(
@@ -109,9 +112,12 @@ impl PhotosArgs {
             "{:28} {:>6} {:>6} {:>7} {:>7} {:>7} {:>7} {:>7} {:>7} {:>6}",
             "", "photos", "top-1", "AUC", "at 1 %", "single", "P .95", "IoU .5", "mean", "ECE"
         );
-        let plain = bench.singles(1, Variant::Plain, self.draws, self.seed)?;
+        let mut plain = bench.singles(1, Variant::Plain, self.draws, self.seed)?;
         let came_without = !bench.is_calibrated();
         if came_without {
+            // What is similar at all is known now, and the search is done again with it.
+            bench.rescale(&plain)?;
+            plain = bench.singles(1, Variant::Plain, self.draws, self.seed)?;
             bench.calibrate(&plain);
         }
         bench.single_threshold = bench.threshold(&plain);
@@ -122,7 +128,14 @@ impl PhotosArgs {
         let on_others = error_on_others(&plain, set.things.len(), 8, self.seed);
         println!("\nexpected calibration error on things that did not calibrate: {on_others:.3}");
         self.by_thing(&set, &plain);
-        let fitted = serde_json::to_string_pretty(&calibrated(&plain.pairs))? + "\n";
+        if bench.scale().is_none()
+            && let Some(SimilarityScale { absent, present }) = plain.scale()
+        {
+            println!(
+                "\nsimilarity, median: {present:.3} of things that are there, {absent:.3} of others"
+            );
+        }
+        let fitted = fitted(&plain, bench.scale())?;
         if came_without {
             println!(
                 "\nthe model has no retrieval.json; confidences above are fitted to this very set, as this one is:\n{fitted}"
@@ -194,11 +207,18 @@ impl PhotosArgs {
     }
 }
 
+/// `retrieval.json`, fitted to what was measured, with the scale it was measured on, if the model does not go without one.
+fn fitted(measured: &Measured, scale: Option<SimilarityScale>) -> Result<String> {
+    let mut fitted = serde_json::to_value(calibrated(&measured.pairs))?;
+    if let Some(scale) = scale {
+        fitted["similarity"] = serde_json::to_value(scale)?;
+    }
+    Ok(serde_json::to_string_pretty(&fitted)? + "\n")
+}
+
 /// The calibration, if a model can be given it.
 fn usable(fitted: &str) -> Result<&str> {
-    Calibration::from_json(fitted).context(
-        "nothing can be calibrated: by this encoder, things of this set are no more like themselves than like others",
-    )?;
+    Calibration::from_json(fitted).context(NOTHING_TOLD)?;
     Ok(fitted)
 }
 

@@ -1,12 +1,13 @@
 //! Recognition measured on a set: every thing enrolled from some of its photos, all other photos searched.
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use namelens_engine::concepts::regions::iou;
 use namelens_engine::concepts::{Library, NewConcept, Reference};
 use namelens_engine::host::Still;
 use namelens_engine::image::Rgb8;
 use namelens_engine::personalize::calibration::Calibration;
 use namelens_engine::personalize::retriever::{Retriever, Scan, Sighting};
+use namelens_engine::personalize::similarity_scale::SimilarityScale;
 use rand::seq::{IndexedRandom, SliceRandom};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -18,6 +19,8 @@ use super::variants::{Variant, collage, pasted};
 
 /// Cosine of two references from which one photo is taken for a copy of the other, by EfficientNet-Lite0.
 pub const COPY: f32 = 0.955;
+/// Why there is nothing to calibrate.
+pub const NOTHING_TOLD: &str = "nothing can be calibrated: by this encoder, things of this set are no more like themselves than like others";
 /// What ranks before anything was measured.
 const RANKING: Calibration = Calibration {
     score: 1.0,
@@ -79,7 +82,7 @@ pub struct Row {
 /// A set, looked at once.
 #[derive(Debug)]
 pub struct Bench<'a> {
-    retriever: &'a Retriever,
+    retriever: &'a mut Retriever,
     set: &'a PhotoSet,
     /// The encoder's own, if it has one, or what [`Self::calibrate`] fitted.
     calibration: Option<Calibration>,
@@ -99,7 +102,7 @@ impl<'a> Bench<'a> {
     /// # Errors
     /// When the encoder is none of maps, or the device fails.
     pub fn new(
-        retriever: &'a Retriever,
+        retriever: &'a mut Retriever,
         set: &'a PhotoSet,
         copy: f32,
         progress: &mut dyn FnMut(usize, usize),
@@ -118,9 +121,9 @@ impl<'a> Bench<'a> {
         }
         let copies = copies(set, &references, copy);
         Ok(Self {
+            calibration: retriever.calibration(),
             retriever,
             set,
-            calibration: retriever.calibration(),
             references,
             scans,
             copies,
@@ -131,6 +134,21 @@ impl<'a> Bench<'a> {
     /// Whether the encoder came with a calibration, or was given one.
     pub fn is_calibrated(&self) -> bool {
         self.calibration.is_some()
+    }
+
+    /// How the encoder's similarities are brought to those the search was built on.
+    pub fn scale(&self) -> Option<SimilarityScale> {
+        self.retriever.similarity_scale()
+    }
+
+    /// Takes the encoder's similarities for such as were measured. What was measured before is not what will be found from now on.
+    ///
+    /// # Errors
+    /// When things are no more like themselves than like others.
+    pub fn rescale(&mut self, measured: &Measured) -> Result<()> {
+        let scale = measured.scale().context(NOTHING_TOLD)?;
+        self.retriever.set_similarity_scale(scale);
+        Ok(())
     }
 
     /// Fits the confidences to what was measured.
@@ -151,7 +169,7 @@ impl<'a> Bench<'a> {
         variant: Variant,
         random: &mut ChaCha8Rng,
     ) -> Result<(Library, Vec<usize>)> {
-        let mut library = Retriever::empty_library(Some(self.retriever));
+        let mut library = Retriever::empty_library(Some(&*self.retriever));
         let mut taken = Vec::new();
         for (thing, name) in self.set.things.iter().enumerate() {
             let photos: Vec<usize> = self.set.of(thing).collect();
@@ -357,6 +375,15 @@ impl<'a> Bench<'a> {
 }
 
 impl Measured {
+    /// The medians of the similarities, if things are more like themselves than like others.
+    pub fn scale(&self) -> Option<SimilarityScale> {
+        let of = |there: bool| -> Vec<f32> {
+            let pairs = self.pairs.iter().filter(|pair| pair.there == there);
+            pairs.map(|pair| pair.score).collect()
+        };
+        SimilarityScale::measured(&of(false), &of(true))
+    }
+
     /// Adds one photo: what was seen in it, what is there and where, and a thing that counts as neither there nor absent.
     fn add(
         &mut self,

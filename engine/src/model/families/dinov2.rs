@@ -60,9 +60,10 @@ fn config(json: &Json) -> Result<FeatureConfig> {
         image_size: json.number("image_size")?,
         patch_size: json.number("patch_size")?,
         layer_norm_eps: json.real("layer_norm_eps")?,
-        hidden_act: match gated {
-            true => Activation::Silu,
-            false => json.choice("hidden_act")?,
+        hidden_act: match (gated, json.choice("hidden_act")?) {
+            // The gate has one of its own, whatever the file says.
+            (true, _) => Activation::Silu,
+            (false, act) => act,
         },
         variant: VisionVariant {
             gated,
@@ -125,7 +126,7 @@ mod tests {
             ("patch_size", json!(225)),
             ("image_size", json!(0)),
             ("num_channels", json!(1)),
-            ("num_register_tokens", json!(1 << 40)),
+            ("num_register_tokens", json!(1u64 << 40)),
             ("num_hidden_layers", json!(-1)),
         ] {
             let mut config = json!({"model_type": "dinov2_with_registers"});
