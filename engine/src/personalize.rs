@@ -30,6 +30,7 @@ pub mod messages;
 mod model_folder;
 mod needs;
 mod photo_cache;
+mod photo_encoder;
 mod photo_features;
 mod reference_features;
 pub mod refusal;

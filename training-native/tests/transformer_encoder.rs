@@ -46,7 +46,11 @@ fn load(folder: &Path) -> namelens_engine::Result<Engine> {
 }
 
 fn with_things(folder: &Path) -> Engine {
-    let mut engine = load(folder).unwrap();
+    named(load(folder).unwrap())
+}
+
+/// The dog and the can, looked at by every encoder.
+fn named(mut engine: Engine) -> Engine {
     for (name, photo, box_) in [("Rex", "dog-0.jpg", DOG[0]), ("Whale", "can-0.jpg", CAN[0])] {
         let photo = Reference::new(fs::read(fixture(photo)).unwrap()).with_box(Some(box_));
         let new = NewConcept {
@@ -138,6 +142,106 @@ fn headers_tell_what_it_needs() {
     assert!(load(folder.path()).is_err());
 }
 
+/// The first model with the encoders of others beside its own.
+fn beside(folders: &[&Path]) -> namelens_engine::Result<Engine> {
+    let mut files = open_bundle(folders[0]).unwrap();
+    for other in &folders[1..] {
+        files.add_retriever_of(open_bundle(other).unwrap())?;
+    }
+    pollster::block_on(Engine::load(files, &Device::flex(), &Still, &mut |_, _| ()))
+}
+
+#[test]
+fn several_encoders_look_at_one_photo() {
+    let [first, second] =
+        ["dinov2", "dinov2-registers"].map(|name| published(name, Some(CALIBRATION)));
+    let photos = support::model();
+    let engine = named(beside(&[&photos, first.path(), second.path()]).unwrap());
+    let retriever = engine.retriever().unwrap();
+    assert_eq!(retriever.count(), 3);
+    let digests: Vec<&str> = retriever.digest().split('+').collect();
+    assert_eq!(digests.len(), 3);
+    assert!(engine.library.unseen_references().is_empty());
+    for concept in engine.library.list() {
+        let embedded = &concept.references[0].embedded;
+        let by: Vec<&str> = embedded.iter().map(|one| one.encoder.as_str()).collect();
+        assert_eq!(by, digests);
+    }
+    let alone: Vec<Engine> = [&*photos, first.path(), second.path()]
+        .into_iter()
+        .map(with_things)
+        .collect();
+    for name in ["dog-1.jpg", "can-1.jpg"] {
+        let photo = decode(&fs::read(fixture(name)).unwrap()).unwrap();
+        let search = |engine: &Engine, scan: &mut Option<_>| {
+            let retriever = engine.retriever().unwrap();
+            let found = retriever.search(&photo, scan, "", &engine.library, Mode::All, &Still);
+            pollster::block_on(found).unwrap()
+        };
+        let together = search(&engine, &mut None);
+        // Of each thing, what the surest of them says when it is alone.
+        for found in &together {
+            let by: Vec<_> = alone
+                .iter()
+                .map(|engine| search(engine, &mut None))
+                .filter_map(|all| all.into_iter().find(|one| one.id == found.id))
+                .collect();
+            let sure = |one: &namelens_engine::concepts::Retrieved| one.confidence.unwrap();
+            let surest = by.iter().max_by(|a, b| sure(a).total_cmp(&sure(b)));
+            assert_eq!(sure(found), sure(surest.unwrap()), "{name}: {}", found.name);
+            assert!(by.iter().any(|one| one.box_ == found.box_), "{name}");
+        }
+        let mut kept = Some(pollster::block_on(retriever.scan_to_keep(&photo, &Still)).unwrap());
+        let rounded = search(&engine, &mut kept);
+        let bytes = retriever.pack(kept.as_ref().unwrap()).unwrap();
+        let mut back = retriever.unpack(&bytes);
+        assert!(back.is_some());
+        assert_eq!(rounded, search(&engine, &mut back));
+        // To another list of encoders they are nothing.
+        assert!(
+            alone
+                .iter()
+                .all(|engine| engine.retriever().unwrap().unpack(&bytes).is_none())
+        );
+    }
+}
+
+#[test]
+fn encoders_that_cannot_be_compared_do_not_stand_beside_each_other() {
+    let calibrated = published("dinov2", Some(CALIBRATION));
+    let photos = support::model();
+    let bare = published("dinov2-registers", None);
+    let problems = |folders: &[&Path]| {
+        let mut files = open_bundle(folders[0]).unwrap();
+        for other in &folders[1..] {
+            files.add_retriever_of(open_bundle(other).unwrap()).unwrap();
+        }
+        Inventory::take(files, &Device::flex()).unwrap().problems
+    };
+    for (folders, told) in [
+        ([&*photos, bare.path()], "eval photos"),
+        ([bare.path(), &*photos], "eval photos"),
+        ([&*photos, &*photos], "twice"),
+    ] {
+        let error = beside(&folders).unwrap_err().to_string();
+        assert!(error.contains(told), "{error}");
+        // Headers tell as much.
+        let problems = problems(&folders);
+        assert!(
+            problems.iter().any(|one| one.contains(told)),
+            "{problems:?}"
+        );
+    }
+    assert_eq!(
+        problems(&[&photos, calibrated.path()]),
+        Vec::<String>::new()
+    );
+    // One that knows the Playroom's toys has no say in photographs.
+    let playroom = photos.join("../playroom");
+    let mixed = beside(&[&photos, &playroom]).unwrap_err().to_string();
+    assert!(mixed.contains("Playroom"), "{mixed}");
+}
+
 fn namelens(args: &[&str], model: &Path) -> Output {
     let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_namelens"));
     command.args(args).arg("--model").arg(model);
@@ -178,4 +282,28 @@ fn the_commands_take_it_once_it_is_calibrated() {
     assert!(found.status.success(), "{}", stderr(&found));
     let report: serde_json::Value = serde_json::from_str(&stdout(&found)).unwrap();
     assert!(report.is_object(), "{report}");
+
+    let second = published("dinov2", Some(CALIBRATION));
+    let told = namelens(
+        &[
+            "caption",
+            photo.to_str().unwrap(),
+            "--concept",
+            &rex,
+            "--retriever",
+            calibrated.path().to_str().unwrap(),
+            "--retriever",
+            second.path().to_str().unwrap(),
+        ],
+        &support::model(),
+    );
+    assert!(told.status.success(), "{}", stderr(&told));
+    let mut check = std::process::Command::new(env!("CARGO_BIN_EXE_namelens"));
+    let checked = check.arg("check").arg(bare.path()).output().unwrap();
+    assert!(checked.status.success(), "{}", stderr(&checked));
+    let told = stdout(&checked);
+    assert!(
+        told.contains("dinov2_with_registers") && told.contains("--calibrate"),
+        "{told}"
+    );
 }

@@ -17,7 +17,7 @@ use crate::model::families;
 use crate::model::feature_net::FeatureNet;
 use crate::model::params::ParamBuilder;
 use crate::model::precision::Precision;
-use crate::weights::ByteSource;
+use crate::weights::{ByteSource, Weights};
 use crate::{Error, Result};
 
 /// A model with its concepts, ready for photos.
@@ -195,20 +195,36 @@ fn load_retriever(
     device: &Device,
 ) -> Result<Option<Retriever>> {
     let processor = captioner.map(|captioner| &captioner.processor);
-    let Some(described) = RetrieverFiles::describe(files, processor)? else {
-        return Ok(None);
-    };
-    let (weights, digest) = RetrieverFiles::weights(files)?;
+    let mut all: Option<Retriever> = None;
+    for folder in RetrieverFiles::folders(files) {
+        let described = RetrieverFiles::describe(files, &folder, processor)?;
+        let (weights, digest) = RetrieverFiles::weights(files, &folder)?;
+        let one = load_encoder(described, weights, digest, device)?;
+        all = Some(match all {
+            Some(others) => others.beside(one)?,
+            None => one,
+        });
+    }
+    Ok(all)
+}
+
+/// A retriever over one encoder.
+fn load_encoder(
+    described: RetrieverFiles,
+    weights: Weights,
+    digest: String,
+    device: &Device,
+) -> Result<Retriever> {
+    let names = families::names(described.family());
+    let mut source = CheckpointSource::new(weights).with_names(names);
+    let mut params = ParamBuilder::new(&mut source, device);
     let retriever = match described {
         RetrieverFiles::Dual {
             config,
             thresholds,
             processor,
         } => {
-            let names = families::names(&config.model_type);
-            let mut source = CheckpointSource::new(weights).with_names(names);
-            let dual = DualEncoder::new(&mut ParamBuilder::new(&mut source, device), &config)?;
-            all_taken(&source, false)?;
+            let dual = DualEncoder::new(&mut params, &config)?;
             let grid = config.vision_config.patches_per_side();
             Retriever::new(dual, processor, grid, digest, thresholds, device)
         }
@@ -219,13 +235,11 @@ fn load_retriever(
             scale,
             words,
         } => {
-            let names = families::names(config.model_type());
-            let mut source = CheckpointSource::new(weights).with_names(names);
-            let net = FeatureNet::new(&mut ParamBuilder::new(&mut source, device), &config)?;
-            all_taken(&source, false)?;
+            let net = FeatureNet::new(&mut params, &config)?;
             let encoder = FeatureEncoder::new(net, processor, device);
             Retriever::of_features(encoder, calibration, scale, words, digest)
         }
     };
-    Ok(Some(retriever))
+    all_taken(&source, false)?;
+    Ok(retriever)
 }

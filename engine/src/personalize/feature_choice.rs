@@ -1,6 +1,5 @@
 //! Which concepts matter for a question, of those that may be in a photo: named ones first, then what is there.
 
-use super::calibration::Calibration;
 use super::feature_search::{SAME_PLACE, Sighting, overlap};
 use crate::concepts::retrieval::{self, Mode, PERHAPS};
 use crate::concepts::{Concept, Library, Reason, Retrieved};
@@ -18,7 +17,6 @@ pub(super) fn choose(
     library: &Library,
     mode: &Mode,
     sightings: &[Sighting],
-    calibration: &Calibration,
 ) -> Result<Vec<Retrieved>> {
     let concepts: Vec<&Concept> = library.list().collect();
     let (asked, reason): (Vec<&Concept>, Reason) = match mode {
@@ -36,7 +34,7 @@ pub(super) fn choose(
     let sighting = |id: &str| sightings.iter().find(|sighting| sighting.concept == id);
     let mut out: Vec<Retrieved> = asked
         .into_iter()
-        .map(|concept| retrieved(concept, sighting(&concept.id), reason, calibration))
+        .map(|concept| retrieved(concept, sighting(&concept.id), reason))
         .collect();
     if *mode != Mode::Auto {
         return Ok(out);
@@ -52,7 +50,7 @@ pub(super) fn choose(
         let Some(concept) = library.get(&sighting.concept) else {
             continue;
         };
-        let found = retrieved(concept, Some(sighting), Reason::Similar, calibration);
+        let found = retrieved(concept, Some(sighting), Reason::Similar);
         if known || !is_free || !found.is_found() || out.len() - named >= MOST {
             continue;
         }
@@ -76,13 +74,8 @@ fn listed<'a>(library: &'a Library, ids: &[String]) -> Result<Vec<&'a Concept>> 
     Ok(listed)
 }
 
-fn retrieved(
-    concept: &Concept,
-    sighting: Option<&Sighting>,
-    reason: Reason,
-    calibration: &Calibration,
-) -> Retrieved {
-    let confidence = sighting.map_or(0.0, |s| calibration.confidence(s.score, s.margin));
+fn retrieved(concept: &Concept, sighting: Option<&Sighting>, reason: Reason) -> Retrieved {
+    let confidence = sighting.and_then(|s| s.confidence).unwrap_or(0.0);
     Retrieved {
         id: concept.id.clone(),
         name: concept.name.clone(),

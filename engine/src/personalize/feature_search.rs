@@ -12,7 +12,7 @@ use super::look_store;
 use super::reference_features::{ReferenceFeatures, crop};
 use super::similarity_scale::SimilarityScale;
 use crate::Result;
-use crate::concepts::Library;
+use crate::concepts::{FlatIndex, Library};
 use crate::host::{Host, breathe};
 use crate::image::Rgb8;
 
@@ -47,7 +47,33 @@ pub struct Sighting {
     pub margin: f32,
     /// Where it is, if it is there.
     pub box_: [f32; 4],
+    /// How sure the encoder is that it is there, by its calibration; `None` where it has none.
+    pub confidence: Option<f32>,
     features: ReferenceFeatures,
+}
+
+#[cfg(test)]
+impl Sighting {
+    /// One that nothing but its concept, confidence and place is known of.
+    pub(super) fn of(concept: &str, confidence: f32, box_: [f32; 4]) -> Self {
+        let none = Vec::new;
+        Self {
+            concept: concept.into(),
+            score: confidence,
+            margin: 0.0,
+            box_,
+            confidence: Some(confidence),
+            features: ReferenceFeatures {
+                large: none(),
+                small: none(),
+                crop: none(),
+                inside: none(),
+                outside: none(),
+                fine_inside: none(),
+                fine_outside: none(),
+            },
+        }
+    }
 }
 
 /// What searches photos by feature maps.
@@ -84,7 +110,7 @@ impl FeatureSearch<'_> {
         })
     }
 
-    /// The things of `library` that may be in a photo, best first; of `wanted` rows of the index (ascending) whatever they score.
+    /// The things of a library, by one of its indexes, that may be in a photo, best first; of `wanted` rows of the index (ascending) whatever they score.
     /// `looks` has the first look, and keeps the closer one. `photo` is asked for only where it is looked at again.
     ///
     /// # Errors
@@ -93,12 +119,12 @@ impl FeatureSearch<'_> {
         &self,
         photo: Shown<'_>,
         looks: &mut Vec<Look>,
-        library: &Library,
+        things: (&Library, &FlatIndex),
         wanted: &[usize],
         host: &dyn Host,
     ) -> Result<Vec<Sighting>> {
         let mut found = match looks.first() {
-            Some(look) => self.sightings(look, library, wanted).await?,
+            Some(look) => self.sightings(look, things, wanted).await?,
             None => return Ok(Vec::new()),
         };
         weigh(&mut found);
@@ -107,7 +133,7 @@ impl FeatureSearch<'_> {
                 let kept = !looks[0].packed.is_empty();
                 looks.push(self.look(photo()?, Distance::Near, kept, host).await?);
             }
-            for closer in self.sightings(&looks[1], library, wanted).await? {
+            for closer in self.sightings(&looks[1], things, wanted).await? {
                 match found
                     .iter_mut()
                     .find(|known| known.concept == closer.concept)
@@ -128,10 +154,9 @@ impl FeatureSearch<'_> {
     async fn sightings(
         &self,
         look: &Look,
-        library: &Library,
+        (library, index): (&Library, &FlatIndex),
         wanted: &[usize],
     ) -> Result<Vec<Sighting>> {
-        let index = library.index();
         let score = |rows| match self.scale {
             Some(scale) => scale.of_all(look.scores(rows)),
             None => look.scores(rows),
@@ -161,12 +186,14 @@ impl FeatureSearch<'_> {
             .filter_map(|(score, _, row, window)| {
                 let row = &index.rows()[row];
                 let reference = library.get(&row.concept)?.references.get(row.reference)?;
-                let features = ReferenceFeatures::unpack(&reference.embeddings, fine)?;
+                let packed = reference.embeddings_of(index.encoder())?;
+                let features = ReferenceFeatures::unpack(packed, fine)?;
                 Some(Sighting {
                     concept: row.concept.clone(),
                     score,
                     margin: 0.0,
                     box_: place(look, window, &features),
+                    confidence: None,
                     features,
                 })
             })

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, bail};
 use namelens_engine::concepts::regions::iou;
-use namelens_engine::concepts::{Library, NewConcept, Reference};
+use namelens_engine::concepts::{Embedded, Library, NewConcept, Reference};
 use namelens_engine::host::Still;
 use namelens_engine::image::Rgb8;
 use namelens_engine::personalize::calibration::Calibration;
@@ -87,7 +87,7 @@ pub struct Bench<'a> {
     /// The encoder's own, if it has one, or what [`Self::calibrate`] fitted.
     calibration: Option<Calibration>,
     /// What the encoder keeps of each photo as a reference.
-    references: Vec<Vec<Vec<f32>>>,
+    references: Vec<Vec<Embedded>>,
     scans: Vec<Option<Scan>>,
     /// Pairs of photos that are copies of each other.
     pub copies: Vec<(usize, usize)>,
@@ -109,6 +109,9 @@ impl<'a> Bench<'a> {
     ) -> Result<Self> {
         if !retriever.makes_maps() {
             bail!("the model has no encoder for real photos; use models/photos");
+        }
+        if retriever.count() > 1 {
+            bail!("the model has several encoders; measure and calibrate each of them alone");
         }
         let (mut references, mut scans) = (Vec::new(), Vec::new());
         for (at, photo) in set.photos.iter().enumerate() {
@@ -176,10 +179,9 @@ impl<'a> Bench<'a> {
             let chosen: Vec<usize> = photos.choose_multiple(random, count).copied().collect();
             let mut references = Vec::new();
             for &photo in &chosen {
-                let embeddings = self.reference(photo, variant)?;
+                let embedded = self.reference(photo, variant)?;
                 references.push(Reference {
-                    embeddings,
-                    encoder: self.retriever.digest().to_owned(),
+                    embedded,
                     ..Reference::new([0u8])
                 });
             }
@@ -195,7 +197,7 @@ impl<'a> Bench<'a> {
         Ok((library, taken))
     }
 
-    fn reference(&self, photo: usize, variant: Variant) -> Result<Vec<Vec<f32>>> {
+    fn reference(&self, photo: usize, variant: Variant) -> Result<Vec<Embedded>> {
         if variant == Variant::Plain {
             return Ok(self.references[photo].clone());
         }
@@ -413,13 +415,18 @@ impl Measured {
 }
 
 /// Pairs of photos of one thing whose references are nearly the same.
-fn copies(set: &PhotoSet, references: &[Vec<Vec<f32>>], least: f32) -> Vec<(usize, usize)> {
+fn copies(set: &PhotoSet, references: &[Vec<Embedded>], least: f32) -> Vec<(usize, usize)> {
     let mut found = Vec::new();
     for thing in 0..set.things.len() {
         let photos: Vec<usize> = set.of(thing).collect();
         for (at, &a) in photos.iter().enumerate() {
             for &b in &photos[at + 1..] {
-                let both = references[a][0].iter().zip(&references[b][0]);
+                // The first row of each is what windows are compared with.
+                let first = |at: usize| references[at].iter().find_map(|e| e.embeddings.first());
+                let (Some(of_a), Some(of_b)) = (first(a), first(b)) else {
+                    continue;
+                };
+                let both = of_a.iter().zip(of_b);
                 let cosine: f32 = both.map(|(a, b)| a * b).sum();
                 if cosine > least {
                     found.push((a, b));
