@@ -9,10 +9,11 @@ use std::process::Stdio;
 
 use burn::tensor::Device;
 use namelens::export::open_bundle;
+use namelens::photos::variants::collage;
 use namelens_engine::concepts::retrieval::Mode;
 use namelens_engine::concepts::{NewConcept, Reference};
 use namelens_engine::host::Still;
-use namelens_engine::image::decode;
+use namelens_engine::image::{Rgb8, decode};
 use namelens_engine::personalize::Engine;
 use serde_json::Value;
 use support::{CAN, DOG, album, fixture, iou, model, namelens, put, refused, run, stderr, stdout};
@@ -251,8 +252,8 @@ fn options_that_cannot_be_meant_are_refused() {
     assert!(error.contains("there are no photos"), "{error}");
 }
 
-#[test]
-fn what_is_kept_of_a_photo_finds_what_the_photo_does() {
+/// The model, knowing the dog Rex and the can Whale.
+fn knowing_two() -> Engine {
     let files = open_bundle(&model()).unwrap();
     let (device, mut quiet) = (Device::flex(), |_, _| ());
     let mut engine = pollster::block_on(Engine::load(files, &device, &Still, &mut quiet)).unwrap();
@@ -266,6 +267,49 @@ fn what_is_kept_of_a_photo_finds_what_the_photo_does() {
         engine.library.add(new, 0).unwrap();
     }
     pollster::block_on(engine.embed_references(&Still)).unwrap();
+    engine
+}
+
+#[test]
+fn two_of_one_thing_get_a_box_each() {
+    let engine = knowing_two();
+    let shown = |name: &str| decode(&fs::read(fixture(name)).unwrap()).unwrap();
+    let (can, teapot) = (shown("can-1.jpg"), shown("teapot-0.jpg"));
+    let search = |photos: [(&Rgb8, [f32; 4]); 2]| {
+        let (canvas, truth) = collage(&photos, 384).unwrap();
+        let (mut scan, retriever) = (None, engine.retriever().unwrap());
+        let found = retriever.search(&canvas, &mut scan, "", &engine.library, Mode::Auto, &Still);
+        (pollster::block_on(found).unwrap(), truth)
+    };
+    let (found, truth) = search([(&can, CAN[1]), (&can.mirrored(), mirrored(CAN[1]))]);
+    assert_eq!(found.len(), 1, "{found:?}");
+    let boxes: Vec<[f32; 4]> = found[0]
+        .box_
+        .into_iter()
+        .chain(found[0].more_boxes.clone())
+        .collect();
+    assert_eq!(boxes.len(), 2, "{found:?}");
+    for truth in truth {
+        assert!(
+            boxes.iter().any(|box_| iou(*box_, truth) >= 0.5),
+            "{boxes:?} {truth:?}"
+        );
+    }
+    let (found, _) = search([(&can, CAN[1]), (&teapot, [0.0, 0.0, 1.0, 1.0])]);
+    assert_eq!(
+        (found.len(), found[0].more_boxes.len()),
+        (1, 0),
+        "{found:?}"
+    );
+}
+
+fn mirrored([left, top, right, bottom]: [f32; 4]) -> [f32; 4] {
+    [1.0 - right, top, 1.0 - left, bottom]
+}
+
+#[test]
+fn what_is_kept_of_a_photo_finds_what_the_photo_does() {
+    let engine = knowing_two();
     let retriever = engine.retriever().unwrap();
     for name in ["dog-1.jpg", "can-1.jpg", "cat-0.jpg", "teapot-0.jpg"] {
         let photo = decode(&fs::read(fixture(name)).unwrap()).unwrap();

@@ -117,7 +117,8 @@ fn confidence_is_refused_rather_than_guessed() {
     let error = pollster::block_on(found).unwrap_err().to_string();
     assert!(error.contains("eval photos"), "{error}");
     // The similarities of another encoder are not those the search knows.
-    let half = r#"{"score": 9, "margin": 29, "bias": -7}"#;
+    let half =
+        r#"{"score": 9, "margin": 29, "bias": -7, "lone": {"score": 9, "margin": 29, "bias": -7}}"#;
     let error = load(published("dinov2", Some(half)).path()).unwrap_err();
     assert!(error.to_string().contains("similarity"), "{error}");
 }

@@ -111,6 +111,8 @@ pub struct Retrieved {
     pub confidence: Option<f32>,
     /// The region it claimed, `[x0, y0, x1, y1]` as fractions; `None` if no window passed.
     pub box_: Option<[f32; 4]>,
+    /// Where more of the kind are, each as like it as what can be said to be there: two of one mug look the same.
+    pub more_boxes: Vec<[f32; 4]>,
 }
 
 /// From this confidence on a thing is said to be there.
@@ -297,6 +299,7 @@ fn whole_photo(scored: &[Scored<'_>], options: &Options) -> Option<(usize, Retri
         reason: Reason::Similar,
         confidence: None,
         box_: None,
+        more_boxes: Vec::new(),
     };
     Some((at, found))
 }
@@ -322,6 +325,7 @@ fn retrieved(
         reason,
         confidence: None,
         box_: window.map(|w| w.box_),
+        more_boxes: Vec::new(),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Which concepts matter for a question, of those that may be in a photo: named ones first, then what is there.
 
-use super::feature_search::{SAME_PLACE, Sighting, overlap};
+use super::feature_sighting::{SAME_PLACE, Sighting, overlap};
 use crate::concepts::retrieval::{self, Mode, PERHAPS};
 use crate::concepts::{Concept, Library, Reason, Retrieved};
 use crate::{Error, Result};
@@ -43,7 +43,7 @@ pub(super) fn choose(
     let named = out.len();
     // Best first, so that of rivals for one place the likelier one has it.
     for sighting in sightings {
-        let known = out.iter().any(|found| found.id == sighting.concept);
+        let known = out.iter_mut().find(|found| found.id == sighting.concept);
         let is_free = taken
             .iter()
             .all(|box_| overlap(box_, &sighting.box_) <= SAME_PLACE);
@@ -51,7 +51,15 @@ pub(super) fn choose(
             continue;
         };
         let found = retrieved(concept, Some(sighting), Reason::Similar);
-        if known || !is_free || !found.is_found() || out.len() - named >= MOST {
+        if let Some(known) = known {
+            // Another one: said only where it is sure, since the thing itself was found already.
+            if is_free && found.is_sure() && known.box_.is_some() {
+                known.more_boxes.extend(found.box_);
+                taken.extend(found.box_);
+            }
+            continue;
+        }
+        if !is_free || !found.is_found() || out.len() - named >= MOST {
             continue;
         }
         taken.extend(found.box_);
@@ -84,5 +92,6 @@ fn retrieved(concept: &Concept, sighting: Option<&Sighting>, reason: Reason) -> 
         reason,
         confidence: Some(confidence),
         box_: sighting.filter(|_| confidence >= PERHAPS).map(|s| s.box_),
+        more_boxes: Vec::new(),
     }
 }

@@ -4,12 +4,15 @@
 use burn::tensor::{Device, Tensor};
 
 use super::feature_box::{self, Contrast};
+use super::feature_confirm::confirm;
 use super::feature_encoder::FeatureEncoder;
+use super::feature_instances::{add_instances, elsewhere};
 use super::feature_map::{Map, cells};
+use super::feature_sighting::{Sighting, weigh};
 use super::likeness::{Comparer, Likeness};
 use super::look::{Distance, Look};
 use super::look_store;
-use super::reference_features::{ReferenceFeatures, crop};
+use super::reference_features::ReferenceFeatures;
 use super::similarity_scale::SimilarityScale;
 use crate::Result;
 use crate::concepts::{FlatIndex, Library};
@@ -23,58 +26,13 @@ pub(super) type Shown<'p> = &'p dyn Fn() -> Result<&'p Rgb8>;
 const CONSIDERED: f32 = 0.5;
 /// Most things whose boxes are looked for; more are never in one photo.
 const MOST: usize = 48;
-/// A thing nobody knows is taken to be this similar: the rival of what has no other.
-const STRANGER: f32 = 0.55;
-/// Most that a rival changes a score, either way.
-const MOST_MARGIN: f32 = 0.15;
-/// Boxes that share more than this of the smaller one are of one thing.
-pub(super) const SAME_PLACE: f32 = 0.5;
 /// Below this sum of score and margin nothing is found for sure, and the photo is looked at more closely; from the other one on a
-/// thing may be there.
+/// thing may be there. What may be small is given the benefit of the doubt: windows of few cells see much that is beside it.
 const SURE: f32 = 0.75;
 const UNSURE: f32 = 0.55;
-/// Rivals this close to each other are told apart by a crop.
-const TIE: f32 = 0.03;
-
-/// A thing that may be there.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Sighting {
-    /// Id of the concept.
-    pub concept: String,
-    /// Similarity of its best window.
-    pub score: f32,
-    /// How far it is ahead of the best rival for its place.
-    pub margin: f32,
-    /// Where it is, if it is there.
-    pub box_: [f32; 4],
-    /// How sure the encoder is that it is there, by its calibration; `None` where it has none.
-    pub confidence: Option<f32>,
-    features: ReferenceFeatures,
-}
-
-#[cfg(test)]
-impl Sighting {
-    /// One that nothing but its concept, confidence and place is known of.
-    pub(super) fn of(concept: &str, confidence: f32, box_: [f32; 4]) -> Self {
-        let none = Vec::new;
-        Self {
-            concept: concept.into(),
-            score: confidence,
-            margin: 0.0,
-            box_,
-            confidence: Some(confidence),
-            features: ReferenceFeatures {
-                large: none(),
-                small: none(),
-                crop: none(),
-                inside: none(),
-                outside: none(),
-                fine_inside: none(),
-                fine_outside: none(),
-            },
-        }
-    }
-}
+const UNSURE_IF_SMALL: f32 = 0.3;
+/// Windows of fewer cells a side show what may be small.
+const SMALL: f64 = 6.1;
 
 /// What searches photos by feature maps.
 #[derive(Debug)]
@@ -124,16 +82,17 @@ impl FeatureSearch<'_> {
         host: &dyn Host,
     ) -> Result<Vec<Sighting>> {
         let mut found = match looks.first() {
-            Some(look) => self.sightings(look, things, wanted).await?,
+            Some(look) => self.sightings((0, look), things, wanted).await?,
             None => return Ok(Vec::new()),
         };
         weigh(&mut found);
-        if self.thorough || needs_closer_look(&found) {
+        let closely = self.thorough || needs_closer_look(&found, &looks[0]);
+        if closely {
             if looks.len() == 1 {
                 let kept = !looks[0].packed.is_empty();
                 looks.push(self.look(photo()?, Distance::Near, kept, host).await?);
             }
-            for closer in self.sightings(&looks[1], things, wanted).await? {
+            for closer in self.sightings((1, &looks[1]), things, wanted).await? {
                 match found
                     .iter_mut()
                     .find(|known| known.concept == closer.concept)
@@ -145,15 +104,17 @@ impl FeatureSearch<'_> {
             }
             weigh(&mut found);
         }
-        self.break_tie(photo, &mut found, host).await?;
-        found.sort_by(|a, b| (b.score + b.margin).total_cmp(&(a.score + a.margin)));
+        let encoder = (self.encoder, self.scale);
+        confirm(encoder, photo, &mut found, closely, host).await?;
+        add_instances(&mut found, looks, SURE);
+        found.sort_by(|a, b| b.sum().total_cmp(&a.sum()));
         Ok(found)
     }
 
     /// What one look shows, with boxes.
     async fn sightings(
         &self,
-        look: &Look,
+        (number, look): (usize, &Look),
         (library, index): (&Library, &FlatIndex),
         wanted: &[usize],
     ) -> Result<Vec<Sighting>> {
@@ -188,6 +149,7 @@ impl FeatureSearch<'_> {
                 let reference = library.get(&row.concept)?.references.get(row.reference)?;
                 let packed = reference.embeddings_of(index.encoder())?;
                 let features = ReferenceFeatures::unpack(packed, fine)?;
+                let scores = likeness.best_of(index.rows_of(&row.concept))?;
                 Some(Sighting {
                     concept: row.concept.clone(),
                     score,
@@ -195,52 +157,27 @@ impl FeatureSearch<'_> {
                     box_: place(look, window, &features),
                     confidence: None,
                     features,
+                    look: number,
+                    window,
+                    // The last score is that of the photo as a whole.
+                    elsewhere: elsewhere(&scores[..scores.len() - 1], window, &look.windows),
                 })
             })
             .collect())
     }
-
-    /// Tells look-alikes apart that claim one place and are about as similar: by a crop of the place.
-    async fn break_tie(
-        &self,
-        photo: Shown<'_>,
-        found: &mut [Sighting],
-        host: &dyn Host,
-    ) -> Result<()> {
-        let sum = |sighting: &Sighting| sighting.score + sighting.margin;
-        let Some(first) = found.iter().max_by(|a, b| sum(a).total_cmp(&sum(b))) else {
-            return Ok(());
-        };
-        let (top, box_) = (first.score, first.box_);
-        let close = |sighting: &Sighting, by: f32| {
-            top - sighting.score < by && overlap(&box_, &sighting.box_) > SAME_PLACE
-        };
-        if found.iter().filter(|sighting| close(sighting, TIE)).count() < 2 {
-            return Ok(());
-        }
-        let seen = crop(self.encoder, photo()?, box_, false, host).await?;
-        for sighting in found
-            .iter_mut()
-            .filter(|sighting| close(sighting, 2.0 * TIE))
-        {
-            let own = sighting.features.crop.iter().zip(&seen).map(|(a, b)| a * b);
-            let own = own.sum::<f32>();
-            let own = self.scale.map_or(own, |scale| scale.of(own));
-            sighting.score = (sighting.score + own) / 2.0;
-        }
-        weigh(found);
-        Ok(())
-    }
 }
 
 /// Whether nothing is there for sure, or something may be.
-fn needs_closer_look(found: &[Sighting]) -> bool {
-    let sums = || {
-        found
-            .iter()
-            .map(|sighting| sighting.score + sighting.margin)
+fn needs_closer_look(found: &[Sighting], look: &Look) -> bool {
+    let is_small = |sighting: &Sighting| {
+        let [left, top, right, bottom] = look.cells[sighting.window];
+        (((right - left) * (bottom - top)) as f64).sqrt() < SMALL
     };
-    sums().all(|sum| sum < SURE) || sums().any(|sum| sum > UNSURE && sum < SURE)
+    let is_unsure = |sighting: &Sighting| {
+        let sum = sighting.sum();
+        sum < SURE && (sum > UNSURE || sum > UNSURE_IF_SMALL && is_small(sighting))
+    };
+    found.iter().all(|sighting| sighting.sum() < SURE) || found.iter().any(is_unsure)
 }
 
 /// The highest similarity of these rows to a window: similarity, row, window.
@@ -259,7 +196,7 @@ fn best_window(likeness: &Likeness, rows: std::ops::Range<usize>) -> Option<(f32
 }
 
 /// The box of a thing seen in a window.
-fn place(look: &Look, window: usize, features: &ReferenceFeatures) -> [f32; 4] {
+pub(super) fn place(look: &Look, window: usize, features: &ReferenceFeatures) -> [f32; 4] {
     let contrast = |map: &Map, inside: &[f32], outside: &[f32]| -> Vec<f32> {
         let difference: Vec<f32> = inside.iter().zip(outside).map(|(a, b)| a - b).collect();
         let cells = map.values.chunks_exact(map.channels.max(1));
@@ -278,36 +215,4 @@ fn place(look: &Look, window: usize, features: &ReferenceFeatures) -> [f32; 4] {
     let [left, top, right, bottom] = feature_box::find(&coarse, Some(&fine), window);
     let (columns, rows) = (coarse.columns as f64, coarse.rows as f64);
     [left / columns, top / rows, right / columns, bottom / rows].map(|edge| edge as f32)
-}
-
-/// Sets the margins: how far each is ahead of its best rival, a stranger if there is no other.
-fn weigh(found: &mut [Sighting]) {
-    let margins: Vec<f32> = found
-        .iter()
-        .enumerate()
-        .map(|(at, own)| {
-            let rivals = found.iter().enumerate().filter(|(other, rival)| {
-                *other != at && overlap(&own.box_, &rival.box_) > SAME_PLACE
-            });
-            let best = rivals
-                .map(|(_, rival)| rival.score)
-                .fold(STRANGER, f32::max);
-            (own.score - best).clamp(-MOST_MARGIN, MOST_MARGIN)
-        })
-        .collect();
-    for (sighting, margin) in found.iter_mut().zip(margins) {
-        sighting.margin = margin;
-    }
-}
-
-/// How much of the smaller box lies in the other one.
-pub(super) fn overlap(a: &[f32; 4], b: &[f32; 4]) -> f32 {
-    let area = |r: &[f32; 4]| (r[2] - r[0]).max(0.0) * (r[3] - r[1]).max(0.0);
-    let shared = [
-        a[0].max(b[0]),
-        a[1].max(b[1]),
-        a[2].min(b[2]),
-        a[3].min(b[3]),
-    ];
-    area(&shared) / area(a).min(area(b)).max(1e-9)
 }

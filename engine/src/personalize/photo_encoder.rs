@@ -5,7 +5,8 @@ use burn::tensor::Device;
 use super::calibration::Calibration;
 use super::dual_search::DualSearch;
 use super::feature_encoder::FeatureEncoder;
-use super::feature_search::{FeatureSearch, Shown, Sighting};
+use super::feature_search::{FeatureSearch, Shown};
+use super::feature_sighting::Sighting;
 use super::likeness::Comparer;
 use super::look::Distance;
 use super::reference_features::ReferenceFeatures;
@@ -185,7 +186,8 @@ impl PhotoEncoder {
             .await?;
         if let Some(calibration) = &features.calibration {
             for one in &mut found {
-                one.confidence = Some(calibration.confidence(one.score, one.margin));
+                let sure = calibration.confidence(one.score, one.margin, asked.library.len());
+                one.confidence = Some(sure);
             }
         }
         Ok(found)

@@ -8,7 +8,7 @@ use super::dual_search::{self, DualSearch};
 use super::feature_choice::choose;
 use super::feature_encoder::FeatureEncoder;
 use super::feature_search::Shown;
-pub use super::feature_search::Sighting;
+pub use super::feature_sighting::Sighting;
 use super::look::Look;
 use super::photo_encoder::{Asked, Features, Kind, PhotoEncoder, surest};
 use super::retriever_files::{not_comparable, twice};
@@ -143,6 +143,17 @@ impl Retriever {
         }) = self.encoders.first_mut()
         {
             features.scale = Some(measured);
+        }
+    }
+
+    /// Takes what was measured of the first encoder, if it is one of maps, in the place of what its `retrieval.json` says.
+    pub fn set_calibration(&mut self, measured: Calibration) {
+        if let Some(PhotoEncoder {
+            kind: Kind::Features(features),
+            ..
+        }) = self.encoders.first_mut()
+        {
+            features.calibration = Some(measured);
         }
     }
 

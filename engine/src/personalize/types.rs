@@ -144,6 +144,8 @@ pub struct RetrievedView {
     /// The region it resembles, fractions of the photo.
     #[serde(rename = "box")]
     pub box_: Option<[f32; 4]>,
+    /// Where more of the kind are, fractions of the photo.
+    pub more_boxes: Vec<[f32; 4]>,
 }
 
 impl From<&Retrieved> for RetrievedView {
@@ -162,6 +164,7 @@ impl From<&Retrieved> for RetrievedView {
             threshold: found.threshold,
             reason,
             box_: found.box_,
+            more_boxes: found.more_boxes.clone(),
         }
     }
 }

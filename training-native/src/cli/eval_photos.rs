@@ -7,10 +7,9 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use namelens::device::DeviceChoice;
-use namelens::photos::evaluate::{
-    Bench, COPY, Measured, NOTHING_TOLD, Row, calibrated, error_on_others,
-};
+use namelens::photos::bench::{Bench, COPY, NOTHING_TOLD};
 use namelens::photos::figures::bins;
+use namelens::photos::measured::{Measured, Pair, Row, calibrated, error_on_others};
 use namelens::photos::set::PhotoSet;
 use namelens::photos::variants::Variant;
 use namelens_engine::host::Still;
@@ -20,6 +19,11 @@ use namelens_engine::personalize::similarity_scale::SimilarityScale;
 use serde_json::json;
 
 use super::model::ModelArgs;
+
+/// Sizes of the small libraries that are measured.
+const SMALL_LIBRARIES: [usize; 2] = [1, 3];
+/// Most draws of small libraries: each photo is searched several times in one.
+const MOST_SMALL_DRAWS: u64 = 8;
 
 /// Options of `namelens eval photos`.
 #[derive(Debug, Args)]
@@ -118,12 +122,33 @@ impl PhotosArgs {
             // What is similar at all is known now, and the search is done again with it.
             bench.rescale(&plain)?;
             plain = bench.singles(1, Variant::Plain, self.draws, self.seed)?;
-            bench.calibrate(&plain);
+        }
+        // Margins mean less where there are few rivals, so the calibration is fitted to libraries of all sizes.
+        let mut pairs = plain.pairs.clone();
+        let mut small = Vec::new();
+        for size in SMALL_LIBRARIES {
+            let draws = self.draws.min(MOST_SMALL_DRAWS);
+            let measured = bench.small_libraries(size, draws, self.seed)?;
+            pairs.extend(&measured.pairs);
+            small.push((size, measured));
+        }
+        if came_without {
+            bench.calibrate(calibrated(&pairs));
         }
         bench.single_threshold = bench.threshold(&plain);
         let mut rows = vec![told(bench.row("1 reference", &plain))];
+        for (size, measured) in &small {
+            rows.push(told(bench.row(&format!("library of {size}"), measured)));
+        }
+        let mut instances = None;
         if !self.quick {
             self.others(&mut bench, &mut rows)?;
+            let seen = bench.instances(self.composites, self.seed)?;
+            println!(
+                "\ntwo of one thing: {:.3} of them found; one of each: more than one said to be there in {:.3} of {} photos",
+                seen.found, seen.too_many, seen.photos
+            );
+            instances = Some(seen);
         }
         let on_others = error_on_others(&plain, set.things.len(), 8, self.seed);
         println!("\nexpected calibration error on things that did not calibrate: {on_others:.3}");
@@ -135,7 +160,7 @@ impl PhotosArgs {
                 "\nsimilarity, median: {present:.3} of things that are there, {absent:.3} of others"
             );
         }
-        let fitted = fitted(&plain, bench.scale())?;
+        let fitted = fitted(&pairs, bench.scale())?;
         if came_without {
             println!(
                 "\nthe model has no retrieval.json; confidences above are fitted to this very set, as this one is:\n{fitted}"
@@ -148,11 +173,6 @@ impl PhotosArgs {
             println!("wrote {}", path.display());
         }
         if let Some(path) = &self.json {
-            let judged: Vec<(f32, bool)> = plain
-                .pairs
-                .iter()
-                .map(|pair| (bench.confidence(pair), pair.there))
-                .collect();
             let report = json!({
                 "things": set.things.len(),
                 "photos": set.photos.len(),
@@ -160,7 +180,8 @@ impl PhotosArgs {
                 "seed": self.seed,
                 "rows": rows,
                 "calibration_error_on_other_things": on_others,
-                "reliability": bins(&judged),
+                "two_of_one_thing": instances,
+                "reliability": bins(&bench.judged(&plain)),
             });
             let text = serde_json::to_string_pretty(&report)? + "\n";
             std::fs::write(path, text)
@@ -191,7 +212,7 @@ impl PhotosArgs {
     fn by_thing(&self, set: &PhotoSet, measured: &Measured) {
         println!("\n{:28} {:>7} {:>7}", "thing", "score", "IoU .5");
         for (thing, name) in set.things.iter().enumerate() {
-            let own: Vec<_> = measured
+            let own: Vec<&Pair> = measured
                 .pairs
                 .iter()
                 .filter(|pair| pair.thing == thing && pair.there)
@@ -208,8 +229,8 @@ impl PhotosArgs {
 }
 
 /// `retrieval.json`, fitted to what was measured, with the scale it was measured on, if the model does not go without one.
-fn fitted(measured: &Measured, scale: Option<SimilarityScale>) -> Result<String> {
-    let mut fitted = serde_json::to_value(calibrated(&measured.pairs))?;
+fn fitted(pairs: &[Pair], scale: Option<SimilarityScale>) -> Result<String> {
+    let mut fitted = serde_json::to_value(calibrated(pairs))?;
     if let Some(scale) = scale {
         fitted["similarity"] = serde_json::to_value(scale)?;
     }

@@ -114,7 +114,7 @@ fn drawn(photo: &Rgb8, found: &[Found]) -> Result<Rgb8> {
     {
         let area = BitMapBackend::with_buffer(&mut pixels, size).into_drawing_area();
         for (found, colour) in found.iter().zip(COLOURS.into_iter().cycle()) {
-            if let Some(box_) = found.box_ {
+            for &box_ in found.box_.iter().chain(&found.more_boxes) {
                 label(&area, size, box_, &text(found), colour)?;
             }
         }
@@ -185,6 +185,7 @@ mod tests {
             confidence: Some(0.9),
             score: 0.8,
             box_: Some(box_),
+            more_boxes: Vec::new(),
         }
     }
 

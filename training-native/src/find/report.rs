@@ -118,23 +118,29 @@ fn one(found: &Found) -> String {
         let percent = (confidence * 100.0).round().min(99.0);
         let _ = write!(text, " {percent} %");
     }
-    if let Some([left, top, right, bottom]) = found.box_ {
+    for [left, top, right, bottom] in found.box_.iter().chain(&found.more_boxes) {
         let _ = write!(text, " [{left:.2} {top:.2} {right:.2} {bottom:.2}]");
     }
     text
 }
 
-/// A line a thing: path, name, confidence and box.
+/// A line a place of a thing: path, name, confidence and box.
 pub fn csv(photos: &[PhotoReport]) -> String {
     let mut out = String::from("path,name,confidence,left,top,right,bottom\n");
     for photo in photos {
         for found in &photo.found {
             let number = |number: f32| format!("{number:.4}");
-            let box_ = found.box_.map(|box_| box_.map(number)).unwrap_or_default();
             let confidence = found.confidence.map(number).unwrap_or_default();
             let path = field(&photo.path);
             let name = field(&found.name);
-            let _ = writeln!(out, "{path},{name},{confidence},{}", box_.join(","));
+            let boxes = found.box_.iter().chain(&found.more_boxes);
+            let mut boxes: Vec<String> = boxes.map(|box_| box_.map(number).join(",")).collect();
+            if boxes.is_empty() {
+                boxes.push(",,,".into());
+            }
+            for box_ in boxes {
+                let _ = writeln!(out, "{path},{name},{confidence},{box_}");
+            }
         }
     }
     out
@@ -189,6 +195,7 @@ mod tests {
             confidence: Some(0.973),
             score: 0.8,
             box_: Some([0.123, 0.2, 0.484, 0.83]),
+            more_boxes: Vec::new(),
         }
     }
 
@@ -199,6 +206,21 @@ mod tests {
             text,
             "a/b.jpg  Mochi 97 % [0.12 0.20 0.48 0.83], Bo 97 % [0.12 0.20 0.48 0.83]"
         );
+    }
+
+    #[test]
+    fn every_place_of_a_thing_is_told() {
+        let mut two = found("Mug");
+        two.more_boxes = vec![[0.5, 0.2, 0.9, 0.8]];
+        let text = line(Path::new("a.jpg"), std::slice::from_ref(&two));
+        assert!(text.ends_with("Mug 97 % [0.12 0.20 0.48 0.83] [0.50 0.20 0.90 0.80]"));
+        let photo = PhotoReport {
+            path: "a.jpg".into(),
+            found: vec![two],
+        };
+        let text = csv(&[photo]);
+        let last = "a.jpg,Mug,0.9730,0.5000,0.2000,0.9000,0.8000";
+        assert_eq!((text.lines().count(), text.lines().last()), (3, Some(last)));
     }
 
     #[test]

@@ -36,6 +36,9 @@ pub struct Found {
     /// Where it is: left, top, right and bottom as fractions of the photo.
     #[serde(rename = "box")]
     pub box_: Option<[f32; 4]>,
+    /// Where more of the kind are, if there are.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub more_boxes: Vec<[f32; 4]>,
 }
 
 /// What became of one photo.
@@ -197,6 +200,7 @@ impl From<Retrieved> for Found {
             confidence: found.confidence,
             score: found.score,
             box_: found.box_,
+            more_boxes: found.more_boxes,
         }
     }
 }

@@ -91,23 +91,22 @@ pub fn calibration_error(judged: &[Judged]) -> f64 {
     bins(judged).iter().map(apart).sum::<f64>() / total
 }
 
-/// Weights of a logistic function of two numbers, and what is added.
-pub type Logistic = [f64; 3];
-
-/// Logistic regression by Newton's method with a little shrinkage.
-pub fn fit_logistic(samples: &[([f64; 2], bool)]) -> Logistic {
-    let mut weights = [0.0f64; 3];
+/// Logistic regression by Newton's method with a little shrinkage; one of the numbers of a sample may be a constant 1.
+pub fn fit_logistic<const N: usize>(samples: &[([f64; N], bool)]) -> [f64; N] {
+    let mut weights = [0.0f64; N];
     for _ in 0..50 {
         let mut gradient = weights.map(|w| -1e-3 * w);
-        let mut curvature = [[1e-3, 0.0, 0.0], [0.0, 1e-3, 0.0], [0.0, 0.0, 1e-3]];
+        let mut curvature = [[0.0; N]; N];
+        for (row, line) in curvature.iter_mut().enumerate() {
+            line[row] = 1e-3;
+        }
         for (x, there) in samples {
-            let x = [x[0], x[1], 1.0];
             let sum: f64 = x.iter().zip(&weights).map(|(a, b)| a * b).sum();
             let p = 1.0 / (1.0 + (-sum).exp());
             let error = f64::from(u8::from(*there)) - p;
             for (row, slope) in gradient.iter_mut().enumerate() {
                 *slope += error * x[row];
-                for column in 0..3 {
+                for column in 0..N {
                     curvature[row][column] += p * (1.0 - p) * x[row] * x[column];
                 }
             }
@@ -121,10 +120,10 @@ pub fn fit_logistic(samples: &[([f64; 2], bool)]) -> Logistic {
     weights
 }
 
-/// Solves three equations by elimination; the matrix is positive definite.
-fn solve(mut matrix: [[f64; 3]; 3], mut right: [f64; 3]) -> [f64; 3] {
-    for pivot in 0..3 {
-        for row in pivot + 1..3 {
+/// Solves equations by elimination; the matrix is positive definite.
+fn solve<const N: usize>(mut matrix: [[f64; N]; N], mut right: [f64; N]) -> [f64; N] {
+    for pivot in 0..N {
+        for row in pivot + 1..N {
             let factor = matrix[row][pivot] / matrix[pivot][pivot];
             let above = matrix[pivot];
             for (value, above) in matrix[row].iter_mut().zip(above) {
@@ -133,9 +132,9 @@ fn solve(mut matrix: [[f64; 3]; 3], mut right: [f64; 3]) -> [f64; 3] {
             right[row] -= factor * right[pivot];
         }
     }
-    let mut out = [0.0; 3];
-    for row in (0..3).rev() {
-        let known: f64 = (row + 1..3)
+    let mut out = [0.0; N];
+    for row in (0..N).rev() {
+        let known: f64 = (row + 1..N)
             .map(|column| matrix[row][column] * out[column])
             .sum();
         out[row] = (right[row] - known) / matrix[row][row];
@@ -187,7 +186,7 @@ mod tests {
                 let p = 1.0 / (1.0 + (-(wanted[0] * x[0] + wanted[1] * x[1] + wanted[2])).exp());
                 // As many of a hundred as the function says.
                 let there = (p * 100.0).round() as usize;
-                samples.extend((0..100).map(|i| (x, i < there)));
+                samples.extend((0..100).map(|i| ([x[0], x[1], 1.0], i < there)));
             }
         }
         let found = fit_logistic(&samples);

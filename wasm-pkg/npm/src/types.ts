@@ -46,6 +46,8 @@ export interface Retrieved {
   /** `named`: the question names it; `similar`: a region looks like it; `listed` and `all`: you asked for it. */
   readonly reason: "named" | "similar" | "listed" | "all";
   readonly box: Box | null;
+  /** Where more of the kind are: two of one mug look the same. Empty where there is one, or none. */
+  readonly moreBoxes: readonly Box[];
 }
 
 /** Where the milliseconds went. */

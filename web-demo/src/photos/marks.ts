@@ -37,10 +37,12 @@ export class MarkedPhoto {
   }
 
   /** Draws what was found. */
-  mark({ mentions, source }: Pick<RunResult, "mentions" | "source">): void {
-    const marks = seen(mentions).map(({ id, name, box, confidence }) => {
+  mark({ mentions, retrieved, source }: Pick<RunResult, "mentions" | "retrieved" | "source">): void {
+    const marks = seen(mentions).flatMap(({ id, name, box, confidence }) => {
       const sure = source === "captioner" || confidence >= SURE;
-      return { id, name, box, sure, note: source === "captioner" ? "" : percent(confidence) };
+      const note = source === "captioner" ? "" : percent(confidence);
+      const more = retrieved.find((found) => found.id === id)?.moreBoxes ?? [];
+      return [box, ...more].map((box) => ({ id, name, box, sure, note }));
     });
     this.#boxes.replaceChildren(...marks.flatMap(boxOf));
     this.#labels.replaceChildren(...marks.map(labelOf));

@@ -129,6 +129,7 @@ impl Text {
             }
             let place = fact.box_().map(|box_| place(box_, &located));
             self.sentence(fact, place.as_deref().unwrap_or("somewhere in the photo"));
+            self.others(fact);
         }
     }
 
@@ -151,6 +152,20 @@ impl Text {
         match found.confidence {
             Some(confidence) => self.say(&format!(", {} % sure.", percent(confidence))),
             None => self.say("."),
+        }
+    }
+
+    /// A sentence of what is as like the thing as the thing itself.
+    fn others(&mut self, fact: &Fact<'_>) {
+        let boxes = fact.found.map_or(&[][..], |found| &found.more_boxes);
+        let places: Vec<String> = boxes.iter().map(|box_| place(*box_, &[])).collect();
+        match places.as_slice() {
+            [] => {}
+            [place] => self.say(&format!(" Another one like it is {place}.")),
+            [first @ .., last] => {
+                let first = first.join(", ");
+                self.say(&format!(" Others like it are {first} and {last}."));
+            }
         }
     }
 

@@ -26,11 +26,33 @@ fn retrieved(library: &Library, name: &str, confidence: f32, box_: Option<[f32; 
         reason: Reason::Similar,
         confidence: Some(confidence),
         box_,
+        more_boxes: Vec::new(),
     }
 }
 
 fn answer(request: &Request, found: &[Retrieved], library: &Library) -> Outcome {
     facts(request, found, library, Timings::default()).unwrap()
+}
+
+#[test]
+fn several_of_one_thing_are_told_each_where_it_is() {
+    let library = library();
+    let mut miso = retrieved(&library, "Miso", 0.974, Some([0.05, 0.3, 0.3, 0.8]));
+    let told = |found: &Retrieved| {
+        let request = Request::new(Kind::Caption);
+        answer(&request, std::slice::from_ref(found), &library).text
+    };
+    miso.more_boxes = vec![[0.7, 0.3, 0.9, 0.8]];
+    assert_eq!(
+        told(&miso),
+        "Miso (tabby cat) is on the left, 97 % sure. Another one like it is on the right."
+    );
+    miso.more_boxes.push([0.4, 0.3, 0.6, 0.8]);
+    let text = told(&miso);
+    assert!(
+        text.ends_with(" Others like it are on the right and in the middle."),
+        "{text}"
+    );
 }
 
 #[test]
