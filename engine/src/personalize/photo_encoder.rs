@@ -210,9 +210,10 @@ pub(super) fn surest(mut all: Vec<Vec<Sighting>>) -> Vec<Sighting> {
         return all.pop().unwrap_or_default();
     }
     let sure = |sighting: &Sighting| sighting.confidence.unwrap_or(0.0);
+    // Of several of one thing the encoder's own first one counts.
     let best = |seen: &[Sighting], concept: &str| {
-        let own = seen.iter().filter(|one| one.concept == concept);
-        own.map(sure).fold(f32::NEG_INFINITY, f32::max)
+        let first = seen.iter().find(|one| one.concept == concept);
+        first.map_or(f32::NEG_INFINITY, sure)
     };
     let mut out: Vec<Sighting> = Vec::new();
     for (at, seen) in all.iter().enumerate() {
@@ -226,7 +227,8 @@ pub(super) fn surest(mut all: Vec<Vec<Sighting>>) -> Vec<Sighting> {
         };
         out.extend(seen.iter().filter(is_surest).cloned());
     }
-    out.sort_by(|a, b| sure(b).total_cmp(&sure(a)));
+    let order = out.clone();
+    out.sort_by(|a, b| best(&order, &b.concept).total_cmp(&best(&order, &a.concept)));
     out
 }
 

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use namelens::device::DeviceChoice;
-use namelens::photos::bench::{Bench, COPY, NOTHING_TOLD};
+use namelens::photos::bench::{Bench, COPY};
 use namelens::photos::figures::bins;
 use namelens::photos::measured::{Measured, Pair, Row, calibrated, error_on_others};
 use namelens::photos::set::PhotoSet;
@@ -239,7 +239,9 @@ fn fitted(pairs: &[Pair], scale: Option<SimilarityScale>) -> Result<String> {
 
 /// The calibration, if a model can be given it.
 fn usable(fitted: &str) -> Result<&str> {
-    Calibration::from_json(fitted).context(NOTHING_TOLD)?;
+    Calibration::from_json(fitted).context(
+        "what fits this set is no calibration, a likelier thing would count as less sure; take more photos and more things",
+    )?;
     Ok(fitted)
 }
 

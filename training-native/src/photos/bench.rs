@@ -17,7 +17,7 @@ use super::variants::Variant;
 /// Cosine of two references from which one photo is taken for a copy of the other, by EfficientNet-Lite0.
 pub const COPY: f32 = 0.955;
 /// Why there is nothing to calibrate.
-pub const NOTHING_TOLD: &str = "nothing can be calibrated: by this encoder, things of this set are no more like themselves than like others";
+const NOTHING_TOLD: &str = "nothing can be calibrated: by this encoder, things of this set are no more like themselves than like others";
 /// What ranks before anything was measured.
 const RANK: Weights = Weights {
     score: 1.0,
