@@ -1,13 +1,14 @@
 // How like the windows of a feature map are to references: a workgroup a window and a block of references.
 //
-// A window's embedding is the square root of its summed features, of unit length; its sums come from four corners of the summed
-// map. A reference has two templates side by side, whose similarities are blended by a share that belongs to the window.
+// A window's embedding is its summed features, or the square roots of those that are positive, of unit length; its sums come from
+// four corners of the summed map. A reference has two templates side by side, whose similarities are blended by a share that belongs to the window.
 
 struct Params {
     windows: u32,    // W
     references: u32, // N
     width: u32,      // D, features of a cell
     columns: u32,    // C + 1, columns of the summed map
+    root: u32,       // 1 where square roots are compared
 }
 
 @group(0) @binding(0) var<storage, read_write> sums: array<f32>;             // [R + 1, C + 1, D]
@@ -42,14 +43,16 @@ fn main(
         let right_bottom = (corners.w * params.columns + corners.z) * params.width;
         for (var d = local; d < params.width; d += WORKGROUP) {
             let sum = sums[right_bottom + d] + sums[left_top + d] - sums[right_top + d] - sums[left_bottom + d];
-            let feature = max(sum, 0.0);
-            total += feature;
-            let root = sqrt(feature);
+            var value = sum;
+            if params.root == 1u {
+                value = sqrt(max(sum, 0.0));
+            }
+            total += value * value;
             for (var i = 0u; i < BLOCK; i++) {
                 if first + i < params.references {
                     let place = (first + i) * 2u * params.width + d;
                     let blend = share * templates[place] + (1.0 - share) * templates[place + params.width];
-                    dots[i] += root * blend;
+                    dots[i] += value * blend;
                 }
             }
         }

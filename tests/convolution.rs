@@ -204,11 +204,12 @@ struct Regions {
 }
 
 impl Regions {
-    /// Features as they come out of a ReLU: many zeros.
-    fn new(shape: [usize; 3], seed: u64) -> Self {
+    /// Features as they come out of a ReLU, many of them zeros, or of either sign.
+    fn new(shape: [usize; 3], seed: u64, signed: bool) -> Self {
+        let least = if signed { -1.0f32 } else { 0.0 };
         let map = numbers(&uniform(shape, seed))
             .iter()
-            .map(|v| v.max(0.0))
+            .map(|v| v.max(least))
             .collect();
         let [rows, columns, _] = shape;
         let mut windows = vec![[0, 0, columns, rows]];
@@ -246,7 +247,7 @@ impl Regions {
         TensorData::new(sums, [rows + 1, columns + 1, width])
     }
 
-    fn score(&self, window: [usize; 4], template: &[f32], large: f32) -> f32 {
+    fn score(&self, window: [usize; 4], template: &[f32], large: f32, root: bool) -> f32 {
         let [_, columns, width] = self.shape;
         let [left, top, right, bottom] = window;
         let feature = |d: usize| -> f64 {
@@ -255,11 +256,15 @@ impl Regions {
                 .map(|(r, c)| f64::from(self.map[(r * columns + c) * width + d]))
                 .sum()
         };
-        let features: Vec<f64> = (0..width).map(feature).collect();
-        let length = features.iter().sum::<f64>().max(1e-18).sqrt();
+        let value = |d: usize| match root {
+            true => feature(d).max(0.0).sqrt(),
+            false => feature(d),
+        };
+        let values: Vec<f64> = (0..width).map(value).collect();
+        let length = values.iter().map(|v| v * v).sum::<f64>().max(1e-18).sqrt();
         let dot = |first: usize| -> f64 {
-            let pairs = features.iter().zip(&template[first..first + width]);
-            pairs.map(|(f, t)| f.sqrt() / length * f64::from(*t)).sum()
+            let pairs = values.iter().zip(&template[first..first + width]);
+            pairs.map(|(v, t)| v / length * f64::from(*t)).sum()
         };
         let large = f64::from(large);
         (large * dot(0) + (1.0 - large) * dot(width)) as f32
@@ -268,8 +273,12 @@ impl Regions {
 
 #[test]
 fn region_scores_follow_the_definition() {
-    for (shape, references) in [([1, 1, 8], 1), ([5, 7, 40], 3), ([14, 11, 96], 9)] {
-        let regions = Regions::new(shape, 11);
+    let shapes = [([1, 1, 8], 1), ([5, 7, 40], 3), ([14, 11, 96], 9)];
+    // Square roots of features with signs are those of the positive ones.
+    let ways = [(true, false), (true, true), (false, true)];
+    let all = shapes.map(|(shape, references)| ways.map(|way| (shape, references, way)));
+    for (shape, references, (root, signed)) in all.into_iter().flatten() {
+        let regions = Regions::new(shape, 11, signed);
         let templates = uniform([references, 2 * shape[2]], 12);
         let count = regions.windows.len();
         let large: Vec<f32> = (0..count).map(|at| at as f32 % 5.0 / 4.0).collect();
@@ -278,7 +287,12 @@ fn region_scores_follow_the_definition() {
         let expected: Vec<f32> = (0..count * references)
             .map(|at| {
                 let (window, reference) = (at / references, at % references);
-                regions.score(regions.windows[window], rows[reference], large[window])
+                regions.score(
+                    regions.windows[window],
+                    rows[reference],
+                    large[window],
+                    root,
+                )
             })
             .collect();
         let corners: Vec<i32> = regions
@@ -293,7 +307,7 @@ fn region_scores_follow_the_definition() {
             let corners = Tensor::<2, Int>::from_data(corners, &device);
             let templates = Tensor::<2>::from_data(templates.clone(), &device);
             let large = Tensor::<1>::from_data(TensorData::new(large.clone(), [count]), &device);
-            let what = format!("{device:?} {shape:?}");
+            let what = format!("{device:?} {shape:?}, root {root}, signed {signed}");
             // A sum over a window is a difference of sums over the map, so small ones lose digits.
             let tolerance = 1e-3;
             let actual = ops::region_scores(
@@ -301,9 +315,10 @@ fn region_scores_follow_the_definition() {
                 corners.clone(),
                 templates.clone(),
                 large.clone(),
+                root,
             );
             assert_close(&floats(actual), &expected, tolerance, &what);
-            let plain = reference::region_scores(sums, corners, templates, large);
+            let plain = reference::region_scores(sums, corners, templates, large, root);
             assert_close(
                 &floats(plain),
                 &expected,

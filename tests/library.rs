@@ -296,7 +296,12 @@ fn by_loops(engine: &Engine, photo: &[u8], question: &str, mode: Mode) -> Vec<Re
         .library
         .list()
         .map(|concept| {
-            let own = || concept.references.iter().flat_map(|r| &r.embeddings);
+            let own = || {
+                concept
+                    .references
+                    .iter()
+                    .flat_map(|r| r.embeddings_of(retriever.digest()).unwrap_or_default())
+            };
             let best = |region: &[f32]| own().map(|e| dot(e, region)).fold(f32::MIN, f32::max);
             let regions = scan.windows.iter().zip(scan.embeddings.chunks_exact(width));
             Scored {
@@ -340,12 +345,9 @@ fn ten_thousand_things_are_searched_alike_on_every_device() {
             let count = if near.is_some() { 700 } else { 10_000 };
             for (i, embedding) in directions(count, width, near, 7).into_iter().enumerate() {
                 let mut new = named(&format!("Stranger {round} {i}"), &[]);
-                new.references.push(Reference {
-                    photo: Arc::from([i as u8]),
-                    box_: None,
-                    embeddings: vec![embedding],
-                    encoder: digest.clone(),
-                });
+                let photo = Reference::new(Arc::from([i as u8]) as Arc<[u8]>);
+                new.references
+                    .push(photo.with_embeddings(&digest, vec![embedding]));
                 engine.library.add(new, 0).unwrap();
             }
             let retriever = engine.retriever().unwrap();

@@ -26,5 +26,5 @@ pub use file::ConceptFile;
 pub use import::{ImportReport, OnCollision};
 pub use index::FlatIndex;
 pub use library::Library;
-pub use record::{Concept, ConceptPatch, ConceptTexts, NewConcept, Reference, check_box};
+pub use record::{Concept, ConceptPatch, ConceptTexts, Embedded, NewConcept, Reference, check_box};
 pub use retrieval::{Reason, Retrieved};

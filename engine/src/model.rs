@@ -12,6 +12,8 @@ pub mod dual_config;
 pub mod efficientnet;
 pub mod efficientnet_config;
 pub mod families;
+pub mod feature_config;
+pub mod feature_net;
 pub mod gguf_config;
 mod gguf_keys;
 pub mod gguf_layout;

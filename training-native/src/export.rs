@@ -145,7 +145,7 @@ const NAMES: [&str; 12] = [
 ];
 
 /// All files of a model, for [`namelens_engine::personalize::Engine::load`]: a folder, or one of the GGUF files of a text
-/// model, whose vision projector lies beside it.
+/// model, whose vision projector lies beside it. The folder of a photo encoder as its authors publish it is a retriever.
 ///
 /// # Errors
 /// When there is no such folder or file, or there are several vision projectors.
@@ -167,13 +167,9 @@ pub fn open_model(model: &Path, mmproj: Option<&str>) -> Result<ModelFiles> {
         return Ok(files);
     }
     let others = gguf_folder::other_projectors(model, mmproj)?;
-    for (folder, prefix) in [
-        (model.to_owned(), ""),
-        (model.join("retriever"), "retriever/"),
-    ] {
-        if !prefix.is_empty() && !folder.exists() {
-            continue;
-        }
+    let mut folders = vec![(model.to_owned(), String::new())];
+    folders.extend(encoders(model)?);
+    for (folder, prefix) in folders {
         let entries = fs::read_dir(&folder)
             .with_context(|| format!("{} is not a model's folder", folder.display()))?;
         for entry in entries {
@@ -181,7 +177,7 @@ pub fn open_model(model: &Path, mmproj: Option<&str>) -> Result<ModelFiles> {
             let kind = path.extension().and_then(|kind| kind.to_str());
             let wanted = kind.is_some_and(|kind| KINDS.contains(&kind)) && !others.contains(&path);
             if wanted && path.is_file() {
-                insert(&mut files, &path, prefix)?;
+                insert(&mut files, &path, &prefix)?;
             }
         }
     }
@@ -192,11 +188,28 @@ pub fn open_model(model: &Path, mmproj: Option<&str>) -> Result<ModelFiles> {
             files.insert(format!("adapters/{name}/{file}"), Box::new(source));
         }
     }
-    Ok(files)
+    Ok(files.with_encoder_as_retriever()?)
 }
 
 /// What PEFT writes of an adapter.
 pub const ADAPTER_FILES: [&str; 2] = ["adapter_config.json", "adapter_model.safetensors"];
+
+/// Folders of the encoders of a model's retriever, and what their files' names begin with.
+fn encoders(model: &Path) -> Result<Vec<(PathBuf, String)>> {
+    let first = model.join("retriever");
+    if !first.exists() {
+        return Ok(Vec::new());
+    }
+    let mut found = vec![(first.clone(), "retriever/".to_owned())];
+    for entry in fs::read_dir(&first).with_context(|| format!("cannot read {}", first.display()))? {
+        let entry = entry?;
+        if entry.path().join("config.json").is_file() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            found.push((entry.path(), format!("retriever/{name}/")));
+        }
+    }
+    Ok(found)
+}
 
 /// Names and folders of the adapters of a model.
 fn adapters(model: &Path) -> Result<Vec<(String, PathBuf)>> {

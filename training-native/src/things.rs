@@ -140,8 +140,7 @@ pub fn bundle_of(library: &Library) -> Result<Vec<u8>> {
     for concept in library.list() {
         let mut concept = concept.clone();
         for photo in &mut concept.references {
-            photo.embeddings.clear();
-            photo.encoder.clear();
+            photo.embedded.clear();
         }
         bare.restore(concept)?;
     }
@@ -156,9 +155,7 @@ mod tests {
 
     fn with(name: &str) -> Library {
         let mut library = Library::new("e");
-        let mut photo = Reference::new(vec![7; 90_000]);
-        photo.encoder = "e".into();
-        photo.embeddings = vec![vec![0.6, 0.8]];
+        let photo = Reference::new(vec![7; 90_000]).with_embeddings("e", vec![vec![0.6, 0.8]]);
         let new = NewConcept {
             name: name.into(),
             references: vec![photo],
@@ -187,15 +184,14 @@ mod tests {
     fn what_is_exported_has_what_the_encoder_made_unless_it_is_too_much() {
         let embedded = |library: &Library| {
             let read = bundle::read(&bundle_of(library).unwrap()).unwrap();
-            !read[0].references[0].embeddings.is_empty()
+            !read[0].references[0].embedded.is_empty()
         };
         let mut library = with("Mochi");
         assert!(embedded(&library));
         // 64 MiB with their embeddings, 12 without.
         for number in 0..100 {
-            let mut photo = Reference::new(vec![7; 90_000]);
-            photo.encoder = "e".into();
-            photo.embeddings = vec![vec![0.6, 0.8]; 60_000];
+            let photo =
+                Reference::new(vec![7; 90_000]).with_embeddings("e", vec![vec![0.6, 0.8]; 60_000]);
             let new = NewConcept {
                 name: format!("Thing {number}"),
                 references: vec![photo],

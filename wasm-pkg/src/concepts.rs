@@ -1,7 +1,7 @@
 //! Concepts between the engine's records and the plain objects the package stores in IndexedDB.
 
 use js_sys::{Array, Float32Array, Object, Reflect, Uint8Array};
-use namelens_engine::concepts::{Concept, ConceptTexts, Reference};
+use namelens_engine::concepts::{Concept, ConceptTexts, Embedded, Reference};
 use serde::Deserialize;
 use wasm_bindgen::{JsCast, JsValue};
 
@@ -38,8 +38,11 @@ pub(crate) fn to_stored(concept: &Concept) -> Result<JsValue, JsValue> {
     let object = texts(concept)?;
     Reflect::set(&object, &"version".into(), &VERSION.into())?;
     let photos = Array::new();
+    let none = Embedded {
+        encoder: String::new(),
+        embeddings: Vec::new(),
+    };
     for reference in &concept.references {
-        let flat: Vec<f32> = reference.embeddings.concat();
         let photo = Object::new();
         Reflect::set(
             &photo,
@@ -49,14 +52,18 @@ pub(crate) fn to_stored(concept: &Concept) -> Result<JsValue, JsValue> {
         if let Some(box_) = reference.box_ {
             Reflect::set(&photo, &"box".into(), &to_value(&box_)?)?;
         }
-        Reflect::set(&photo, &"embedding".into(), &Float32Array::from(&*flat))?;
-        let dim = reference.embeddings.first().map_or(0, Vec::len) as u32;
-        Reflect::set(&photo, &"dim".into(), &dim.into())?;
-        Reflect::set(
-            &photo,
-            &"encoder".into(),
-            &reference.encoder.as_str().into(),
-        )?;
+        // The first encoder's beside the photo, as all versions have it, those of others in a list.
+        let mut embedded = reference.embedded.iter();
+        set_embedded(&photo, embedded.next().unwrap_or(&none))?;
+        let others = Array::new();
+        for other in embedded {
+            let object = Object::new();
+            set_embedded(&object, other)?;
+            others.push(&object);
+        }
+        if others.length() > 0 {
+            Reflect::set(&photo, &"others".into(), &others)?;
+        }
         photos.push(&photo);
     }
     Reflect::set(&object, &"photos".into(), &photos)?;
@@ -71,23 +78,43 @@ pub(crate) fn from_stored(value: &JsValue) -> Result<Concept, JsValue> {
     for photo in photo_list(value, "photos")?.iter() {
         let bytes = Reflect::get(&photo, &"bytes".into())?;
         let mut reference = Reference::new(to_bytes(&bytes)?).with_box(box_of(&photo)?);
-        let embedding = Reflect::get(&photo, &"embedding".into())?;
-        if let Some(values) = embedding
-            .dyn_ref::<Float32Array>()
-            .filter(|v| v.length() > 0)
-        {
-            // Absent where an earlier version stored its one embedding.
-            let dim = Reflect::get(&photo, &"dim".into())?.as_f64();
-            let dim = dim.map_or(values.length() as usize, |dim| dim as usize);
-            let values = values.to_vec();
-            reference.embeddings = values.chunks(dim.max(1)).map(<[f32]>::to_vec).collect();
-            reference.encoder = Reflect::get(&photo, &"encoder".into())?
-                .as_string()
-                .unwrap_or_default();
+        reference.embedded.extend(embedded_of(&photo)?);
+        for other in photo_list(&photo, "others")?.iter() {
+            reference.embedded.extend(embedded_of(&other)?);
         }
         references.push(reference);
     }
     Ok(texts.with(references))
+}
+
+/// Writes what one encoder made of a photo.
+fn set_embedded(object: &Object, embedded: &Embedded) -> Result<(), JsValue> {
+    let flat: Vec<f32> = embedded.embeddings.concat();
+    Reflect::set(object, &"embedding".into(), &Float32Array::from(&*flat))?;
+    let dim = embedded.embeddings.first().map_or(0, Vec::len) as u32;
+    Reflect::set(object, &"dim".into(), &dim.into())?;
+    Reflect::set(object, &"encoder".into(), &embedded.encoder.as_str().into())?;
+    Ok(())
+}
+
+/// What one encoder made of a photo; `None` where no encoder is named and nothing is there.
+fn embedded_of(object: &JsValue) -> Result<Option<Embedded>, JsValue> {
+    let embedding = Reflect::get(object, &"embedding".into())?;
+    let values = embedding.dyn_ref::<Float32Array>();
+    let values = values.map(Float32Array::to_vec).unwrap_or_default();
+    let encoder = Reflect::get(object, &"encoder".into())?
+        .as_string()
+        .unwrap_or_default();
+    if encoder.is_empty() && values.is_empty() {
+        return Ok(None);
+    }
+    // Absent where an earlier version stored its one embedding.
+    let dim = Reflect::get(object, &"dim".into())?.as_f64();
+    let dim = dim.map_or(values.len(), |dim| dim as usize);
+    Ok(Some(Embedded {
+        encoder,
+        embeddings: values.chunks(dim.max(1)).map(<[f32]>::to_vec).collect(),
+    }))
 }
 
 /// The photos under `key`, each `{ bytes, box? }`, as references no encoder has seen.

@@ -12,11 +12,12 @@ use crate::paths::{root, target_dir};
 use crate::run::{loud, quiet, stage, step};
 
 /// Which script makes which checkpoints, in the order they must run: adapters lie inside folders made before.
-const GENERATORS: [(&str, &[&str]); 5] = [
+const GENERATORS: [(&str, &[&str]); 6] = [
     ("idefics.py", &["idefics3", "smolvlm", "smolvlm-scale4"]),
     ("qwen.py", &["qwen2_5_vl", "qwen3_vl"]),
     ("duals.py", &["siglip", "siglip2", "siglip2-naflex", "clip"]),
     ("blip2.py", &["blip2"]),
+    ("dino.py", &["dinov2", "dinov2-swiglu", "dinov2-registers"]),
     ("lora.py", &["qwen2_5_vl", "smolvlm"]),
 ];
 /// Scripts that make fixtures of unit tests, and what they are called here.
@@ -32,7 +33,7 @@ const UNITS: [(&str, &[&str]); 9] = [
     ("defaults.py", &["defaults"]),
 ];
 /// What all golden checkpoints may weigh in the repository.
-const BUDGET_BYTES: u64 = 9_000_000;
+const BUDGET_BYTES: u64 = 9_500_000;
 /// Prints each pinned package that is not there in its very version; a build's own suffix (`+cpu`) is no difference.
 const COMPARE: &str = "
 import importlib.metadata, sys

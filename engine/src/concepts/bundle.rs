@@ -8,7 +8,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use serde::{Deserialize, Serialize};
 
 use super::library::Library;
-use super::record::{Concept, ConceptTexts, Reference};
+use super::record::{Concept, ConceptTexts, Embedded, Reference};
 use crate::{Error, Result};
 
 /// What the `format` field says.
@@ -47,6 +47,18 @@ struct Photo {
     photo: String,
     #[serde(default, rename = "box", skip_serializing_if = "Option::is_none")]
     box_: Option<[f32; 4]>,
+    /// What the first encoder made of it; of none the encoder is empty.
+    #[serde(flatten)]
+    first: Embeddings,
+    /// What others did; earlier builds pass over it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    others: Vec<Embeddings>,
+}
+
+/// What one encoder made of a photo.
+#[derive(Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Embeddings {
     #[serde(default)]
     encoder: String,
     /// Numbers in one embedding.
@@ -179,13 +191,21 @@ fn to_record(concept: &Concept) -> Record {
 }
 
 fn to_photo(reference: &Reference) -> Photo {
-    let floats = reference.embeddings.iter().flatten();
-    let bytes: Vec<u8> = floats.flat_map(|x| x.to_le_bytes()).collect();
+    let mut all = reference.embedded.iter().map(to_embeddings);
     Photo {
         photo: BASE64.encode(&reference.photo),
         box_: reference.box_,
-        encoder: reference.encoder.clone(),
-        dim: reference.embeddings.first().map_or(0, Vec::len),
+        first: all.next().unwrap_or_default(),
+        others: all.collect(),
+    }
+}
+
+fn to_embeddings(embedded: &Embedded) -> Embeddings {
+    let floats = embedded.embeddings.iter().flatten();
+    let bytes: Vec<u8> = floats.flat_map(|x| x.to_le_bytes()).collect();
+    Embeddings {
+        encoder: embedded.encoder.clone(),
+        dim: embedded.embeddings.first().map_or(0, Vec::len),
         embeddings: BASE64.encode(bytes),
     }
 }
@@ -211,14 +231,23 @@ fn from_record(record: Record, place: &str) -> Result<Concept> {
 }
 
 fn from_photo(photo: Photo, place: &str) -> Result<Reference> {
-    let decode = |field: &str, text: &str| {
-        BASE64
-            .decode(text)
-            .map_err(|e| problem(format!("{place}.{field}"), format!("not base64: {e}")))
-    };
-    let bytes = decode("photo", &photo.photo)?;
-    let floats = decode("embeddings", &photo.embeddings)?;
-    let row = photo.dim.saturating_mul(4);
+    let bytes = decode(place, "photo", &photo.photo)?;
+    // A file without embeddings names no encoder.
+    let first = (!photo.first.encoder.is_empty() || !photo.first.embeddings.is_empty())
+        .then_some(photo.first);
+    let all = first.into_iter().chain(photo.others);
+    Ok(Reference {
+        photo: bytes.into(),
+        box_: photo.box_,
+        embedded: all
+            .map(|one| from_embeddings(one, place))
+            .collect::<Result<_>>()?,
+    })
+}
+
+fn from_embeddings(one: Embeddings, place: &str) -> Result<Embedded> {
+    let floats = decode(place, "embeddings", &one.embeddings)?;
+    let row = one.dim.saturating_mul(4);
     let whole = if floats.is_empty() {
         true
     } else {
@@ -228,21 +257,24 @@ fn from_photo(photo: Photo, place: &str) -> Result<Reference> {
         let text = format!(
             "{} bytes do not hold whole embeddings of {} floats",
             floats.len(),
-            photo.dim
+            one.dim
         );
         return Err(problem(format!("{place}.embeddings"), text));
     }
     let float = |b: &[u8]| b.try_into().map_or(f32::NAN, f32::from_le_bytes);
-    let embeddings = floats
-        .chunks(row.max(1))
-        .map(|e| e.chunks_exact(4).map(float).collect())
-        .collect();
-    Ok(Reference {
-        photo: bytes.into(),
-        box_: photo.box_,
-        embeddings,
-        encoder: photo.encoder,
+    Ok(Embedded {
+        encoder: one.encoder,
+        embeddings: floats
+            .chunks(row.max(1))
+            .map(|e| e.chunks_exact(4).map(float).collect())
+            .collect(),
     })
+}
+
+fn decode(place: &str, field: &str, text: &str) -> Result<Vec<u8>> {
+    BASE64
+        .decode(text)
+        .map_err(|e| problem(format!("{place}.{field}"), format!("not base64: {e}")))
 }
 
 #[cfg(test)]

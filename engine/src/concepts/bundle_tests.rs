@@ -7,13 +7,9 @@ use crate::concepts::{NewConcept, OnCollision};
 
 fn library() -> Library {
     let mut library = Library::new("e");
-    let embeddings = vec![vec![0.6, 0.8], vec![1.0, 0.0]];
-    let seen = Reference {
-        photo: vec![0, 255, 7].into(),
-        box_: Some([0.1, 0.25, 0.75, 1.0]),
-        embeddings,
-        encoder: "e".into(),
-    };
+    let seen = Reference::new([0u8, 255, 7])
+        .with_box(Some([0.1, 0.25, 0.75, 1.0]))
+        .with_embeddings("e", vec![vec![0.6, 0.8], vec![1.0, 0.0]]);
     let mochi = NewConcept {
         name: "Mochi \"の\" 🐈".into(),
         aliases: vec!["<mochi>".into()],
@@ -57,6 +53,34 @@ fn a_bundle_brings_everything_back() {
     );
     assert_eq!(again.index(), library.index());
     assert_eq!(export(&again).unwrap(), bytes);
+}
+
+#[test]
+fn what_several_encoders_made_comes_back() {
+    let mut library = Library::new("e");
+    let photos = vec![
+        Reference::new([1u8])
+            .with_embeddings("e", vec![vec![0.6, 0.8]])
+            .with_embeddings("faces", vec![vec![1.0, 0.0, 0.0]; 2]),
+        // One that found nothing has seen it all the same.
+        Reference::new([2u8])
+            .with_embeddings("faces", Vec::new())
+            .with_embeddings("e", vec![vec![1.0, 0.0]]),
+    ];
+    let new = NewConcept {
+        name: "Mochi".into(),
+        references: photos.clone(),
+        ..NewConcept::default()
+    };
+    library.add(new, 5).unwrap();
+    let bytes = export(&library).unwrap();
+    let read = read(&bytes).unwrap();
+    assert_eq!(read[0].references, photos);
+    // An earlier build passes over what it does not know.
+    let text = String::from_utf8(bytes).unwrap();
+    assert_eq!(text.matches(r#""others":["#).count(), 2);
+    let twice = text.replace(r#""encoder":"faces","dim":3"#, r#""encoder":"e","dim":3"#);
+    assert!(message(twice.as_bytes()).contains("twice"));
 }
 
 #[test]

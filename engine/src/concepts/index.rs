@@ -170,11 +170,9 @@ impl FlatIndex {
             .references
             .iter()
             .enumerate()
-            .filter(move |(_, reference)| reference.encoder == encoder)
             .flat_map(move |(r, reference)| {
-                reference
-                    .embeddings
-                    .iter()
+                let own = reference.embeddings_of(&encoder).unwrap_or_default();
+                own.iter()
                     .take(searched)
                     .enumerate()
                     .map(move |(e, v)| (r, e, v.as_slice()))
@@ -185,14 +183,16 @@ impl FlatIndex {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::concepts::Reference;
+    use crate::concepts::{Embedded, Reference};
 
     fn concept(id: usize, rows: usize) -> Concept {
         let reference = |row: usize| Reference {
             photo: vec![1].into(),
             box_: None,
-            embeddings: vec![vec![id as f32, row as f32]],
-            encoder: "e".into(),
+            embedded: vec![Embedded {
+                encoder: "e".into(),
+                embeddings: vec![vec![id as f32, row as f32]],
+            }],
         };
         Concept {
             id: id.to_string(),

@@ -13,12 +13,13 @@ use crate::{Error, Result};
 ///
 /// Every change is checked first and applied whole or not at all. The embedding index is kept up
 /// to date with each change.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Library {
     concepts: IndexMap<String, Concept>,
     /// Name and alias keys (see [`spelling::key`]) to concept ids.
     keys: HashMap<String, String>,
-    pub(super) index: FlatIndex,
+    /// One for each encoder; there is always one.
+    pub(super) indexes: Vec<FlatIndex>,
     pub(super) revision: u64,
 }
 
@@ -26,17 +27,20 @@ impl Library {
     /// An empty library whose index holds the embeddings of the encoder with this digest.
     pub fn new(encoder: impl Into<String>) -> Self {
         Self {
-            index: FlatIndex::new(encoder),
-            ..Self::default()
+            indexes: vec![FlatIndex::new(encoder)],
+            concepts: IndexMap::new(),
+            keys: HashMap::new(),
+            revision: 0,
         }
     }
 
-    /// The same library while it is empty, whose index has the first `searched` embeddings of each reference, if not all: an
-    /// encoder may keep others for a closer look.
-    #[must_use]
-    pub fn searching_first(mut self, searched: Option<usize>) -> Self {
-        self.index = self.index.of_first(searched);
-        self
+    /// An empty library with an index for each of several encoders, as [`FlatIndex::new`] and [`FlatIndex::of_first`] make them.
+    pub fn of_indexes(indexes: Vec<FlatIndex>) -> Self {
+        let mut library = Self::new("");
+        if !indexes.is_empty() {
+            library.indexes = indexes;
+        }
+        library
     }
 
     /// Grows with every change; equal revisions of one library mean equal contents.
@@ -71,9 +75,16 @@ impl Library {
             .and_then(|id| self.concepts.get(id))
     }
 
-    /// The embeddings of the current encoder.
+    /// The embeddings of the current encoder, the first of several.
     pub fn index(&self) -> &FlatIndex {
-        &self.index
+        // There is always one.
+        &self.indexes[0]
+    }
+
+    /// The embeddings of the encoder with this digest, if it is one of the current ones.
+    pub fn index_of(&self, encoder: &str) -> Option<&FlatIndex> {
+        let mut indexes = self.indexes.iter();
+        indexes.find(|index| index.encoder() == encoder)
     }
 
     /// Adds a concept at time `now_ms` and returns its id.
@@ -164,7 +175,9 @@ impl Library {
     pub fn delete(&mut self, id: &str) -> Result<Concept> {
         let concept = self.concepts.shift_remove(id).ok_or_else(|| missing(id))?;
         self.forget_names(&concept);
-        self.index.take(id);
+        for index in &mut self.indexes {
+            index.take(id);
+        }
         self.revision += 1;
         Ok(concept)
     }
@@ -219,7 +232,9 @@ impl Library {
         for name in concept.names() {
             self.keys.insert(spelling::key(name), id.clone());
         }
-        self.index.put(concept);
+        for index in &mut self.indexes {
+            index.put(concept);
+        }
         self.revision += 1;
     }
 
@@ -255,14 +270,12 @@ impl Library {
 
     /// One encoder makes embeddings of one size: within the concept and across the library.
     fn check_dim(&self, concept: &Concept) -> Result<()> {
-        let alone = self.index.rows_of(&concept.id).len() == self.index.len();
-        let mut want = if alone { None } else { Some(self.index.dim()) };
-        for reference in concept
-            .references
-            .iter()
-            .filter(|r| r.encoder == self.index.encoder())
-        {
-            for e in &reference.embeddings {
+        for index in &self.indexes {
+            let alone = index.rows_of(&concept.id).len() == index.len();
+            let mut want = if alone { None } else { Some(index.dim()) };
+            let references = concept.references.iter();
+            let own = references.filter_map(|r| r.embeddings_of(index.encoder()));
+            for e in own.flatten() {
                 let want = *want.get_or_insert(e.len());
                 if e.len() != want {
                     let problem = format!(
@@ -304,6 +317,12 @@ pub(super) fn missing(id: &str) -> Error {
     Error::Concept {
         concept: shown(id, id),
         problem: "there is no such concept; list them for their ids".into(),
+    }
+}
+
+impl Default for Library {
+    fn default() -> Self {
+        Self::new("")
     }
 }
 

@@ -4,7 +4,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::concepts::Reference;
+use crate::concepts::{Embedded, Reference};
 
 fn named(name: &str) -> NewConcept {
     NewConcept {
@@ -14,13 +14,14 @@ fn named(name: &str) -> NewConcept {
 }
 
 fn seen(encoder: &str, angle: f32) -> Reference {
-    let embeddings = vec![vec![angle.cos(), angle.sin()]];
-    Reference {
-        photo: vec![1].into(),
-        box_: None,
-        embeddings,
+    Reference::new([1u8]).with_embeddings(encoder, vec![vec![angle.cos(), angle.sin()]])
+}
+
+fn made(encoder: &str, embeddings: Vec<Vec<f32>>) -> Vec<Embedded> {
+    vec![Embedded {
         encoder: encoder.into(),
-    }
+        embeddings,
+    }]
 }
 
 #[test]
@@ -123,20 +124,17 @@ fn errors_say_what_is_missing() {
     assert_eq!(library.unseen_references(), [(id.clone(), 0)]);
     assert!(
         library
-            .set_embeddings(&id, 0, "e", vec![vec![2.0, 0.0]])
+            .set_embeddings(&id, 0, made("e", vec![vec![2.0, 0.0]]))
             .is_err()
     );
     library
-        .set_embeddings(&id, 0, "e", vec![vec![1.0, 0.0]])
+        .set_embeddings(&id, 0, made("e", vec![vec![1.0, 0.0]]))
         .unwrap();
     assert!(library.unseen_references().is_empty());
     let other = library.add(named("Bobo"), 3).unwrap();
     let error = library.add_reference(
         &other,
-        Reference {
-            embeddings: vec![vec![1.0]],
-            ..seen("e", 0.0)
-        },
+        Reference::new([1u8]).with_embeddings("e", vec![vec![1.0]]),
         4,
     );
     assert!(
@@ -174,6 +172,55 @@ fn a_change_of_encoder_rebuilds_the_index() {
         [1]
     );
     assert_eq!(library.unseen_references(), [(id, 0)]);
+}
+
+#[test]
+fn each_of_several_encoders_has_an_index_of_its_own() {
+    let both = || {
+        vec![
+            FlatIndex::new("photos").of_first(Some(1)),
+            FlatIndex::new("faces"),
+        ]
+    };
+    let mut library = Library::of_indexes(both());
+    let photo = |angle: f32| {
+        let rows = vec![vec![angle.cos(), angle.sin()], vec![0.0, 1.0]];
+        Reference::new([1u8]).with_embeddings("photos", rows)
+    };
+    let faces = vec![vec![0.0, 0.6, 0.8], vec![1.0, 0.0, 0.0]];
+    let whole = photo(0.1).with_embeddings("faces", faces.clone());
+    let new = NewConcept {
+        references: vec![whole, photo(0.2)],
+        ..named("Mochi")
+    };
+    let id = library.add(new, 1).unwrap();
+    let sizes = |library: &Library, encoder: &str| {
+        let index = library.index_of(encoder).unwrap();
+        (index.len(), index.dim())
+    };
+    assert_eq!(sizes(&library, "photos"), (2, 2));
+    assert_eq!(sizes(&library, "faces"), (2, 3));
+    assert_eq!(library.index().encoder(), "photos");
+    assert!(library.index_of("other").is_none());
+    // The second photo has not been looked at for faces.
+    assert_eq!(library.unseen_references(), [(id.clone(), 1)]);
+    let none = [
+        made("photos", vec![vec![1.0, 0.0]]),
+        made("faces", Vec::new()),
+    ];
+    library.set_embeddings(&id, 1, none.concat()).unwrap();
+    assert!(library.unseen_references().is_empty());
+    assert_eq!(sizes(&library, "faces"), (2, 3));
+    // Each has a width of its own, and keeps it.
+    let narrow = photo(0.3).with_embeddings("faces", vec![vec![1.0, 0.0]]);
+    let error = library.add_reference(&id, narrow, 2).unwrap_err();
+    assert!(error.to_string().contains("others of its encoder have 3"));
+    library.delete(&id).unwrap();
+    assert_eq!(library, {
+        let mut empty = Library::of_indexes(both());
+        empty.revision = library.revision;
+        empty
+    });
 }
 
 #[derive(Debug, Clone)]
@@ -338,16 +385,13 @@ fn apply(library: &mut Library, model: &mut Model, op: Op, now: u64) -> (bool, b
         }
         Op::Embed(c, p, e) => {
             let (id, p, new) = (model.id(c), p as usize, photo(e, true));
-            let done = library
-                .set_embeddings(&id, p, "e", new.embeddings.clone())
-                .is_ok();
+            let done = library.set_embeddings(&id, p, new.embedded.clone()).is_ok();
             let then = model.0.get(c as usize).map_or(0, |c| c.updated_ms);
             let set = |c: &mut Concept| {
                 c.references
                     .get_mut(p)
                     .map(|r| {
-                        r.embeddings = new.embeddings.clone();
-                        r.encoder = "e".into();
+                        r.embedded = new.embedded.clone();
                     })
                     .is_some()
             };

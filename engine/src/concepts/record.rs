@@ -24,17 +24,24 @@ pub const LEAST_BOX_SIDE: f32 = 0.01;
 /// How far from 1 the squared length of an embedding may be: f16 storage moves it by about 1e-3.
 const NORM_TOLERANCE: f32 = 5e-3;
 
-/// A photo that shows the thing, with what the dual encoder made of it.
+/// What one encoder made of a photo.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Embedded {
+    /// Digest of the encoder.
+    pub encoder: String,
+    /// Unit-length embeddings, all of one size; none where it found nothing to embed.
+    pub embeddings: Vec<Vec<f32>>,
+}
+
+/// A photo that shows the thing, with what encoders made of it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Reference {
     /// The encoded image, byte for byte as given. Shared: a copy of the library copies no photos.
     pub photo: Arc<[u8]>,
     /// Where in the photo the thing is: left, top, right and bottom as fractions; `None` where nobody said.
     pub box_: Option<[f32; 4]>,
-    /// Unit-length embeddings, all of one size; empty until an encoder has seen the photo.
-    pub embeddings: Vec<Vec<f32>>,
-    /// Digest of the encoder that made the embeddings; empty while there are none.
-    pub encoder: String,
+    /// What each encoder that has seen the photo made of it, no encoder twice.
+    pub embedded: Vec<Embedded>,
 }
 
 impl Reference {
@@ -43,8 +50,7 @@ impl Reference {
         Self {
             photo: photo.into(),
             box_: None,
-            embeddings: Vec::new(),
-            encoder: String::new(),
+            embedded: Vec::new(),
         }
     }
 
@@ -55,12 +61,33 @@ impl Reference {
         self
     }
 
-    /// Checks the box, and the embeddings: finite, of one size, unit length, with an encoder.
+    /// The same photo, with what one encoder made of it.
+    #[must_use]
+    pub fn with_embeddings(
+        mut self,
+        encoder: impl Into<String>,
+        embeddings: Vec<Vec<f32>>,
+    ) -> Self {
+        self.embedded.push(Embedded {
+            encoder: encoder.into(),
+            embeddings,
+        });
+        self
+    }
+
+    /// What the encoder with this digest made of it; `None` until it has seen it.
+    pub fn embeddings_of(&self, encoder: &str) -> Option<&[Vec<f32>]> {
+        let mut all = self.embedded.iter();
+        let own = all.find(|embedded| embedded.encoder == encoder)?;
+        Some(&own.embeddings)
+    }
+
+    /// Checks the box, and the embeddings: finite, of one size, unit length, with an encoder, each encoder once.
     pub fn validate(&self) -> Result<(), String> {
         if let Some(box_) = &self.box_ {
             check_box(box_)?;
         }
-        check_embeddings(&self.encoder, &self.embeddings)
+        check_embedded(&self.embedded)
     }
 }
 
@@ -81,14 +108,31 @@ pub fn check_box(box_: &[f32; 4]) -> Result<(), String> {
     Ok(())
 }
 
+/// The problem with what encoders made of a photo, if any.
+pub(super) fn check_embedded(embedded: &[Embedded]) -> Result<(), String> {
+    for (at, one) in embedded.iter().enumerate() {
+        check_embeddings(&one.encoder, &one.embeddings)?;
+        if embedded[..at]
+            .iter()
+            .any(|other| other.encoder == one.encoder)
+        {
+            return Err(format!(
+                "embeddings of the encoder `{}` twice in one reference",
+                one.encoder
+            ));
+        }
+    }
+    Ok(())
+}
+
 /// The problem with `embeddings`, if any.
-pub(super) fn check_embeddings(encoder: &str, embeddings: &[Vec<f32>]) -> Result<(), String> {
-    let Some(first) = embeddings.first() else {
-        return Ok(());
-    };
+fn check_embeddings(encoder: &str, embeddings: &[Vec<f32>]) -> Result<(), String> {
     if encoder.is_empty() {
         return Err("embeddings without the digest of their encoder".into());
     }
+    let Some(first) = embeddings.first() else {
+        return Ok(());
+    };
     if first.is_empty() || embeddings.iter().any(|e| e.len() != first.len()) {
         return Err("embeddings of different sizes in one reference".into());
     }

@@ -42,16 +42,22 @@ fn names_are_trimmed_and_limited() {
 
 #[test]
 fn embeddings_must_be_unit_length_and_say_their_encoder() {
-    let mut reference = Reference::new([1u8, 2]);
-    reference.validate().unwrap();
-    reference.embeddings = vec![vec![0.6, 0.8]];
-    assert!(reference.validate().unwrap_err().contains("encoder"));
-    reference.encoder = "e1".into();
-    reference.validate().unwrap();
+    let photo = || Reference::new([1u8, 2]);
+    photo().validate().unwrap();
+    let unit = vec![0.6, 0.8];
+    let nameless = photo().with_embeddings("", vec![unit.clone()]);
+    assert!(nameless.validate().unwrap_err().contains("encoder"));
+    let seen = photo().with_embeddings("e1", vec![unit.clone()]);
+    seen.validate().unwrap();
     for bad in [vec![0.6, 0.9], vec![f32::NAN, 0.0], vec![1.0], vec![]] {
-        reference.embeddings = vec![vec![0.6, 0.8], bad];
-        assert!(reference.validate().is_err());
+        let seen = photo().with_embeddings("e1", vec![unit.clone(), bad]);
+        assert!(seen.validate().is_err());
     }
+    // Of another width, by another encoder.
+    let both = seen.with_embeddings("e2", vec![vec![0.0, 0.0, 1.0]]);
+    both.validate().unwrap();
+    let twice = both.with_embeddings("e1", vec![unit]);
+    assert!(twice.validate().unwrap_err().contains("twice"));
 }
 
 #[test]

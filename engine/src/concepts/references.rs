@@ -1,20 +1,27 @@
-//! The photos of concepts and what the encoder made of them.
+//! The photos of concepts and what encoders made of them.
 
 use super::index::FlatIndex;
 use super::library::{Library, missing};
-use super::record::{Concept, Reference, check_embeddings};
+use super::record::{Concept, Embedded, Reference, check_embedded};
 use crate::Result;
 
 impl Library {
-    /// Changes the encoder: the index is built anew from the references this encoder has seen.
+    /// Changes the encoder: there is one index, built anew from the references this encoder has seen.
     pub fn use_encoder(&mut self, encoder: impl Into<String>) {
-        self.index = FlatIndex::build(encoder, self.index.searched(), self.list());
+        let searched = self.index().searched();
+        self.indexes = vec![FlatIndex::build(encoder, searched, self.list())];
         self.revision += 1;
     }
 
-    /// The references (concept id, position) the current encoder has not seen yet.
+    /// Whether each of the current encoders has seen a photo.
+    pub fn has_seen(&self, photo: &Reference) -> bool {
+        let mut indexes = self.indexes.iter();
+        indexes.all(|index| photo.embeddings_of(index.encoder()).is_some())
+    }
+
+    /// The references (concept id, position) that not all of the current encoders have seen yet.
     pub fn unseen_references(&self) -> Vec<(String, usize)> {
-        let unseen = |r: &Reference| r.encoder != self.index.encoder() || r.embeddings.is_empty();
+        let unseen = |r: &Reference| !self.has_seen(r);
         self.list()
             .flat_map(|c| {
                 c.references
@@ -56,7 +63,7 @@ impl Library {
         removed.ok_or_else(|| missing(id))
     }
 
-    /// Records what an encoder made of a photo. The concept's times do not change.
+    /// Records what encoders made of a photo, in the place of all that was known. The concept's times do not change.
     ///
     /// # Errors
     /// [`crate::Error::Concept`] if there is no such photo or an embedding is not usable.
@@ -64,19 +71,13 @@ impl Library {
         &mut self,
         id: &str,
         position: usize,
-        encoder: &str,
-        embeddings: Vec<Vec<f32>>,
+        embedded: Vec<Embedded>,
     ) -> Result<()> {
         let updated_ms = self.get(id).ok_or_else(|| missing(id))?.updated_ms;
         self.change(id, updated_ms, |concept| {
             let reference = find_photo(concept, position)?;
-            check_embeddings(encoder, &embeddings)?;
-            reference.encoder = if embeddings.is_empty() {
-                String::new()
-            } else {
-                encoder.to_owned()
-            };
-            reference.embeddings = embeddings;
+            check_embedded(&embedded)?;
+            reference.embedded = embedded;
             Ok(())
         })
     }

@@ -1,8 +1,8 @@
-//! Photos for SigLIP, CLIP and BLIP: one resize, perhaps a crop of the middle.
+//! Photos for SigLIP, CLIP, BLIP and DINOv2: one resize, perhaps a crop of the middle.
 
 use super::config::{Config, Size};
 use super::normalize::Levels;
-use super::{Filter, Processed, Rgb8, check_area, resize};
+use super::{Filter, Frame, Processed, Rgb8, check_area, resize};
 use crate::Result;
 
 /// How photos are sized for one checkpoint.
@@ -44,6 +44,17 @@ impl Fixed {
             _ => return None,
         };
         (height == width).then_some(height)
+    }
+
+    /// A photo at another size than the configuration has, and without the crop.
+    pub(super) fn whole(
+        &self,
+        photo: &Rgb8,
+        [width, height]: [u32; 2],
+        levels: &Levels,
+    ) -> Result<Frame> {
+        check_area(f64::from(width), f64::from(height))?;
+        Ok(levels.whole(&resize(photo, width, height, self.filter)?))
     }
 
     pub(super) fn process(&self, photo: &Rgb8, levels: &Levels) -> Result<Processed> {

@@ -31,7 +31,7 @@ enum Kind {
 /// `image_processor`, or not at all.
 const FILES: [&str; 2] = ["processor_config.json", "preprocessor_config.json"];
 const SUPPORTED: &str = "Idefics3ImageProcessor, SmolVLMImageProcessor, Qwen2VLImageProcessor, \
-     SiglipImageProcessor, Siglip2ImageProcessor, CLIPImageProcessor, BlipImageProcessor";
+     SiglipImageProcessor, Siglip2ImageProcessor, CLIPImageProcessor, BlipImageProcessor, BitImageProcessor";
 
 impl ImageProcessor {
     /// The files of a checkpoint folder that [`ImageProcessor::from_folder`] asks for; one of them is enough.
@@ -99,9 +99,10 @@ impl ImageProcessor {
             }
             "Qwen2VLImageProcessor" => Kind::Qwen(Qwen::from_config(config)?),
             "Siglip2ImageProcessor" => Kind::Naflex(Naflex::from_config(config)?),
-            "SiglipImageProcessor" | "CLIPImageProcessor" | "BlipImageProcessor" => {
-                Kind::Fixed(Fixed::from_config(config)?)
-            }
+            "SiglipImageProcessor"
+            | "CLIPImageProcessor"
+            | "BlipImageProcessor"
+            | "BitImageProcessor" => Kind::Fixed(Fixed::from_config(config)?),
             other => {
                 return Err(config.fail(
                     "image_processor_type",
@@ -155,6 +156,29 @@ impl ImageProcessor {
                 rows: processed.rows,
                 cols: processed.cols,
             },
+        }
+    }
+
+    /// Whether [`Self::process_whole`] can prepare photos: with processors that resize once and perhaps cut.
+    pub fn can_process_whole(&self) -> bool {
+        matches!(self.kind, Kind::Fixed(_))
+    }
+
+    /// One photo at this width and height, whole: resampled and normalised as the configuration says, whatever it says of sizes
+    /// and of cutting. For encoders that read photos of any size.
+    ///
+    /// # Errors
+    /// [`Error::Image`] when `photo` is inconsistent or the size is none; [`Error::Config`] unless
+    /// [`Self::can_process_whole`].
+    pub fn process_whole(&self, photo: &Rgb8, [width, height]: [u32; 2]) -> Result<Frame> {
+        photo.check()?;
+        match &self.kind {
+            Kind::Fixed(fixed) => fixed.whole(photo, [width, height], &self.levels),
+            _ => Err(Error::Config {
+                file: FILES[1].into(),
+                key: "image_processor_type".into(),
+                problem: "makes frames of its own, and photos are wanted whole at any size; BitImageProcessor does that".into(),
+            }),
         }
     }
 

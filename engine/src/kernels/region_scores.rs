@@ -19,7 +19,7 @@ pub static KERNEL: Kernel = Kernel::new(
     ],
     WORKGROUP,
     5,
-    4,
+    5,
 );
 
 /// A workgroup a window, a slice a block of references.
@@ -27,12 +27,13 @@ pub fn plan(windows: usize, references: usize) -> Grid {
     Grid::folded(windows, references.div_ceil(BLOCK))
 }
 
-/// sums `[R + 1, C + 1, D]`, windows `[W, 4]`, templates `[N, 2 D]`, large `[W]` -> scores `[W, N]`.
+/// sums `[R + 1, C + 1, D]`, windows `[W, 4]`, templates `[N, 2 D]`, large `[W]` -> scores `[W, N]`; `root` compares square roots.
 pub(crate) fn run(
     sums: &CubeTensor,
     windows: &CubeTensor,
     templates: &CubeTensor,
     large: &CubeTensor,
+    root: bool,
 ) -> CubeTensor {
     let [_, columns, width] = sums.meta.shape().dims();
     let ([count, _], [references, _]) =
@@ -42,7 +43,13 @@ pub(crate) fn run(
         &KERNEL,
         plan(count, references),
         &[sums, windows, templates, large, &scores],
-        &[word(count), word(references), word(width), word(columns)],
+        &[
+            word(count),
+            word(references),
+            word(width),
+            word(columns),
+            u32::from(root),
+        ],
     );
     scores
 }

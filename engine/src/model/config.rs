@@ -163,7 +163,9 @@ impl VisionConfig {
         )?;
         match variant.positions {
             // The table is as large as the grid, so the grid has one size.
-            PatchPositions::Learned | PatchPositions::Bucketed => {
+            PatchPositions::Learned
+            | PatchPositions::LearnedSmoothed
+            | PatchPositions::Bucketed => {
                 positive("vision_config.image_size", self.image_size)?;
                 // What a last row or column of patches lacks is cut off: 384 pixels are 27 patches of 14.
                 if self.patch_size > self.image_size {

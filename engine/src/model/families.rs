@@ -3,6 +3,7 @@
 
 mod blip2;
 mod clip;
+mod dinov2;
 mod efficientnet_lite;
 mod idefics3;
 mod json;
@@ -15,7 +16,7 @@ use self::json::Json;
 pub use self::quantised::refuse_quantised;
 use super::config::{Activation, TextConfig, VisionConfig, VlmConfig, refuse};
 use super::dual_config::DualConfig;
-use super::efficientnet_config::EfficientNetConfig;
+use super::feature_config::FeatureConfig;
 use super::gguf_keys::Keys;
 use super::matcher_config::MatcherConfig;
 use super::names::Names;
@@ -64,7 +65,7 @@ enum Reader {
     /// Photos and texts read together.
     Matcher(fn(&Json) -> Result<MatcherConfig>),
     /// Photos in, maps of features out.
-    Features(fn(&Json) -> Result<EfficientNetConfig>),
+    Features(fn(&Json) -> Result<FeatureConfig>),
 }
 
 const FAMILIES: &[Family] = &[
@@ -75,10 +76,16 @@ const FAMILIES: &[Family] = &[
     clip::FAMILY,
     blip2::FAMILY,
     efficientnet_lite::FAMILY,
+    dinov2::FAMILY,
 ];
 
-/// Tensors that checkpoints carry and no model needs: buffers that are computed, not learned.
-const BUFFERS: &[&str] = &["rotary_emb.inv_freq", "embeddings.position_ids"];
+/// Tensors that checkpoints carry and no model needs: buffers that are computed, not learned, and what stands for hidden patches
+/// in the training of DINOv2.
+const BUFFERS: &[&str] = &[
+    "rotary_emb.inv_freq",
+    "embeddings.position_ids",
+    "embeddings.mask_token",
+];
 
 impl VlmConfig {
     /// Reads and checks a `config.json` of any family; what it leaves out is as its class in `transformers` has it.
@@ -126,13 +133,14 @@ impl MatcherConfig {
     }
 }
 
-impl EfficientNetConfig {
-    /// Reads and checks the `config.json` of a convolutional encoder.
+impl FeatureConfig {
+    /// Reads and checks the `config.json` of any family of photo encoders; what it leaves out is as its class in
+    /// `transformers` has it, where there is one.
     ///
     /// # Errors
     /// [`crate::Error::Config`] naming the key that is missing or cannot be.
     pub fn from_json(json: &str) -> Result<Self> {
-        let config = read(json, "convolutional encoder", |reader| match reader {
+        let config = read(json, "photo encoder", |reader| match reader {
             Reader::Features(read) => Some(*read),
             _ => None,
         })?;

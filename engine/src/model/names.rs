@@ -43,6 +43,11 @@ pub const fn third(index: usize) -> Option<Part> {
     Some(Part { index, of: 3 })
 }
 
+/// Block `index` of two: the gate or what it is multiplied with, of a fused projection.
+pub const fn half(index: usize) -> Option<Part> {
+    Some(Part { index, of: 2 })
+}
+
 /// Every place `key` may be stored at, the usual one first; a key of no group is stored under its own name.
 pub fn stored(names: &[Group], key: &str) -> Vec<Stored> {
     let fit = names

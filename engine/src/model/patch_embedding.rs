@@ -1,4 +1,4 @@
-//! The first step of a tower: patches to its width, with positions, and the class token before them.
+//! The first step of a tower: patches to its width, with positions, class token and registers before them.
 
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Int, Tensor, TensorData};
@@ -9,12 +9,13 @@ use super::patch_grid::{PatchGrid, Stretch};
 use super::variants::PatchPositions;
 use crate::Result;
 
-/// Patches, positions and class token.
+/// Patches, positions, class token and registers.
 #[derive(Module, Debug)]
 pub struct PatchEmbedding {
     weight: Param<Tensor<4>>,
     bias: Option<Param<Tensor<1>>>,
     class_token: Option<Param<Tensor<1>>>,
+    registers: Option<Param<Tensor<2>>>,
     /// The class token's row first, if there is one.
     positions: Option<Param<Tensor<2>>>,
     #[module(skip)]
@@ -33,7 +34,9 @@ impl PatchEmbedding {
         let hidden = config.hidden_size;
         let variant = &config.variant;
         let rows = match variant.positions {
-            PatchPositions::Learned | PatchPositions::Bucketed => Some(config.num_patches()),
+            PatchPositions::Learned
+            | PatchPositions::LearnedSmoothed
+            | PatchPositions::Bucketed => Some(config.num_patches()),
             PatchPositions::Interpolated { side } | PatchPositions::Smoothed { side } => {
                 Some(side * side)
             }
@@ -55,11 +58,19 @@ impl PatchEmbedding {
             }
             false => None,
         };
+        let registers = match variant.registers {
+            0 => None,
+            count => {
+                let name = format!("{name}.register_tokens");
+                Some(p.param(&name, [count, hidden], Init::Normal(0.2))?)
+            }
+        };
         let table = format!("{name}.position_embedding.weight");
         Ok(Self {
             weight,
             bias,
             class_token,
+            registers,
             positions: rows
                 .map(|rows| p.param(&table, [rows, hidden], Init::Normal(0.2)))
                 .transpose()?,
@@ -76,7 +87,7 @@ impl PatchEmbedding {
 
     /// # Shapes
     /// - pixels: `[N, 3, H, W]`, H and W the patches of `grid`; what is more, less than a patch, is cut off
-    /// - output: `[N, P, hidden]`, row by row; `[N, 1 + P, hidden]` with a class token
+    /// - output: `[N, P, hidden]`, row by row; `[N, 1 + R + P, hidden]` with a class token and R registers
     pub fn forward(&self, pixels: Tensor<4>, grid: PatchGrid) -> Tensor<3> {
         let [images, channels, _, _] = pixels.dims();
         let (patch, PatchGrid { rows, cols }) = (self.patch_size, grid);
@@ -108,8 +119,13 @@ impl PatchEmbedding {
             }
             None => (token, x),
         };
-        let token = token.unsqueeze::<3>().expand([images, 1, hidden]);
-        Tensor::cat(vec![token, x], 1)
+        let before = match self.registers.as_ref().map(Param::val) {
+            Some(registers) => Tensor::cat(vec![token, registers], 0),
+            None => token,
+        };
+        let count = before.dims()[0];
+        let before = before.unsqueeze::<3>().expand([images, count, hidden]);
+        Tensor::cat(vec![before, x], 1)
     }
 
     /// What each patch of `grid` adds, `[P, hidden]`, out of the table of patches.

@@ -1,6 +1,6 @@
 //! The patches of one photo in the order a tower reads them: merged squares, windows, positions. Host numbers only.
 
-use super::resample::{bicubic, smoothed};
+use super::resample::{bicubic, bicubic_smoothed, smoothed};
 use super::rope::Position;
 use super::variants::{PatchPositions, VisionVariant};
 
@@ -102,6 +102,9 @@ impl PatchGrid {
     pub fn stretch(self, positions: PatchPositions, side: usize) -> Option<Stretch> {
         let (side, line): (usize, Resampling) = match positions {
             PatchPositions::Learned if (self.rows, self.cols) != (side, side) => (side, bicubic),
+            PatchPositions::LearnedSmoothed if (self.rows, self.cols) != (side, side) => {
+                (side, bicubic_smoothed)
+            }
             PatchPositions::Smoothed { side } => (side, smoothed),
             _ => return None,
         };
@@ -127,7 +130,9 @@ impl PatchGrid {
         };
         Some(match positions {
             PatchPositions::Absent | PatchPositions::Smoothed { .. } => return None,
-            PatchPositions::Learned => (0..self.len()).map(|at| vec![(at, 1.0)]).collect(),
+            PatchPositions::Learned | PatchPositions::LearnedSmoothed => {
+                (0..self.len()).map(|at| vec![(at, 1.0)]).collect()
+            }
             PatchPositions::Bucketed => {
                 places(&buckets(self.rows, side), &buckets(self.cols, side), side)
             }
@@ -265,6 +270,7 @@ mod tests {
         assert_eq!(grid.stretch(PatchPositions::Bucketed, 4), None);
         for positions in [
             PatchPositions::Learned,
+            PatchPositions::LearnedSmoothed,
             PatchPositions::Smoothed { side: 4 },
         ] {
             let stretch = grid.stretch(positions, 4).unwrap_or_else(|| panic!("one"));

@@ -1,24 +1,22 @@
 //! Weights that bring the points of a line to another number, as `torch.nn.functional.interpolate` has them
 //! (`align_corners=False`), in its f32 arithmetic.
 
-/// The sharpness of torch's cubic: the curve's slope where it first crosses zero.
+/// The sharpness of torch's cubic, the curve's slope where it first crosses zero: without and with smoothing.
 const SHARPNESS: f32 = -0.75;
+const SHARPNESS_SMOOTHED: f32 = -0.5;
 
 /// `mode="bicubic"` along one axis: `[to, from]`, row-major; beyond the ends the last point counts on.
 pub fn bicubic(from: usize, to: usize) -> Vec<f32> {
     let scale = from as f32 / to as f32;
-    let near = |x: f32| ((SHARPNESS + 2.0) * x - (SHARPNESS + 3.0)) * x * x + 1.0;
-    let far =
-        |x: f32| ((SHARPNESS * x - 5.0 * SHARPNESS) * x + 8.0 * SHARPNESS) * x - 4.0 * SHARPNESS;
     lines(from, to, |at, line| {
         let place = scale * (at as f32 + 0.5) - 0.5;
         let floor = place.floor();
         let share = place - floor;
         let weights = [
-            far(share + 1.0),
-            near(share),
-            near(1.0 - share),
-            far(2.0 - share),
+            far(share + 1.0, SHARPNESS),
+            near(share, SHARPNESS),
+            near(1.0 - share, SHARPNESS),
+            far(2.0 - share, SHARPNESS),
         ];
         for (tap, weight) in weights.into_iter().enumerate() {
             let point = floor as i64 + tap as i64 - 1;
@@ -30,15 +28,39 @@ pub fn bicubic(from: usize, to: usize) -> Vec<f32> {
 /// `mode="bilinear", antialias=True` along one axis: `[to, from]`, row-major; where the line shrinks each new point is a
 /// mean of all that it stands for.
 pub fn smoothed(from: usize, to: usize) -> Vec<f32> {
+    averaged(from, to, 1.0, |x| (1.0 - x).max(0.0))
+}
+
+/// `mode="bicubic", antialias=True` along one axis: `[to, from]`, row-major.
+pub fn bicubic_smoothed(from: usize, to: usize) -> Vec<f32> {
+    averaged(from, to, 2.0, |x| match x {
+        x if x < 1.0 => near(x, SHARPNESS_SMOOTHED),
+        x if x < 2.0 => far(x, SHARPNESS_SMOOTHED),
+        _ => 0.0,
+    })
+}
+
+/// The cubic up to 1 from its middle.
+fn near(x: f32, sharpness: f32) -> f32 {
+    ((sharpness + 2.0) * x - (sharpness + 3.0)) * x * x + 1.0
+}
+
+/// The cubic from 1 to 2.
+fn far(x: f32, sharpness: f32) -> f32 {
+    ((sharpness * x - 5.0 * sharpness) * x + 8.0 * sharpness) * x - 4.0 * sharpness
+}
+
+/// Means by a filter of the distance from the new point, which is zero from `support` on and widens where the line shrinks.
+fn averaged(from: usize, to: usize, support: f32, filter: impl Fn(f32) -> f32) -> Vec<f32> {
     let scale = from as f32 / to as f32;
-    let reach = scale.max(1.0);
+    let widening = scale.max(1.0);
+    let reach = support * widening;
     lines(from, to, |at, line| {
         let centre = scale * (at as f32 + 0.5);
         let first = (centre - reach + 0.5).max(0.0) as usize;
         let end = ((centre + reach + 0.5) as usize).min(from);
         for (point, weight) in line.iter_mut().enumerate().take(end).skip(first) {
-            let far = (point as f32 - centre + 0.5) / reach;
-            *weight = (1.0 - far.abs()).max(0.0);
+            *weight = filter(((point as f32 - centre + 0.5) / widening).abs());
         }
         let sum: f32 = line.iter().sum();
         line.iter_mut().for_each(|weight| *weight /= sum);
@@ -128,8 +150,30 @@ mod tests {
     }
 
     #[test]
+    fn smoothing_by_the_cubic_is_torchs() {
+        let longer = [
+            [1.065_789_3, -0.065_789_32, 0.0, 0.0],
+            [0.529_411_8, 0.529_411_8, -0.058_823_53, 0.0],
+            [-0.057_870_46, 0.937_500_1, 0.131_944_6, -0.011_574_183],
+            [-0.011_574_005, 0.131_944_3, 0.937_5, -0.057_870_3],
+            [0.0, -0.058_823_53, 0.529_411_8, 0.529_411_8],
+            [0.0, 0.0, -0.065_789_57, 1.065_789_6],
+        ];
+        assert_close(&bicubic_smoothed(4, 6), longer.as_flattened());
+        let shorter = [
+            [0.752_860_4, 0.304_347_8, -0.057_208_236, 0.0],
+            [-0.035_201_15, 0.535_201_1, 0.535_201_1, -0.035_201_15],
+            [0.0, -0.057_208_12, 0.304_347_7, 0.752_860_5],
+        ];
+        assert_close(&bicubic_smoothed(4, 3), shorter.as_flattened());
+        let mean = [0.215_069_28, 0.284_930_7, 0.284_930_7, 0.215_069_28];
+        assert_close(&bicubic_smoothed(4, 1), &mean);
+        assert_close(&bicubic_smoothed(1, 3), &[1.0; 3]);
+    }
+
+    #[test]
     fn a_line_of_its_own_length_stays() {
-        for line in [bicubic(5, 5), smoothed(5, 5)] {
+        for line in [bicubic(5, 5), smoothed(5, 5), bicubic_smoothed(5, 5)] {
             for (at, weight) in line.into_iter().enumerate() {
                 assert_eq!(weight, if at % 6 == 0 { 1.0 } else { 0.0 });
             }

@@ -41,6 +41,7 @@ impl TextTower {
             norm: NormKind::Layer,
             gated: false,
             qkv_bias: true,
+            layer_scale: false,
         };
         let tables = [text.vocab_size, text.max_position_embeddings, hidden];
         let bias = variant.head_bias;

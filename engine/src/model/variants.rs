@@ -41,6 +41,8 @@ pub enum PatchPositions {
     Learned,
     /// A learned table, its rows found by bucketing fractions of the side in f32 (Idefics3).
     Bucketed,
+    /// As [`Self::Learned`], but the bicubic interpolation smooths where it shrinks (DINOv2 with registers).
+    LearnedSmoothed,
     /// A square learned table of this side, brought to the grid by bilinear interpolation with corners aligned (Qwen3-VL).
     Interpolated {
         /// Side of the table.
@@ -83,6 +85,9 @@ pub struct VisionVariant {
     /// Whether a learned token stands before the patches, with the first row of the position table (CLIP, BLIP-2). Such
     /// towers read the patches row by row.
     pub class_token: bool,
+    /// Learned tokens without a position that stand between the class token and the patches (registers, Darcet et al., arXiv
+    /// 2309.16588). Only towers with a class token have them.
+    pub registers: usize,
     /// Positions added to the patches.
     pub positions: PatchPositions,
     /// Base of the rotary positions by row and column, if there are any.
@@ -95,6 +100,9 @@ pub struct VisionVariant {
     pub pre_norm: bool,
     /// Whether a norm follows the last layer.
     pub post_norm: bool,
+    /// Whether each half of a layer is scaled, channel by channel, before it is added (LayerScale, Touvron et al., arXiv
+    /// 2103.17239).
+    pub layer_scale: bool,
     /// Layers whose output also reaches the first layers of the decoder (DeepStack).
     pub deepstack: Vec<usize>,
 }
@@ -109,12 +117,14 @@ impl Default for VisionVariant {
             flat_kernel: false,
             frames: 1,
             class_token: false,
+            registers: 0,
             positions: PatchPositions::Learned,
             rotary: None,
             windows: Windows::default(),
             merge: 1,
             pre_norm: false,
             post_norm: true,
+            layer_scale: false,
             deepstack: Vec::new(),
         }
     }

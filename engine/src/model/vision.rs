@@ -1,6 +1,7 @@
-//! The vision tower: patches with positions through pre-norm transformer layers (SigLIP, CLIP, Qwen-VL; see [`VisionVariant`]).
+//! The vision tower: patches with positions through pre-norm transformer layers (SigLIP, CLIP, Qwen-VL, DINOv2; see
+//! [`VisionVariant`]).
 
-use burn::module::Module;
+use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 
 use super::attention::{Attention, AttentionShape, Mask};
@@ -8,7 +9,7 @@ use super::config::VisionConfig;
 use super::linear::Linear;
 use super::mlp::FeedForward;
 use super::norm::Norm;
-use super::params::ParamBuilder;
+use super::params::{Init, ParamBuilder};
 use super::patch_embedding::{PatchEmbedding, indices};
 use super::patch_grid::PatchGrid;
 use super::rope::{Position, Rope, Rotation};
@@ -23,6 +24,9 @@ pub struct TowerLayer {
     self_attn: Attention,
     layer_norm2: Norm,
     mlp: FeedForward,
+    /// Factors a channel on what attention and feed-forward layer add, where the model has them.
+    layer_scale1: Option<Param<Tensor<1>>>,
+    layer_scale2: Option<Param<Tensor<1>>>,
 }
 
 /// What a tower layer needs to know.
@@ -36,6 +40,7 @@ pub(crate) struct TowerShape {
     pub(crate) norm: NormKind,
     pub(crate) gated: bool,
     pub(crate) qkv_bias: bool,
+    pub(crate) layer_scale: bool,
 }
 
 impl TowerLayer {
@@ -49,6 +54,7 @@ impl TowerLayer {
             norm,
             gated,
             qkv_bias,
+            layer_scale,
         } = shape;
         let attention = AttentionShape {
             hidden,
@@ -62,7 +68,15 @@ impl TowerLayer {
             output: "out_proj",
         };
         let mlp = format!("{name}.mlp");
+        let mut scale = |which: &str| -> Result<Option<Param<Tensor<1>>>> {
+            let name = format!("{name}.{which}.lambda1");
+            let scale = layer_scale.then(|| p.param(&name, [hidden], Init::Constant(1.0)));
+            scale.transpose()
+        };
+        let (layer_scale1, layer_scale2) = (scale("layer_scale1")?, scale("layer_scale2")?);
         Ok(Self {
+            layer_scale1,
+            layer_scale2,
             layer_norm1: Norm::new(p, &format!("{name}.layer_norm1"), hidden, eps, norm)?,
             self_attn: Attention::new(p, &format!("{name}.self_attn"), attention)?,
             layer_norm2: Norm::new(p, &format!("{name}.layer_norm2"), hidden, eps, norm)?,
@@ -79,8 +93,18 @@ impl TowerLayer {
         mask: Mask,
     ) -> Tensor<3> {
         let normed = self.layer_norm1.forward(x.clone());
-        let x = x + self.self_attn.forward(normed, rotation, mask);
-        x.clone() + self.mlp.forward(self.layer_norm2.forward(x))
+        let seen = self.self_attn.forward(normed, rotation, mask);
+        let x = x + scaled(seen, &self.layer_scale1);
+        let said = self.mlp.forward(self.layer_norm2.forward(x.clone()));
+        x + scaled(said, &self.layer_scale2)
+    }
+}
+
+/// What a layer adds, times its factors, if it has them.
+fn scaled(x: Tensor<3>, scale: &Option<Param<Tensor<1>>>) -> Tensor<3> {
+    match scale {
+        Some(scale) => x * scale.val().unsqueeze(),
+        None => x,
     }
 }
 
@@ -118,7 +142,7 @@ impl Passage {
 #[derive(Debug, Clone)]
 pub struct Features {
     /// `[N, P, hidden]`: row by row, or merged squares together where the connector merges. A class token, if the tower
-    /// has one, comes first: `[N, 1 + P, hidden]`.
+    /// has one, comes first, and its registers behind it: `[N, 1 + R + P, hidden]`.
     pub patches: Tensor<3>,
     /// The same behind each DeepStack layer.
     pub deep: Vec<Tensor<3>>,
@@ -144,6 +168,7 @@ impl VisionTower {
             norm: variant.norm,
             gated: variant.gated,
             qkv_bias: variant.qkv_bias,
+            layer_scale: variant.layer_scale,
         };
         let norm = |p: &mut ParamBuilder<'_>, which: &str| -> Result<Norm> {
             Norm::new(p, &format!("{name}.{which}"), hidden, eps, variant.norm)

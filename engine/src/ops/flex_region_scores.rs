@@ -20,6 +20,8 @@ pub(super) struct RegionScores<'a> {
     pub(super) templates: &'a [f32],
     /// A share a window.
     pub(super) large: &'a [f32],
+    /// Whether square roots are compared.
+    pub(super) root: bool,
     pub(super) scores: &'a mut [f32],
 }
 
@@ -37,7 +39,10 @@ impl WithSimd for RegionScores<'_> {
         for ((corners, large), scores) in blocks.zip(self.scores.chunks_mut(WINDOWS * rows / 2)) {
             let filled = &mut embeddings[..corners.len() * self.width];
             for (corners, out) in corners.iter().zip(filled.chunks_exact_mut(self.width)) {
-                embed(self.sums, self.columns, corners, out);
+                match self.root {
+                    true => embed(self.sums, self.columns, corners, out, |v| v.max(0.0).sqrt()),
+                    false => embed(self.sums, self.columns, corners, out, |v| v),
+                }
             }
             let products = &mut products[..corners.len() * rows];
             Pointwise {
@@ -60,7 +65,13 @@ impl WithSimd for RegionScores<'_> {
 
 /// The unit embedding of a window.
 #[inline(always)]
-fn embed(sums: &[f32], columns: usize, &[left, top, right, bottom]: &[usize; 4], out: &mut [f32]) {
+fn embed(
+    sums: &[f32],
+    columns: usize,
+    &[left, top, right, bottom]: &[usize; 4],
+    out: &mut [f32],
+    value: impl Fn(f32) -> f32,
+) {
     let width = out.len();
     let at = |column: usize, row: usize| &sums[(row * columns + column) * width..][..width];
     let (a, b) = (at(right, bottom), at(left, top));
@@ -68,9 +79,8 @@ fn embed(sums: &[f32], columns: usize, &[left, top, right, bottom]: &[usize; 4],
     // Several sums, because one would wait for itself at every step.
     let mut totals = [0.0f32; 8];
     for (at, out) in out.iter_mut().enumerate() {
-        let feature = (a[at] + b[at] - c[at] - d[at]).max(0.0);
-        totals[at % 8] += feature;
-        *out = feature.sqrt();
+        *out = value(a[at] + b[at] - c[at] - d[at]);
+        totals[at % 8] += *out * *out;
     }
     let scale = 1.0 / totals.iter().sum::<f32>().max(1e-18).sqrt();
     out.iter_mut().for_each(|value| *value *= scale);

@@ -99,6 +99,7 @@ pub fn region_scores(
     windows: Tensor<2, Int>,
     templates: Tensor<2>,
     large: Tensor<1>,
+    root: bool,
 ) -> Tensor<2> {
     let [rows, columns, width] = sums.dims();
     let ([count, _], [references, _]) = (windows.dims(), templates.dims());
@@ -108,9 +109,13 @@ pub fn region_scores(
         let at = edge(y) * columns as i64 + edge(x);
         cells.clone().select(0, at)
     };
-    let features = (corner(2, 3) + corner(0, 1) - corner(2, 1) - corner(0, 3)).clamp_min(0.0);
-    let total = features.clone().sum_dim(1).clamp_min(1e-18);
-    let embeddings = (features / total).sqrt();
+    let summed = corner(2, 3) + corner(0, 1) - corner(2, 1) - corner(0, 3);
+    let values = match root {
+        true => summed.clamp_min(0.0).sqrt(),
+        false => summed,
+    };
+    let total = values.clone().square().sum_dim(1).clamp_min(1e-18);
+    let embeddings = values / total.sqrt();
     let large = large.reshape([count, 1]).repeat_dim(1, references);
     let of = |first: usize| {
         let templates = templates.clone().narrow(1, first, width);

@@ -18,8 +18,8 @@ use crate::kernels;
 
 /// The similarity of every window of a feature map to every reference.
 ///
-/// A window's embedding is the square root of its summed features (none for negative ones), of unit length. A reference has two
-/// unit templates, for things that are large in a photo and for small ones; `large`, 0 to 1, is the share of the first at each
+/// A window's embedding is its summed features, of unit length; with `root` it is their square roots (none for negative ones), which
+/// compares distributions as Hellinger's kernel does. A reference has two unit templates, for things that are large in a photo and for small ones; `large`, 0 to 1, is the share of the first at each
 /// window.
 ///
 /// # Shapes
@@ -33,6 +33,7 @@ pub fn region_scores(
     windows: Tensor<2, Int>,
     templates: Tensor<2>,
     large: Tensor<1>,
+    root: bool,
 ) -> Tensor<2> {
     let [_, _, width] = sums.dims();
     let ([count, corners], [_, both]) = (windows.dims(), templates.dims());
@@ -49,14 +50,14 @@ pub fn region_scores(
         let (sums, windows) = (kernels::into_cube(sums), kernels::into_cube(windows));
         let (templates, large) = (kernels::into_cube(templates), kernels::into_cube(large));
         return kernels::from_cube(kernels::region_scores::run(
-            &sums, &windows, &templates, &large,
+            &sums, &windows, &templates, &large, root,
         ));
     }
     #[cfg(feature = "cpu")]
     if on_flex(&sums.device(), sums.dtype()) {
-        return on_loops(sums, windows, templates, large);
+        return on_loops(sums, windows, templates, large, root);
     }
-    reference::region_scores(sums, windows, templates, large)
+    reference::region_scores(sums, windows, templates, large, root)
 }
 
 #[cfg(feature = "cpu")]
@@ -65,6 +66,7 @@ fn on_loops(
     windows: Tensor<2, Int>,
     templates: Tensor<2>,
     large: Tensor<1>,
+    root: bool,
 ) -> Tensor<2> {
     let device = sums.device();
     let [_, columns, width] = sums.dims();
@@ -87,6 +89,7 @@ fn on_loops(
         corners: &corners,
         templates: flex::slice(&templates),
         large: flex::slice(&large),
+        root,
         scores: &mut scores,
     });
     Tensor::from_data(TensorData::new(scores, [count, references]), &device)

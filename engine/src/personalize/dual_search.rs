@@ -86,6 +86,7 @@ impl DualSearch {
             whole,
             queries,
             looks: Vec::new(),
+            others: Vec::new(),
         })
     }
 
@@ -103,8 +104,8 @@ impl DualSearch {
     ) -> Result<Vec<Retrieved>> {
         let thresholds = self.thresholds;
         let index = library.index();
-        let wanted = wanted_rows(question, library, &mode);
-        let compared = match scan.filter(|scan| scan.fits(library)) {
+        let wanted = wanted_rows(question, library, index, &mode);
+        let compared = match scan.filter(|scan| scan.fits(index)) {
             Some(scan) => {
                 let queries = &scan.queries;
                 let score = |rows| ops::cosine_scores(queries.clone(), rows);
@@ -159,7 +160,7 @@ pub(super) async fn crops(
     neighbours: usize,
 ) -> Result<Vec<Vec<(usize, f32)>>> {
     let neighbours = neighbours.min(library.index().len());
-    if neighbours == 0 || !scan.fits(library) {
+    if neighbours == 0 || !scan.fits(library.index()) {
         return Ok(Vec::new());
     }
     let count = scan.windows.len();

@@ -13,11 +13,11 @@ use crate::concepts::Library;
 use crate::host::{Host, breathe};
 use crate::model::checkpoint::CheckpointSource;
 use crate::model::dual::DualEncoder;
-use crate::model::efficientnet::EfficientNet;
 use crate::model::families;
+use crate::model::feature_net::FeatureNet;
 use crate::model::params::ParamBuilder;
 use crate::model::precision::Precision;
-use crate::weights::ByteSource;
+use crate::weights::{ByteSource, Weights};
 use crate::{Error, Result};
 
 /// A model with its concepts, ready for photos.
@@ -169,6 +169,11 @@ impl Engine {
         }
     }
 
+    /// What searches photos for known things, to be set up otherwise.
+    pub fn retriever_mut(&mut self) -> Option<&mut Retriever> {
+        self.retriever.as_mut()
+    }
+
     /// What searches photos for known things, if the model has it.
     pub fn retriever(&self) -> Option<&Retriever> {
         self.retriever.as_ref()
@@ -190,34 +195,51 @@ fn load_retriever(
     device: &Device,
 ) -> Result<Option<Retriever>> {
     let processor = captioner.map(|captioner| &captioner.processor);
-    let Some(described) = RetrieverFiles::describe(files, processor)? else {
-        return Ok(None);
-    };
-    let (weights, digest) = RetrieverFiles::weights(files)?;
+    let mut all: Option<Retriever> = None;
+    for folder in RetrieverFiles::folders(files) {
+        let described = RetrieverFiles::describe(files, &folder, processor)?;
+        let (weights, digest) = RetrieverFiles::weights(files, &folder)?;
+        let one = load_encoder(described, weights, digest, device)?;
+        all = Some(match all {
+            Some(others) => others.beside(one)?,
+            None => one,
+        });
+    }
+    Ok(all)
+}
+
+/// A retriever over one encoder.
+fn load_encoder(
+    described: RetrieverFiles,
+    weights: Weights,
+    digest: String,
+    device: &Device,
+) -> Result<Retriever> {
+    let names = families::names(described.family());
+    let mut source = CheckpointSource::new(weights).with_names(names);
+    let mut params = ParamBuilder::new(&mut source, device);
     let retriever = match described {
         RetrieverFiles::Dual {
             config,
             thresholds,
             processor,
         } => {
-            let names = families::names(&config.model_type);
-            let mut source = CheckpointSource::new(weights).with_names(names);
-            let dual = DualEncoder::new(&mut ParamBuilder::new(&mut source, device), &config)?;
-            all_taken(&source, false)?;
+            let dual = DualEncoder::new(&mut params, &config)?;
             let grid = config.vision_config.patches_per_side();
             Retriever::new(dual, processor, grid, digest, thresholds, device)
         }
         RetrieverFiles::Features {
             config,
+            processor,
             calibration,
+            scale,
             words,
         } => {
-            let mut source = CheckpointSource::new(weights);
-            let net = EfficientNet::new(&mut ParamBuilder::new(&mut source, device), &config)?;
-            all_taken(&source, false)?;
-            let encoder = FeatureEncoder::new(net, config, device);
-            Retriever::of_features(encoder, calibration, words, digest)
+            let net = FeatureNet::new(&mut params, &config)?;
+            let encoder = FeatureEncoder::new(net, processor, device);
+            Retriever::of_features(encoder, calibration, scale, words, digest)
         }
     };
-    Ok(Some(retriever))
+    all_taken(&source, false)?;
+    Ok(retriever)
 }

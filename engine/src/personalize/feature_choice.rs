@@ -1,6 +1,5 @@
 //! Which concepts matter for a question, of those that may be in a photo: named ones first, then what is there.
 
-use super::calibration::Calibration;
 use super::feature_sighting::{SAME_PLACE, Sighting, overlap};
 use crate::concepts::retrieval::{self, Mode, PERHAPS};
 use crate::concepts::{Concept, Library, Reason, Retrieved};
@@ -18,7 +17,6 @@ pub(super) fn choose(
     library: &Library,
     mode: &Mode,
     sightings: &[Sighting],
-    calibration: &Calibration,
 ) -> Result<Vec<Retrieved>> {
     let concepts: Vec<&Concept> = library.list().collect();
     let (asked, reason): (Vec<&Concept>, Reason) = match mode {
@@ -33,13 +31,10 @@ pub(super) fn choose(
             )
         }
     };
-    let confidence = |sighting: &Sighting| {
-        calibration.confidence(sighting.score, sighting.margin, library.len())
-    };
     let sighting = |id: &str| sightings.iter().find(|sighting| sighting.concept == id);
     let mut out: Vec<Retrieved> = asked
         .into_iter()
-        .map(|concept| retrieved(concept, sighting(&concept.id), reason, confidence))
+        .map(|concept| retrieved(concept, sighting(&concept.id), reason))
         .collect();
     if *mode != Mode::Auto {
         return Ok(out);
@@ -55,7 +50,7 @@ pub(super) fn choose(
         let Some(concept) = library.get(&sighting.concept) else {
             continue;
         };
-        let found = retrieved(concept, Some(sighting), Reason::Similar, confidence);
+        let found = retrieved(concept, Some(sighting), Reason::Similar);
         if let Some(known) = known {
             // Another one: said only where it is sure, since the thing itself was found already.
             if is_free && found.is_sure() && known.box_.is_some() {
@@ -87,13 +82,8 @@ fn listed<'a>(library: &'a Library, ids: &[String]) -> Result<Vec<&'a Concept>> 
     Ok(listed)
 }
 
-fn retrieved(
-    concept: &Concept,
-    sighting: Option<&Sighting>,
-    reason: Reason,
-    confidence: impl Fn(&Sighting) -> f32,
-) -> Retrieved {
-    let confidence = sighting.map_or(0.0, confidence);
+fn retrieved(concept: &Concept, sighting: Option<&Sighting>, reason: Reason) -> Retrieved {
+    let confidence = sighting.and_then(|s| s.confidence).unwrap_or(0.0);
     Retrieved {
         id: concept.id.clone(),
         name: concept.name.clone(),

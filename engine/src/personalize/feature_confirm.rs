@@ -6,6 +6,7 @@ use super::feature_encoder::FeatureEncoder;
 use super::feature_search::Shown;
 use super::feature_sighting::{SAME_PLACE, Sighting, overlap, weigh};
 use super::reference_features::crop;
+use super::similarity_scale::SimilarityScale;
 use crate::Result;
 use crate::concepts::regions::iou;
 use crate::host::Host;
@@ -25,7 +26,7 @@ const TIE: f32 = 0.03;
 /// # Errors
 /// When the photo cannot be had, the device fails or the caller cancels.
 pub(super) async fn confirm(
-    encoder: &FeatureEncoder,
+    (encoder, scale): (&FeatureEncoder, Option<SimilarityScale>),
     photo: Shown<'_>,
     found: &mut [Sighting],
     closely: bool,
@@ -48,6 +49,7 @@ pub(super) async fn confirm(
             }
             let own = sighting.features.crop.iter().zip(&shown);
             let own: f32 = own.map(|(a, b)| a * b).sum();
+            let own = scale.map_or(own, |scale| scale.of(own));
             sighting.score = (sighting.score + own) / 2.0;
             *seen = true;
         }

@@ -9,6 +9,7 @@ use super::feature_search::{Shown, contrasts, place};
 use super::feature_sighting::{Sighting, overlap, weigh};
 use super::look::Look;
 use super::reference_features::crop;
+use super::similarity_scale::SimilarityScale;
 use crate::Result;
 use crate::host::Host;
 
@@ -25,7 +26,8 @@ const LEAST: usize = 3;
 
 /// What looks closer at things that were found.
 pub(super) struct Instances<'a, 'p> {
-    pub(super) encoder: &'a FeatureEncoder,
+    /// The encoder, and how its similarities are brought to those of the constants here.
+    pub(super) encoder: (&'a FeatureEncoder, Option<SimilarityScale>),
     pub(super) photo: Shown<'p>,
     pub(super) looks: &'a [Look],
     pub(super) host: &'a dyn Host,
@@ -111,9 +113,11 @@ impl Instances<'_, '_> {
 
     /// How like the thing a crop is.
     async fn likeness(&self, sighting: &Sighting, box_: [f32; 4]) -> Result<f32> {
-        let seen = crop(self.encoder, (self.photo)()?, box_, false, self.host).await?;
+        let (encoder, scale) = self.encoder;
+        let seen = crop(encoder, (self.photo)()?, box_, false, self.host).await?;
         let pairs = sighting.features.crop.iter().zip(&seen);
-        Ok(pairs.map(|(a, b)| a * b).sum())
+        let likeness: f32 = pairs.map(|(a, b)| a * b).sum();
+        Ok(scale.map_or(likeness, |scale| scale.of(likeness)))
     }
 }
 

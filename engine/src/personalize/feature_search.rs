@@ -5,15 +5,17 @@ use burn::tensor::{Device, Tensor};
 
 use super::feature_box::{self, Contrast, Place};
 use super::feature_confirm::confirm;
-use super::feature_encoder::{FeatureEncoder, Map};
+use super::feature_encoder::FeatureEncoder;
 use super::feature_instances::{Instances, elsewhere};
+use super::feature_map::{Map, cells};
 use super::feature_sighting::{Sighting, weigh};
 use super::likeness::{Comparer, Likeness};
 use super::look::{Distance, Look};
 use super::look_store;
-use super::reference_features::{ReferenceFeatures, fine_cells};
+use super::reference_features::ReferenceFeatures;
+use super::similarity_scale::SimilarityScale;
 use crate::Result;
-use crate::concepts::Library;
+use crate::concepts::{FlatIndex, Library};
 use crate::host::{Host, breathe};
 use crate::image::Rgb8;
 
@@ -37,6 +39,8 @@ const SMALL: f64 = 6.1;
 pub(super) struct FeatureSearch<'a> {
     pub(super) encoder: &'a FeatureEncoder,
     pub(super) comparer: &'a Comparer,
+    /// How its similarities are brought to those of the constants here; as they are where it is absent.
+    pub(super) scale: Option<SimilarityScale>,
     /// Whether every photo is looked at more closely.
     pub(super) thorough: bool,
 }
@@ -57,14 +61,14 @@ impl FeatureSearch<'_> {
         let size = encoder.size(photo, distance.area());
         let maps = encoder.maps(photo, size, host).await?;
         breathe(host).await?;
-        let fine = fine_cells(&maps.fine);
+        let fine = cells(&maps.fine);
         Ok(match kept {
             true => look_store::kept(&maps.coarse, &fine, distance, encoder.device()),
             false => Look::of(&maps.coarse, fine, distance, encoder.device()),
         })
     }
 
-    /// The things of `library` that may be in a photo, best first; of `wanted` rows of the index (ascending) whatever they score.
+    /// The things of a library, by one of its indexes, that may be in a photo, best first; of `wanted` rows of the index (ascending) whatever they score.
     /// `looks` has the first look, and keeps the closer one. `photo` is asked for only where it is looked at again.
     ///
     /// # Errors
@@ -73,12 +77,12 @@ impl FeatureSearch<'_> {
         &self,
         photo: Shown<'_>,
         looks: &mut Vec<Look>,
-        library: &Library,
+        things: (&Library, &FlatIndex),
         wanted: &[usize],
         host: &dyn Host,
     ) -> Result<Vec<Sighting>> {
         let mut found = match looks.first() {
-            Some(look) => self.sightings((0, look), library, wanted).await?,
+            Some(look) => self.sightings((0, look), things, wanted).await?,
             None => return Ok(Vec::new()),
         };
         weigh(&mut found);
@@ -88,7 +92,7 @@ impl FeatureSearch<'_> {
                 let kept = !looks[0].packed.is_empty();
                 looks.push(self.look(photo()?, Distance::Near, kept, host).await?);
             }
-            for closer in self.sightings((1, &looks[1]), library, wanted).await? {
+            for closer in self.sightings((1, &looks[1]), things, wanted).await? {
                 match found
                     .iter_mut()
                     .find(|known| known.concept == closer.concept)
@@ -100,9 +104,10 @@ impl FeatureSearch<'_> {
             }
             weigh(&mut found);
         }
-        confirm(self.encoder, photo, &mut found, closely, host).await?;
+        let encoder = (self.encoder, self.scale);
+        confirm(encoder, photo, &mut found, closely, host).await?;
         let instances = Instances {
-            encoder: self.encoder,
+            encoder,
             photo,
             looks,
             host,
@@ -116,11 +121,14 @@ impl FeatureSearch<'_> {
     async fn sightings(
         &self,
         (number, look): (usize, &Look),
-        library: &Library,
+        (library, index): (&Library, &FlatIndex),
         wanted: &[usize],
     ) -> Result<Vec<Sighting>> {
-        let index = library.index();
-        let (score, device) = (|rows| look.scores(rows), look.device());
+        let score = |rows| match self.scale {
+            Some(scale) => scale.of_all(look.scores(rows)),
+            None => look.scores(rows),
+        };
+        let device = look.device();
         let queries: (&dyn Fn(Tensor<2>) -> Tensor<2>, usize, &Device) =
             (&score, look.count(), &device);
         let likeness = self
@@ -145,13 +153,15 @@ impl FeatureSearch<'_> {
             .filter_map(|(score, _, row, window)| {
                 let row = &index.rows()[row];
                 let reference = library.get(&row.concept)?.references.get(row.reference)?;
-                let features = ReferenceFeatures::unpack(&reference.embeddings, fine)?;
+                let packed = reference.embeddings_of(index.encoder())?;
+                let features = ReferenceFeatures::unpack(packed, fine)?;
                 let scores = likeness.best_of(index.rows_of(&row.concept))?;
                 Some(Sighting {
                     concept: row.concept.clone(),
                     score,
                     margin: 0.0,
                     box_: place(look, look.half_cells(window), &[], &features),
+                    confidence: None,
                     features,
                     look: number,
                     window,

@@ -20,6 +20,8 @@ pub struct Sighting {
     pub margin: f32,
     /// Where it is, if it is there.
     pub box_: [f32; 4],
+    /// How sure the encoder is that it is there, by its calibration; `None` where it has none.
+    pub confidence: Option<f32>,
     pub(super) features: ReferenceFeatures,
     /// Number of the look it was seen in.
     pub(super) look: usize,
@@ -33,6 +35,33 @@ impl Sighting {
     /// What sightings are ranked by.
     pub(super) fn sum(&self) -> f32 {
         self.score + self.margin
+    }
+}
+
+#[cfg(test)]
+impl Sighting {
+    /// One that nothing but its concept, confidence and place is known of.
+    pub(super) fn of(concept: &str, confidence: f32, box_: [f32; 4]) -> Self {
+        let none = Vec::new;
+        Self {
+            concept: concept.into(),
+            score: confidence,
+            margin: 0.0,
+            box_,
+            confidence: Some(confidence),
+            features: ReferenceFeatures {
+                large: none(),
+                small: none(),
+                crop: none(),
+                inside: none(),
+                outside: none(),
+                fine_inside: none(),
+                fine_outside: none(),
+            },
+            look: 0,
+            window: 0,
+            elsewhere: Vec::new(),
+        }
     }
 }
 

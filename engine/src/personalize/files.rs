@@ -21,9 +21,9 @@ use crate::{Error, Result, foreign};
 /// A Hugging Face folder, or what of it a model needs.
 ///
 /// `config.json`, `tokenizer.json`, `tokenizer_config.json`, `chat_template.jinja`, the image processor's file and
-/// `model.safetensors` (or its shards with their index) are the captioner; below `retriever/` the dual encoder has
-/// `config.json`, `model.safetensors`, `retrieval.json` (the similarities from which a thing counts as found) and, unless it
-/// sees photos as the captioner does, its image processor's file. In place of the captioner's `model.safetensors` there may be
+/// `model.safetensors` (or its shards with their index) are the captioner; below `retriever/` the encoder that searches photos has
+/// `config.json`, `model.safetensors`, `retrieval.json` (what similarities mean) and, unless it sees photos as the captioner does,
+/// its image processor's file; further encoders have folders in there. In place of the captioner's `model.safetensors` there may be
 /// two GGUF files of any name, or of more where the text model is split: matrices in Q8_0 and Q4_0 stay so in memory, all
 /// other types are expanded to f32. Without `config.json` the GGUF files describe the model themselves. LoRA adapters lie below
 /// `adapters/<name>/`, as PEFT writes them.
@@ -43,8 +43,8 @@ const MAX_TEXT: u64 = 64 << 20;
 /// The card of a model in our own bundles, and the word by which it knows the Playroom.
 const CARD: &str = "model.json";
 const PLAYROOM: &str = "playroom";
-/// Where the retriever lies, and what it must have.
-const RETRIEVER: &str = "retriever/";
+/// Where the first encoder of the retriever lies, with further ones in folders in there, and what it must have.
+pub(super) const RETRIEVER: &str = "retriever/";
 const RETRIEVER_CONFIG: &str = "retriever/config.json";
 /// Says which shard holds which tensor.
 const SHARD_INDEX: &str = "model.safetensors.index.json";
@@ -67,6 +67,69 @@ impl ModelFiles {
         if !other.contains(RETRIEVER_CONFIG) {
             return Err(missing_text(RETRIEVER_CONFIG));
         }
+        self.check_worlds(&other)?;
+        self.files.retain(|name, _| !name.starts_with(RETRIEVER));
+        let taken = other.files.into_iter();
+        self.files
+            .extend(taken.filter(|(name, _)| name.starts_with(RETRIEVER)));
+        Ok(())
+    }
+
+    /// Takes the encoders of another model's retriever beside its own, each in a folder of its own.
+    ///
+    /// # Errors
+    /// As [`Self::use_retriever_of`], which is what is done where it has none.
+    pub fn add_retriever_of(&mut self, other: Self) -> Result<()> {
+        if !self.contains(RETRIEVER_CONFIG) {
+            return self.use_retriever_of(other);
+        }
+        self.check_worlds(&other)?;
+        if !other.contains(RETRIEVER_CONFIG) {
+            return Err(missing_text(RETRIEVER_CONFIG));
+        }
+        // Of numbered folders the first that is free; what lies deeper keeps its name behind it.
+        let taken = |number: usize| {
+            let folder = format!("{RETRIEVER}{number}");
+            self.files.keys().any(|name| name.starts_with(&folder))
+        };
+        let number = (2..).find(|&number| !taken(number));
+        // There are more numbers than files.
+        let number = number.unwrap_or_default();
+        for (name, source) in other.files {
+            let Some(rest) = name.strip_prefix(RETRIEVER) else {
+                continue;
+            };
+            let own = match rest.split_once('/') {
+                Some((folder, file)) => format!("{RETRIEVER}{number}-{folder}/{file}"),
+                None => format!("{RETRIEVER}{number}/{rest}"),
+            };
+            self.files.insert(own, source);
+        }
+        Ok(())
+    }
+
+    /// The same files, those of a photo encoder's own folder as a retriever's: its authors have them at the top (DINOv2). All others
+    /// stay as they are.
+    ///
+    /// # Errors
+    /// When `config.json` cannot be read.
+    pub fn with_encoder_as_retriever(mut self) -> Result<Self> {
+        let config = match self.contains(RETRIEVER_CONFIG) {
+            true => None,
+            false => self.optional_text("config.json")?,
+        };
+        // A file that names no family is for whoever reads it as a captioner's to complain about.
+        if config.is_some_and(|json| families::makes_features(&json).unwrap_or(false)) {
+            let files = self.files.into_iter();
+            self.files = files
+                .map(|(name, source)| (format!("{RETRIEVER}{name}"), source))
+                .collect();
+        }
+        Ok(self)
+    }
+
+    /// Refuses a model of the other world.
+    fn check_worlds(&self, other: &Self) -> Result<()> {
         let worlds = [self.world()?, other.world()?];
         let playroom = |world: &str| world.to_lowercase().contains(PLAYROOM);
         if playroom(&worlds[0]) != playroom(&worlds[1]) {
@@ -76,10 +139,6 @@ impl ModelFiles {
                 problem: "one of the two models knows the Playroom's drawn toys and the other one does not; take a captioner that knows photographs".into(),
             });
         }
-        self.files.retain(|name, _| !name.starts_with(RETRIEVER));
-        let taken = other.files.into_iter();
-        self.files
-            .extend(taken.filter(|(name, _)| name.starts_with(RETRIEVER)));
         Ok(())
     }
 

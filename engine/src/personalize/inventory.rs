@@ -10,14 +10,14 @@ pub use super::needs::Needs;
 use super::captioner_files::{CaptionerFiles, Examined};
 use super::files::ModelFiles;
 use super::needs::Weight;
-use super::retriever_files::RetrieverFiles;
+use super::retriever_files::{RetrieverFiles, twice, uncalibrated};
 use crate::class_defaults::Taken;
 use crate::image::ImageProcessor;
 use crate::model::checkpoint::CheckpointSource;
 use crate::model::config::VlmConfig;
 use crate::model::dual::DualEncoder;
-use crate::model::efficientnet::EfficientNet;
 use crate::model::families;
+use crate::model::feature_net::FeatureNet;
 use crate::model::gguf_layout::GgufLayout;
 use crate::model::plan::{Planned, claim, claim_vlm, surplus};
 use crate::ops::QuantKind;
@@ -135,8 +135,25 @@ impl Inventory {
         }
         // A captioner that cannot be described has been blamed; its retriever may need its image processor.
         if found.processor.is_some() || !is_captioner {
-            let counted = inventory.retriever(&mut files, found.processor.as_ref(), device);
-            inventory.blame(counted.err());
+            let processor = found.processor.as_ref();
+            let folders = RetrieverFiles::folders(&files);
+            let mut digests = Vec::new();
+            for folder in &folders {
+                let counted = inventory.retriever(&mut files, folder, processor, device);
+                inventory.blame(counted.as_ref().err().cloned());
+                digests.extend(counted);
+            }
+            if folders.len() > 1 {
+                let alone = folders.iter().filter_map(|folder| {
+                    let described = RetrieverFiles::describe(&files, folder, processor);
+                    described.ok()?.check_beside().err()
+                });
+                inventory.blame(alone.collect::<Vec<_>>());
+                digests.sort_unstable();
+                let count = digests.len();
+                digests.dedup();
+                inventory.blame((digests.len() < count).then(twice));
+            }
         }
         Ok(inventory)
     }
@@ -207,36 +224,40 @@ impl Inventory {
         Ok(())
     }
 
-    /// Looks at what searches photos, if the model has it.
+    /// Looks at one encoder of what searches photos; its digest.
     fn retriever(
         &mut self,
         files: &mut ModelFiles,
+        folder: &str,
         processor: Option<&ImageProcessor>,
         device: &Device,
-    ) -> Result<()> {
-        let Some(described) = RetrieverFiles::describe(files, processor)? else {
-            return Ok(());
-        };
-        let (weights, _) = RetrieverFiles::weights(files)?;
+    ) -> Result<String> {
+        let described = RetrieverFiles::describe(files, folder, processor)?;
+        let (weights, digest) = RetrieverFiles::weights(files, folder)?;
         // A retriever alone is a model as well.
         if self.family.is_empty() {
             self.family = described.family().to_owned();
         }
-        let (source, claimed) = match described {
-            RetrieverFiles::Dual { config, .. } => {
-                let names = families::names(&config.model_type);
-                let mut source = CheckpointSource::new(weights).with_names(names);
-                let claimed = claim(&mut source, device, |params| {
-                    DualEncoder::new(params, &config).map(drop)
-                })?;
-                (source, claimed)
-            }
-            RetrieverFiles::Features { config, .. } => {
-                let mut source = CheckpointSource::new(weights);
-                let claimed = claim(&mut source, device, |params| {
-                    EfficientNet::new(params, &config).map(drop)
-                })?;
-                (source, claimed)
+        let names = families::names(described.family());
+        let mut source = CheckpointSource::new(weights).with_names(names);
+        let claimed = match described {
+            RetrieverFiles::Dual { config, .. } => claim(&mut source, device, |params| {
+                DualEncoder::new(params, &config).map(drop)
+            })?,
+            RetrieverFiles::Features {
+                config,
+                calibration,
+                ..
+            } => {
+                if calibration.is_none() {
+                    self.optional.push(Broken {
+                        what: "how sure the retriever is".into(),
+                        problem: uncalibrated().to_string(),
+                    });
+                }
+                claim(&mut source, device, |params| {
+                    FeatureNet::new(params, &config).map(drop)
+                })?
             }
         };
         let elements = claimed.iter().map(|claimed| claimed.planned.elements());
@@ -253,7 +274,7 @@ impl Inventory {
         self.weights += parameters.saturating_mul(F32);
         self.blame(claimed.into_iter().filter_map(|c| c.stored.err()));
         self.left_over(&source, false);
-        Ok(())
+        Ok(digest)
     }
 
     /// The memory a conversation of `context` tokens needs.
@@ -286,7 +307,8 @@ impl Inventory {
 /// What the files that were found leave to their classes; one that cannot be read is among the problems.
 fn defaults(files: &ModelFiles) -> Vec<Taken> {
     let mut all = Vec::new();
-    for folder in ["", "retriever/"] {
+    let folders = RetrieverFiles::folders(files).into_iter();
+    for folder in std::iter::once(String::new()).chain(folders) {
         let read = |name: &str| files.optional_text(&format!("{folder}{name}"));
         let mut taken = match read("config.json") {
             Ok(Some(json)) => families::defaults_taken(&json).unwrap_or_default(),

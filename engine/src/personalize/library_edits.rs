@@ -122,7 +122,7 @@ impl Engine {
         restored
     }
 
-    /// Embeds every reference photo the current encoder has not seen.
+    /// Embeds every reference photo that not all of the current encoders have seen.
     ///
     /// # Errors
     /// When a photo cannot be read; those before it keep their embeddings.
@@ -136,12 +136,10 @@ impl Engine {
                 continue;
             };
             let box_ = box_of(&self.library, &id, position);
-            let embeddings = retriever
+            let embedded = retriever
                 .embed_reference(&decode(&photo)?, box_, host)
                 .await?;
-            let digest = retriever.digest();
-            self.library
-                .set_embeddings(&id, position, digest, embeddings)?;
+            self.library.set_embeddings(&id, position, embedded)?;
         }
         Ok(())
     }
@@ -174,8 +172,7 @@ async fn embed_new(
     let Some(concept) = library.get(id) else {
         return Ok(());
     };
-    let digest = retriever.map_or("", Retriever::digest);
-    let seen = |photo: &Reference| photo.encoder == digest && !photo.embeddings.is_empty();
+    let seen = |photo: &Reference| library.has_seen(photo);
     let photos: Vec<usize> = (0..concept.references.len())
         .filter(|&at| is_new(&concept.references[at], known) && !seen(&concept.references[at]))
         .collect();
@@ -186,8 +183,8 @@ async fn embed_new(
         let photo = decode(&photo)?;
         if let Some(retriever) = retriever {
             let box_ = box_of(library, id, position);
-            let embeddings = retriever.embed_reference(&photo, box_, host).await?;
-            library.set_embeddings(id, position, digest, embeddings)?;
+            let embedded = retriever.embed_reference(&photo, box_, host).await?;
+            library.set_embeddings(id, position, embedded)?;
         }
     }
     Ok(())

@@ -3,9 +3,9 @@
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use super::feature_box::{self, Contrast, Place};
-use super::feature_encoder::Map;
+use super::feature_map::{Map, Normalisation, cells};
 use super::map_windows::{Cells, fractions, integral, unit, weighted, windows};
-use super::reference_features::{AREA, cells};
+use super::reference_features::AREA;
 use crate::ops;
 
 /// Pixels of the closer look.
@@ -53,7 +53,7 @@ pub(super) struct Look {
     corners: Tensor<2, Int>,
     /// `[windows + 1]`: how much the templates of large things count.
     large: Tensor<1>,
-    /// Cells as unit roots.
+    /// Cells as unit vectors.
     pub(super) coarse: Map,
     pub(super) fine: Map,
     /// The maps as bytes, where the look is to be kept: all else is made of these alone.
@@ -61,7 +61,7 @@ pub(super) struct Look {
 }
 
 impl Look {
-    /// A look at a coarse map as the encoder made it and a fine one whose cells are unit roots.
+    /// A look at a coarse map as the encoder made it and a fine one whose cells are unit vectors.
     pub(super) fn of(map: &Map, fine: Map, distance: Distance, device: &Device) -> Self {
         let mut boxes = windows(map.columns, map.rows, distance.sides());
         boxes.push([0, 0, map.columns, map.rows]);
@@ -112,7 +112,8 @@ impl Look {
     pub(super) fn scores(&self, rows: Tensor<2>) -> Tensor<2> {
         let (sums, corners) = (self.sums.clone(), self.corners.clone());
         // A packed row is two unit templates divided by the root of two.
-        ops::region_scores(sums, corners, rows, self.large.clone()) * std::f32::consts::SQRT_2
+        let root = self.coarse.normalisation == Normalisation::Root;
+        ops::region_scores(sums, corners, rows, self.large.clone(), root) * std::f32::consts::SQRT_2
     }
 
     /// The box of what stands out: cells unlike those along the border of the photo.

@@ -1,22 +1,30 @@
 //! A look at a photo as bytes, small enough to keep for thousands of photos, and back.
 //!
-//! A level in 255 of the strongest feature is kept of each feature of the coarse map, and where there is none, one bit: most
-//! features are absent from most cells. Of the fine map, one level in 127 of the strongest feature of its cell is kept.
+//! Of features that are never negative a level in 255 of the map's strongest one is kept, and where there is none, one bit: most
+//! are absent from most cells. Of all others, and of the fine map, one level in 127 of the strongest feature of its cell is kept.
 
 use burn::tensor::Device;
 
-use super::feature_encoder::Map;
+use super::feature_map::{Map, Normalisation};
 use super::look::{Distance, Look};
 
+/// Of the first byte: the distance, and whether features have signs.
+const FAR: u8 = Distance::Far as u8;
+const NEAR: u8 = Distance::Near as u8;
+const SIGNED: u8 = 0x80;
 /// Most cells along a side, and most features of a cell, that are believed.
 const MOST_CELLS: usize = 1 << 10;
 const MOST_CHANNELS: usize = 1 << 14;
 
 /// The look that [`unpack`] makes of the bytes in it.
 pub(super) fn kept(coarse: &Map, fine: &Map, distance: Distance, device: &Device) -> Look {
-    let mut packed = vec![distance as u8];
-    let coarse = pack_coarse(coarse, &mut packed);
-    let fine = pack_fine(fine, &mut packed);
+    let signed = coarse.normalisation != Normalisation::Root;
+    let mut packed = vec![distance as u8 | if signed { SIGNED } else { 0 }];
+    let coarse = match signed {
+        true => pack_signed(coarse, &mut packed),
+        false => pack_rectified(coarse, &mut packed),
+    };
+    let fine = pack_signed(fine, &mut packed);
     let mut look = Look::of(&coarse, fine, distance, device);
     look.packed = packed;
     look
@@ -25,13 +33,21 @@ pub(super) fn kept(coarse: &Map, fine: &Map, distance: Distance, device: &Device
 /// The look in these bytes, by an encoder with so many features in a cell; `None` where they are not one.
 pub(super) fn unpack(bytes: &[u8], width: usize, device: &Device) -> Option<Look> {
     let mut reader = Reader(bytes);
-    let distance = match reader.take(1)? {
-        [byte] if *byte == Distance::Far as u8 => Distance::Far,
-        [byte] if *byte == Distance::Near as u8 => Distance::Near,
+    let [first] = *reader.take(1)? else {
+        return None;
+    };
+    let signed = first & SIGNED != 0;
+    let distance = match first & !SIGNED {
+        NEAR => Distance::Near,
+        FAR => Distance::Far,
         _ => return None,
     };
-    let coarse = unpack_coarse(&mut reader)?;
-    let fine = unpack_fine(&mut reader)?;
+    let coarse = match signed {
+        true => unpack_signed(&mut reader, Normalisation::Length)?,
+        false => unpack_rectified(&mut reader)?,
+    };
+    // Its cells are unit vectors already.
+    let fine = unpack_signed(&mut reader, Normalisation::Length)?;
     if coarse.channels != width || !reader.0.is_empty() {
         return None;
     }
@@ -41,7 +57,7 @@ pub(super) fn unpack(bytes: &[u8], width: usize, device: &Device) -> Option<Look
 }
 
 /// Writes a map without negative features, and returns what will be read.
-fn pack_coarse(map: &Map, out: &mut Vec<u8>) -> Map {
+fn pack_rectified(map: &Map, out: &mut Vec<u8>) -> Map {
     pack_size(map, out);
     let step = map.values.iter().copied().fold(0.0, f32::max) / 255.0;
     out.extend(step.to_le_bytes());
@@ -70,7 +86,7 @@ fn pack_coarse(map: &Map, out: &mut Vec<u8>) -> Map {
     }
 }
 
-fn unpack_coarse(reader: &mut Reader<'_>) -> Option<Map> {
+fn unpack_rectified(reader: &mut Reader<'_>) -> Option<Map> {
     let (rows, columns, channels) = unpack_size(reader)?;
     let step = reader.f32()?;
     // Every cell has its bits at least: a size that the bytes cannot hold allocates nothing.
@@ -90,12 +106,13 @@ fn unpack_coarse(reader: &mut Reader<'_>) -> Option<Map> {
         rows,
         columns,
         channels,
+        normalisation: Normalisation::Root,
         values,
     })
 }
 
 /// Writes a map of any features, and returns what will be read.
-fn pack_fine(map: &Map, out: &mut Vec<u8>) -> Map {
+fn pack_signed(map: &Map, out: &mut Vec<u8>) -> Map {
     pack_size(map, out);
     let mut values = Vec::with_capacity(map.values.len());
     for cell in map.values.chunks(map.channels.max(1)) {
@@ -111,9 +128,9 @@ fn pack_fine(map: &Map, out: &mut Vec<u8>) -> Map {
     Map { values, ..*map }
 }
 
-fn unpack_fine(reader: &mut Reader<'_>) -> Option<Map> {
+fn unpack_signed(reader: &mut Reader<'_>, normalisation: Normalisation) -> Option<Map> {
     let (rows, columns, channels) = unpack_size(reader)?;
-    if reader.0.len() != rows * columns * (channels + 4) {
+    if reader.0.len() < rows * columns * (channels + 4) {
         return None;
     }
     let mut values = Vec::with_capacity(rows * columns * channels);
@@ -126,6 +143,7 @@ fn unpack_fine(reader: &mut Reader<'_>) -> Option<Map> {
         rows,
         columns,
         channels,
+        normalisation,
         values,
     })
 }
@@ -191,6 +209,10 @@ mod tests {
             rows,
             columns,
             channels,
+            normalisation: match signed {
+                true => Normalisation::Length,
+                false => Normalisation::Root,
+            },
             values: (0..rows * columns * channels).map(value).collect(),
         }
     }
@@ -203,11 +225,14 @@ mod tests {
     #[test]
     fn what_is_kept_is_read_bit_for_bit() {
         let device = Device::flex();
-        for distance in [Distance::Far, Distance::Near] {
-            let (coarse, fine) = (map(5, 7, 19, false), map(10, 14, 6, true));
+        let all = [Distance::Far, Distance::Near].map(|at| [(at, false), (at, true)]);
+        for (distance, signed) in all.into_iter().flatten() {
+            let (coarse, fine) = (map(5, 7, 19, signed), map(10, 14, 6, true));
             let look = kept(&coarse, &fine, distance, &device);
             let back = unpack(&look.packed, 19, &device).unwrap();
             assert_eq!(numbers(&look), numbers(&back));
+            assert_eq!(look.coarse.normalisation, coarse.normalisation);
+            assert_eq!(back.coarse.normalisation, coarse.normalisation);
             assert_eq!((&look.windows, &look.packed), (&back.windows, &back.packed));
             // Each feature within half a level of what it was.
             let plain = Look::of(&coarse, fine.clone(), distance, &device);
@@ -223,24 +248,26 @@ mod tests {
     #[test]
     fn bytes_that_are_no_look_are_refused() {
         let device = Device::flex();
-        let (coarse, fine) = (map(2, 3, 9, false), map(4, 6, 2, true));
-        let bytes = kept(&coarse, &fine, Distance::Far, &device).packed;
-        for length in 0..bytes.len() {
-            assert!(unpack(&bytes[..length], 9, &device).is_none(), "{length}");
-        }
-        assert!(unpack(&[&bytes[..], &[0]].concat(), 9, &device).is_none());
-        assert!(unpack(&bytes, 10, &device).is_none());
-        for at in 0..bytes.len() {
-            for byte in [0, 0x7f, 0xff] {
-                let mut damaged = bytes.clone();
-                damaged[at] = byte;
-                // Another look, or none; never a panic.
-                let _ = unpack(&damaged, 9, &device);
+        for signed in [false, true] {
+            let (coarse, fine) = (map(2, 3, 9, signed), map(4, 6, 2, true));
+            let bytes = kept(&coarse, &fine, Distance::Far, &device).packed;
+            for length in 0..bytes.len() {
+                assert!(unpack(&bytes[..length], 9, &device).is_none(), "{length}");
             }
+            assert!(unpack(&[&bytes[..], &[0]].concat(), 9, &device).is_none());
+            assert!(unpack(&bytes, 10, &device).is_none());
+            for at in 0..bytes.len() {
+                for byte in [0, 0x7f, 0x80, 0xff] {
+                    let mut damaged = bytes.clone();
+                    damaged[at] = byte;
+                    // Another look, or none; never a panic.
+                    let _ = unpack(&damaged, 9, &device);
+                }
+            }
+            let mut huge = bytes;
+            huge[1..7].copy_from_slice(&[0, 4, 0, 4, 0, 0x40]);
+            assert!(unpack(&huge, 1 << 14, &device).is_none());
         }
-        let mut huge = bytes;
-        huge[1..7].copy_from_slice(&[0, 4, 0, 4, 0, 0x40]);
-        assert!(unpack(&huge, 1 << 14, &device).is_none());
     }
 
     #[test]
@@ -250,6 +277,7 @@ mod tests {
             rows,
             columns,
             channels,
+            normalisation: Normalisation::Root,
             values: vec![0.0; rows * columns * channels],
         };
         let look = kept(

@@ -1,6 +1,6 @@
 //! Windows of a feature map, and what a mean of features inside one looks like.
 
-use super::feature_encoder::Map;
+use super::feature_map::Map;
 
 /// Widest windows are this many times as wide as high, or as high as wide.
 const MOST_ASPECT: f32 = 2.8;
@@ -46,6 +46,7 @@ pub(super) fn integral(map: &Map) -> Vec<f32> {
         columns,
         channels,
         ref values,
+        ..
     } = *map;
     let stride = (columns + 1) * channels;
     let mut sums = vec![0.0; (rows + 1) * stride];
@@ -116,6 +117,7 @@ pub(super) fn weighted(map: &Map, weights: &[f32]) -> Vec<f32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::personalize::feature_map::Normalisation;
 
     fn map(rows: usize, columns: usize, channels: usize) -> Map {
         let count = rows * columns * channels;
@@ -123,6 +125,7 @@ mod tests {
             rows,
             columns,
             channels,
+            normalisation: Normalisation::Root,
             values: (0..count).map(|i| (i * 7919 % 101) as f32 / 10.0).collect(),
         }
     }

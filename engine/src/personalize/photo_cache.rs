@@ -138,6 +138,7 @@ mod tests {
             whole: vec![1.0],
             queries: Tensor::ones([1, 1], &Device::flex()),
             looks: Vec::new(),
+            others: Vec::new(),
         });
         let cache = cache.of(b"one");
         assert!(cache.scan.is_some());

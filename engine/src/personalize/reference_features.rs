@@ -1,7 +1,8 @@
-//! What a convolutional encoder makes of a reference: templates to find the thing with, and what its inside and outside are like.
+//! What an encoder of maps makes of a reference: templates to find the thing with, and what its inside and outside are like.
 
-use super::feature_encoder::{FeatureEncoder, Map};
-use super::map_windows::{coverage, unit, unit_root, weighted};
+use super::feature_encoder::FeatureEncoder;
+use super::feature_map::{Map, cells};
+use super::map_windows::{coverage, unit, weighted};
 use crate::Result;
 use crate::host::Host;
 use crate::image::Rgb8;
@@ -12,7 +13,7 @@ const SIDES: [f64; 4] = [96.0, 128.0, 192.0, 256.0];
 /// How much larger than the thing its surroundings are.
 const SURROUNDINGS: f64 = 1.5;
 /// Side of a crop that shows nothing but the thing, pixels.
-pub(super) const CROP: usize = 224;
+const CROP: f64 = 224.0;
 /// Pixels of a whole photo.
 pub(super) const AREA: f64 = 448.0 * 448.0;
 
@@ -47,7 +48,7 @@ impl ReferenceFeatures {
     ) -> Result<Self> {
         let maps = encoder.maps(photo, encoder.size(photo, AREA), host).await?;
         let [inside, outside] = inside_and_outside(&cells(&maps.coarse), box_);
-        let [fine_inside, fine_outside] = inside_and_outside(&fine_cells(&maps.fine), box_);
+        let [fine_inside, fine_outside] = inside_and_outside(&cells(&maps.fine), box_);
         let mut sizes = Vec::with_capacity(SIDES.len());
         for side in SIDES {
             sizes.push(in_surroundings(encoder, photo, box_, side, host).await?);
@@ -65,7 +66,8 @@ impl ReferenceFeatures {
         })
     }
 
-    /// As the library keeps it: unit embeddings of one length, of which only the first is compared with windows.
+    /// As the library keeps it: unit embeddings of one length, of which only the first is compared with windows. A fine map as
+    /// wide as the coarse one takes a row more.
     pub(super) fn pack(&self) -> Vec<Vec<f32>> {
         let width = 2 * self.large.len();
         let row = |parts: &[&[f32]]| {
@@ -74,20 +76,25 @@ impl ReferenceFeatures {
             unit(&mut row);
             row
         };
-        vec![
+        let mut rows = vec![
             row(&[&self.large, &self.small]),
             row(&[&self.inside, &self.outside]),
-            row(&[&self.crop, &self.fine_inside, &self.fine_outside]),
-        ]
+        ];
+        match fits_one_row(self.large.len(), self.fine_inside.len()) {
+            true => rows.push(row(&[&self.crop, &self.fine_inside, &self.fine_outside])),
+            // Outside a box that fills the photo there is nothing, and a row must have a length.
+            false => rows.extend([
+                row(&[&self.crop, &self.fine_outside]),
+                row(&[&self.fine_inside]),
+            ]),
+        }
+        rows
     }
 
     /// What [`Self::pack`] made of it, for an encoder whose fine map has `fine` channels; `None` for anything else.
     pub(super) fn unpack(rows: &[Vec<f32>], fine: usize) -> Option<Self> {
-        let [templates, cells, rest] = rows else {
-            return None;
-        };
-        let width = templates.len() / 2;
-        if cells.len() != 2 * width || rest.len() < width + 2 * fine {
+        let width = rows.first()?.len() / 2;
+        if rows.iter().any(|row| row.len() != 2 * width) || fine > width {
             return None;
         }
         let part = |row: &[f32], from: usize, length: usize| {
@@ -95,36 +102,39 @@ impl ReferenceFeatures {
             unit(&mut part);
             part
         };
+        let (templates, cells, crop, fine_inside, fine_outside) =
+            match (rows, fits_one_row(width, fine)) {
+                ([templates, cells, rest], true) => {
+                    let inside = part(rest, width, fine);
+                    (
+                        templates,
+                        cells,
+                        rest,
+                        inside,
+                        part(rest, width + fine, fine),
+                    )
+                }
+                ([templates, cells, rest, last], false) => {
+                    let outside = part(rest, width, fine);
+                    (templates, cells, rest, part(last, 0, fine), outside)
+                }
+                _ => return None,
+            };
         Some(Self {
             large: part(templates, 0, width),
             small: part(templates, width, width),
             inside: part(cells, 0, width),
             outside: part(cells, width, width),
-            crop: part(rest, 0, width),
-            fine_inside: part(rest, width, fine),
-            fine_outside: part(rest, width + fine, fine),
+            crop: part(crop, 0, width),
+            fine_inside,
+            fine_outside,
         })
     }
 }
 
-/// Cells of the coarse map as unit roots.
-pub(super) fn cells(map: &Map) -> Map {
-    let mut map = map.clone();
-    map.values
-        .chunks_exact_mut(map.channels.max(1))
-        .for_each(unit_root);
-    map
-}
-
-/// Cells of the fine map, whose features have signs, as unit roots that keep them.
-pub(super) fn fine_cells(map: &Map) -> Map {
-    let mut map = map.clone();
-    for cell in map.values.chunks_exact_mut(map.channels.max(1)) {
-        cell.iter_mut()
-            .for_each(|v| *v = v.abs().sqrt().copysign(*v));
-        unit(cell);
-    }
-    map
+/// Whether two vectors of the fine map have a place beside one of the coarse map.
+fn fits_one_row(width: usize, fine: usize) -> bool {
+    2 * fine <= width
 }
 
 /// The unit embedding of what a box shows, cropped and brought to a square.
@@ -140,9 +150,10 @@ pub(super) async fn crop(
 ) -> Result<Vec<f32>> {
     let part = photo.share(box_);
     let part = if mirror { part.mirrored() } else { part };
-    let map = encoder.maps(&part, [CROP; 2], host).await?.coarse;
+    let side = encoder.whole_cells(CROP);
+    let map = encoder.maps(&part, [side; 2], host).await?.coarse;
     let mut mean = weighted(&map, &vec![1.0; map.rows * map.columns]);
-    unit_root(&mut mean);
+    map.normalisation.apply(&mut mean);
     Ok(mean)
 }
 
@@ -172,7 +183,7 @@ async fn in_surroundings(
         };
         let map = encoder.maps(&part, size, host).await?.coarse;
         let mut mean = weighted(&map, &coverage(inside, map.columns, map.rows));
-        unit_root(&mut mean);
+        map.normalisation.apply(&mut mean);
         sum.iter_mut().zip(mean).for_each(|(sum, v)| *sum += v);
     }
     unit(&mut sum);
@@ -245,26 +256,36 @@ mod tests {
             unit(&mut vector);
             vector
         };
-        let features = ReferenceFeatures {
-            large: vector(1, 12),
-            small: vector(2, 12),
-            crop: vector(3, 12),
-            inside: vector(4, 12),
-            outside: vec![0.0; 12],
-            fine_inside: vector(5, 4),
-            fine_outside: vector(6, 4),
-        };
-        let rows = features.pack();
-        for row in &rows {
-            let length: f32 = row.iter().map(|v| v * v).sum();
-            assert!(row.len() == 24 && (length - 1.0).abs() < 1e-5);
+        for fine in [4, 6, 7, 12] {
+            let features = ReferenceFeatures {
+                large: vector(1, 12),
+                small: vector(2, 12),
+                crop: vector(3, 12),
+                inside: vector(4, 12),
+                outside: vec![0.0; 12],
+                fine_inside: vector(5, fine),
+                // Of a box that fills the photo.
+                fine_outside: vec![0.0; fine],
+            };
+            let rows = features.pack();
+            for row in &rows {
+                let length: f32 = row.iter().map(|v| v * v).sum();
+                assert!(row.len() == 24 && (length - 1.0).abs() < 1e-5);
+            }
+            let back = ReferenceFeatures::unpack(&rows, fine).unwrap();
+            let close = |a: &[f32], b: &[f32]| {
+                a.len() == b.len() && a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-5)
+            };
+            assert!(close(&back.large, &features.large) && close(&back.crop, &features.crop));
+            assert!(close(&back.outside, &features.outside));
+            assert!(close(&back.fine_inside, &features.fine_inside));
+            assert!(close(&back.fine_outside, &features.fine_outside));
+            assert_eq!(
+                ReferenceFeatures::unpack(&rows[..rows.len() - 1], fine),
+                None
+            );
+            assert_eq!(ReferenceFeatures::unpack(&rows, 13), None);
         }
-        let back = ReferenceFeatures::unpack(&rows, 4).unwrap();
-        let close = |a: &[f32], b: &[f32]| a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-5);
-        assert!(close(&back.large, &features.large) && close(&back.crop, &features.crop));
-        assert!(close(&back.outside, &features.outside));
-        assert!(close(&back.fine_outside, &features.fine_outside));
-        assert_eq!(ReferenceFeatures::unpack(&rows[..2], 4), None);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Looking for known things in a photo: one retriever over any encoder.
+//! Looking for known things in a photo: one retriever over any encoders, each with its regions, embeddings and thresholds.
 
 use burn::tensor::Device;
 use serde::Serialize;
@@ -7,42 +7,29 @@ use super::calibration::Calibration;
 use super::dual_search::{self, DualSearch};
 use super::feature_choice::choose;
 use super::feature_encoder::FeatureEncoder;
-use super::feature_search::{FeatureSearch, Shown};
+use super::feature_search::Shown;
 pub use super::feature_sighting::Sighting;
-use super::likeness::Comparer;
-use super::look::{Distance, Look};
-use super::reference_features::ReferenceFeatures;
+use super::look::Look;
+use super::photo_encoder::{Asked, Features, Kind, PhotoEncoder, surest};
+use super::retriever_files::{not_comparable, twice};
 pub use super::scan::Scan;
 use super::scan_store;
+use super::similarity_scale::SimilarityScale;
 pub use super::thresholds::Thresholds;
-use super::wanted::wanted_rows;
 use crate::Result;
 use crate::concepts::retrieval::Mode;
-use crate::concepts::{Library, Retrieved};
+use crate::concepts::{Embedded, Library, Retrieved};
 use crate::host::Host;
 use crate::image::{ImageProcessor, Rgb8};
 use crate::model::dual::DualEncoder;
 
-/// What looks at photos.
-#[derive(Debug)]
-enum Encoder {
-    /// Embeds regions.
-    Dual(Box<DualSearch>),
-    /// Makes maps of features.
-    Features {
-        encoder: Box<FeatureEncoder>,
-        calibration: Calibration,
-        words: Vec<String>,
-    },
-}
-
-/// An encoder with what it needs to look for known things in photos.
+/// Encoders with what they need to look for known things in photos.
 #[derive(Debug)]
 pub struct Retriever {
-    encoder: Encoder,
-    /// Names the encoder; embeddings of another one are not comparable.
+    /// There is always one. Several have confidences that can be compared.
+    encoders: Vec<PhotoEncoder>,
+    /// Names them all; what other ones made of a photo is not comparable.
     digest: String,
-    comparer: Comparer,
     /// Whether every photo is looked at more closely, and not only where the first look is unsure.
     thorough: bool,
 }
@@ -66,42 +53,73 @@ impl Retriever {
         thresholds: Thresholds,
         device: &Device,
     ) -> Self {
-        Self {
-            encoder: Encoder::Dual(Box::new(DualSearch::new(
-                dual, processor, grid, thresholds, device,
-            ))),
-            digest,
-            comparer: Comparer::default(),
-            thorough: false,
-        }
+        let dual = DualSearch::new(dual, processor, grid, thresholds, device);
+        Self::of(Kind::Dual(Box::new(dual)), digest)
     }
 
-    /// A retriever over a convolutional encoder; `words` are those of its classifier, or none.
+    /// A retriever over an encoder of maps; `words` are those of its classifier, or none. Without a calibration nothing is said to be
+    /// there: [`Self::sightings`] alone looks.
     pub(super) fn of_features(
         encoder: FeatureEncoder,
-        calibration: Calibration,
+        calibration: Option<Calibration>,
+        scale: Option<SimilarityScale>,
         words: Vec<String>,
         digest: String,
     ) -> Self {
+        let features = Features {
+            encoder,
+            calibration,
+            scale,
+            words,
+        };
+        Self::of(Kind::Features(Box::new(features)), digest)
+    }
+
+    fn of(kind: Kind, digest: String) -> Self {
         Self {
-            encoder: Encoder::Features {
-                encoder: Box::new(encoder),
-                calibration,
-                words,
-            },
+            encoders: vec![PhotoEncoder::new(kind, digest.clone())],
             digest,
-            comparer: Comparer::default(),
             thorough: false,
         }
     }
 
-    /// An empty library for what this encoder makes of photos; without one, nothing is compared.
+    /// The encoders of both, those of `other` behind these.
+    ///
+    /// # Errors
+    /// [`crate::Error::Config`] where they cannot be compared: of a dual encoder or one without a calibration nobody knows how sure a
+    /// similarity makes; or when one is in both.
+    pub fn beside(mut self, other: Self) -> Result<Self> {
+        for encoder in self.encoders.iter().chain(&other.encoders) {
+            encoder.check_calibration()?;
+            if encoder.features().is_none() {
+                return Err(not_comparable());
+            }
+        }
+        let is_known =
+            |new: &PhotoEncoder| self.encoders.iter().any(|own| own.digest == new.digest);
+        if other.encoders.iter().any(is_known) {
+            return Err(twice());
+        }
+        self.digest = format!("{}+{}", self.digest, other.digest);
+        self.encoders.extend(other.encoders);
+        Ok(self)
+    }
+
+    /// The first encoder.
+    fn first(&self) -> &PhotoEncoder {
+        // There is always one.
+        &self.encoders[0]
+    }
+
+    /// How many encoders there are.
+    pub fn count(&self) -> usize {
+        self.encoders.len()
+    }
+
+    /// An empty library for what these encoders make of photos; without one, nothing is compared.
     pub fn empty_library(this: Option<&Self>) -> Library {
-        let searched = this.and_then(|retriever| match retriever.encoder {
-            Encoder::Dual(_) => None,
-            Encoder::Features { .. } => Some(ReferenceFeatures::SEARCHED),
-        });
-        Library::new(this.map_or("", Self::digest)).searching_first(searched)
+        let encoders = this.map_or(&[][..], |retriever| &retriever.encoders);
+        Library::of_indexes(encoders.iter().map(PhotoEncoder::index).collect())
     }
 
     /// Looks at every photo more closely, which finds more small things and takes four times as long, or only where the first look
@@ -110,38 +128,55 @@ impl Retriever {
         self.thorough = thorough;
     }
 
-    /// What searches by the maps of an encoder.
-    fn feature_search<'a>(&'a self, encoder: &'a FeatureEncoder) -> FeatureSearch<'a> {
-        FeatureSearch {
-            encoder,
-            comparer: &self.comparer,
-            thorough: self.thorough,
+    /// How the similarities of an encoder of maps, the first of several, are brought to those the search was built on; `None` where
+    /// they are taken as they are.
+    pub fn similarity_scale(&self) -> Option<SimilarityScale> {
+        self.first().features()?.scale
+    }
+
+    /// Takes the similarities of the first encoder, if it is one of maps, for such as these; for measuring what its
+    /// `retrieval.json` shall say.
+    pub fn set_similarity_scale(&mut self, measured: SimilarityScale) {
+        if let Some(PhotoEncoder {
+            kind: Kind::Features(features),
+            ..
+        }) = self.encoders.first_mut()
+        {
+            features.scale = Some(measured);
         }
     }
 
-    /// Names the encoder.
+    /// Takes what was measured of the first encoder, if it is one of maps, in the place of what its `retrieval.json` says.
+    pub fn set_calibration(&mut self, measured: Calibration) {
+        if let Some(PhotoEncoder {
+            kind: Kind::Features(features),
+            ..
+        }) = self.encoders.first_mut()
+        {
+            features.calibration = Some(measured);
+        }
+    }
+
+    /// Names the encoders.
     pub fn digest(&self) -> &str {
         &self.digest
     }
 
     /// The calibrated thresholds of a dual encoder.
     pub fn thresholds(&self) -> Option<Thresholds> {
-        match &self.encoder {
-            Encoder::Dual(dual) => Some(dual.thresholds),
-            Encoder::Features { .. } => None,
+        match &self.first().kind {
+            Kind::Dual(dual) => Some(dual.thresholds),
+            Kind::Features(_) => None,
         }
     }
 
     /// Whether regions are exact to a few percent of the side: boxes that patches propose or feature maps part from their
     /// surroundings, and not windows of a grid.
     pub fn proposes(&self) -> bool {
-        match &self.encoder {
-            Encoder::Dual(dual) => dual.proposes(),
-            Encoder::Features { .. } => true,
-        }
+        self.encoders.iter().all(PhotoEncoder::proposes)
     }
 
-    /// What the encoder makes of a reference photo; the thing is inside `box_`, or all of the photo.
+    /// What each encoder makes of a reference photo; the thing is inside `box_`, or all of the photo.
     ///
     /// # Errors
     /// When the photo cannot be processed or the device fails.
@@ -150,23 +185,15 @@ impl Retriever {
         photo: &Rgb8,
         box_: Option<[f32; 4]>,
         host: &dyn Host,
-    ) -> Result<Vec<Vec<f32>>> {
-        match &self.encoder {
-            Encoder::Dual(dual) => {
-                let part = box_.map(|box_| photo.share(box_));
-                Ok(vec![
-                    dual.embed(part.as_ref().unwrap_or(photo), host).await?,
-                ])
-            }
-            Encoder::Features { encoder, .. } => {
-                let box_ = box_.unwrap_or([0.0, 0.0, 1.0, 1.0]);
-                let features = ReferenceFeatures::of(encoder, photo, box_, host).await?;
-                Ok(features.pack())
-            }
+    ) -> Result<Vec<Embedded>> {
+        let mut embedded = Vec::with_capacity(self.encoders.len());
+        for encoder in &self.encoders {
+            embedded.push(encoder.embed(photo, box_, host).await?);
         }
+        Ok(embedded)
     }
 
-    /// The words the encoder has for what is inside a box, likeliest first; none where it has no words.
+    /// The words the first encoder that has any has for what is inside a box, likeliest first; none where there are none.
     ///
     /// # Errors
     /// When the photo cannot be processed or the device fails.
@@ -177,12 +204,10 @@ impl Retriever {
         most: usize,
         host: &dyn Host,
     ) -> Result<Vec<Word>> {
-        let Encoder::Features { encoder, words, .. } = &self.encoder else {
+        let mut all = self.encoders.iter().filter_map(PhotoEncoder::features);
+        let Some(Features { encoder, words, .. }) = all.find(|one| !one.words.is_empty()) else {
             return Ok(Vec::new());
         };
-        if words.is_empty() {
-            return Ok(Vec::new());
-        }
         let shares = encoder.categories(&photo.share(box_), host).await?;
         let mut ranked: Vec<Word> = words
             .iter()
@@ -208,7 +233,7 @@ impl Retriever {
         scan: &mut Option<Scan>,
         host: &dyn Host,
     ) -> Result<[f32; 4]> {
-        if matches!(self.encoder, Encoder::Dual(_)) {
+        if self.first().features().is_none() {
             return Ok([0.0, 0.0, 1.0, 1.0]);
         }
         let seen = match scan.take() {
@@ -241,24 +266,21 @@ impl Retriever {
         scan_store::pack(scan, &self.digest)
     }
 
-    /// The scan that was packed; `None` where the bytes are damaged, or of another encoder or version.
+    /// The scan that was packed; `None` where the bytes are damaged, or of other encoders or another version.
     pub fn unpack(&self, bytes: &[u8]) -> Option<Scan> {
-        let (width, device) = match &self.encoder {
-            Encoder::Dual(dual) => (None, &dual.device),
-            Encoder::Features { encoder, .. } => (Some(encoder.width()), encoder.device()),
-        };
-        scan_store::unpack(bytes, &self.digest, width, device)
+        let encoders = self.encoders.iter();
+        let encoders: Vec<(Option<usize>, &Device)> = encoders
+            .map(|encoder| (encoder.width(), encoder.device()))
+            .collect();
+        scan_store::unpack(bytes, &self.digest, &encoders)
     }
 
     async fn scanned(&self, photo: &Rgb8, kept: bool, host: &dyn Host) -> Result<Scan> {
-        match &self.encoder {
-            Encoder::Dual(dual) => dual.scan(photo, host).await,
-            Encoder::Features { encoder, .. } => {
-                let search = self.feature_search(encoder);
-                let look = search.look(photo, Distance::Far, kept, host).await?;
-                Ok(Scan::of_look(look))
-            }
+        let mut first = self.first().scan(photo, kept, host).await?;
+        for encoder in &self.encoders[1..] {
+            first.others.push(encoder.scan(photo, kept, host).await?);
         }
+        Ok(first)
     }
 
     /// The concepts of `library` that matter for this photo and question. `scan` keeps what was seen of the photo, for the next
@@ -292,31 +314,46 @@ impl Retriever {
         mode: Mode,
         host: &dyn Host,
     ) -> Result<Vec<Retrieved>> {
-        if scan.is_none() {
-            *scan = Some(self.scan(photo()?, host).await?);
+        self.check_calibration()?;
+        let mut seen = match scan.take() {
+            Some(seen) => seen,
+            None => self.scan(photo()?, host).await?,
+        };
+        if let Kind::Dual(_) = self.first().kind {
+            let found = self.retrieve(Some(&seen), question, library, mode).await;
+            *scan = Some(seen);
+            return found;
         }
-        let Encoder::Features {
-            encoder,
-            calibration,
-            ..
-        } = &self.encoder
-        else {
-            return self.retrieve(scan.as_ref(), question, library, mode).await;
+        let asked = Asked {
+            photo,
+            question,
+            library,
+            mode: &mode,
+            thorough: self.thorough,
         };
-        let wanted = wanted_rows(question, library, &mode);
-        let search = self.feature_search(encoder);
-        let sightings = match scan.as_mut().filter(|scan| scan.fits(library)) {
-            Some(scan) => {
-                let looks = &mut scan.looks;
-                search.search(photo, looks, library, &wanted, host).await?
+        let sightings = self.each(asked, &mut seen, host).await;
+        *scan = Some(seen);
+        choose(question, library, &mode, &surest(sightings?))
+    }
+
+    /// The sightings of each encoder.
+    async fn each(
+        &self,
+        asked: Asked<'_, '_>,
+        seen: &mut Scan,
+        host: &dyn Host,
+    ) -> Result<Vec<Vec<Sighting>>> {
+        let mut all = Vec::with_capacity(self.encoders.len());
+        for (at, encoder) in self.encoders.iter().enumerate() {
+            if let Some(scan) = seen.of(at) {
+                all.push(encoder.sightings(asked, scan, host).await?);
             }
-            None => Vec::new(),
-        };
-        choose(question, library, &mode, &sightings, calibration)
+        }
+        Ok(all)
     }
 
     /// How much each concept of `library` is like something in a photo, and where, whether it is there or not; best first. Only
-    /// convolutional encoders tell; `scan` keeps what was seen of the photo.
+    /// encoders of maps tell, of several the surest one of each concept; `scan` keeps what was seen of the photo.
     ///
     /// # Errors
     /// As [`Self::scan`].
@@ -327,31 +364,43 @@ impl Retriever {
         library: &Library,
         host: &dyn Host,
     ) -> Result<Vec<Sighting>> {
-        let Encoder::Features { encoder, .. } = &self.encoder else {
+        if !self.makes_maps() {
             return Ok(Vec::new());
+        }
+        let mut seen = match scan.take() {
+            Some(seen) => seen,
+            None => self.scan(photo, host).await?,
         };
-        if scan.is_none() {
-            *scan = Some(self.scan(photo, host).await?);
-        }
-        let search = self.feature_search(encoder);
-        let all: Vec<usize> = (0..library.index().len()).collect();
-        match scan.as_mut().filter(|scan| scan.fits(library)) {
-            Some(scan) => {
-                let looks = &mut scan.looks;
-                search
-                    .search(&|| Ok(photo), looks, library, &all, host)
-                    .await
-            }
-            None => Ok(Vec::new()),
-        }
+        let asked = Asked {
+            photo: &|| Ok(photo),
+            question: "",
+            library,
+            mode: &Mode::All,
+            thorough: self.thorough,
+        };
+        let sightings = self.each(asked, &mut seen, host).await;
+        *scan = Some(seen);
+        sightings.map(surest)
     }
 
-    /// The calibration of a convolutional encoder.
+    /// Whether the encoders make maps of features, as those that know real photos do.
+    pub fn makes_maps(&self) -> bool {
+        self.first().features().is_some()
+    }
+
+    /// The calibration of an encoder of maps, the first of several, where it has one.
     pub fn calibration(&self) -> Option<Calibration> {
-        match &self.encoder {
-            Encoder::Features { calibration, .. } => Some(*calibration),
-            Encoder::Dual(_) => None,
-        }
+        self.first().features()?.calibration
+    }
+
+    /// Whether it can say how sure it is.
+    ///
+    /// # Errors
+    /// [`crate::Error::Config`] where nobody has measured that, with what to do.
+    pub fn check_calibration(&self) -> Result<()> {
+        self.encoders
+            .iter()
+            .try_for_each(PhotoEncoder::check_calibration)
     }
 
     /// The concepts of `library` that matter, of a photo that a dual encoder scanned.
@@ -365,12 +414,10 @@ impl Retriever {
         library: &Library,
         mode: Mode,
     ) -> Result<Vec<Retrieved>> {
-        match &self.encoder {
-            Encoder::Dual(dual) => {
-                dual.retrieve(&self.comparer, scan, question, library, mode)
-                    .await
-            }
-            Encoder::Features { .. } => Ok(Vec::new()),
+        let PhotoEncoder { kind, comparer, .. } = self.first();
+        match kind {
+            Kind::Dual(dual) => dual.retrieve(comparer, scan, question, library, mode).await,
+            Kind::Features(_) => Ok(Vec::new()),
         }
     }
 
@@ -385,6 +432,6 @@ impl Retriever {
         library: &Library,
         neighbours: usize,
     ) -> Result<Vec<Vec<(usize, f32)>>> {
-        dual_search::crops(&self.comparer, scan, library, neighbours).await
+        dual_search::crops(&self.first().comparer, scan, library, neighbours).await
     }
 }

@@ -3,7 +3,7 @@
 use burn::tensor::Tensor;
 
 use super::look::Look;
-use crate::concepts::Library;
+use crate::concepts::FlatIndex;
 use crate::concepts::regions::{Candidate, SAME_REGION, settled};
 
 /// What a photo looks like to the retriever: one embedding a window, and one of the whole.
@@ -19,6 +19,8 @@ pub struct Scan {
     pub(super) queries: Tensor<2>,
     /// What a convolutional encoder keeps of the photo, the first look and perhaps a closer one; empty of other encoders.
     pub(super) looks: Vec<Look>,
+    /// What the further encoders of the retriever saw of the photo, in their order.
+    pub(super) others: Vec<Scan>,
 }
 
 impl Scan {
@@ -30,12 +32,20 @@ impl Scan {
             whole: Vec::new(),
             queries: Tensor::zeros([1, look.dim()], &look.device()),
             looks: vec![look],
+            others: Vec::new(),
         }
     }
 
-    /// Whether it can be compared with the library's embeddings at all.
-    pub(super) fn fits(&self, library: &Library) -> bool {
-        let index = library.index();
+    /// What the encoder of this number saw.
+    pub(super) fn of(&mut self, encoder: usize) -> Option<&mut Self> {
+        match encoder {
+            0 => Some(self),
+            _ => self.others.get_mut(encoder - 1),
+        }
+    }
+
+    /// Whether it can be compared with these embeddings at all.
+    pub(super) fn fits(&self, index: &FlatIndex) -> bool {
         !index.is_empty() && index.dim() == self.queries.dims()[1]
     }
 

@@ -1,11 +1,15 @@
 //! Which concepts are told of whatever they score: those a question names, and those that a caller lists.
 
 use crate::concepts::retrieval::{self, Mode};
-use crate::concepts::{Concept, Library};
+use crate::concepts::{Concept, FlatIndex, Library};
 
-/// Rows, ascending, of the concepts whose similarities are told whatever they are.
-pub(super) fn wanted_rows(question: &str, library: &Library, mode: &Mode) -> Vec<usize> {
-    let index = library.index();
+/// Rows of an index, ascending, of the concepts whose similarities are told whatever they are.
+pub(super) fn wanted_rows(
+    question: &str,
+    library: &Library,
+    index: &FlatIndex,
+    mode: &Mode,
+) -> Vec<usize> {
     let mut rows: Vec<usize> = match mode {
         Mode::Off => Vec::new(),
         Mode::All => (0..index.len()).collect(),

@@ -7,13 +7,15 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use namelens::device::DeviceChoice;
-use namelens::photos::bench::Bench;
+use namelens::photos::bench::{Bench, COPY};
 use namelens::photos::figures::bins;
 use namelens::photos::measured::{Measured, Pair, Row, calibrated, error_on_others};
 use namelens::photos::set::PhotoSet;
 use namelens::photos::variants::Variant;
 use namelens_engine::host::Still;
 use namelens_engine::personalize::Engine;
+use namelens_engine::personalize::calibration::Calibration;
+use namelens_engine::personalize::similarity_scale::SimilarityScale;
 use serde_json::json;
 
 use super::model::ModelArgs;
@@ -31,10 +33,15 @@ A set is a folder with a folder of photos for each thing, and perhaps a boxes.js
 Every thing is enrolled from one of its photos (or --references), all other photos are searched, again and again with other
 references. Photos that are copies of each other never are reference and question at once.
 
+The model may be a DINOv2 folder as its authors publish it. How sure its similarities make is known only once it was measured: the
+first run prints the calibration, fitted to the set, and --calibrate writes it where the model looks for it. Measure on many photos
+of things like yours: it is for them that nine in ten of what is told with .9 will be there.
+
 Examples:
   namelens eval photos --model models/photos --set my-things
   namelens eval photos --model models/photos --set my-things --draws 60 --json photos.json
-  namelens eval photos --model models/photos --set my-things --calibrate models/photos/retriever/retrieval.json")]
+  namelens eval photos --model models/photos --set my-things --calibrate models/photos/retriever/retrieval.json
+  namelens eval photos --model dinov2-base --set my-things --calibrate dinov2-base/retrieval.json")]
 pub(super) struct PhotosArgs {
     #[command(flatten)]
     model: ModelArgs,
@@ -59,6 +66,10 @@ pub(super) struct PhotosArgs {
     /// Also write the figures here.
     #[arg(long)]
     json: Option<PathBuf>,
+    /// Cosine from which two photos of one thing are taken for copies of each other; another encoder than models/photos may need
+    /// another one.
+    #[arg(long, value_name = "COSINE", default_value_t = COPY)]
+    copies: f32,
     /// Fit the confidences to this set, and write them here.
     #[arg(long, value_name = "FILE")]
     calibrate: Option<PathBuf>,
@@ -82,13 +93,13 @@ impl PhotosArgs {
         let mut engine = pollster::block_on(Engine::load(files, &device, &Still, &mut |_, _| ()))?;
         engine.set_thorough(self.thorough);
         let retriever = engine
-            .retriever()
+            .retriever_mut()
             .context("the model recognises nothing: it has no retriever")?;
         let bar =
             ProgressBar::new(set.photos.len() as u64).with_style(ProgressStyle::with_template(
                 "{elapsed_precise} {wide_bar:.cyan/blue} {pos}/{len} photos looked at",
             )?);
-        let mut bench = Bench::new(retriever, &set, &mut |done, _| {
+        let mut bench = Bench::new(retriever, &set, self.copies, &mut |done, _| {
             bar.set_position(done as u64)
         })?;
         bar.finish_and_clear();
@@ -105,18 +116,29 @@ impl PhotosArgs {
             "{:28} {:>6} {:>6} {:>7} {:>7} {:>7} {:>7} {:>7} {:>7} {:>6}",
             "", "photos", "top-1", "AUC", "at 1 %", "single", "P .95", "IoU .5", "mean", "ECE"
         );
-        let plain = bench.singles(1, Variant::Plain, self.draws, self.seed)?;
-        bench.single_threshold = bench.threshold(&plain);
-        let mut rows = vec![told(bench.row("1 reference", &plain))];
-        // Margins mean less where there are few rivals.
-        let mut lone = Vec::new();
+        let mut plain = bench.singles(1, Variant::Plain, self.draws, self.seed)?;
+        let came_without = !bench.is_calibrated();
+        if came_without {
+            // What is similar at all is known now, and the search is done again with it.
+            bench.rescale(&plain)?;
+            plain = bench.singles(1, Variant::Plain, self.draws, self.seed)?;
+        }
+        // Margins mean less where there are few rivals, so the calibration is fitted to libraries of all sizes.
+        let mut pairs = plain.pairs.clone();
+        let mut small = Vec::new();
         for size in SMALL_LIBRARIES {
             let draws = self.draws.min(MOST_SMALL_DRAWS);
             let measured = bench.small_libraries(size, draws, self.seed)?;
-            rows.push(told(bench.row(&format!("library of {size}"), &measured)));
-            if size == 1 {
-                lone = measured.pairs;
-            }
+            pairs.extend(&measured.pairs);
+            small.push((size, measured));
+        }
+        if came_without {
+            bench.calibrate(calibrated(&pairs));
+        }
+        bench.single_threshold = bench.threshold(&plain);
+        let mut rows = vec![told(bench.row("1 reference", &plain))];
+        for (size, measured) in &small {
+            rows.push(told(bench.row(&format!("library of {size}"), measured)));
         }
         let mut instances = None;
         if !self.quick {
@@ -131,8 +153,21 @@ impl PhotosArgs {
         let on_others = error_on_others(&plain, set.things.len(), 8, self.seed);
         println!("\nexpected calibration error on things that did not calibrate: {on_others:.3}");
         self.by_thing(&set, &plain);
+        if bench.scale().is_none()
+            && let Some(SimilarityScale { absent, present }) = plain.scale()
+        {
+            println!(
+                "\nsimilarity, median: {present:.3} of things that are there, {absent:.3} of others"
+            );
+        }
+        let fitted = fitted(&pairs, bench.scale())?;
+        if came_without {
+            println!(
+                "\nthe model has no retrieval.json; confidences above are fitted to this very set, as this one is:\n{fitted}"
+            );
+        }
         if let Some(path) = &self.calibrate {
-            let text = serde_json::to_string_pretty(&calibrated(&plain.pairs, &lone))? + "\n";
+            let text = usable(&fitted)?;
             std::fs::write(path, text)
                 .with_context(|| format!("cannot write {}", path.display()))?;
             println!("wrote {}", path.display());
@@ -191,6 +226,23 @@ impl PhotosArgs {
             println!("{name:28} {score:>7.3} {:>7.3}", half as f32 / count);
         }
     }
+}
+
+/// `retrieval.json`, fitted to what was measured, with the scale it was measured on, if the model does not go without one.
+fn fitted(pairs: &[Pair], scale: Option<SimilarityScale>) -> Result<String> {
+    let mut fitted = serde_json::to_value(calibrated(pairs))?;
+    if let Some(scale) = scale {
+        fitted["similarity"] = serde_json::to_value(scale)?;
+    }
+    Ok(serde_json::to_string_pretty(&fitted)? + "\n")
+}
+
+/// The calibration, if a model can be given it.
+fn usable(fitted: &str) -> Result<&str> {
+    Calibration::from_json(fitted).context(
+        "what fits this set is no calibration, a likelier thing would count as less sure; take more photos and more things",
+    )?;
+    Ok(fitted)
 }
 
 /// Prints a row as soon as it is known.

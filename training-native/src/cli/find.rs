@@ -200,19 +200,21 @@ impl FindArgs {
     }
 }
 
-/// The model in a folder.
+/// The model in a folder, which can say how sure it is of what it finds.
 ///
 /// # Errors
-/// When there is none, or it cannot be loaded.
+/// When there is none, it cannot be loaded, or nobody has measured how sure it is.
 pub(super) fn load(model: &Path, device: DeviceChoice) -> Result<Engine> {
     let files = export::open_bundle(model)
         .with_context(|| format!("no model {}; name its folder with --model", model.display()))?;
     let (idle, device) = (AtomicBool::new(false), device.open()?);
     let host = NativeHost::new(&idle);
     let mut quiet = |_, _| ();
-    Ok(pollster::block_on(Engine::load(
-        files, &device, &host, &mut quiet,
-    ))?)
+    let engine = pollster::block_on(Engine::load(files, &device, &host, &mut quiet))?;
+    if let Some(retriever) = engine.retriever() {
+        retriever.check_calibration()?;
+    }
+    Ok(engine)
 }
 
 /// A share from 0 to 1.

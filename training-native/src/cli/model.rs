@@ -17,9 +17,9 @@ pub(super) struct ModelArgs {
     #[arg(long, value_name = "NAME")]
     mmproj: Option<String>,
     /// Model whose retriever searches the photos in place of the model's own, such as models/photos beside a captioner of real
-    /// photos.
+    /// photos, or the folder of a DINOv2; given again, it searches beside the first, and of each thing the surer one is believed.
     #[arg(long, value_name = "FOLDER")]
-    retriever: Option<PathBuf>,
+    retriever: Vec<PathBuf>,
 }
 
 impl ModelArgs {
@@ -29,8 +29,12 @@ impl ModelArgs {
     /// When there are none, or it is not clear which projector is meant.
     pub(super) fn open(&self) -> Result<ModelFiles> {
         let mut files = export::open_model(&self.model, self.mmproj.as_deref())?;
-        if let Some(other) = &self.retriever {
-            files.use_retriever_of(export::open_model(other, None)?)?;
+        for (at, other) in self.retriever.iter().enumerate() {
+            let other = export::open_model(other, None)?;
+            match at {
+                0 => files.use_retriever_of(other)?,
+                _ => files.add_retriever_of(other)?,
+            }
         }
         Ok(files)
     }

@@ -1,10 +1,11 @@
 //! A set of photos, looked at once: every thing can be enrolled from some of its photos, all others searched.
 
-use anyhow::{Context, Result};
-use namelens_engine::concepts::{Library, NewConcept, Reference};
+use anyhow::{Context, Result, bail};
+use namelens_engine::concepts::{Embedded, Library, NewConcept, Reference};
 use namelens_engine::host::Still;
-use namelens_engine::personalize::calibration::Calibration;
+use namelens_engine::personalize::calibration::{Calibration, Lone};
 use namelens_engine::personalize::retriever::{Retriever, Scan, Sighting};
+use namelens_engine::personalize::similarity_scale::SimilarityScale;
 use rand::seq::IndexedRandom;
 use rand_chacha::ChaCha8Rng;
 
@@ -13,17 +14,30 @@ use super::measured::{Measured, Row};
 use super::set::PhotoSet;
 use super::variants::Variant;
 
-/// Cosine of two references from which one photo is taken for a copy of the other.
-const COPY: f32 = 0.955;
+/// Cosine of two references from which one photo is taken for a copy of the other, by EfficientNet-Lite0.
+pub const COPY: f32 = 0.955;
+/// Why there is nothing to calibrate.
+const NOTHING_TOLD: &str = "nothing can be calibrated: by this encoder, things of this set are no more like themselves than like others";
+/// What ranks before anything was measured.
+const RANK: Calibration = Calibration {
+    score: 1.0,
+    margin: 1.0,
+    bias: 0.0,
+    lone: Lone {
+        score: 1.0,
+        bias: 0.0,
+    },
+};
 
 /// A set, looked at once.
 #[derive(Debug)]
 pub struct Bench<'a> {
-    pub(super) retriever: &'a Retriever,
+    pub(super) retriever: &'a mut Retriever,
     pub(super) set: &'a PhotoSet,
-    calibration: Calibration,
+    /// The encoder's own, if it has one, or what [`Self::calibrate`] was given.
+    calibration: Option<Calibration>,
     /// What the encoder keeps of each photo as a reference.
-    references: Vec<Vec<Vec<f32>>>,
+    references: Vec<Vec<Embedded>>,
     scans: Vec<Option<Scan>>,
     /// Pairs of photos that are copies of each other.
     pub copies: Vec<(usize, usize)>,
@@ -32,18 +46,23 @@ pub struct Bench<'a> {
 }
 
 impl<'a> Bench<'a> {
-    /// Looks at every photo; `progress` hears of photos done.
+    /// Looks at every photo; `progress` hears of photos done. Photos of one thing whose references have at least the cosine `copy`
+    /// are copies of each other.
     ///
     /// # Errors
-    /// When the encoder is none of maps, or the device fails.
+    /// When there is not one encoder, and of maps, or the device fails.
     pub fn new(
-        retriever: &'a Retriever,
+        retriever: &'a mut Retriever,
         set: &'a PhotoSet,
+        copy: f32,
         progress: &mut dyn FnMut(usize, usize),
     ) -> Result<Self> {
-        let calibration = retriever
-            .calibration()
-            .context("the model has no encoder for real photos; use models/photos")?;
+        if !retriever.makes_maps() {
+            bail!("the model has no encoder for real photos; use models/photos");
+        }
+        if retriever.count() > 1 {
+            bail!("the model has several encoders; measure and calibrate each of them alone");
+        }
         let (mut references, mut scans) = (Vec::new(), Vec::new());
         for (at, photo) in set.photos.iter().enumerate() {
             let embedded = retriever.embed_reference(&photo.pixels, Some(photo.box_), &Still);
@@ -53,16 +72,42 @@ impl<'a> Bench<'a> {
             )?));
             progress(at + 1, set.photos.len());
         }
-        let copies = copies(set, &references);
+        let copies = copies(set, &references, copy);
         Ok(Self {
+            calibration: retriever.calibration(),
             retriever,
             set,
-            calibration,
             references,
             scans,
             copies,
             single_threshold: 1.0,
         })
+    }
+
+    /// Whether the encoder came with a calibration, or was given one.
+    pub fn is_calibrated(&self) -> bool {
+        self.calibration.is_some()
+    }
+
+    /// How the encoder's similarities are brought to those the search was built on.
+    pub fn scale(&self) -> Option<SimilarityScale> {
+        self.retriever.similarity_scale()
+    }
+
+    /// Takes the encoder's similarities for such as were measured. What was measured before is not what will be found from now on.
+    ///
+    /// # Errors
+    /// When things are no more like themselves than like others.
+    pub fn rescale(&mut self, measured: &Measured) -> Result<()> {
+        let scale = measured.scale().context(NOTHING_TOLD)?;
+        self.retriever.set_similarity_scale(scale);
+        Ok(())
+    }
+
+    /// Takes these confidences for the encoder's own.
+    pub fn calibrate(&mut self, calibration: Calibration) {
+        self.calibration = Some(calibration);
+        self.retriever.set_calibration(calibration);
     }
 
     /// What is in the photo of a number, of a library; what was seen of it is kept for the next time.
@@ -97,7 +142,7 @@ impl<'a> Bench<'a> {
         variant: Variant,
         random: &mut ChaCha8Rng,
     ) -> Result<(Library, Vec<usize>)> {
-        let mut library = Retriever::empty_library(Some(self.retriever));
+        let mut library = Retriever::empty_library(Some(&*self.retriever));
         let mut taken = Vec::new();
         for &thing in things {
             let name = &self.set.things[thing];
@@ -105,10 +150,9 @@ impl<'a> Bench<'a> {
             let chosen: Vec<usize> = photos.choose_multiple(random, count).copied().collect();
             let mut references = Vec::new();
             for &photo in &chosen {
-                let embeddings = self.reference(photo, variant)?;
+                let embedded = self.reference(photo, variant)?;
                 references.push(Reference {
-                    embeddings,
-                    encoder: self.retriever.digest().to_owned(),
+                    embedded,
                     ..Reference::new([0u8])
                 });
             }
@@ -124,7 +168,7 @@ impl<'a> Bench<'a> {
         Ok((library, taken))
     }
 
-    fn reference(&self, photo: usize, variant: Variant) -> Result<Vec<Vec<f32>>> {
+    fn reference(&self, photo: usize, variant: Variant) -> Result<Vec<Embedded>> {
         if variant == Variant::Plain {
             return Ok(self.references[photo].clone());
         }
@@ -163,11 +207,12 @@ impl<'a> Bench<'a> {
         figures::threshold(&self.judged(measured), 0.01)
     }
 
-    /// How sure everything was, and whether it was so.
+    /// How sure everything was, and whether it was so; without a calibration numbers that only rank.
     pub fn judged(&self, measured: &Measured) -> Vec<Judged> {
         let pairs = measured.pairs.iter();
+        let calibration = self.calibration.unwrap_or(RANK);
         pairs
-            .map(|pair| (pair.confidence(&self.calibration), pair.there))
+            .map(|pair| (pair.confidence(&calibration), pair.there))
             .collect()
     }
 
@@ -203,15 +248,20 @@ impl<'a> Bench<'a> {
 }
 
 /// Pairs of photos of one thing whose references are nearly the same.
-fn copies(set: &PhotoSet, references: &[Vec<Vec<f32>>]) -> Vec<(usize, usize)> {
+fn copies(set: &PhotoSet, references: &[Vec<Embedded>], least: f32) -> Vec<(usize, usize)> {
     let mut found = Vec::new();
     for thing in 0..set.things.len() {
         let photos: Vec<usize> = set.of(thing).collect();
         for (at, &a) in photos.iter().enumerate() {
             for &b in &photos[at + 1..] {
-                let both = references[a][0].iter().zip(&references[b][0]);
+                // The first row of each is what windows are compared with.
+                let first = |at: usize| references[at].iter().find_map(|e| e.embeddings.first());
+                let (Some(of_a), Some(of_b)) = (first(a), first(b)) else {
+                    continue;
+                };
+                let both = of_a.iter().zip(of_b);
                 let cosine: f32 = both.map(|(a, b)| a * b).sum();
-                if cosine > COPY {
+                if cosine > least {
                     found.push((a, b));
                 }
             }

@@ -3,6 +3,7 @@
 use namelens_engine::concepts::regions::iou;
 use namelens_engine::personalize::calibration::{Calibration, Lone};
 use namelens_engine::personalize::retriever::Sighting;
+use namelens_engine::personalize::similarity_scale::SimilarityScale;
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
@@ -64,6 +65,15 @@ pub struct Row {
 }
 
 impl Measured {
+    /// The medians of the similarities, if things are more like themselves than like others.
+    pub fn scale(&self) -> Option<SimilarityScale> {
+        let of = |there: bool| -> Vec<f32> {
+            let pairs = self.pairs.iter().filter(|pair| pair.there == there);
+            pairs.map(|pair| pair.score).collect()
+        };
+        SimilarityScale::measured(&of(false), &of(true))
+    }
+
     /// Adds one photo: what was seen in it of a library of so many things, what is there and where, and a thing that counts as neither
     /// there nor absent.
     pub(super) fn add(
@@ -109,19 +119,24 @@ impl Pair {
     }
 }
 
-/// The calibration fitted to what was measured with libraries of many things and of one; what lies between tests it. Where nothing was
+/// The calibration fitted to what was measured with a library of all things and with lone ones; sizes between test it. Where nothing was
 /// measured of lone things, they are like the others.
-pub fn calibrated(many: &[Pair], lone: &[Pair]) -> Calibration {
-    let of_many: Vec<([f64; 3], bool)> = many
-        .iter()
-        .map(|pair| ([f64::from(pair.score), f64::from(pair.margin), 1.0], pair.there))
+pub fn calibrated(pairs: &[Pair]) -> Calibration {
+    let all = pairs.iter().map(|pair| pair.library).max().unwrap_or(0);
+    let of_size = |size: usize| pairs.iter().filter(move |pair| pair.library == size);
+    let of_many: Vec<([f64; 3], bool)> = of_size(all)
+        .map(|pair| {
+            (
+                [f64::from(pair.score), f64::from(pair.margin), 1.0],
+                pair.there,
+            )
+        })
         .collect();
-    let of_lone: Vec<([f64; 2], bool)> = lone
-        .iter()
+    let of_lone: Vec<([f64; 2], bool)> = of_size(1)
         .map(|pair| ([f64::from(pair.score), 1.0], pair.there))
         .collect();
     let [score, margin, bias] = figures::fit_logistic(&of_many).map(|v| v as f32);
-    let [lone_score, lone_bias] = match lone {
+    let [lone_score, lone_bias] = match of_lone.as_slice() {
         [] => [score, bias],
         _ => figures::fit_logistic(&of_lone).map(|v| v as f32),
     };
@@ -149,7 +164,7 @@ pub fn error_on_others(measured: &Measured, things: usize, draws: u64, seed: u64
             .iter()
             .copied()
             .partition(|pair| own.contains(&pair.thing));
-        let calibration = calibrated(&fit, &[]);
+        let calibration = calibrated(&fit);
         let judged: Vec<Judged> = test
             .iter()
             .map(|pair| (pair.confidence(&calibration), pair.there))

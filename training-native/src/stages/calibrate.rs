@@ -44,12 +44,17 @@ pub fn thresholds(engine: &Engine, photos: u64, seed: u64) -> Result<Calibrated>
         let mut located = Vec::new();
         let scan = pollster::block_on(retriever.scan(&rgb8(&sample.photo)?, &Still))?;
         for (position, concept) in sample.concepts.iter().enumerate() {
-            let reference = pollster::block_on(retriever.embed_reference(
+            let embedded = pollster::block_on(retriever.embed_reference(
                 &rgb8(&concept.image)?,
                 None,
                 &Still,
-            ))?
-            .concat();
+            ))?;
+            // A dual encoder is alone, and makes one embedding.
+            let reference: Vec<f32> = embedded
+                .into_iter()
+                .flat_map(|one| one.embeddings)
+                .flatten()
+                .collect();
             let best = scan.best_region(&reference).context("a scan has regions")?;
             let thing = sample.things.iter().find(|t| t.concept == Some(position));
             let scores = match thing {

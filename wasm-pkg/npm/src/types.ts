@@ -224,6 +224,8 @@ export interface StoredConcept {
     /** Numbers in one of them; all where it is absent. */
     readonly dim?: number;
     readonly encoder: string;
+    /** What further encoders made of it, where the model has several. */
+    readonly others?: readonly { readonly embedding: Float32Array; readonly dim?: number; readonly encoder: string }[];
   }[];
 }
 
