@@ -2,7 +2,7 @@
 //!
 //! | operation | wgpu with WGSL | flex (CPU) | anything else |
 //! |---|---|---|---|
-//! | [`attention_decode`] | kernel | plain | plain |
+//! | [`attention_decode`] | kernel | loops | plain |
 //! | [`attention`], [`gelu`], [`silu`] with gradients | plain | loops, forward and back | plain |
 //! | [`quant_matvec`], [`quant_linear`] | kernel | loops over the blocks | plain |
 //! | [`cosine_scores`] | kernel | plain | plain |
@@ -31,6 +31,8 @@ mod flex_activation;
 #[cfg(all(feature = "cpu", feature = "train"))]
 mod flex_attention;
 #[cfg(feature = "cpu")]
+mod flex_decode;
+#[cfg(feature = "cpu")]
 mod flex_depthwise;
 #[cfg(feature = "cpu")]
 mod flex_packed;
@@ -40,7 +42,7 @@ mod flex_pointwise;
 mod flex_product;
 #[cfg(feature = "cpu")]
 mod flex_region_scores;
-#[cfg(all(feature = "cpu", feature = "train"))]
+#[cfg(feature = "cpu")]
 mod flex_softmax;
 #[cfg(feature = "cpu")]
 mod flex_stem;
@@ -115,12 +117,18 @@ pub fn silu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
 ///
 /// # Shapes
 /// q `[B, H, 1, D]`, k and v `[B, Hkv, T, D]` -> `[B, H, 1, D]`. Query head h reads key/value head
-/// `h / (H / Hkv)`; scores are scaled by `1 / sqrt(D)`. Only the first `len` of the T positions
+/// `h / (H / Hkv)`; scores are scaled by `1 / sqrt(D)`. Of row b only the positions `starts[b]..len`
 /// take part, and what the others hold (even NaN) has no influence.
 ///
 /// # Panics
-/// When shapes disagree or `len` is not in 1..=T.
-pub fn attention_decode(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, len: usize) -> Tensor<4> {
+/// When shapes disagree, `len` is not in 1..=T, or a row begins at or behind it.
+pub fn attention_decode(
+    q: Tensor<4>,
+    k: Tensor<4>,
+    v: Tensor<4>,
+    starts: &[usize],
+    len: usize,
+) -> Tensor<4> {
     let [batch, heads, one, width] = q.dims();
     let [_, kv_heads, capacity, _] = k.dims();
     assert_eq!(one, 1, "attention_decode takes one query position");
@@ -139,6 +147,10 @@ pub fn attention_decode(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, len: usize) ->
         (1..=capacity).contains(&len),
         "attention_decode: {len} of {capacity} positions"
     );
+    assert!(
+        starts.len() == batch && starts.iter().all(|&start| start < len),
+        "attention_decode: rows from {starts:?} to {len}"
+    );
     let (q, k, v) = (q.inner(), k.inner(), v.inner());
     #[cfg(feature = "cube")]
     {
@@ -150,12 +162,19 @@ pub fn attention_decode(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, len: usize) ->
             len,
             width,
         };
-        if on_kernels(&q.device(), &[q.dtype(), k.dtype(), v.dtype()]) && sizes.supported() {
+        // The kernel reads every row from its first column.
+        let whole = starts.iter().all(|&start| start == 0);
+        let on_kernels = on_kernels(&q.device(), &[q.dtype(), k.dtype(), v.dtype()]);
+        if whole && on_kernels && sizes.supported() {
             let [q, k, v] = [q, k, v].map(kernels::into_cube);
             return kernels::from_cube(kernels::attention_decode::run(&q, &k, &v, sizes));
         }
     }
-    reference::attention_decode(q, k, v, len)
+    #[cfg(feature = "cpu")]
+    if [&q, &k, &v].iter().all(|x| on_flex(&x.device(), x.dtype())) {
+        return flex_decode::attention_decode(q, k, v, starts, len);
+    }
+    reference::attention_decode(q, k, v, starts, len)
 }
 
 impl QuantMatrix {

@@ -3,7 +3,7 @@
 use burn::module::Module;
 use burn::tensor::module::attention;
 use burn::tensor::ops::AttentionModuleOptions;
-use burn::tensor::{Bool, Tensor};
+use burn::tensor::{Bool, Device, Tensor, TensorData};
 
 use super::kv_cache::KvCache;
 use super::linear::Linear;
@@ -155,7 +155,7 @@ impl Attention {
     /// Decoder attention: rotary positions, causal, and the cache if there is one.
     ///
     /// # Shapes
-    /// - x, output: `[B, T, hidden]`; with a cache B is 1
+    /// - x, output: `[B, T, hidden]`; with a cache B is its number of rows
     pub fn forward_at(&self, x: Tensor<3>, place: &mut Place<'_>) -> Tensor<3> {
         let tokens = x.dims()[1];
         let start = place.cache.as_ref().map_or(0, |cache| cache.len());
@@ -172,16 +172,15 @@ impl Attention {
         let (keys, values) = cache.write(place.layer, k, v);
         let len = start + tokens;
         if tokens == 1 {
-            return self.finish(ops::attention_decode(q, keys, values, len));
+            let starts = cache.starts();
+            return self.finish(ops::attention_decode(q, keys, values, starts, len));
         }
         let keys = keys.narrow(2, 0, len);
         let values = values.narrow(2, 0, len);
         let mask = if start == 0 {
             Mask::Causal
         } else {
-            // Row i (position start + i) must not see columns beyond start + i.
-            let later = Tensor::<2, Bool>::tril_mask([tokens, len], start as i64, &q.device());
-            Mask::Explicit(later.unsqueeze::<4>())
+            Mask::Explicit(behind(cache.starts(), start, tokens, &q.device()))
         };
         self.finish(attend(q, keys, values, mask))
     }
@@ -206,6 +205,19 @@ impl Attention {
             .reshape([batch, tokens, self.heads * self.head_dim]);
         self.o_proj.forward(joined)
     }
+}
+
+/// Mask `[R, 1, T, start + T]` of tokens behind `start` columns of a cache whose rows begin at `starts`: each sees its row's
+/// columns up to itself.
+fn behind(starts: &[usize], start: usize, tokens: usize, device: &Device) -> Tensor<4, Bool> {
+    let len = start + tokens;
+    let hidden = starts.iter().flat_map(|&first| {
+        (0..tokens).flat_map(move |token| {
+            (0..len).map(move |column| column < first || column > start + token)
+        })
+    });
+    let shape = [starts.len(), 1, tokens, len];
+    Tensor::from_data(TensorData::new(hidden.collect(), shape), device)
 }
 
 /// `[B, T, heads * D] -> [B, heads, T, D]`.

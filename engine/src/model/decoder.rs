@@ -129,7 +129,7 @@ impl Decoder {
     /// One layer, so that a caller can yield or cancel in between; the caller advances the cache.
     ///
     /// # Shapes
-    /// - x, output: `[B, T, hidden]`; with a cache B is 1 and x are the tokens after the cached ones
+    /// - x, output: `[B, T, hidden]`; with a cache B is its number of rows and x are the tokens after the cached ones
     /// - masked: `[B, 1, T, T]`, who may not look at whom; only without a cache
     pub fn layer(
         &self,

@@ -84,7 +84,7 @@ impl Vlm {
         (height / side, width / side)
     }
 
-    /// Token ids with the visual tokens in the places of the image token, the first at position `start`.
+    /// Token ids with the visual tokens in the places of the image token, the first at position 0.
     ///
     /// `photos` are the grids of the photos' visual tokens; only models with rows and columns in their positions look at
     /// them.
@@ -117,16 +117,21 @@ impl Vlm {
         )
     }
 
-    /// [`Vlm::read`] for one row of text that goes on at position `start`.
+    /// [`Vlm::read`] for the next token of each row, of which row r's stands at position `positions[r]`.
     ///
     /// # Errors
     /// As [`Vlm::read`].
-    pub fn read_from(&self, ids: &[u32], visual: Option<&Visual>, start: usize) -> Result<Reading> {
-        self.reading(
-            &[ids.to_vec()],
-            visual,
-            self.decoder.rope.run(start, ids.len()),
-        )
+    pub fn read_next(&self, ids: &[u32], positions: &[usize]) -> Result<Reading> {
+        let rotation = match positions {
+            [at] => self.decoder.rope.run(*at, 1),
+            rows => {
+                let place = |&at: &usize| vec![[at as u32; 3]];
+                let rows: Vec<Vec<Position>> = rows.iter().map(place).collect();
+                self.decoder.rope.at(&rows)
+            }
+        };
+        let rows: Vec<Vec<u32>> = ids.iter().map(|&id| vec![id]).collect();
+        self.reading(&rows, None, rotation)
     }
 
     /// [`Vlm::read`] for rows that begin with so many tokens to be passed over; positions count from behind them.
