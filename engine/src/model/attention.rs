@@ -12,7 +12,7 @@ use super::params::ParamBuilder;
 use super::rope::Rotation;
 use super::windows::WindowPlan;
 use crate::Result;
-use crate::ops;
+use crate::ops::{self, Seen};
 
 /// Who may look at whom.
 #[derive(Debug, Clone)]
@@ -25,6 +25,8 @@ pub enum Mask {
     Full,
     /// Each token at itself and what came before.
     Causal,
+    /// Among as many keys as queries, as it says.
+    Seen(Seen),
     /// A mask `[B or 1, 1, T_q, T_k]`, in which `true` hides.
     Explicit(Tensor<4, Bool>),
     /// Each token at those of its window.
@@ -73,8 +75,8 @@ pub struct Attention {
 pub struct Place<'a> {
     /// Turns of the tokens at hand.
     pub rotation: &'a Rotation,
-    /// Who may not look at whom, `[B, 1, T, T]`, beyond what is to come; rows of a batch filled up on the left.
-    pub masked: Option<&'a Tensor<4, Bool>>,
+    /// Who may look at whom where there is no cache; with one, every token at its row up to itself.
+    pub mask: &'a Mask,
     /// Cache to read and extend; `None` when the whole sequence is at hand.
     pub cache: Option<&'a mut KvCache>,
     /// Index of this layer in the cache.
@@ -163,11 +165,7 @@ impl Attention {
         let q = place.rotation.rotate(q);
         let k = place.rotation.rotate(k);
         let Some(cache) = place.cache.as_deref_mut() else {
-            let mask = match place.masked {
-                Some(masked) => Mask::Explicit(masked.clone()),
-                None => Mask::Causal,
-            };
-            return self.finish(attend(q, k, v, mask));
+            return self.finish(attend(q, k, v, place.mask.clone()));
         };
         let (keys, values) = cache.write(place.layer, k, v);
         let len = start + tokens;
@@ -235,8 +233,9 @@ pub(crate) fn attend(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, mask: Mask) -> Te
     let groups = q.dims()[1] / k.dims()[1];
     let (k, v) = (repeat_heads(k, groups), repeat_heads(v, groups));
     match mask {
-        Mask::Causal => ops::attention(q, k, v, true),
-        Mask::Full if q.dims() == k.dims() => ops::attention(q, k, v, false),
+        Mask::Causal => ops::attention(q, k, v, &Seen::Before),
+        Mask::Seen(seen) => ops::attention(q, k, v, &seen),
+        Mask::Full if q.dims() == k.dims() => ops::attention(q, k, v, &Seen::All),
         Mask::Full => attention(q, k, v, None, None, AttentionModuleOptions::default()),
         Mask::Explicit(mask) => {
             attention(q, k, v, Some(mask), None, AttentionModuleOptions::default())

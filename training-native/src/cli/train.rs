@@ -13,8 +13,8 @@ use namelens::device::DeviceChoice;
 use namelens::stages::connector::Computed;
 use namelens::stages::contrastive::{Student, TRAINING_ONLY};
 use namelens::train::checkpoint;
-use namelens::train::optimizer::Rule;
-use namelens::train::schedule::Schedule;
+use namelens::train::optimizer::{BETA_2, Rule};
+use namelens::train::schedule::{Decay, Schedule};
 use namelens::train::{FitOptions, Objective, fit};
 use namelens::{bundle, presets, stages, tokenizer};
 use namelens_engine::model::checkpoint::{CheckpointSource, Overlay};
@@ -261,8 +261,10 @@ impl TrainArgs {
                 warmup: self.warmup,
                 total: self.steps,
                 floor: 0.02,
+                decay: Decay::Cosine,
             },
             weight_decay: 0.05,
+            beta_2: BETA_2,
             clip: 1.0,
             shards: self.shards,
             accumulate: self.accumulate,
