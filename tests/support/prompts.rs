@@ -3,13 +3,14 @@
 
 use burn::tensor::{Device, Tensor, TensorData};
 use namelens_engine::generate::Photos;
-use namelens_engine::image::{ImageProcessor, decode};
+use namelens_engine::image::{ImageProcessor, PhotoLayout, decode};
 use namelens_engine::model::checkpoint::CheckpointSource;
 use namelens_engine::model::config::VlmConfig;
 use namelens_engine::model::connector::Visual;
 use namelens_engine::model::params::{ParamBuilder, ParamNames};
 use namelens_engine::model::positions::Grid;
 use namelens_engine::model::vlm::Vlm;
+use namelens_engine::text::{Message, Part};
 
 use crate::album::{model, photo};
 use crate::golden::{Case, Checkpoint, vlms};
@@ -64,26 +65,27 @@ pub fn scenes(vlm: &Vlm, config: &VlmConfig) -> Vec<Asked> {
         });
         vlm.encode_images(Tensor::cat(frames.collect(), 0))
     };
-    let text = |from: u32, count: u32| (0..count).map(move |i| 40 + (from + i * 53) % 700);
-    let place = || vec![config.image_token_id; config.tokens_per_image()];
-    let prompt = |files: &[&str], tail: u32| {
-        let mut ids: Vec<u32> = text(tail, 4).collect();
-        for _ in files {
-            ids.extend(place());
-            ids.extend(text(11, 3));
-        }
-        ids.extend(text(tail * 7, tail));
+    let chat = namelens::bundle::chat(&model(), config.tokens_per_image()).unwrap();
+    let prompt = |files: &[&str], question: &str| {
+        let mut content = vec![Part::Image; files.len()];
+        content.push(Part::Text(question.into()));
+        let role = "user".into();
+        let layouts = vec![PhotoLayout::WHOLE; files.len()];
+        let messages = [Message { role, content }];
         Asked {
-            ids,
+            ids: chat.encode(&messages, &layouts, true).unwrap(),
             visual: (!files.is_empty()).then(|| encode(files)),
             grids: Vec::new(),
         }
     };
     vec![
-        prompt(&["scene-0.png"], 9),
-        prompt(&[], 3),
-        prompt(&["scene-1.png", "thing-0-0.png"], 17),
-        prompt(&["scene-2.png"], 5),
+        prompt(&["scene-0.png"], "Describe the photo."),
+        prompt(&[], "Who is Miso?"),
+        prompt(
+            &["thing-0-0.png", "scene-1.png"],
+            "Is the first thing in the second photo?",
+        ),
+        prompt(&["scene-2.png"], "What is in the photo and where?"),
     ]
 }
 
