@@ -47,7 +47,7 @@ fn options(config: &VlmConfig) -> RolloutOptions {
         ends: (0..config.text_config.vocab_size as u32)
             .filter(|id| id % 7 == 3)
             .collect(),
-        banned: vec![config.image_token_id],
+        banned: Vec::new(),
         context: config.text_config.context(),
         image_token: config.image_token_id,
         rows: 64,

@@ -27,7 +27,7 @@ pub struct RolloutOptions {
     pub max_tokens: usize,
     /// Tokens that end a completion.
     pub ends: Vec<u32>,
-    /// Tokens that are never drawn, such as those that stand for photos.
+    /// Tokens that are never drawn besides the image token, such as those that begin and end a photo.
     pub banned: Vec<u32>,
     /// Tokens that fit into the model's context.
     pub context: usize,
@@ -92,6 +92,7 @@ pub async fn rollout(
         }
     }
     let mut banned = options.banned.clone();
+    banned.push(options.image_token);
     banned.sort_unstable();
     banned.dedup();
     let mut completions = Vec::with_capacity(prompts.len());
