@@ -89,6 +89,7 @@ pub mod kernels;
 pub mod model;
 pub mod ops;
 pub mod personalize;
+pub mod random;
 pub mod text;
 pub mod weights;
 

@@ -3,6 +3,7 @@
 pub mod adapters;
 pub mod attention;
 pub mod checkpoint;
+pub mod completions;
 pub mod config;
 pub mod connector;
 pub mod convolution;

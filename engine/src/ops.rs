@@ -2,17 +2,19 @@
 //!
 //! | operation | wgpu with WGSL | flex (CPU) | anything else |
 //! |---|---|---|---|
-//! | [`attention_decode`] | kernel | plain | plain |
+//! | [`attention_decode`] | kernel | loops | plain |
 //! | [`attention`], [`gelu`], [`silu`] with gradients | plain | loops, forward and back | plain |
 //! | [`quant_matvec`], [`quant_linear`] | kernel | loops over the blocks | plain |
+//! | [`token_scores`] | plain, a block of rows at a time | | |
 //! | [`cosine_scores`] | kernel | plain | plain |
 //! | [`top_k`], [`cosine_top_k`] | kernels | selection | plain |
 //! | [`pairwise_iou`], [`nms`] | kernel | plain | plain |
 //! | [`depthwise`], [`region_scores()`] | kernel | loops | plain |
 //! | [`pointwise`], [`stem`] | plain | loops | plain |
 //!
-//! The plain bodies ([`mod@reference`]) are what the fast paths are tested against. All but those of
-//! the second line run without gradients: tensors of an autodiff device are taken off their graph, and so are results.
+//! The plain bodies ([`mod@reference`]) are what the fast paths are tested against. All but those of the second line,
+//! [`quant_linear`] and [`token_scores`] run without gradients: tensors of an autodiff device are taken off their graph, and so
+//! are results.
 
 pub mod reference;
 
@@ -31,6 +33,8 @@ mod flex_activation;
 #[cfg(all(feature = "cpu", feature = "train"))]
 mod flex_attention;
 #[cfg(feature = "cpu")]
+mod flex_decode;
+#[cfg(feature = "cpu")]
 mod flex_depthwise;
 #[cfg(feature = "cpu")]
 mod flex_packed;
@@ -40,7 +44,7 @@ mod flex_pointwise;
 mod flex_product;
 #[cfg(feature = "cpu")]
 mod flex_region_scores;
-#[cfg(all(feature = "cpu", feature = "train"))]
+#[cfg(feature = "cpu")]
 mod flex_softmax;
 #[cfg(feature = "cpu")]
 mod flex_stem;
@@ -48,8 +52,15 @@ mod flex_stem;
 mod flex_top_k;
 #[cfg(feature = "cpu")]
 mod flex_vector;
+#[cfg(feature = "train")]
+mod logprob_grad;
+#[cfg(feature = "train")]
+mod own_grad;
 mod quant;
+#[cfg(feature = "train")]
+mod quant_grad;
 mod region_scores;
+mod seen;
 
 pub use crate::blocks::{BLOCK, QuantKind};
 pub use conv_weights::ConvWeights;
@@ -61,6 +72,7 @@ use dispatch::on_flex;
 use dispatch::on_kernels;
 pub use quant::QuantMatrix;
 pub use region_scores::region_scores;
+pub use seen::{Seen, Shared};
 
 #[cfg(feature = "cube")]
 use crate::kernels;
@@ -72,25 +84,96 @@ use burn::tensor::{Int, Tensor, activation, module};
 /// Rows of activations up to which reading the blocks beats unpacking the matrix once.
 const MAX_MATVEC_ROWS: usize = 8;
 
-/// Attention of as many queries as keys: every token sees all (`causal` false) or itself and those before.
+/// Attention of as many queries as keys.
 ///
 /// # Shapes
 /// q, k, v, output: `[B, H, T, D]`; scores are scaled by `1 / sqrt(D)`.
 ///
 /// # Panics
-/// When shapes disagree.
-pub fn attention(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, causal: bool) -> Tensor<4> {
+/// When shapes disagree, or `seen` is for another number of tokens.
+pub fn attention(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, seen: &Seen) -> Tensor<4> {
     assert_eq!(q.dims(), k.dims(), "attention: queries and keys");
     assert_eq!(k.dims(), v.dims(), "attention: keys and values");
+    let tokens = q.dims()[2];
+    let shared = seen.tokens();
+    assert!(
+        shared.is_none_or(|shared| shared == tokens),
+        "attention: {tokens} tokens for {seen:?}"
+    );
+    // Without gradients burn's loops are as good for the masks it knows, and spread over the cores.
     #[cfg(all(feature = "cpu", feature = "train"))]
-    if trains_on_flex(&q) && attention_grad::supported(q.dims()[3]) {
-        return attention_grad::attention(q, k, v, causal);
+    if attention_grad::supported(q.dims()[3])
+        && on_flex(&q.device().inner(), q.dtype())
+        && (q.is_autodiff() || shared.is_some())
+    {
+        return attention_grad::attention(q, k, v, seen.clone());
     }
     let options = AttentionModuleOptions {
-        is_causal: causal,
+        is_causal: matches!(seen, Seen::Before),
         ..Default::default()
     };
-    module::attention(q, k, v, None, None, options)
+    let mask = match seen {
+        Seen::Shared(shared) => Some(shared.mask(&q.device())),
+        Seen::All | Seen::Before => None,
+    };
+    module::attention(q, k, v, mask, None, options)
+}
+
+/// Log-probabilities of chosen tokens and entropies of the distributions they come from.
+#[cfg(feature = "train")]
+#[derive(Debug, Clone)]
+pub struct TokenScores {
+    /// `log softmax(logits / T)` of each token, `[N]`.
+    pub log_probs: Tensor<1>,
+    /// `-Σ p log p` of each distribution `p = softmax(logits / T)`, `[N]`, nats.
+    pub entropy: Tensor<1>,
+}
+
+/// A head over the vocabulary whose weights need not be merged: logits are `hidden weightᵀ + thin addedᵀ`.
+#[cfg(feature = "train")]
+#[derive(Debug, Clone)]
+pub struct Head {
+    /// `[V, H]`
+    pub weight: Tensor<2>,
+    /// What an adapter adds: thin `[N, r]`, of the same rows as the hidden states, and added `[V, r]`.
+    pub adapter: Option<(Tensor<2>, Tensor<2>)>,
+}
+
+/// How likely `targets` are after `hidden` at a temperature, with gradients to all of the head and to the hidden states.
+///
+/// Neither way holds more than a few megabytes of logits; they are computed twice instead.
+///
+/// # Shapes
+/// hidden: `[N, H]`, a target a row -> `[N]` each.
+///
+/// # Panics
+/// When shapes disagree, there is no row, or a target is not in the vocabulary.
+#[cfg(feature = "train")]
+pub fn token_scores(
+    hidden: Tensor<2>,
+    head: Head,
+    targets: &[u32],
+    temperature: f32,
+) -> TokenScores {
+    let [vocabulary, width] = head.weight.dims();
+    let count = targets.len();
+    assert_eq!(
+        hidden.dims(),
+        [count, width],
+        "token_scores: hidden states for {count} targets"
+    );
+    let known = targets.iter().all(|&target| (target as usize) < vocabulary);
+    assert!(
+        count > 0 && known,
+        "token_scores: {count} targets of {vocabulary} tokens"
+    );
+    let function = logprob_grad::LogProbs {
+        targets: targets.to_vec(),
+        temperature,
+        adapted: head.adapter.is_some(),
+        rows: logprob_grad::rows_held(vocabulary),
+    };
+    logprob_grad::scores(hidden, head, function)
 }
 
 /// `x Φ(x)`, the exact GELU (Hendrycks and Gimpel, arXiv 1606.08415).
@@ -115,12 +198,18 @@ pub fn silu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
 ///
 /// # Shapes
 /// q `[B, H, 1, D]`, k and v `[B, Hkv, T, D]` -> `[B, H, 1, D]`. Query head h reads key/value head
-/// `h / (H / Hkv)`; scores are scaled by `1 / sqrt(D)`. Only the first `len` of the T positions
+/// `h / (H / Hkv)`; scores are scaled by `1 / sqrt(D)`. Of row b only the positions `starts[b]..len`
 /// take part, and what the others hold (even NaN) has no influence.
 ///
 /// # Panics
-/// When shapes disagree or `len` is not in 1..=T.
-pub fn attention_decode(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, len: usize) -> Tensor<4> {
+/// When shapes disagree, `len` is not in 1..=T, or a row begins at or behind it.
+pub fn attention_decode(
+    q: Tensor<4>,
+    k: Tensor<4>,
+    v: Tensor<4>,
+    starts: &[usize],
+    len: usize,
+) -> Tensor<4> {
     let [batch, heads, one, width] = q.dims();
     let [_, kv_heads, capacity, _] = k.dims();
     assert_eq!(one, 1, "attention_decode takes one query position");
@@ -139,6 +228,10 @@ pub fn attention_decode(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, len: usize) ->
         (1..=capacity).contains(&len),
         "attention_decode: {len} of {capacity} positions"
     );
+    assert!(
+        starts.len() == batch && starts.iter().all(|&start| start < len),
+        "attention_decode: rows from {starts:?} to {len}"
+    );
     let (q, k, v) = (q.inner(), k.inner(), v.inner());
     #[cfg(feature = "cube")]
     {
@@ -150,12 +243,19 @@ pub fn attention_decode(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, len: usize) ->
             len,
             width,
         };
-        if on_kernels(&q.device(), &[q.dtype(), k.dtype(), v.dtype()]) && sizes.supported() {
+        // The kernel reads every row from its first column.
+        let whole = starts.iter().all(|&start| start == 0);
+        let on_kernels = on_kernels(&q.device(), &[q.dtype(), k.dtype(), v.dtype()]);
+        if whole && on_kernels && sizes.supported() {
             let [q, k, v] = [q, k, v].map(kernels::into_cube);
             return kernels::from_cube(kernels::attention_decode::run(&q, &k, &v, sizes));
         }
     }
-    reference::attention_decode(q, k, v, len)
+    #[cfg(feature = "cpu")]
+    if [&q, &k, &v].iter().all(|x| on_flex(&x.device(), x.dtype())) {
+        return flex_decode::attention_decode(q, k, v, starts, len);
+    }
+    reference::attention_decode(q, k, v, starts, len)
 }
 
 impl QuantMatrix {
@@ -214,7 +314,11 @@ pub fn quant_matvec(x: Tensor<2>, w: &QuantMatrix) -> Tensor<2> {
 pub fn quant_linear<const D: usize>(x: Tensor<D>, w: &QuantMatrix) -> Tensor<D> {
     let mut shape = x.dims();
     let rows = shape[..D - 1].iter().product();
-    let y = quant_matvec(x.reshape([rows, w.cols]), w);
+    let x = x.reshape([rows, w.cols]);
+    #[cfg(feature = "train")]
+    let y = quant_grad::product(x, w);
+    #[cfg(not(feature = "train"))]
+    let y = quant_matvec(x, w);
     shape[D - 1] = w.rows;
     y.reshape(shape)
 }

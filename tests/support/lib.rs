@@ -4,6 +4,7 @@ pub mod album;
 pub mod gguf;
 pub mod golden;
 mod pixels;
+pub mod prompts;
 
 #[cfg(feature = "wgpu")]
 use burn::tensor::{Device, DeviceKind};

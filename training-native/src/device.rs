@@ -18,6 +18,15 @@ pub enum DeviceChoice {
 }
 
 impl DeviceChoice {
+    /// Threads that compute gradients side by side on it where nothing else is said: a GPU is shared by none.
+    pub fn shards(self) -> usize {
+        match self {
+            Self::Cpu => 2,
+            Self::Auto if !cfg!(feature = "cuda") => 2,
+            Self::Auto | Self::Wgpu | Self::Cuda => 1,
+        }
+    }
+
     /// Opens the device.
     ///
     /// # Errors

@@ -1,5 +1,6 @@
 //! From checkpoints to a model bundle: weights, configurations, calibrated thresholds, manifest.
 
+pub mod adapter;
 mod convert;
 mod manifest;
 mod pair;

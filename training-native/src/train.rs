@@ -7,5 +7,8 @@ pub mod log;
 pub mod optimizer;
 pub mod schedule;
 pub mod tensorboard;
+pub mod update;
 
 pub use fit::{FitOptions, Objective, fit};
+pub use gradients::Loss;
+pub use update::{UpdateOptions, Updated, Updater};

@@ -6,12 +6,12 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Device;
 use namelens::stages::contrastive::{Contrastive, Student};
 use namelens::train::fit::BatchKey;
-use namelens::train::optimizer::Rule;
-use namelens::train::schedule::Schedule;
-use namelens::train::{FitOptions, Objective, checkpoint, fit};
+use namelens::train::optimizer::{BETA_2, Rule};
+use namelens::train::schedule::{Decay, Schedule};
+use namelens::train::{FitOptions, Loss, Objective, checkpoint, fit};
 use namelens::{bundle, presets};
 use namelens_engine::model::checkpoint::CheckpointSource;
 use namelens_engine::model::dual_config::DualConfig;
@@ -27,11 +27,7 @@ struct Interrupted<'a> {
 }
 
 impl Objective<Student> for Interrupted<'_> {
-    fn loss(
-        &self,
-        model: &Student,
-        batch: BatchKey,
-    ) -> anyhow::Result<(Tensor<1>, Vec<(String, f64)>)> {
+    fn loss(&self, model: &Student, batch: BatchKey) -> anyhow::Result<Loss> {
         if self.stop_in == Some(batch.step) {
             self.stop.store(true, Ordering::Relaxed);
         }
@@ -71,8 +67,10 @@ fn options() -> FitOptions {
             warmup: 2,
             total: STEPS,
             floor: 0.1,
+            decay: Decay::Cosine,
         },
         weight_decay: 0.05,
+        beta_2: BETA_2,
         clip: 1.0,
         shards: 2,
         accumulate: 2,

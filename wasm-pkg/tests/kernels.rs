@@ -103,18 +103,20 @@ fn assert_close(actual: &[f32], expected: &[f32], what: &str) {
 #[wasm_bindgen_test]
 async fn attention_decode() {
     let device = webgpu().await;
-    // [B, H, Hkv, T, D], len: a ragged tile, a full cache, one position.
-    for ([batch, heads, kv_heads, capacity, width], len) in [
-        ([2, 9, 3, 200, 64], 131),
-        ([1, 4, 4, 128, 80], 128),
-        ([1, 1, 1, 1, 4], 1),
-    ] {
+    // [B, H, Hkv, T, D], starts, len: a ragged tile, a full cache, one position, rows of two lengths.
+    let table: [(_, &[usize], _); 4] = [
+        ([2, 9, 3, 200, 64], &[0, 0], 131),
+        ([1, 4, 4, 128, 80], &[0], 128),
+        ([1, 1, 1, 1, 4], &[0], 1),
+        ([2, 4, 2, 70, 20], &[33, 0], 70),
+    ];
+    for ([batch, heads, kv_heads, capacity, width], starts, len) in table {
         let run = |device: &Device| {
             let cache = |seed| {
                 Tensor::<4>::from_data(uniform([batch, kv_heads, capacity, width], seed), device)
             };
             let q = Tensor::<4>::from_data(uniform([batch, heads, 1, width], 1), device);
-            ops::attention_decode(q, cache(2), cache(3), len)
+            ops::attention_decode(q, cache(2), cache(3), starts, len)
         };
         assert_close(
             &floats(run(&device)).await,

@@ -1,5 +1,6 @@
-//! The decode loop: choose, constrain, stream whole characters, stop.
+//! One answer: choose, constrain, stream whole characters, stop.
 
+use super::batch::{Writer, decode};
 use super::constraint::{Allowed, NameConstraint};
 use super::sampler::{SEEDS, Sampler, SamplingOptions};
 use super::session::Session;
@@ -65,62 +66,98 @@ impl Generated {
 /// [`crate::Error::Cancelled`], or when the device or the tokenizer fails.
 pub async fn generate(
     session: &mut Session<'_>,
-    mut logits: Vec<f32>,
+    logits: Vec<f32>,
     options: &GenerateOptions,
-    mut constraint: Option<NameConstraint>,
+    constraint: Option<NameConstraint>,
     tokenizer: &Tokenizer,
     host: &dyn Host,
     on_text: &mut dyn FnMut(&str),
 ) -> Result<Generated> {
-    let mut sampler = Sampler::new(options.sampling.clone(), host.random() % SEEDS)?;
-    let mut stream = TokenStream::new(tokenizer, true);
-    let mut shown = StopFilter::new(&options.stop);
-    let mut tokens = Vec::new();
-    let mut probabilities = Vec::new();
-    let mut finish = Finish::Length;
-    while tokens.len() < options.max_tokens {
-        let allowed = constraint
-            .as_ref()
-            .map_or(Allowed::ANY, NameConstraint::allowed);
-        let choice = sampler.choose(&logits, session.ids(), allowed);
-        if options.ends.contains(&choice.token) {
-            finish = Finish::Stop;
-            break;
+    let mut answer = Answer {
+        options,
+        sampler: Sampler::new(options.sampling.clone(), host.random() % SEEDS)?,
+        constraint,
+        stream: TokenStream::new(tokenizer, true),
+        shown: StopFilter::new(&options.stop),
+        tokens: Vec::new(),
+        probabilities: Vec::new(),
+        finish: Finish::Length,
+        on_text,
+    };
+    decode(
+        &mut session.batch,
+        logits,
+        std::slice::from_mut(&mut answer),
+        host,
+    )
+    .await?;
+    answer.finished()
+}
+
+/// An answer on its way: one row whose text is heard as it comes.
+struct Answer<'a> {
+    options: &'a GenerateOptions,
+    sampler: Sampler,
+    constraint: Option<NameConstraint>,
+    stream: TokenStream,
+    shown: StopFilter<'a>,
+    tokens: Vec<u32>,
+    probabilities: Vec<f32>,
+    finish: Finish,
+    on_text: &'a mut dyn FnMut(&str),
+}
+
+impl Writer for Answer<'_> {
+    fn choose(&mut self, logits: &[f32], before: &[u32]) -> Result<Option<u32>> {
+        if self.tokens.len() >= self.options.max_tokens {
+            return Ok(None);
         }
-        if let Some(constraint) = &mut constraint {
+        let constraint = self.constraint.as_ref();
+        let allowed = constraint.map_or(Allowed::ANY, NameConstraint::allowed);
+        let choice = self.sampler.choose(logits, before, allowed);
+        if self.options.ends.contains(&choice.token) {
+            self.finish = Finish::Stop;
+            return Ok(None);
+        }
+        if let Some(constraint) = &mut self.constraint {
             constraint.advance(choice.token);
         }
-        tokens.push(choice.token);
-        probabilities.push(choice.probability);
-        if let Some(piece) = stream.push(choice.token)? {
-            let ready = shown.push(&piece);
+        self.tokens.push(choice.token);
+        self.probabilities.push(choice.probability);
+        if let Some(piece) = self.stream.push(choice.token)? {
+            let ready = self.shown.push(&piece);
             if !ready.is_empty() {
-                on_text(&ready);
+                (self.on_text)(&ready);
             }
-            if shown.stopped {
-                finish = Finish::Stop;
-                break;
+            if self.shown.stopped {
+                self.finish = Finish::Stop;
+                return Ok(None);
             }
         }
-        if tokens.len() < options.max_tokens {
-            logits = session.step(choice.token, host).await?;
-        }
+        let more = self.tokens.len() < self.options.max_tokens;
+        Ok(more.then_some(choice.token))
     }
-    if !shown.stopped {
-        let rest = stream.finish()?.unwrap_or_default();
-        let mut ready = shown.push(&rest);
-        ready.push_str(&shown.finish());
-        if !ready.is_empty() {
-            on_text(&ready);
+}
+
+impl Answer<'_> {
+    /// The whole answer; what was held back is heard.
+    fn finished(mut self) -> Result<Generated> {
+        if !self.shown.stopped {
+            let rest = self.stream.finish()?.unwrap_or_default();
+            let mut ready = self.shown.push(&rest);
+            ready.push_str(&self.shown.finish());
+            if !ready.is_empty() {
+                (self.on_text)(&ready);
+            }
         }
+        Ok(Generated {
+            text: self.shown.text,
+            tokens: self.tokens,
+            probabilities: self.probabilities,
+            finish: self.finish,
+            seed: self.sampler.seed(),
+        })
     }
-    Ok(Generated {
-        text: shown.text,
-        tokens,
-        probabilities,
-        finish,
-        seed: sampler.seed(),
-    })
 }
 
 /// Continues as [`generate`] does, always with the likeliest token, to the end of the turn or `max_tokens`.

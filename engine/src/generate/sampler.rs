@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use serde::{Deserialize, Serialize};
 
 use super::constraint::Allowed;
+use crate::random::Stream;
 use crate::text::GenerationSettings;
 use crate::{Error, Result};
 
@@ -103,16 +104,18 @@ impl SamplingOverrides {
 pub struct Sampler {
     options: SamplingOptions,
     seed: u64,
-    state: u64,
+    stream: Stream,
 }
 
-/// A chosen token and the probability the model itself gave it, before any option or constraint.
+/// A chosen token, and how likely it was.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Choice {
     /// Token id.
     pub token: u32,
-    /// Softmax probability under the unchanged logits.
+    /// Softmax probability under the unchanged logits: the model's own, before any option or constraint.
     pub probability: f32,
+    /// Log-probability under the distribution it was drawn from, after every option and constraint; 0 when nothing was drawn.
+    pub log_probability: f32,
 }
 
 impl Sampler {
@@ -146,8 +149,15 @@ impl Sampler {
         Ok(Self {
             options,
             seed,
-            state: seed,
+            stream: Stream::new(seed),
         })
+    }
+
+    /// This sampler drawing from another stream, whatever its seed.
+    #[must_use]
+    pub(super) fn with_stream(mut self, stream: Stream) -> Self {
+        self.stream = stream;
+        self
     }
 
     /// The seed in use, if this sampler draws at all.
@@ -174,14 +184,16 @@ impl Sampler {
             self.penalise(&mut candidates, before);
         }
         candidates.retain(|(_, logit)| logit.is_finite());
-        let token = if self.options.temperature == 0.0 {
-            likeliest(&candidates).unwrap_or(fallback)
+        let drawn = if self.options.temperature == 0.0 {
+            likeliest(&candidates).map(|token| (token, 1.0))
         } else {
-            self.draw(candidates).unwrap_or(fallback)
+            self.draw(candidates)
         };
+        let (token, share) = drawn.unwrap_or((fallback, 1.0));
         Choice {
             token,
             probability: probability(logits, token),
+            log_probability: share.ln() as f32,
         }
     }
 
@@ -198,9 +210,21 @@ impl Sampler {
         }
     }
 
-    /// Candidates that can be drawn, likeliest first, with their weights: the filters in the order of `transformers`,
-    /// temperature, top-k, top-p, min-p.
+    /// Candidates that can be drawn with their weights: the filters in the order of `transformers`, temperature, top-k, top-p,
+    /// min-p, for which they are sorted, likeliest first; without any of these they stay in the order of their ids.
     fn weighted(&self, mut candidates: Vec<(u32, f32)>) -> Vec<(u32, f64)> {
+        let SamplingOptions {
+            top_k,
+            top_p,
+            min_p,
+            ..
+        } = self.options;
+        if top_k == 0 && top_p >= 1.0 && min_p == 0.0 {
+            let top = candidates
+                .iter()
+                .fold(f32::MIN, |top, (_, logit)| top.max(*logit));
+            return self.weights(&candidates, top);
+        }
         // Ties by id, so that equal inputs draw equal tokens everywhere.
         candidates.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
         if let Some(&(_, last)) = self
@@ -212,11 +236,7 @@ impl Sampler {
             candidates.retain(|(_, logit)| *logit >= last);
         }
         let top = candidates.first().map_or(0.0, |(_, logit)| *logit);
-        let weight = |logit: f32| f64::from((logit - top) / self.options.temperature).exp();
-        let mut weights: Vec<(u32, f64)> = candidates
-            .iter()
-            .map(|(id, logit)| (*id, weight(*logit)))
-            .collect();
+        let mut weights = self.weights(&candidates, top);
         if self.options.top_p < 1.0 {
             let total: f64 = weights.iter().map(|(_, w)| w).sum();
             let mut sum = 0.0;
@@ -235,26 +255,38 @@ impl Sampler {
         weights
     }
 
-    fn draw(&mut self, candidates: Vec<(u32, f32)>) -> Option<u32> {
-        let weights = self.weighted(candidates);
-        let mut rest = self.uniform() * weights.iter().map(|(_, w)| w).sum::<f64>();
-        for (id, w) in &weights {
-            rest -= w;
-            if rest < 0.0 {
-                return Some(*id);
-            }
-        }
-        weights.last().map(|(id, _)| *id)
+    /// `e^((logit - top) / T)` of every candidate.
+    fn weights(&self, candidates: &[(u32, f32)], top: f32) -> Vec<(u32, f64)> {
+        let weight = |logit: f32| f64::from((logit - top) / self.options.temperature).exp();
+        let weights = candidates.iter().map(|(id, logit)| (*id, weight(*logit)));
+        weights.collect()
     }
 
-    /// Uniform in [0, 1): SplitMix64 (Steele et al., OOPSLA 2014), 53 bits.
-    fn uniform(&mut self) -> f64 {
-        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.state;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((z ^ (z >> 31)) >> 11) as f64 / (1u64 << 53) as f64
+    /// A token and its share of all weights.
+    fn draw(&mut self, candidates: Vec<(u32, f32)>) -> Option<(u32, f64)> {
+        let weights = self.weighted(candidates);
+        let total = weights.iter().map(|(_, w)| w).sum::<f64>();
+        let mut rest = self.stream.uniform() * total;
+        let passed = weights.iter().find(|(_, w)| {
+            rest -= w;
+            rest < 0.0
+        });
+        // Rounding may leave a rest; the last that can be drawn at all takes it.
+        let found = passed.or_else(|| weights.iter().rfind(|(_, w)| *w > 0.0))?;
+        Some((found.0, found.1 / total))
     }
+}
+
+/// `log softmax(logits / T)` of one token, over the whole vocabulary: what training computes of it. Summed in f64. Not a number
+/// where a logit is none.
+pub fn tempered_log_probability(logits: &[f32], token: u32, temperature: f32) -> f32 {
+    let top = logits.iter().fold(f32::MIN, |top, logit| top.max(*logit));
+    let scaled = |logit: f32| f64::from((logit - top) / temperature);
+    let sum: f64 = logits.iter().map(|logit| scaled(*logit).exp()).sum();
+    let own = logits
+        .get(token as usize)
+        .map_or(f64::NAN, |own| scaled(*own));
+    (own - sum.ln()) as f32
 }
 
 /// The largest; the lowest id among equals.

@@ -2,23 +2,19 @@
 
 use burn::tensor::Tensor;
 
-use crate::host::{Host, breathe};
+use super::batch::{Batch, Row};
+use crate::host::Host;
 use crate::model::connector::Visual;
 use crate::model::kv_cache::KvCache;
 use crate::model::positions::Grid;
-use crate::model::vlm::{Reading, Vlm};
+use crate::model::vlm::Vlm;
 use crate::{Error, Result};
 
-/// A sequence and its cache.
+/// A sequence and its cache: a [`Batch`] of one.
 #[derive(Debug)]
 pub struct Session<'a> {
-    vlm: &'a Vlm,
-    ids: Vec<u32>,
-    cache: KvCache,
-    limit: usize,
+    pub(super) batch: Batch<'a>,
     image_token: u32,
-    /// What the next token's index exceeds its position by: photos take fewer positions than tokens.
-    saved: usize,
 }
 
 /// What a sequence has read, without the model: kept between requests.
@@ -41,12 +37,8 @@ impl<'a> Session<'a> {
     /// An empty sequence of at most `limit` tokens.
     pub fn new(vlm: &'a Vlm, limit: usize, image_token: u32) -> Self {
         Self {
-            vlm,
-            ids: Vec::new(),
-            cache: vlm.new_cache(limit),
-            limit,
+            batch: Batch::one(vlm, limit),
             image_token,
-            saved: 0,
         }
     }
 
@@ -65,29 +57,30 @@ impl<'a> Session<'a> {
             ids.truncate(other);
             cache.truncate(other);
         }
+        let rows = vec![Row { ids, saved: 0 }];
         Self {
-            vlm,
-            ids,
-            cache,
-            limit,
+            batch: Batch {
+                vlm,
+                cache,
+                rows,
+                limit,
+            },
             image_token,
-            saved: 0,
         }
     }
 
     /// What was read, to be kept without the model.
     pub fn into_state(self) -> SessionState {
-        SessionState {
-            ids: self.ids,
-            cache: self.cache,
-        }
+        let Batch { cache, rows, .. } = self.batch;
+        let ids = rows.into_iter().next().map_or_else(Vec::new, |row| row.ids);
+        SessionState { ids, cache }
     }
 
     /// How many tokens of this prompt [`Session::prefill`] would not read again.
     pub fn known(&self, ids: &[u32]) -> usize {
         let common = ids
             .iter()
-            .zip(&self.ids)
+            .zip(self.ids())
             .take_while(|(a, b)| a == b)
             .count();
         // The last token is read again even if it is known: its logits are wanted.
@@ -96,7 +89,7 @@ impl<'a> Session<'a> {
 
     /// Tokens read so far.
     pub fn ids(&self) -> &[u32] {
-        &self.ids
+        self.batch.ids(0)
     }
 
     /// Reads a prompt and returns the logits `[vocab]` of its last token. What the prompt has in
@@ -120,18 +113,20 @@ impl<'a> Session<'a> {
                 problem: "has no tokens; an answer needs at least one to begin with".into(),
             });
         }
-        if ids.len() >= self.limit {
+        let limit = self.batch.limit;
+        if ids.len() >= limit {
             return Err(Error::ContextFull {
                 needed: ids.len() + 1,
-                limit: self.limit,
+                limit,
             });
         }
         let keep = self.known(ids);
         let grids = photos.map_or(&[][..], |photos| photos.grids);
-        let (spots, saved) = self.vlm.positions(ids, grids)?;
-        self.ids.truncate(keep);
-        self.cache.truncate(keep);
-        self.saved = saved;
+        let (spots, saved) = self.batch.vlm.positions(ids, grids)?;
+        self.batch.cache.truncate(keep);
+        let row = &mut self.batch.rows[0];
+        row.ids.truncate(keep);
+        row.saved = saved;
         let rest = &ids[keep..];
         let places = |ids: &[u32]| ids.iter().filter(|&&id| id == self.image_token).count();
         let (seen, new) = (places(&ids[..keep]), places(rest));
@@ -141,11 +136,12 @@ impl<'a> Session<'a> {
             }
             _ => None,
         };
-        let reading = self.vlm.read_at(rest, visual.as_ref(), &spots[keep..])?;
-        let hidden = self.forward(reading, host, progress).await?;
-        self.ids.extend_from_slice(rest);
+        let vlm = self.batch.vlm;
+        let reading = vlm.read_at(rest, visual.as_ref(), &spots[keep..])?;
+        let hidden = self.batch.forward(reading, host, progress).await?;
+        self.batch.rows[0].ids.extend_from_slice(rest);
         let [_, tokens, _] = hidden.dims();
-        self.logits(hidden.narrow(1, tokens - 1, 1)).await
+        self.batch.logits(hidden.narrow(1, tokens - 1, 1)).await
     }
 
     /// Reads one token and returns the logits `[vocab]` after it.
@@ -153,41 +149,7 @@ impl<'a> Session<'a> {
     /// # Errors
     /// [`Error::ContextFull`] or [`Error::Cancelled`].
     pub async fn step(&mut self, id: u32, host: &dyn Host) -> Result<Vec<f32>> {
-        if self.cache.remaining() == 0 {
-            return Err(Error::ContextFull {
-                needed: self.limit + 1,
-                limit: self.limit,
-            });
-        }
-        breathe(host).await?;
-        let position = self.ids.len() - self.saved.min(self.ids.len());
-        let reading = self.vlm.read_from(&[id], None, position)?;
-        let hidden = self.vlm.forward(reading, Some(&mut self.cache));
-        self.ids.push(id);
-        self.logits(hidden).await
-    }
-
-    async fn forward(
-        &mut self,
-        mut reading: Reading,
-        host: &dyn Host,
-        progress: &mut dyn FnMut(usize, usize),
-    ) -> Result<Tensor<3>> {
-        let tokens = reading.x.dims()[1];
-        let depth = self.vlm.decoder.depth();
-        for layer in 0..depth {
-            breathe(host).await?;
-            self.vlm.layer(layer, &mut reading, Some(&mut self.cache));
-            progress(layer + 1, depth);
-        }
-        self.cache.advance(tokens);
-        Ok(self.vlm.decoder.finish(reading.x))
-    }
-
-    /// Hidden state `[1, 1, hidden]` to host logits: the one read-back of a token.
-    async fn logits(&self, hidden: Tensor<3>) -> Result<Vec<f32>> {
-        let [_, _, width] = hidden.dims();
-        read(self.vlm.decoder.logits(hidden.reshape([1, width]))).await
+        self.batch.step(&[id], host).await
     }
 }
 

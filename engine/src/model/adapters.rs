@@ -4,7 +4,8 @@
 use burn::tensor::Device;
 
 use super::linear::Linear;
-use super::lora::{Adapter, Lora};
+use super::lora::{Adapter, Lora, LoraConfig};
+use super::params::ParamBuilder;
 use crate::{Error, Result};
 
 /// Which adapters a model has and which one counts.
@@ -40,18 +41,57 @@ impl Adapters {
         linears: &mut [&mut Linear],
         device: &Device,
     ) -> Result<()> {
-        if name.is_empty() || self.names.iter().any(|known| known == name) {
-            return Err(refuse(format!(
-                "`{name}` cannot be the name of another adapter; the names in use are {}",
-                listed(&self.names)
-            )));
-        }
+        self.is_free(name)?;
         let mut found = Vec::with_capacity(linears.len());
         for linear in linears.iter() {
             let update = adapter.take(linear.key(), linear.dims())?;
             found.push(update.map(|update| Lora::new(name, linear.key(), update, device)));
         }
         adapter.all_taken()?;
+        self.take_in(name, found, linears);
+        Ok(())
+    }
+
+    /// Gives layers their part of a new adapter.
+    pub(super) fn create(
+        &mut self,
+        name: &str,
+        config: &LoraConfig,
+        p: &mut ParamBuilder<'_>,
+        linears: &mut [&mut Linear],
+    ) -> Result<()> {
+        self.is_free(name)?;
+        config.check()?;
+        let mut found = Vec::with_capacity(linears.len());
+        for linear in linears.iter() {
+            let wanted = config.is_for(linear.key());
+            let fresh = wanted.then(|| Lora::fresh(p, name, linear, config));
+            found.push(fresh.transpose()?);
+        }
+        if found.iter().all(Option::is_none) {
+            return Err(Error::Option {
+                option: "target_modules".into(),
+                problem: format!(
+                    "no layer is called {}, or all of them are excluded",
+                    listed(&config.targets)
+                ),
+            });
+        }
+        self.take_in(name, found, linears);
+        Ok(())
+    }
+
+    fn is_free(&self, name: &str) -> Result<()> {
+        if name.is_empty() || self.names.iter().any(|known| known == name) {
+            return Err(refuse(format!(
+                "`{name}` cannot be the name of another adapter; the names in use are {}",
+                listed(&self.names)
+            )));
+        }
+        Ok(())
+    }
+
+    fn take_in(&mut self, name: &str, found: Vec<Option<Lora>>, linears: &mut [&mut Linear]) {
         for (linear, lora) in linears.iter_mut().zip(found) {
             if let Some(lora) = lora {
                 linear.add_lora(lora);
@@ -59,7 +99,6 @@ impl Adapters {
         }
         self.broken.retain(|(known, _)| known != name);
         self.names.push(name.to_owned());
-        Ok(())
     }
 
     /// Keeps the name of an adapter that cannot be used.
@@ -94,7 +133,8 @@ impl Adapters {
         self.choose(active.as_deref(), linears)
     }
 
-    fn usable(&self, name: &str) -> Result<()> {
+    /// Refuses the name of an adapter that is not loaded.
+    pub(super) fn usable(&self, name: &str) -> Result<()> {
         if self.names.iter().any(|known| known == name) {
             return Ok(());
         }

@@ -3,7 +3,7 @@
 use burn::module::Module;
 use burn::tensor::module::attention;
 use burn::tensor::ops::AttentionModuleOptions;
-use burn::tensor::{Bool, Tensor};
+use burn::tensor::{Bool, Device, Tensor, TensorData};
 
 use super::kv_cache::KvCache;
 use super::linear::Linear;
@@ -12,7 +12,7 @@ use super::params::ParamBuilder;
 use super::rope::Rotation;
 use super::windows::WindowPlan;
 use crate::Result;
-use crate::ops;
+use crate::ops::{self, Seen};
 
 /// Who may look at whom.
 #[derive(Debug, Clone)]
@@ -25,6 +25,8 @@ pub enum Mask {
     Full,
     /// Each token at itself and what came before.
     Causal,
+    /// Among as many keys as queries, as it says.
+    Seen(Seen),
     /// A mask `[B or 1, 1, T_q, T_k]`, in which `true` hides.
     Explicit(Tensor<4, Bool>),
     /// Each token at those of its window.
@@ -73,8 +75,8 @@ pub struct Attention {
 pub struct Place<'a> {
     /// Turns of the tokens at hand.
     pub rotation: &'a Rotation,
-    /// Who may not look at whom, `[B, 1, T, T]`, beyond what is to come; rows of a batch filled up on the left.
-    pub masked: Option<&'a Tensor<4, Bool>>,
+    /// Who may look at whom where there is no cache; with one, every token at its row up to itself.
+    pub mask: &'a Mask,
     /// Cache to read and extend; `None` when the whole sequence is at hand.
     pub cache: Option<&'a mut KvCache>,
     /// Index of this layer in the cache.
@@ -155,7 +157,7 @@ impl Attention {
     /// Decoder attention: rotary positions, causal, and the cache if there is one.
     ///
     /// # Shapes
-    /// - x, output: `[B, T, hidden]`; with a cache B is 1
+    /// - x, output: `[B, T, hidden]`; with a cache B is its number of rows
     pub fn forward_at(&self, x: Tensor<3>, place: &mut Place<'_>) -> Tensor<3> {
         let tokens = x.dims()[1];
         let start = place.cache.as_ref().map_or(0, |cache| cache.len());
@@ -163,25 +165,20 @@ impl Attention {
         let q = place.rotation.rotate(q);
         let k = place.rotation.rotate(k);
         let Some(cache) = place.cache.as_deref_mut() else {
-            let mask = match place.masked {
-                Some(masked) => Mask::Explicit(masked.clone()),
-                None => Mask::Causal,
-            };
-            return self.finish(attend(q, k, v, mask));
+            return self.finish(attend(q, k, v, place.mask.clone()));
         };
         let (keys, values) = cache.write(place.layer, k, v);
         let len = start + tokens;
         if tokens == 1 {
-            return self.finish(ops::attention_decode(q, keys, values, len));
+            let starts = cache.starts();
+            return self.finish(ops::attention_decode(q, keys, values, starts, len));
         }
         let keys = keys.narrow(2, 0, len);
         let values = values.narrow(2, 0, len);
         let mask = if start == 0 {
             Mask::Causal
         } else {
-            // Row i (position start + i) must not see columns beyond start + i.
-            let later = Tensor::<2, Bool>::tril_mask([tokens, len], start as i64, &q.device());
-            Mask::Explicit(later.unsqueeze::<4>())
+            Mask::Explicit(behind(cache.starts(), start, tokens, &q.device()))
         };
         self.finish(attend(q, keys, values, mask))
     }
@@ -208,6 +205,19 @@ impl Attention {
     }
 }
 
+/// Mask `[R, 1, T, start + T]` of tokens behind `start` columns of a cache whose rows begin at `starts`: each sees its row's
+/// columns up to itself.
+fn behind(starts: &[usize], start: usize, tokens: usize, device: &Device) -> Tensor<4, Bool> {
+    let len = start + tokens;
+    let hidden = starts.iter().flat_map(|&first| {
+        (0..tokens).flat_map(move |token| {
+            (0..len).map(move |column| column < first || column > start + token)
+        })
+    });
+    let shape = [starts.len(), 1, tokens, len];
+    Tensor::from_data(TensorData::new(hidden.collect(), shape), device)
+}
+
 /// `[B, T, heads * D] -> [B, heads, T, D]`.
 pub(crate) fn split_heads(x: Tensor<3>, heads: usize) -> Tensor<4> {
     let [batch, tokens, width] = x.dims();
@@ -223,8 +233,9 @@ pub(crate) fn attend(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, mask: Mask) -> Te
     let groups = q.dims()[1] / k.dims()[1];
     let (k, v) = (repeat_heads(k, groups), repeat_heads(v, groups));
     match mask {
-        Mask::Causal => ops::attention(q, k, v, true),
-        Mask::Full if q.dims() == k.dims() => ops::attention(q, k, v, false),
+        Mask::Causal => ops::attention(q, k, v, &Seen::Before),
+        Mask::Seen(seen) => ops::attention(q, k, v, &seen),
+        Mask::Full if q.dims() == k.dims() => ops::attention(q, k, v, &Seen::All),
         Mask::Full => attention(q, k, v, None, None, AttentionModuleOptions::default()),
         Mask::Explicit(mask) => {
             attention(q, k, v, Some(mask), None, AttentionModuleOptions::default())

@@ -1,9 +1,9 @@
 //! The decoder: RMS norm, grouped-query attention with rotary positions, gated feed-forward (Llama, Qwen2, Qwen3).
 
 use burn::module::{Module, Param};
-use burn::tensor::{Bool, Device, Int, Tensor};
+use burn::tensor::{Device, Int, Tensor};
 
-use super::attention::{Attention, AttentionShape, Place};
+use super::attention::{Attention, AttentionShape, Mask, Place};
 use super::config::{Activation, TextConfig};
 use super::kv_cache::KvCache;
 use super::linear::Linear;
@@ -12,6 +12,8 @@ use super::norm::RmsNorm;
 use super::params::{Init, ParamBuilder};
 use super::rope::{Rope, Rotation};
 use crate::Result;
+#[cfg(feature = "train")]
+use crate::ops::{self, Head, TokenScores};
 
 #[derive(Module, Debug)]
 struct DecoderLayer {
@@ -129,20 +131,21 @@ impl Decoder {
     /// One layer, so that a caller can yield or cancel in between; the caller advances the cache.
     ///
     /// # Shapes
-    /// - x, output: `[B, T, hidden]`; with a cache B is 1 and x are the tokens after the cached ones
-    /// - masked: `[B, 1, T, T]`, who may not look at whom; only without a cache
+    /// - x, output: `[B, T, hidden]`; with a cache B is its number of rows and x are the tokens after the cached ones
+    ///
+    /// `mask` says who may look at whom where there is no cache.
     pub fn layer(
         &self,
         index: usize,
         x: Tensor<3>,
         rotation: &Rotation,
-        masked: Option<&Tensor<4, Bool>>,
+        mask: &Mask,
         cache: Option<&mut KvCache>,
     ) -> Tensor<3> {
         let layer = &self.layers[index];
         let mut place = Place {
             rotation,
-            masked,
+            mask,
             cache,
             layer: index,
         };
@@ -156,6 +159,28 @@ impl Decoder {
     /// The final norm, after the last layer.
     pub fn finish(&self, x: Tensor<3>) -> Tensor<3> {
         self.norm.forward(x)
+    }
+
+    /// How likely `targets` are after the hidden states `[N, hidden]`, a target a row, at a temperature; see
+    /// [`ops::token_scores`].
+    ///
+    /// # Panics
+    /// When there is no row, or a target is not in the vocabulary.
+    #[cfg(feature = "train")]
+    pub fn token_scores(
+        &self,
+        hidden: Tensor<2>,
+        targets: &[u32],
+        temperature: f32,
+    ) -> TokenScores {
+        let head = match &self.lm_head {
+            Some(head) => head.unmerged(hidden.clone()),
+            None => Head {
+                weight: self.embed_tokens.val(),
+                adapter: None,
+            },
+        };
+        ops::token_scores(hidden, head, targets, temperature)
     }
 
     /// Hidden states `[N, hidden]` to logits `[N, vocab]`.

@@ -1,28 +1,32 @@
-//! Keys and values of the tokens already seen, allocated per layer as a conversation grows.
+//! Keys and values of the tokens already seen by one or more rows, allocated per layer as a conversation grows.
 
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, Int, Tensor, TensorData};
 
-/// Cache of one layer: keys and values `[1, H_kv, capacity, D]`, of which `len` positions are valid.
+/// Cache of one layer: keys and values `[R, H_kv, capacity, D]`, of which the columns before `len` were written.
 #[derive(Debug, Clone)]
 struct LayerCache {
     keys: Tensor<4>,
     values: Tensor<4>,
 }
 
-/// Cache of all layers of one sequence.
+/// Cache of all layers of R rows that grow together.
+///
+/// All rows end at the same column; a shorter one starts later. So the tokens of a step are written in one piece, and a row
+/// is as long as [`KvCache::len`] less its place in [`KvCache::starts`].
 #[derive(Debug, Clone)]
 pub struct KvCache {
     layers: Vec<Option<LayerCache>>,
     capacity: usize,
     limit: usize,
     len: usize,
+    starts: Vec<usize>,
 }
 
 /// Tokens a cache grows by: rare enough to copy, few enough to waste.
 const GROWTH: usize = 256;
 
 impl KvCache {
-    /// An empty cache for at most `limit` tokens.
+    /// An empty cache of one row for at most `limit` tokens.
     pub fn new(
         layers: usize,
         kv_heads: usize,
@@ -43,10 +47,62 @@ impl KvCache {
             capacity,
             limit,
             len: 0,
+            starts: vec![0],
         }
     }
 
-    /// Valid positions, the same in every layer between two forward passes.
+    /// The rows of several caches as one, each part's as often as it says, in this order, with room for `room` more tokens a
+    /// row; `None` of no rows. All are caches of one model.
+    pub fn joined(parts: &[(&Self, usize)], room: usize) -> Option<Self> {
+        let (first, _) = parts.first()?;
+        let len = parts.iter().map(|(part, _)| part.len).max()?;
+        let mut starts = Vec::new();
+        for (part, copies) in parts {
+            let short = len - part.len;
+            for _ in 0..*copies {
+                starts.extend(part.starts.iter().map(|start| start + short));
+            }
+        }
+        if starts.is_empty() {
+            return None;
+        }
+        let layer = |at: usize, which: fn(&LayerCache) -> &Tensor<4>| {
+            let rows = parts.iter().filter(|(_, copies)| *copies > 0);
+            let rows = rows.map(|(part, copies)| {
+                let Some(layer) = &part.layers[at] else {
+                    unreachable!("every layer is put back by `write`")
+                };
+                let x = which(layer).clone();
+                let [rows, heads, _, width] = x.dims();
+                let space = |columns| Tensor::zeros([rows, heads, columns, width], &x.device());
+                let mut columns = Vec::with_capacity(3);
+                if part.len < len {
+                    columns.push(space(len - part.len));
+                }
+                columns.push(x.clone().narrow(2, 0, part.len));
+                if room > 0 {
+                    columns.push(space(room));
+                }
+                Tensor::cat(columns, 2).repeat_dim(0, *copies)
+            });
+            Tensor::cat(rows.collect(), 0)
+        };
+        let layers = (0..first.layers.len()).map(|at| {
+            Some(LayerCache {
+                keys: layer(at, |layer| &layer.keys),
+                values: layer(at, |layer| &layer.values),
+            })
+        });
+        Some(Self {
+            layers: layers.collect(),
+            capacity: len + room,
+            limit: len + room,
+            len,
+            starts,
+        })
+    }
+
+    /// Columns written, the same in every layer between two forward passes; the length of the longest row.
     pub fn len(&self) -> usize {
         self.len
     }
@@ -56,7 +112,12 @@ impl KvCache {
         self.len == 0
     }
 
-    /// Tokens that still fit.
+    /// The first column of each row: what lies before is no part of it.
+    pub fn starts(&self) -> &[usize] {
+        &self.starts
+    }
+
+    /// Tokens a row that still fit.
     pub fn remaining(&self) -> usize {
         self.limit - self.len
     }
@@ -70,8 +131,8 @@ impl KvCache {
         let capacity = needed.next_multiple_of(GROWTH).min(self.limit).max(needed);
         let more = capacity - self.capacity;
         let longer = |x: Tensor<4>| {
-            let [_, kv_heads, _, head_dim] = x.dims();
-            let room = Tensor::zeros([1, kv_heads, more, head_dim], &x.device());
+            let [rows, kv_heads, _, head_dim] = x.dims();
+            let room = Tensor::zeros([rows, kv_heads, more, head_dim], &x.device());
             Tensor::cat(vec![x, room], 2)
         };
         for layer in self.layers.iter_mut().flatten() {
@@ -81,29 +142,46 @@ impl KvCache {
         self.capacity = capacity;
     }
 
-    /// Forgets everything after the first `len` tokens, keeping the memory.
+    /// Forgets everything after the first `len` columns, keeping the memory.
     pub fn truncate(&mut self, len: usize) {
         self.len = self.len.min(len);
     }
 
-    /// Writes the new keys and values `[1, H_kv, T, D]` of `layer` behind the valid ones and returns
-    /// the whole buffers `[1, H_kv, capacity, D]`. [`KvCache::advance`] makes them count.
+    /// Keeps these rows only, in this order; the others' memory is free again.
+    pub fn keep(&mut self, rows: &[usize]) {
+        if rows.len() == self.starts.len() && rows.iter().enumerate().all(|(at, row)| at == *row) {
+            return;
+        }
+        self.starts = rows.iter().map(|&row| self.starts[row]).collect();
+        let index: Vec<i64> = rows.iter().map(|&row| row as i64).collect();
+        for layer in self.layers.iter_mut().flatten() {
+            let data = TensorData::new(index.clone(), [rows.len()]);
+            let index = Tensor::<1, Int>::from_data(data, &layer.keys.device());
+            layer.keys = layer.keys.clone().select(0, index.clone());
+            layer.values = layer.values.clone().select(0, index);
+        }
+    }
+
+    /// Writes the new keys and values `[R, H_kv, T, D]` of `layer` behind the valid ones and returns
+    /// the whole buffers `[R, H_kv, capacity, D]`. [`KvCache::advance`] makes them count.
     pub fn write(
         &mut self,
         layer: usize,
         keys: Tensor<4>,
         values: Tensor<4>,
     ) -> (Tensor<4>, Tensor<4>) {
-        let [_, kv_heads, tokens, head_dim] = keys.dims();
+        let [rows, kv_heads, tokens, head_dim] = keys.dims();
         // The first layer of a pass makes room in all of them.
         self.reserve(tokens);
-        let place = [0..1, 0..kv_heads, self.len..self.len + tokens, 0..head_dim];
+        let columns = self.len..self.len + tokens;
+        let place = [0..rows, 0..kv_heads, columns, 0..head_dim];
         // Taken out while it is rewritten, so that the buffer has one owner and is written in place.
         let Some(LayerCache { keys: k, values: v }) = self.layers[layer].take() else {
             unreachable!("every layer is put back below")
         };
-        let k = k.slice_assign(place.clone(), keys);
-        let v = v.slice_assign(place, values);
+        // What is remembered is a constant: a cache holds no graph of gradients.
+        let k = k.slice_assign(place.clone(), keys.inner());
+        let v = v.slice_assign(place, values.inner());
         self.layers[layer] = Some(LayerCache {
             keys: k.clone(),
             values: v.clone(),
@@ -150,5 +228,46 @@ mod tests {
             cache.advance(tokens);
         }
         assert_eq!(cache.remaining(), 0);
+    }
+
+    /// The valid part of the keys of layer 0, row by row.
+    fn rows(cache: &mut KvCache) -> Vec<Vec<f32>> {
+        let empty = Tensor::zeros([cache.starts().len(), 1, 0, 2], &Device::flex());
+        let (keys, _) = cache.write(0, empty.clone(), empty);
+        let len = cache.len();
+        let row = |(row, &start): (usize, &usize)| {
+            let keys = keys.clone().narrow(0, row, 1);
+            let seen = keys.narrow(2, start, len - start);
+            seen.into_data().try_to_vec().unwrap()
+        };
+        cache.starts().iter().enumerate().map(row).collect()
+    }
+
+    #[test]
+    fn rows_of_any_lengths_are_joined_and_leave() {
+        let device = Device::flex();
+        let filled = |values: &[f32]| {
+            let mut cache = KvCache::new(1, 1, 2, 1000, &device);
+            let tokens = values.len() / 2;
+            let keys = Tensor::<1>::from_floats(values, &device).reshape([1, 1, tokens, 2]);
+            cache.write(0, keys.clone(), keys);
+            cache.advance(tokens);
+            cache
+        };
+        let (long, short) = (filled(&[1.0, 2.0, 3.0, 4.0]), filled(&[5.0, 6.0]));
+        let mut cache = KvCache::joined(&[(&short, 2), (&long, 1), (&long, 0)], 3).unwrap();
+        let (a, b) = (vec![5.0, 6.0], vec![1.0, 2.0, 3.0, 4.0]);
+        assert_eq!(rows(&mut cache), [a.clone(), a.clone(), b.clone()]);
+        assert_eq!((cache.len(), cache.remaining()), (2, 3));
+        let next = Tensor::<1>::from_floats([7.0, 7.5, 8.0, 8.5, 9.0, 9.5], &device);
+        let next = next.reshape([3, 1, 1, 2]);
+        cache.write(0, next.clone(), next);
+        cache.advance(1);
+        cache.keep(&[2, 0]);
+        let with = |row: &[f32], more: [f32; 2]| [row, &more].concat();
+        let want = [with(&b, [9.0, 9.5]), with(&a, [7.0, 7.5])];
+        assert_eq!(rows(&mut cache), want);
+        assert!(KvCache::joined(&[(&long, 0)], 1).is_none());
+        assert!(KvCache::joined(&[], 1).is_none());
     }
 }

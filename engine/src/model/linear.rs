@@ -7,6 +7,8 @@ use burn::tensor::{Tensor, module::linear};
 use super::lora::Lora;
 use super::params::{Init, ParamBuilder};
 use crate::Result;
+#[cfg(feature = "train")]
+use crate::ops::Head;
 use crate::ops::{self, QuantMatrix};
 
 /// `y = x Wᵀ + b` with `W` `[out, in]`, the layout of checkpoints, plus the active adapter's share.
@@ -81,6 +83,16 @@ impl Linear {
         self.loras.push(lora);
     }
 
+    /// What the adapter of a name adds here.
+    pub(super) fn lora_of(&self, name: &str) -> Option<&Lora> {
+        self.loras.iter().find(|lora| lora.adapter() == name)
+    }
+
+    /// Draws what adapters leave out while they are trained by this key; `None` leaves nothing out.
+    pub(super) fn set_dropout(&mut self, key: Option<u64>) {
+        self.loras.iter_mut().for_each(|lora| lora.set_dropout(key));
+    }
+
     /// Lets the adapter of a name count from now on, where it has something to add.
     pub(super) fn use_adapter(&mut self, name: Option<&str>) {
         self.active =
@@ -97,13 +109,29 @@ impl Linear {
     /// - x: `[.., in]`
     /// - output: `[.., out]`
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
-        match self.active.and_then(|at| self.loras.get(at)) {
+        match self.lora() {
             Some(lora) => {
                 let added = lora.forward(x.clone());
                 self.base(x) + added
             }
             None => self.base(x),
         }
+    }
+
+    /// The weights as one matrix and what the active adapter adds to the product with `x` `[N, in]`; a layer without bias.
+    #[cfg(feature = "train")]
+    pub(super) fn unmerged(&self, x: Tensor<2>) -> Head {
+        let weight = match (&self.weight, &self.blocks) {
+            (Some(weight), _) => weight.val(),
+            (None, Some(blocks)) => blocks.dequantize(),
+            (None, None) => unreachable!("a Linear is dense or quantised by construction"),
+        };
+        let adapter = self.lora().map(|lora| lora.halves(x));
+        Head { weight, adapter }
+    }
+
+    fn lora(&self) -> Option<&Lora> {
+        self.active.and_then(|at| self.loras.get(at))
     }
 
     /// The layer without adapters.

@@ -3,6 +3,8 @@
 //! The weights of the layer stay as they are, dense or in blocks, so that adapters can be exchanged and nothing is rounded.
 
 mod adapter;
+mod export;
+mod fresh;
 mod settings;
 #[cfg(test)]
 mod tests;
@@ -13,6 +15,11 @@ use burn::tensor::{Device, Tensor, TensorData, module::linear};
 use super::params::id_of;
 
 pub use adapter::{Adapter, Update};
+pub use export::SavedAdapter;
+pub(super) use export::save;
+pub use fresh::{LoraConfig, Start};
+
+use fresh::{Dropout, param_names};
 
 /// One adapter's share of one layer: `scale * (x Aᵀ) Bᵀ`.
 #[derive(Module, Debug)]
@@ -25,6 +32,11 @@ pub struct Lora {
     /// `[out, r]`
     b: Param<Tensor<2>>,
     scale: f64,
+    /// Whether the scale was made with the root of the rank.
+    #[module(skip)]
+    by_root: bool,
+    #[module(skip)]
+    dropout: Dropout,
 }
 
 impl Lora {
@@ -38,19 +50,22 @@ impl Lora {
             output,
             scale,
         } = update;
-        let param = |half: &str, values: Vec<f32>, shape: [usize; 2]| {
+        let [name_a, name_b] = param_names(adapter, key);
+        let param = |name: &str, values: Vec<f32>, shape: [usize; 2]| {
             let tensor = Tensor::<2>::from_data(TensorData::new(values, shape), device);
             let tensor = match device.is_autodiff() {
                 true => tensor.require_grad(),
                 false => tensor,
             };
-            Param::initialized(id_of(&format!("{adapter}:{key}.{half}.weight")), tensor)
+            Param::initialized(id_of(name), tensor)
         };
         Self {
             adapter: adapter.to_owned(),
-            a: param("lora_A", a, [rank, input]),
-            b: param("lora_B", b, [output, rank]),
+            a: param(&name_a, a, [rank, input]),
+            b: param(&name_b, b, [output, rank]),
             scale,
+            by_root: false,
+            dropout: Dropout::NONE,
         }
     }
 
@@ -63,8 +78,18 @@ impl Lora {
     /// - x: `[.., in]`
     /// - output: `[.., out]`
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
-        // Scaled where there are fewest numbers.
-        let thin = linear(x, self.a.val().transpose(), None).mul_scalar(self.scale);
-        linear(thin, self.b.val().transpose(), None)
+        linear(self.thin(x), self.b.val().transpose(), None)
+    }
+
+    /// The two factors of [`Lora::forward`]: thin `[.., r]` and `B` `[out, r]`.
+    #[cfg(feature = "train")]
+    pub(super) fn halves(&self, x: Tensor<2>) -> (Tensor<2>, Tensor<2>) {
+        (self.thin(x), self.b.val())
+    }
+
+    /// `scale * x Aᵀ` `[.., r]`; scaled where there are fewest numbers.
+    fn thin<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
+        let x = self.dropout.apply(x, self.a.id.val());
+        linear(x, self.a.val().transpose(), None).mul_scalar(self.scale)
     }
 }

@@ -17,6 +17,8 @@ use crate::{Error, Result};
 pub enum Init {
     /// Normal with this standard deviation.
     Normal(f64),
+    /// Uniform between minus this and this.
+    Uniform(f64),
     /// A constant.
     Constant(f64),
 }
@@ -125,6 +127,9 @@ impl<'a> ParamBuilder<'a> {
             }
             Values::Draw(Init::Normal(std)) => {
                 Tensor::random(shape, Distribution::Normal(0.0, std), &self.device)
+            }
+            Values::Draw(Init::Uniform(bound)) => {
+                Tensor::random(shape, Distribution::Uniform(-bound, bound), &self.device)
             }
             Values::Draw(Init::Constant(value)) => Tensor::full(shape, value, &self.device),
             Values::StandIn if D <= 2 => Tensor::zeros([1; D], &self.device),

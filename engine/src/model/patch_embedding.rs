@@ -1,6 +1,6 @@
 //! The first step of a tower: patches to its width, with positions, class token and registers before them.
 
-use burn::module::{Module, Param};
+use burn::module::{Module, Param, ParamId};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use super::config::VisionConfig;
@@ -185,17 +185,21 @@ fn kernel(p: &mut ParamBuilder<'_>, name: &str, config: &VisionConfig) -> Result
     if config.variant.flat_kernel {
         let kernel: Param<Tensor<2>> = p.param(name, [hidden, patch * patch * 3], init)?;
         let by_channel = kernel.val().reshape([hidden, patch, patch, 3]);
-        return Ok(Param::initialized(
-            kernel.id,
-            by_channel.permute([0, 3, 1, 2]),
-        ));
+        return Ok(leaf(kernel.id, by_channel.permute([0, 3, 1, 2])));
     }
     if frames == 1 {
         return p.param(name, [hidden, 3, patch, patch], init);
     }
     let kernel: Param<Tensor<5>> = p.param(name, [hidden, 3, frames, patch, patch], init)?;
     let summed = kernel.val().sum_dim(2).reshape([hidden, 3, patch, patch]);
-    Ok(Param::initialized(kernel.id, summed))
+    Ok(leaf(kernel.id, summed))
+}
+
+/// A parameter of its own: what it was computed from is no part of any graph, and may be frozen or trained as others are.
+fn leaf(id: ParamId, value: Tensor<4>) -> Param<Tensor<4>> {
+    let value = value.detach();
+    let is_autodiff = value.is_autodiff();
+    Param::initialized(id, value.set_require_grad(is_autodiff))
 }
 
 /// Places to select, on a device.

@@ -61,11 +61,13 @@ impl Rope {
 
     fn new(frequencies: Vec<(usize, f32)>, positions: usize, device: &Device) -> Self {
         let positions: Vec<Position> = (0..positions as u32).map(|at| [at; 3]).collect();
-        let table = rotation(&frequencies, &[positions], device);
+        // Constants: with gradients or without, the same table serves.
+        let device = device.clone().inner();
+        let table = rotation(&frequencies, &[positions], &device);
         Self {
             frequencies,
             table,
-            device: device.clone(),
+            device,
         }
     }
 

@@ -1,19 +1,24 @@
 //! The vision-language model: tower, connector and decoder, joined at the image tokens of the prompt.
 
+use std::sync::Arc;
+
 use burn::module::Module;
-use burn::tensor::{Bool, Int, Tensor, TensorData};
+use burn::tensor::{Int, Tensor, TensorData};
 
 use super::adapters::Adapters;
+use super::attention::Mask;
 use super::config::VlmConfig;
 use super::connector::{Connector, Visual};
 use super::decoder::Decoder;
 use super::kv_cache::KvCache;
 use super::linear::Linear;
-use super::lora::Adapter;
-use super::params::ParamBuilder;
+use super::lora::{self, Adapter, LoraConfig, SavedAdapter};
+use super::names::Names;
+use super::params::{ParamBuilder, ParamNames};
 use super::positions::{Grid, positions};
 use super::rope::{Position, Rotation};
 use super::vision::{Features, VisionTower};
+use crate::ops::{Seen, Shared};
 use crate::{Error, Result};
 
 /// The whole vision-language model.
@@ -42,8 +47,8 @@ pub struct Reading {
     /// `[B, T, hidden]`
     pub x: Tensor<3>,
     rotation: Rotation,
-    /// Who may not look at whom, where rows are filled up.
-    masked: Option<Tensor<4, Bool>>,
+    /// Who may look at whom where there is no cache.
+    mask: Mask,
     /// What the first layers add to visual tokens, each `[B, T, hidden]`.
     deep: Vec<Tensor<3>>,
 }
@@ -84,7 +89,7 @@ impl Vlm {
         (height / side, width / side)
     }
 
-    /// Token ids with the visual tokens in the places of the image token, the first at position `start`.
+    /// Token ids with the visual tokens in the places of the image token, the first at position 0.
     ///
     /// `photos` are the grids of the photos' visual tokens; only models with rows and columns in their positions look at
     /// them.
@@ -117,16 +122,21 @@ impl Vlm {
         )
     }
 
-    /// [`Vlm::read`] for one row of text that goes on at position `start`.
+    /// [`Vlm::read`] for the next token of each row, of which row r's stands at position `positions[r]`.
     ///
     /// # Errors
     /// As [`Vlm::read`].
-    pub fn read_from(&self, ids: &[u32], visual: Option<&Visual>, start: usize) -> Result<Reading> {
-        self.reading(
-            &[ids.to_vec()],
-            visual,
-            self.decoder.rope.run(start, ids.len()),
-        )
+    pub fn read_next(&self, ids: &[u32], positions: &[usize]) -> Result<Reading> {
+        let rotation = match positions {
+            [at] => self.decoder.rope.run(*at, 1),
+            rows => {
+                let place = |&at: &usize| vec![[at as u32; 3]];
+                let rows: Vec<Vec<Position>> = rows.iter().map(place).collect();
+                self.decoder.rope.at(&rows)
+            }
+        };
+        let rows: Vec<Vec<u32>> = ids.iter().map(|&id| vec![id]).collect();
+        self.reading(&rows, None, rotation)
     }
 
     /// [`Vlm::read`] for rows that begin with so many tokens to be passed over; positions count from behind them.
@@ -157,7 +167,39 @@ impl Vlm {
         let masked = Tensor::from_data(TensorData::new(masked, shape), &self.decoder.device());
         let reading = self.reading(ids, visual, self.decoder.rope.at(&rows))?;
         Ok(Reading {
-            masked: Some(masked),
+            mask: Mask::Explicit(masked),
+            ..reading
+        })
+    }
+
+    /// [`Vlm::read`] for a prompt that is followed by several completions, each as if the others were not there: one row of
+    /// the prompt's tokens and then the completions', which see the prompt and themselves and whose positions go on from it. So
+    /// the prompt and its photos are computed once, and gradients are those of a row for each completion (Liu et al., arXiv
+    /// 2506.05433).
+    ///
+    /// Of a completion's last token nothing is asked, and it may be left out.
+    ///
+    /// # Errors
+    /// As [`Vlm::read`]; also where a completion holds image tokens.
+    pub fn read_completions(
+        &self,
+        prompt: &[u32],
+        completions: &[&[u32]],
+        visual: Option<&Visual>,
+        photos: &[Grid],
+    ) -> Result<Reading> {
+        let (mut places, saved) = self.positions(prompt, photos)?;
+        let mut ids = prompt.to_vec();
+        for completion in completions {
+            let first = prompt.len() - saved;
+            places.extend((first as u32..).take(completion.len()).map(|at| [at; 3]));
+            ids.extend_from_slice(completion);
+        }
+        let reading = self.reading(&[ids], visual, self.decoder.rope.at(&[places]))?;
+        let lengths = completions.iter().map(|completion| completion.len());
+        let shared = Shared::new(prompt.len(), lengths.collect());
+        Ok(Reading {
+            mask: Mask::Seen(Seen::Shared(Arc::new(shared))),
             ..reading
         })
     }
@@ -176,11 +218,9 @@ impl Vlm {
 
     /// One layer, so that a caller can yield or cancel in between; the caller advances the cache.
     pub fn layer(&self, index: usize, reading: &mut Reading, cache: Option<&mut KvCache>) {
-        let masked = reading.masked.as_ref();
+        let (rotation, mask) = (&reading.rotation, &reading.mask);
         let x = reading.x.clone();
-        let x = self
-            .decoder
-            .layer(index, x, &reading.rotation, masked, cache);
+        let x = self.decoder.layer(index, x, rotation, mask, cache);
         reading.x = match reading.deep.get(index) {
             Some(deep) => x + deep.clone(),
             None => x,
@@ -219,6 +259,62 @@ impl Vlm {
         let device = self.decoder.device();
         let mut linears = linears(&mut self.vision, &mut self.connector, &mut self.decoder);
         self.adapters.add(name, adapter, &mut linears, &device)
+    }
+
+    /// Makes a new adapter to be trained, its parameters from `p`: drawn, or those of a checkpoint of its training. It changes
+    /// nothing as it starts; [`Vlm::set_adapter`] makes it count.
+    ///
+    /// `p` hands out nothing but the adapter's parameters, so that [`ParamBuilder::into_names`] lists what a checkpoint holds.
+    ///
+    /// # Errors
+    /// [`Error::Option`] when the name is empty or taken, a setting is outside its range or no layer is meant;
+    /// [`Error::Weights`] when the source lacks a tensor. The model is then unchanged.
+    pub fn create_adapter(
+        &mut self,
+        name: &str,
+        config: &LoraConfig,
+        p: &mut ParamBuilder<'_>,
+    ) -> Result<()> {
+        let mut linears = linears(&mut self.vision, &mut self.connector, &mut self.decoder);
+        self.adapters.create(name, config, p, &mut linears)
+    }
+
+    /// Names and ids of an adapter's parameters, as checkpoints of its training have them.
+    pub fn adapter_params(&mut self, name: &str) -> ParamNames {
+        let linears = linears(&mut self.vision, &mut self.connector, &mut self.decoder);
+        let params = linears.iter().filter_map(|linear| {
+            let lora = linear.lora_of(name)?;
+            Some(lora.params(linear.key()))
+        });
+        ParamNames(params.flatten().collect())
+    }
+
+    /// Draws what adapters leave out of their inputs by this key from now on, which should be another one in every step;
+    /// `None`, as it is at first, leaves nothing out.
+    pub fn set_dropout(&mut self, key: Option<u64>) {
+        let linears = linears(&mut self.vision, &mut self.connector, &mut self.decoder);
+        linears
+            .into_iter()
+            .for_each(|linear| linear.set_dropout(key));
+    }
+
+    /// An adapter as PEFT saves it, for checkpoints of a family with these names; `base` says of which model. Blocks; native
+    /// only.
+    ///
+    /// # Errors
+    /// [`Error::Option`] when no adapter of this name is loaded.
+    pub fn save_adapter(
+        &mut self,
+        name: &str,
+        names: Names,
+        base: Option<&str>,
+    ) -> Result<SavedAdapter> {
+        self.adapters.usable(name)?;
+        let linears = linears(&mut self.vision, &mut self.connector, &mut self.decoder);
+        let share =
+            |linear: &Linear| Some((linear.key().to_owned(), linear.lora_of(name)?.clone()));
+        let shares: Vec<_> = linears.iter().filter_map(|linear| share(linear)).collect();
+        Ok(lora::save(&shares, names, base))
     }
 
     /// Keeps the name of an adapter that cannot be used; choosing it fails with this reason.
@@ -317,7 +413,7 @@ impl Vlm {
         Ok(Reading {
             x: x.reshape(shape),
             rotation,
-            masked: None,
+            mask: Mask::Causal,
             deep,
         })
     }

@@ -11,6 +11,7 @@ use burn::tensor::{Tensor, TensorData};
 
 use super::flex::simd;
 use super::flex_attention::{Forward, Gradient, Sizes};
+use super::seen::Seen;
 
 /// Attention over equal numbers of queries, keys and heads, all `[B, H, T, D]`.
 #[backend_extension(Flex: cfg(feature = "cpu"), Autodiff: cfg(feature = "train"))]
@@ -20,7 +21,7 @@ pub(crate) trait AttentionOps: Backend {
         q: FloatTensor<Self>,
         k: FloatTensor<Self>,
         v: FloatTensor<Self>,
-        causal: bool,
+        seen: Seen,
     ) -> FloatTensor<Self>;
 
     /// Its gradients for `grad` of its output: of q, k and v, stacked as `[3, B, H, T, D]`.
@@ -29,17 +30,17 @@ pub(crate) trait AttentionOps: Backend {
         k: FloatTensor<Self>,
         v: FloatTensor<Self>,
         grad: FloatTensor<Self>,
-        causal: bool,
+        seen: Seen,
     ) -> FloatTensor<Self>;
 }
 
 /// Attention of an autodiff flex device; asks for equal shapes and [`supported`].
-pub(super) fn attention(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, causal: bool) -> Tensor<4> {
+pub(super) fn attention(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, seen: Seen) -> Tensor<4> {
     Tensor::from_dispatch(Dispatch::sdpa(
         q.into_dispatch(),
         k.into_dispatch(),
         v.into_dispatch(),
-        causal,
+        seen,
     ))
 }
 
@@ -48,13 +49,13 @@ pub(super) fn supported(width: usize) -> bool {
     Sizes::supported(width)
 }
 
-fn sizes(q: &FloatTensor<Flex>, causal: bool) -> Sizes {
+fn sizes<'a>(q: &FloatTensor<Flex>, seen: &'a Seen) -> Sizes<'a> {
     let [batch, heads, tokens, width] = q.shape().dims::<4>();
     Sizes {
         heads: batch * heads,
         tokens,
         width,
-        causal,
+        seen,
     }
 }
 
@@ -69,10 +70,10 @@ impl AttentionOps for Flex {
         q: FloatTensor<Self>,
         k: FloatTensor<Self>,
         v: FloatTensor<Self>,
-        causal: bool,
+        seen: Seen,
     ) -> FloatTensor<Self> {
         let shape = q.shape();
-        let sizes = sizes(&q, causal);
+        let sizes = sizes(&q, &seen);
         let [q, k, v] = [q, k, v].map(|t| t.to_contiguous());
         let mut out = vec![0.0; shape.num_elements()];
         simd(Forward {
@@ -90,10 +91,10 @@ impl AttentionOps for Flex {
         k: FloatTensor<Self>,
         v: FloatTensor<Self>,
         grad: FloatTensor<Self>,
-        causal: bool,
+        seen: Seen,
     ) -> FloatTensor<Self> {
         let [batch, heads, tokens, width] = q.shape().dims::<4>();
-        let sizes = sizes(&q, causal);
+        let sizes = sizes(&q, &seen);
         let [q, k, v, grad] = [q, k, v, grad].map(|t| t.to_contiguous());
         let part = batch * heads * tokens * width;
         let mut all = vec![0.0; 3 * part];
@@ -119,7 +120,7 @@ impl AttentionOps for Flex {
 struct AttentionBackward;
 
 impl<B: AttentionOps> Backward<B, 3> for AttentionBackward {
-    type State = ([NodeId; 3], bool);
+    type State = ([NodeId; 3], Seen);
 
     fn backward(
         self,
@@ -128,12 +129,12 @@ impl<B: AttentionOps> Backward<B, 3> for AttentionBackward {
         checkpointer: &mut Checkpointer,
     ) {
         let grad = gradients.consume::<B>(&ops.node);
-        let (inputs, causal) = ops.state;
+        let (inputs, seen) = ops.state;
         let [q, k, v]: [FloatTensor<B>; 3] =
             inputs.map(|node| checkpointer.retrieve_node_output(node));
         let shape = q.shape();
         let [batch, heads, tokens, width] = shape.dims::<4>();
-        let all = B::sdpa_gradients(q, k, v, grad, causal);
+        let all = B::sdpa_gradients(q, k, v, grad, seen);
         for (part, parent) in ops.parents.into_iter().enumerate() {
             let Some(parent) = parent else { continue };
             let ranges = [part..part + 1, 0..batch, 0..heads, 0..tokens, 0..width];
@@ -149,7 +150,7 @@ impl<B: AttentionOps, C: CheckpointStrategy> AttentionOps for Autodiff<B, C> {
         q: FloatTensor<Self>,
         k: FloatTensor<Self>,
         v: FloatTensor<Self>,
-        causal: bool,
+        seen: Seen,
     ) -> FloatTensor<Self> {
         let nodes = [q.node(), k.node(), v.node()];
         match AttentionBackward
@@ -160,11 +161,11 @@ impl<B: AttentionOps, C: CheckpointStrategy> AttentionOps for Autodiff<B, C> {
             OpsKind::Tracked(mut prepared) => {
                 let inputs = [&q, &k, &v].map(|tensor| prepared.checkpoint(tensor));
                 let [q, k, v] = [&q, &k, &v].map(|tensor| tensor.primitive().clone());
-                prepared.finish((inputs, causal), B::sdpa(q, k, v, causal))
+                prepared.finish((inputs, seen.clone()), B::sdpa(q, k, v, seen))
             }
             OpsKind::UnTracked(prepared) => {
                 let [q, k, v] = [q, k, v].map(|tensor| tensor.into_primitive());
-                prepared.finish(B::sdpa(q, k, v, causal))
+                prepared.finish(B::sdpa(q, k, v, seen))
             }
         }
     }
@@ -174,31 +175,39 @@ impl<B: AttentionOps, C: CheckpointStrategy> AttentionOps for Autodiff<B, C> {
         k: FloatTensor<Self>,
         v: FloatTensor<Self>,
         grad: FloatTensor<Self>,
-        causal: bool,
+        seen: Seen,
     ) -> FloatTensor<Self> {
         // Second derivatives are not defined: the gradients are constants.
         let [q, k, v, grad] = [q, k, v, grad].map(|tensor| tensor.into_primitive());
-        <Self as AutodiffBackend>::from_inner(B::sdpa_gradients(q, k, v, grad, causal))
+        <Self as AutodiffBackend>::from_inner(B::sdpa_gradients(q, k, v, grad, seen))
     }
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
+    use std::sync::Arc;
+
     use burn::tensor::ops::AttentionModuleOptions;
     use burn::tensor::{Device, Distribution, Tensor, module};
 
+    use crate::ops::{Seen, Shared};
+
     /// Output and the gradients of q, k and v, by our loops or by burn's operations.
-    fn run(inputs: &[Tensor<4>; 4], causal: bool, ours: bool) -> Vec<Vec<f32>> {
+    fn run(inputs: &[Tensor<4>; 4], seen: &Seen, ours: bool) -> Vec<Vec<f32>> {
         let [q, k, v] = [0, 1, 2].map(|i| inputs[i].clone().detach().require_grad());
         let out = if ours {
-            crate::ops::attention(q.clone(), k.clone(), v.clone(), causal)
+            crate::ops::attention(q.clone(), k.clone(), v.clone(), seen)
         } else {
+            let mask = match seen {
+                Seen::Shared(shared) => Some(shared.mask(&q.device())),
+                Seen::All | Seen::Before => None,
+            };
             let options = AttentionModuleOptions {
-                is_causal: causal,
+                is_causal: matches!(seen, Seen::Before),
                 ..Default::default()
             };
-            module::attention(q.clone(), k.clone(), v.clone(), None, None, options)
+            module::attention(q.clone(), k.clone(), v.clone(), mask, None, options)
         };
         let gradients = (out.clone() * inputs[3].clone()).sum().backward();
         let mut results = vec![out.inner()];
@@ -214,13 +223,15 @@ mod tests {
         device.seed(3);
         for tokens in [1, 5, 32, 33, 150] {
             for width in [32, 64] {
-                for causal in [true, false] {
+                let (first, last) = (tokens / 3, tokens / 2);
+                let packed = Shared::new(first, vec![tokens - first - last, 0, last]);
+                for seen in [Seen::Before, Seen::All, Seen::Shared(Arc::new(packed))] {
                     let inputs: [Tensor<4>; 4] = std::array::from_fn(|_| {
                         let normal = Distribution::Normal(0.0, 1.5);
                         Tensor::random([2, 3, tokens, width], normal, &device)
                     });
-                    let ours = run(&inputs, causal, true);
-                    let plain = run(&inputs, causal, false);
+                    let ours = run(&inputs, &seen, true);
+                    let plain = run(&inputs, &seen, false);
                     for (name, (a, b)) in ["out", "dq", "dk", "dv"]
                         .iter()
                         .zip(ours.iter().zip(&plain))
@@ -233,7 +244,7 @@ mod tests {
                             .fold(0.0, f32::max);
                         assert!(
                             gap < 2e-5,
-                            "{name}, {tokens} tokens of {width}, causal {causal}: {gap:e}"
+                            "{name}, {tokens} tokens of {width}, {seen:?}: {gap:e}"
                         );
                     }
                 }
@@ -255,7 +266,8 @@ mod tests {
                 Tensor::ones([2, 3, 40, 32], &device)
             }
         });
-        let (ours, plain) = (run(&inputs, true, true), run(&inputs, true, false));
+        let before = Seen::Before;
+        let (ours, plain) = (run(&inputs, &before, true), run(&inputs, &before, false));
         for (a, b) in ours.iter().flatten().zip(plain.iter().flatten()) {
             assert!((a - b).abs() < 2e-5, "{a} {b}");
         }

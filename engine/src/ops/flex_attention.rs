@@ -10,24 +10,51 @@ use macerator::{Simd, WithSimd};
 
 use super::flex_product::{Rows, Size, Weights, product};
 use super::flex_softmax::{STRIP, soften, softmax};
+use super::seen::Seen;
 
 /// Query rows whose scores are in scratch at a time.
 const ROWS: usize = 32;
 
 /// Sizes of an attention in which queries, keys and values have the same heads and as many tokens.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Sizes {
+pub(super) struct Sizes<'a> {
     /// Batch times heads.
     pub(super) heads: usize,
     /// Tokens.
     pub(super) tokens: usize,
     /// Width of a head, a multiple of [`STRIP`].
     pub(super) width: usize,
-    /// Whether a token sees only itself and what came before.
-    pub(super) causal: bool,
+    /// Who sees whom.
+    pub(super) seen: &'a Seen,
 }
 
-impl Sizes {
+/// Tokens that see each other, and before them a prefix.
+#[derive(Debug, Clone, Copy)]
+struct Part {
+    /// The first of them.
+    start: usize,
+    /// How many they are.
+    len: usize,
+    /// How many of the row's first tokens all of them see.
+    prefix: usize,
+}
+
+impl Part {
+    /// Keys in scratch: the prefix, then its own.
+    fn keys(&self) -> usize {
+        self.prefix + self.len
+    }
+
+    /// Blocks of its query rows, counted from its start.
+    fn blocks(&self) -> impl Iterator<Item = Range<usize>> + use<> {
+        let len = self.len;
+        (0..len)
+            .step_by(ROWS)
+            .map(move |start| start..(start + ROWS).min(len))
+    }
+}
+
+impl Sizes<'_> {
     /// Whether the loops can do it.
     pub(super) fn supported(width: usize) -> bool {
         width.is_multiple_of(STRIP)
@@ -37,22 +64,40 @@ impl Sizes {
         self.tokens * self.width
     }
 
-    /// Row length of the scratch, which holds whole strips.
-    fn padded(&self) -> usize {
-        self.tokens.next_multiple_of(STRIP)
+    /// The parts of a row; the prefix that others see comes last.
+    fn parts(&self) -> Vec<Part> {
+        let whole = |len| Part {
+            start: 0,
+            len,
+            prefix: 0,
+        };
+        let Seen::Shared(shared) = self.seen else {
+            return vec![whole(self.tokens)];
+        };
+        let prefix = shared.prefix();
+        let mut start = prefix;
+        let mut parts: Vec<Part> = shared
+            .lengths()
+            .iter()
+            .map(|&len| {
+                start += len;
+                Part {
+                    start: start - len,
+                    len,
+                    prefix,
+                }
+            })
+            .collect();
+        parts.push(whole(prefix));
+        parts
     }
 
-    /// Keys that row `row` sees.
-    fn seen(&self, row: usize) -> usize {
-        if self.causal { row + 1 } else { self.tokens }
-    }
-
-    /// Blocks of query rows.
-    fn blocks(&self) -> impl Iterator<Item = Range<usize>> + use<> {
-        let tokens = self.tokens;
-        (0..tokens)
-            .step_by(ROWS)
-            .map(move |start| start..(start + ROWS).min(tokens))
+    /// Keys in scratch that row `row` of a part sees.
+    fn seen(&self, part: Part, row: usize) -> usize {
+        match self.seen {
+            Seen::All => self.tokens,
+            Seen::Before | Seen::Shared(_) => part.prefix + row + 1,
+        }
     }
 
     fn scale(&self) -> f32 {
@@ -60,9 +105,55 @@ impl Sizes {
     }
 }
 
+/// One head's keys or values: as rows and as columns, the prefix first, behind it those of the part at hand.
+struct Scratch {
+    width: usize,
+    /// Row length of the columns, which hold whole strips.
+    padded: usize,
+    rows: Vec<f32>,
+    columns: Vec<f32>,
+}
+
+impl Scratch {
+    fn new(width: usize, keys: usize) -> Self {
+        let padded = keys.next_multiple_of(STRIP);
+        Self {
+            width,
+            padded,
+            rows: vec![0.0; width * keys],
+            columns: vec![0.0; width * padded],
+        }
+    }
+
+    /// Takes rows `[n, width]` to the places from `first` on.
+    #[inline(always)]
+    fn load(&mut self, first: usize, rows: &[f32]) {
+        self.rows[first * self.width..][..rows.len()].copy_from_slice(rows);
+        for (token, row) in rows.chunks_exact(self.width).enumerate() {
+            for (column, value) in row.iter().enumerate() {
+                self.columns[column * self.padded + first + token] = *value;
+            }
+        }
+    }
+
+    fn as_rows(&self) -> Rows<&[f32]> {
+        Rows {
+            values: &self.rows,
+            stride: self.width,
+        }
+    }
+
+    fn as_columns(&self) -> Rows<&[f32]> {
+        Rows {
+            values: &self.columns,
+            stride: self.padded,
+        }
+    }
+}
+
 /// `softmax(q kᵀ / sqrt(D)) v`; every slice is `[heads, tokens, width]`.
 pub(super) struct Forward<'a> {
-    pub(super) sizes: Sizes,
+    pub(super) sizes: Sizes<'a>,
     pub(super) q: &'a [f32],
     pub(super) k: &'a [f32],
     pub(super) v: &'a [f32],
@@ -74,39 +165,35 @@ impl WithSimd for Forward<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self) {
         let sizes = self.sizes;
-        let (width, padded) = (sizes.width, sizes.padded());
-        let mut columns = vec![0.0; width * padded];
+        let (width, parts) = (sizes.width, sizes.parts());
+        let most = parts.iter().map(Part::keys).max().unwrap_or(0);
+        let (mut keys, mut values) = (Scratch::new(width, most), Scratch::new(width, most));
+        let padded = keys.padded;
         let mut scores = vec![0.0; ROWS * padded];
         for head in 0..sizes.heads {
-            let part = head * sizes.head()..(head + 1) * sizes.head();
+            let own = head * sizes.head()..(head + 1) * sizes.head();
             let (q, k, v) = (
-                &self.q[part.clone()],
-                &self.k[part.clone()],
-                &self.v[part.clone()],
+                &self.q[own.clone()],
+                &self.k[own.clone()],
+                &self.v[own.clone()],
             );
-            let out = &mut self.out[part];
-            transpose(k, &mut columns, width, padded);
-            for rows in sizes.blocks() {
-                probabilities::<S>(sizes, rows.clone(), q, &columns, &mut scores);
-                let seen = sizes.seen(rows.end - 1);
-                let size = Size {
-                    rows: rows.len(),
-                    columns: width,
-                    depth: seen,
-                };
-                let out = Rows {
-                    values: &mut out[rows.start * width..],
-                    stride: width,
-                };
-                product::<S>(
-                    out,
-                    Weights::rows(&scores, padded),
-                    Rows {
-                        values: v,
+            let out = &mut self.out[own];
+            for (at, part) in parts.iter().enumerate() {
+                load(at, *part, width, (&mut keys, k), (&mut values, v));
+                for rows in part.blocks() {
+                    let first = (part.start + rows.start) * width;
+                    probabilities::<S>(sizes, *part, rows.clone(), &q[first..], &keys, &mut scores);
+                    let size = Size {
+                        rows: rows.len(),
+                        columns: width,
+                        depth: sizes.seen(*part, rows.end - 1),
+                    };
+                    let out = Rows {
+                        values: &mut out[first..],
                         stride: width,
-                    },
-                    size,
-                );
+                    };
+                    product::<S>(out, Weights::rows(&scores, padded), values.as_rows(), size);
+                }
             }
         }
     }
@@ -114,7 +201,7 @@ impl WithSimd for Forward<'_> {
 
 /// Gradients of [`Forward`] for `grad` of its output; `dq`, `dk` and `dv` start at zero.
 pub(super) struct Gradient<'a> {
-    pub(super) sizes: Sizes,
+    pub(super) sizes: Sizes<'a>,
     pub(super) q: &'a [f32],
     pub(super) k: &'a [f32],
     pub(super) v: &'a [f32],
@@ -129,149 +216,146 @@ impl WithSimd for Gradient<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self) {
         let sizes = self.sizes;
-        let (width, padded) = (sizes.width, sizes.padded());
-        let mut key_columns = vec![0.0; width * padded];
-        let mut value_columns = vec![0.0; width * padded];
+        let (width, parts) = (sizes.width, sizes.parts());
+        let most = parts.iter().map(Part::keys).max().unwrap_or(0);
+        let (mut keys, mut values) = (Scratch::new(width, most), Scratch::new(width, most));
+        let padded = keys.padded;
         let mut scores = vec![0.0; ROWS * padded];
         let mut slopes = vec![0.0; ROWS * padded];
+        // Of the keys and values in scratch; those of the prefix grow with every part.
+        let (mut key_slopes, mut value_slopes) = (vec![0.0; most * width], vec![0.0; most * width]);
         for head in 0..sizes.heads {
-            let part = head * sizes.head()..(head + 1) * sizes.head();
-            let (q, k) = (&self.q[part.clone()], &self.k[part.clone()]);
-            let (v, grad) = (&self.v[part.clone()], &self.grad[part.clone()]);
-            let (dq, dk) = (&mut self.dq[part.clone()], &mut self.dk[part.clone()]);
-            let dv = &mut self.dv[part];
-            transpose(k, &mut key_columns, width, padded);
-            transpose(v, &mut value_columns, width, padded);
-            for rows in sizes.blocks() {
-                probabilities::<S>(sizes, rows.clone(), q, &key_columns, &mut scores);
-                let seen = sizes.seen(rows.end - 1);
-                let (q, grad) = (&q[rows.start * width..], &grad[rows.start * width..]);
-                let across = Size {
-                    rows: rows.len(),
-                    columns: width,
-                    depth: seen,
-                };
-                let down = Size {
-                    rows: seen,
-                    columns: width,
-                    depth: rows.len(),
-                };
-                // dv += pᵀ grad
-                let weights = Weights::columns(&scores, padded);
-                product::<S>(
-                    Rows {
-                        values: &mut *dv,
+            let own = head * sizes.head()..(head + 1) * sizes.head();
+            let (q, grad) = (&self.q[own.clone()], &self.grad[own.clone()]);
+            let (k, v) = (&self.k[own.clone()], &self.v[own.clone()]);
+            let dq = &mut self.dq[own.clone()];
+            let (dk, dv) = (&mut self.dk[own.clone()], &mut self.dv[own]);
+            for (at, part) in parts.iter().enumerate() {
+                load(at, *part, width, (&mut keys, k), (&mut values, v));
+                for rows in part.blocks() {
+                    let first = (part.start + rows.start) * width;
+                    let (q, grad) = (&q[first..], &grad[first..]);
+                    probabilities::<S>(sizes, *part, rows.clone(), q, &keys, &mut scores);
+                    let seen = sizes.seen(*part, rows.end - 1);
+                    let (count, of_width) = (rows.len(), |values| Rows {
+                        values,
                         stride: width,
-                    },
-                    weights,
-                    Rows {
-                        values: grad,
-                        stride: width,
-                    },
-                    down,
-                );
-                // dp = grad vᵀ, then ds = p (dp - Σ p dp) / sqrt(D)
-                slopes.fill(0.0);
-                let strips = seen.next_multiple_of(STRIP);
-                let size = Size {
-                    rows: rows.len(),
-                    columns: strips,
-                    depth: width,
-                };
-                let columns = Rows {
-                    values: value_columns.as_slice(),
-                    stride: padded,
-                };
-                product::<S>(
-                    Rows {
-                        values: &mut slopes,
-                        stride: padded,
-                    },
-                    Weights::rows(grad, width),
-                    columns,
-                    size,
-                );
-                for (p, slope) in scores
-                    .chunks_exact(padded)
-                    .zip(slopes.chunks_exact_mut(padded))
-                    .take(rows.len())
-                {
-                    soften(&p[..strips], &mut slope[..strips], sizes.scale());
+                    });
+                    let down = Size {
+                        rows: seen,
+                        columns: width,
+                        depth: count,
+                    };
+                    // dv += pᵀ grad
+                    product::<S>(
+                        Rows {
+                            values: &mut value_slopes,
+                            stride: width,
+                        },
+                        Weights::columns(&scores, padded),
+                        of_width(grad),
+                        down,
+                    );
+                    // dp = grad vᵀ, then ds = p (dp - Σ p dp) / sqrt(D)
+                    slopes.fill(0.0);
+                    let strips = seen.next_multiple_of(STRIP);
+                    product::<S>(
+                        Rows {
+                            values: &mut slopes,
+                            stride: padded,
+                        },
+                        Weights::rows(grad, width),
+                        values.as_columns(),
+                        Size {
+                            rows: count,
+                            columns: strips,
+                            depth: width,
+                        },
+                    );
+                    for (p, slope) in scores
+                        .chunks_exact(padded)
+                        .zip(slopes.chunks_exact_mut(padded))
+                        .take(count)
+                    {
+                        soften(&p[..strips], &mut slope[..strips], sizes.scale());
+                    }
+                    // dq += ds k, dk += dsᵀ q
+                    product::<S>(
+                        Rows {
+                            values: &mut dq[first..],
+                            stride: width,
+                        },
+                        Weights::rows(&slopes, padded),
+                        keys.as_rows(),
+                        Size {
+                            rows: count,
+                            columns: width,
+                            depth: seen,
+                        },
+                    );
+                    product::<S>(
+                        Rows {
+                            values: &mut key_slopes,
+                            stride: width,
+                        },
+                        Weights::columns(&slopes, padded),
+                        of_width(q),
+                        down,
+                    );
                 }
-                // dq += ds k, dk += dsᵀ q
-                let own = Rows {
-                    values: &mut dq[rows.start * width..],
-                    stride: width,
-                };
-                product::<S>(
-                    own,
-                    Weights::rows(&slopes, padded),
-                    Rows {
-                        values: k,
-                        stride: width,
-                    },
-                    across,
-                );
-                let weights = Weights::columns(&slopes, padded);
-                product::<S>(
-                    Rows {
-                        values: &mut *dk,
-                        stride: width,
-                    },
-                    weights,
-                    Rows {
-                        values: q,
-                        stride: width,
-                    },
-                    down,
-                );
+                let own = part.prefix * width..part.keys() * width;
+                let place = part.start * width..(part.start + part.len) * width;
+                for (slopes, out) in [(&mut key_slopes, &mut *dk), (&mut value_slopes, &mut *dv)] {
+                    let slopes = &mut slopes[own.clone()];
+                    out[place.clone()].copy_from_slice(slopes);
+                    slopes.fill(0.0);
+                }
             }
         }
     }
 }
 
-/// `[tokens, width]` to `[width, padded]`; the padding stays zero.
+/// Brings the keys and values of a part into scratch, and with the first part of a head the prefix.
 #[inline(always)]
-fn transpose(rows: &[f32], columns: &mut [f32], width: usize, padded: usize) {
-    for (token, row) in rows.chunks_exact(width).enumerate() {
-        for (column, value) in row.iter().enumerate() {
-            columns[column * padded + token] = *value;
+fn load(
+    at: usize,
+    part: Part,
+    width: usize,
+    (keys, k): (&mut Scratch, &[f32]),
+    (values, v): (&mut Scratch, &[f32]),
+) {
+    let own = part.start * width..(part.start + part.len) * width;
+    for (scratch, rows) in [(keys, k), (values, v)] {
+        if at == 0 {
+            scratch.load(0, &rows[..part.prefix * width]);
         }
+        scratch.load(part.prefix, &rows[own.clone()]);
     }
 }
 
-/// Softmax over what each of `rows` sees, into `scores` `[rows, padded]`; zero beyond.
+/// Softmax over what each of `rows` sees, into scores `[rows, padded]`; zero beyond. `q` begins at the first of them.
 #[inline(always)]
 fn probabilities<S: Simd>(
-    sizes: Sizes,
+    sizes: Sizes<'_>,
+    part: Part,
     rows: Range<usize>,
     q: &[f32],
-    columns: &[f32],
+    keys: &Scratch,
     scores: &mut [f32],
 ) {
-    let (width, padded) = (sizes.width, sizes.padded());
-    let strips = sizes.seen(rows.end - 1).next_multiple_of(STRIP);
+    let strips = sizes.seen(part, rows.end - 1).next_multiple_of(STRIP);
     scores.fill(0.0);
-    let queries = Weights::rows(&q[rows.start * width..], width);
     let size = Size {
         rows: rows.len(),
         columns: strips,
-        depth: width,
+        depth: sizes.width,
     };
-    let columns = Rows {
-        values: columns,
-        stride: padded,
+    let out = Rows {
+        values: &mut *scores,
+        stride: keys.padded,
     };
-    product::<S>(
-        Rows {
-            values: &mut *scores,
-            stride: padded,
-        },
-        queries,
-        columns,
-        size,
-    );
-    for (row, scores) in rows.zip(scores.chunks_exact_mut(padded)) {
-        softmax(&mut scores[..strips], sizes.seen(row), sizes.scale());
+    product::<S>(out, Weights::rows(q, sizes.width), keys.as_columns(), size);
+    for (row, scores) in rows.zip(scores.chunks_exact_mut(keys.padded)) {
+        softmax(&mut scores[..strips], sizes.seen(part, row), sizes.scale());
     }
 }

@@ -16,7 +16,7 @@ pub(super) fn softmax(scores: &mut [f32], seen: usize, scale: f32) {
     let mut sums = [0.0f32; STRIP];
     for strip in scores.chunks_exact_mut(STRIP) {
         for (sum, score) in sums.iter_mut().zip(strip) {
-            *score = exp(score.mul_add(scale, -most));
+            *score = exp(fused(*score, scale, -most));
             *sum += *score;
         }
     }
@@ -27,12 +27,13 @@ pub(super) fn softmax(scores: &mut [f32], seen: usize, scale: f32) {
 }
 
 /// Slopes of probabilities to slopes of scores: `p (dp - Σ p dp) scale`.
+#[cfg(feature = "train")]
 #[inline(always)]
 pub(super) fn soften(p: &[f32], slopes: &mut [f32], scale: f32) {
     let mut sums = [0.0f32; STRIP];
     for (p, slopes) in p.chunks_exact(STRIP).zip(slopes.chunks_exact(STRIP)) {
         for (sum, (p, slope)) in sums.iter_mut().zip(p.iter().zip(slopes)) {
-            *sum = p.mul_add(*slope, *sum);
+            *sum = fused(*p, *slope, *sum);
         }
     }
     let mean = sums.iter().sum::<f32>();
@@ -50,10 +51,10 @@ pub(super) fn exp(x: f32) -> f32 {
     // Adding and taking away 1.5 * 2^23 rounds to a whole number.
     const ROUND: f32 = 12_582_912.0;
     let clamped = if x < LOWEST { LOWEST } else { x };
-    let raised = clamped.mul_add(std::f32::consts::LOG2_E, ROUND);
+    let raised = fused(clamped, std::f32::consts::LOG2_E, ROUND);
     let power = raised - ROUND;
-    let rest = power.mul_add(-0.693_359_4, clamped);
-    let rest = power.mul_add(2.121_944_4e-4, rest);
+    let rest = fused(power, -0.693_359_4, clamped);
+    let rest = fused(power, 2.121_944_4e-4, rest);
     let mut sum = 1.987_569_1e-4f32;
     for term in [
         1.398_199_9e-3,
@@ -62,9 +63,9 @@ pub(super) fn exp(x: f32) -> f32 {
         1.666_666_5e-1,
         0.5,
     ] {
-        sum = sum.mul_add(rest, term);
+        sum = fused(sum, rest, term);
     }
-    let small = sum.mul_add(rest * rest, rest) + 1.0;
+    let small = fused(sum, rest * rest, rest) + 1.0;
     // The whole number is in the last bits already; a conversion would not be vectorised.
     let exponent = raised
         .to_bits()
@@ -72,6 +73,16 @@ pub(super) fn exp(x: f32) -> f32 {
         .wrapping_add(127);
     let value = small * f32::from_bits(exponent << 23);
     if x < LOWEST { 0.0 } else { value }
+}
+
+/// `a b + c`, rounded once where the processor does that; WebAssembly would call a function for it.
+#[inline(always)]
+pub(super) fn fused(a: f32, b: f32, c: f32) -> f32 {
+    if cfg!(target_family = "wasm") {
+        a * b + c
+    } else {
+        a.mul_add(b, c)
+    }
 }
 
 #[cfg(test)]

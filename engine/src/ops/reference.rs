@@ -7,20 +7,41 @@ use super::{BLOCK, QuantKind, QuantMatrix};
 use burn::tensor::activation::softmax;
 use burn::tensor::module::{conv2d, linear};
 use burn::tensor::ops::ConvOptions;
-use burn::tensor::{DType, Int, Tensor, s};
+use burn::tensor::{Bool, DType, Int, Tensor, TensorData, s};
 
 /// Score of a row that has no cosine (a NaN in it): below every cosine.
 const NOT_COMPARABLE: f32 = -2.0;
 
 /// Plain body of [`crate::ops::attention_decode`].
-pub fn attention_decode(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, len: usize) -> Tensor<4> {
+pub fn attention_decode(
+    q: Tensor<4>,
+    k: Tensor<4>,
+    v: Tensor<4>,
+    starts: &[usize],
+    len: usize,
+) -> Tensor<4> {
     let [batch, heads, _, width] = q.dims();
     let kv_heads = k.dims()[1];
     // The query heads that share a key/value head become the rows of one product.
     let q = q.reshape([batch, kv_heads, heads / kv_heads, width]) / (width as f64).sqrt();
     let k = k.narrow(2, 0, len);
-    let v = v.narrow(2, 0, len);
-    let weights = softmax(q.matmul(k.transpose()), 3); // [B, Hkv, H / Hkv, len]
+    let mut v = v.narrow(2, 0, len);
+    let mut scores = q.matmul(k.transpose()); // [B, Hkv, H / Hkv, len]
+    if starts.iter().any(|&start| start > 0) {
+        let before: Vec<bool> = starts
+            .iter()
+            .flat_map(|&start| (0..len).map(move |column| column < start))
+            .collect();
+        let before = TensorData::new(before, [batch, 1, 1, len]);
+        let before = Tensor::<4, Bool>::from_data(before, &scores.device());
+        // Nothing times what is no number would be no number.
+        let columns = before.clone().swap_dims(2, 3).expand(v.dims());
+        v = v.mask_fill(columns, 0.0);
+        scores = scores
+            .clone()
+            .mask_fill(before.expand(scores.dims()), f32::MIN);
+    }
+    let weights = softmax(scores, 3);
     weights.matmul(v).reshape([batch, heads, 1, width])
 }
 

@@ -13,8 +13,8 @@ use namelens::device::DeviceChoice;
 use namelens::stages::connector::Computed;
 use namelens::stages::contrastive::{Student, TRAINING_ONLY};
 use namelens::train::checkpoint;
-use namelens::train::optimizer::Rule;
-use namelens::train::schedule::Schedule;
+use namelens::train::optimizer::{BETA_2, Rule};
+use namelens::train::schedule::{Decay, Schedule};
 use namelens::train::{FitOptions, Objective, fit};
 use namelens::{bundle, presets, stages, tokenizer};
 use namelens_engine::model::checkpoint::{CheckpointSource, Overlay};
@@ -71,9 +71,9 @@ pub(super) struct TrainArgs {
     /// Updates of linear warm-up.
     #[arg(long, default_value_t = 200)]
     warmup: u64,
-    /// Threads computing gradients side by side (CPU) or 1 (GPU).
-    #[arg(long, default_value_t = 2)]
-    shards: usize,
+    /// Threads computing gradients side by side; 2 on a CPU and 1 on a GPU where it is not given.
+    #[arg(long, value_parser = at_least_one)]
+    shards: Option<usize>,
     /// Rounds of gradients summed before an update.
     #[arg(long, default_value_t = 1)]
     accumulate: usize,
@@ -261,13 +261,23 @@ impl TrainArgs {
                 warmup: self.warmup,
                 total: self.steps,
                 floor: 0.02,
+                decay: Decay::Cosine,
             },
             weight_decay: 0.05,
+            beta_2: BETA_2,
             clip: 1.0,
-            shards: self.shards,
+            shards: self.shards.unwrap_or(self.device.shards()),
             accumulate: self.accumulate,
             log_every: self.log_every,
             save_every: self.save_every,
         }
+    }
+}
+
+fn at_least_one(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) => Err("must be at least 1".into()),
+        Ok(count) => Ok(count),
+        Err(error) => Err(format!("{error}")),
     }
 }

@@ -20,8 +20,8 @@ use super::attribute_loss;
 use super::batch::{indices, padded_ids, pixels, region_mask};
 use super::regions::{self, Region};
 use crate::presets::TEXT_LEN;
-use crate::train::Objective;
 use crate::train::fit::BatchKey;
+use crate::train::{Loss, Objective};
 
 /// The dual encoder and what only its training needs.
 #[derive(Module, Debug)]
@@ -76,7 +76,7 @@ pub struct Contrastive {
 }
 
 impl Objective<Student> for Contrastive {
-    fn loss(&self, student: &Student, batch: BatchKey) -> Result<(Tensor<1>, Vec<(String, f64)>)> {
+    fn loss(&self, student: &Student, batch: BatchKey) -> Result<Loss> {
         let model = &student.dual;
         let mut photos = Vec::new();
         let mut regions = Vec::new();
@@ -115,10 +115,9 @@ impl Objective<Student> for Contrastive {
             ("text_top1".into(), text_accuracy),
             ("region_top1".into(), region_accuracy),
         ]);
-        Ok((
-            with_text + with_regions + (with_attributes + with_edges) * ATTRIBUTE_WEIGHT,
-            figures,
-        ))
+        let loss = with_text + with_regions + (with_attributes + with_edges) * ATTRIBUTE_WEIGHT;
+        // Every part compares its own photos with each other, and all parts have as many.
+        Ok(Loss::of_mean(loss, 1.0, figures))
     }
 }
 

@@ -14,8 +14,8 @@ use super::hint_sampling;
 use super::probe::{Probe, Probes};
 use super::probe_loss;
 use super::token_loss::token_losses;
-use crate::train::Objective;
 use crate::train::fit::BatchKey;
+use crate::train::{Loss, Objective};
 
 /// The supervised objective.
 #[derive(Debug)]
@@ -56,7 +56,7 @@ const NO_CONCEPTS: f32 = 0.08;
 const PROBE_WEIGHT: f32 = 1.0;
 
 impl Objective<Vlm> for Supervised {
-    fn loss(&self, model: &Vlm, batch: BatchKey) -> Result<(Tensor<1>, Vec<(String, f64)>)> {
+    fn loss(&self, model: &Vlm, batch: BatchKey) -> Result<Loss> {
         let (mut samples, mut chats) = (Vec::new(), Vec::new());
         for index in 0..self.batch as u64 {
             let seed = batch.sample_seed(index, self.batch as u64);
@@ -109,7 +109,8 @@ impl Objective<Vlm> for Supervised {
             loss = loss + probes * PROBE_WEIGHT;
             figures.extend(shares);
         }
-        Ok((loss, figures))
+        let answers = chats.iter().map(|chat| chat.answers.len()).sum::<usize>();
+        Ok(Loss::of_mean(loss, answers.max(1) as f64, figures))
     }
 
     fn share(&self, name: &str, step: u64) -> f64 {

@@ -4,27 +4,27 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use anyhow::{Result, bail};
-use burn::lr_scheduler::module_lr_scheduler::{ModuleLearningRate, ModuleLrScheduler};
-use burn::module::{Module, ModuleVisitor, Param, ParamGroup, ParamId};
-use burn::optim::{GradientsAccumulator, GradientsParams};
-use burn::tensor::{Device, Tensor};
+use anyhow::Result;
+use burn::module::{Module, ParamId};
+use burn::optim::GradientsParams;
+use burn::tensor::Device;
 use namelens_engine::model::params::ParamNames;
 use serde::{Deserialize, Serialize};
 
 use super::checkpoint::{self, Progress};
-use super::gradients::{clip_by_global_norm, sharded};
+use super::gradients::{Loss, Summed};
 use super::log::RunLog;
 use super::optimizer::{self, Rule};
 use super::schedule::Schedule;
+use super::update::{UpdateOptions, Updated, Updater};
 
 /// One stage of training: how a batch is made and what is minimised.
 pub trait Objective<M>: Sync {
-    /// Loss of one shard of one step and figures worth logging. Must depend only on its arguments.
+    /// Loss of one shard of one step. Must depend only on its arguments.
     ///
     /// # Errors
     /// When a batch cannot be made.
-    fn loss(&self, model: &M, batch: BatchKey) -> Result<(Tensor<1>, Vec<(String, f64)>)>;
+    fn loss(&self, model: &M, batch: BatchKey) -> Result<Loss>;
 
     /// Learning rate of a parameter in `step`, by checkpoint key, as a share of the schedule's; 0 leaves it as it is
     /// and saves its gradient.
@@ -66,6 +66,10 @@ pub struct FitOptions {
     pub schedule: Schedule,
     /// Decay of matrices; vectors (norms, biases) are not decayed.
     pub weight_decay: f32,
+    /// AdamW's decay rate of squared gradients. Left out of what is written where it is the usual one, so that runs from before
+    /// there was a choice resume.
+    #[serde(default = "usual_beta_2", skip_serializing_if = "is_usual_beta_2")]
+    pub beta_2: f32,
     /// Largest global gradient norm.
     pub clip: f64,
     /// Threads computing gradients side by side.
@@ -78,8 +82,27 @@ pub struct FitOptions {
     pub save_every: u64,
 }
 
-/// Steps in a row whose gradients may be non-finite (skipped) before the run is given up.
-const MAX_BAD_STEPS: u32 = 20;
+fn usual_beta_2() -> f32 {
+    optimizer::BETA_2
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+fn is_usual_beta_2(beta_2: &f32) -> bool {
+    *beta_2 == optimizer::BETA_2
+}
+
+impl FitOptions {
+    /// What of it says how gradients become updates.
+    pub fn update(&self) -> UpdateOptions {
+        UpdateOptions {
+            rule: self.rule,
+            schedule: self.schedule,
+            weight_decay: self.weight_decay,
+            beta_2: self.beta_2,
+            clip: self.clip,
+        }
+    }
+}
 
 /// Trains `model` until the schedule ends or `stop` is set, and saves it there.
 ///
@@ -102,16 +125,15 @@ where
 {
     std::fs::create_dir_all(run)?;
     let digest = serde_json::to_string(options)?;
-    let mut optimizer = optimizer::new(&model, names, options.rule, options.weight_decay);
+    let mut updater = Updater::new(&model, names, options.update());
     let mut start = 0;
     if let Some(progress) = checkpoint::progress(run, options.seed, &digest)? {
-        optimizer = checkpoint::load_optimizer(run, optimizer)?;
+        updater = updater.resume(run)?;
         start = progress.step;
     }
     let total = options.schedule.total;
     let mut log = RunLog::open(run, start, total)?;
     let mut figures = Figures::default();
-    let mut bad_steps = 0;
     let mut step = start;
     let mut stopping = stop.load(Ordering::Relaxed);
     while step < total && !stopping {
@@ -121,24 +143,14 @@ where
         };
         model = super::gradients::set_trainable(model, &|id| share(id) == 0.0);
         let gradients = gradients(&model, objective, options, step, device, &mut figures)?;
-        let (gradients, norm) = clip_by_global_norm(&model, gradients, options.clip);
-        let rate = options.schedule.rate(step);
-        if norm.is_finite() {
-            let rates = shared_rates(&model, rate, &|id| {
-                share(id) * optimizer::share(names, options.rule, id)
-            });
-            model = optimizer.step(rates, model, gradients);
-            bad_steps = 0;
-        } else {
-            bad_steps += 1;
-            if bad_steps > MAX_BAD_STEPS {
-                bail!("gradients were not finite for {bad_steps} steps; lower --lr");
-            }
-        }
+        let updated;
+        (model, updated) =
+            updater.update(model, gradients, step, &|name| objective.share(name, step))?;
+        figures.skipped += u32::from(updated.skipped);
         step += 1;
         log.tick(step);
         if step % options.log_every == 0 || step == total {
-            log.record(step, &figures.drain(norm, rate, options.log_every))?;
+            log.record(step, &figures.drain(&updated, options.log_every))?;
         }
         // Read once: what decides to save must be what ends the loop.
         stopping = stop.load(Ordering::Relaxed);
@@ -148,7 +160,7 @@ where
                 seed: options.seed,
                 options: digest.clone(),
             };
-            checkpoint::save(run, &model, names, &optimizer, &progress)?;
+            checkpoint::save(run, &model, names, updater.optimizer(), &progress)?;
         }
     }
     log.finish();
@@ -168,56 +180,30 @@ where
     M: Module + Clone + Send + Sync,
     O: Objective<M>,
 {
-    let mut accumulated = GradientsAccumulator::new();
+    let mut summed = Summed::new();
     for round in 0..options.accumulate {
-        let (gradients, values) = sharded(model, device, options.shards, |model, shard| {
+        summed.add(model, device, options.shards, |model, shard| {
             let key = BatchKey {
                 seed: options.seed,
                 step,
                 part: (round * options.shards + shard) as u64,
                 parts: (options.shards * options.accumulate) as u64,
             };
-            let (loss, figures) = objective.loss(model, key)?;
-            Ok((loss.div_scalar(options.accumulate as f32), figures))
+            objective.loss(model, key)
         })?;
-        accumulated.accumulate(model, gradients);
-        for part in values {
-            figures.add(part);
-        }
     }
-    Ok(accumulated.grads())
-}
-
-/// `rate` for all parameters but those whose share of it is another.
-fn shared_rates<M: Module>(
-    model: &M,
-    rate: f64,
-    share: &dyn Fn(ParamId) -> f64,
-) -> ModuleLearningRate {
-    struct Shares<'a>(&'a dyn Fn(ParamId) -> f64, Vec<(f64, Vec<ParamId>)>);
-    impl ModuleVisitor for Shares<'_> {
-        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-            let share = (self.0)(param.id);
-            match self.1.iter_mut().find(|(known, _)| *known == share) {
-                Some((_, ids)) => ids.push(param.id),
-                None => self.1.push((share, vec![param.id])),
-            }
-        }
+    for part in summed.figures.drain(..) {
+        figures.add(part);
     }
-    let mut shares = Shares(share, Vec::new());
-    model.visit(&mut shares);
-    let groups = shares.1.into_iter().filter(|(share, _)| *share != 1.0);
-    let constant = ModuleLrScheduler::new(rate);
-    groups
-        .fold(constant, |all, (share, ids)| {
-            all.with_group(ParamGroup::from_ids(ids), rate * share)
-        })
-        .step()
+    let count = summed.count();
+    Ok(summed.mean(model, count))
 }
 
 /// Figures of the steps since the last line of the log.
 struct Figures {
     sums: Vec<(String, f64, u32)>,
+    /// Updates that were skipped.
+    skipped: u32,
     since: Instant,
 }
 
@@ -225,6 +211,7 @@ impl Default for Figures {
     fn default() -> Self {
         Self {
             sums: Vec::new(),
+            skipped: 0,
             since: Instant::now(),
         }
     }
@@ -245,7 +232,7 @@ impl Figures {
     }
 
     /// The means, with those of the step itself, and begins anew.
-    fn drain(&mut self, norm: f64, rate: f64, steps: u64) -> Vec<(String, f64)> {
+    fn drain(&mut self, updated: &Updated, steps: u64) -> Vec<(String, f64)> {
         let mut means: Vec<(String, f64)> = self
             .sums
             .drain(..)
@@ -253,9 +240,13 @@ impl Figures {
             .collect();
         let seconds = self.since.elapsed().as_secs_f64() / steps as f64;
         self.since = Instant::now();
-        means.push(("grad_norm".into(), norm));
-        means.push(("lr".into(), rate));
+        means.push(("grad_norm".into(), updated.norm));
+        means.push(("lr".into(), updated.rate));
         means.push(("secs_per_step".into(), seconds));
+        let skipped = std::mem::take(&mut self.skipped);
+        if skipped > 0 {
+            means.push(("skipped".into(), f64::from(skipped)));
+        }
         means
     }
 }

@@ -1,75 +1,134 @@
-//! Gradients of several shards: computed side by side, summed, clipped by their global norm.
+//! Gradients of several shards: computed side by side, summed, divided once by all they are a mean over, clipped.
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::optim::{GradientsAccumulator, GradientsParams};
 use burn::tensor::{Device, Tensor};
 
-/// Runs `work` on each shard in a thread of its own and sums the gradients.
+/// The loss of one part of a step: a sum, and what it is to be divided by together with the other parts'.
 ///
-/// Every thread gets a detached copy of the model: burn joins graphs that share a leaf and then
-/// walks them one at a time, which would leave all threads but one waiting.
-///
-/// # Errors
-/// The first error of a shard.
-pub fn sharded<M, W, T>(
-    model: &M,
-    device: &Device,
-    shards: usize,
-    work: W,
-) -> anyhow::Result<(GradientsParams, Vec<T>)>
-where
-    M: Module + Clone + Send + Sync,
-    W: Fn(&M, usize) -> anyhow::Result<(Tensor<1>, T)> + Sync,
-    T: Send,
-{
-    let run = |model: M, shard: usize| -> anyhow::Result<(GradientsParams, T)> {
-        let (loss, value) = work(&model, shard)?;
-        let gradients = loss.div_scalar(shards as f32).backward();
-        Ok((GradientsParams::from_grads(gradients, &model), value))
-    };
-    let parts: Vec<_> = if shards == 1 {
-        vec![run(model.clone(), 0)]
-    } else {
-        std::thread::scope(|scope| {
-            let handles: Vec<_> = (0..shards)
-                .map(|shard| {
-                    let own = model.clone().fork(device);
-                    scope.spawn(move || run(own, shard))
-                })
-                .collect();
-            handles
-                .into_iter()
-                .map(|handle| match handle.join() {
-                    Ok(part) => part,
-                    Err(panic) => std::panic::resume_unwind(panic),
-                })
-                .collect()
-        })
-    };
-    let mut sum = GradientsAccumulator::new();
-    let mut values = Vec::with_capacity(shards);
-    for part in parts {
-        let (gradients, value) = part?;
-        sum.accumulate(model, gradients);
-        values.push(value);
-    }
-    Ok((sum.grads(), values))
+/// Means of parts are no mean of the whole where one part has more tokens than another; so sums are added up and counts too,
+/// and one division follows.
+#[derive(Debug)]
+pub struct Loss {
+    /// Sum over what counts, `[1]`.
+    pub sum: Tensor<1>,
+    /// How much counts: tokens, answers, rows.
+    pub count: f64,
+    /// Figures worth logging.
+    pub figures: Vec<(String, f64)>,
 }
 
-/// Scales the gradients so that their global norm is at most `limit`; returns the norm before.
-pub fn clip_by_global_norm<M: Module>(
-    model: &M,
-    gradients: GradientsParams,
-    limit: f64,
-) -> (GradientsParams, f64) {
-    struct Norm<'a>(&'a GradientsParams, f64);
-    impl ModuleVisitor for Norm<'_> {
-        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-            if let Some(gradient) = self.0.get::<D>(param.id) {
-                self.1 += gradient.square().sum().into_scalar::<f32>() as f64;
-            }
+impl Loss {
+    /// A loss that is a mean over `count` already.
+    pub fn of_mean(mean: Tensor<1>, count: f64, figures: Vec<(String, f64)>) -> Self {
+        Self {
+            sum: mean.mul_scalar(count),
+            count,
+            figures,
         }
     }
+}
+
+/// Gradients of the losses of several parts, added up.
+pub struct Summed<M> {
+    gradients: GradientsAccumulator<M>,
+    count: f64,
+    /// The figures of each part.
+    pub figures: Vec<Vec<(String, f64)>>,
+}
+
+impl<M> std::fmt::Debug for Summed<M> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Summed")
+            .field("count", &self.count)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<M: Module + Clone + Send + Sync> Summed<M> {
+    /// Nothing yet.
+    pub fn new() -> Self {
+        Self {
+            gradients: GradientsAccumulator::new(),
+            count: 0.0,
+            figures: Vec::new(),
+        }
+    }
+
+    /// Adds the gradients of `shards` parts, each computed by `work` in a thread of its own.
+    ///
+    /// Every thread gets a detached copy of the model: burn joins graphs that share a leaf and then
+    /// walks them one at a time, which would leave all threads but one waiting.
+    ///
+    /// # Errors
+    /// The first error of a shard.
+    pub fn add<W>(
+        &mut self,
+        model: &M,
+        device: &Device,
+        shards: usize,
+        work: W,
+    ) -> anyhow::Result<()>
+    where
+        W: Fn(&M, usize) -> anyhow::Result<Loss> + Sync,
+    {
+        type Part = (GradientsParams, f64, Vec<(String, f64)>);
+        let run = |model: M, shard: usize| -> anyhow::Result<Part> {
+            let Loss {
+                sum,
+                count,
+                figures,
+            } = work(&model, shard)?;
+            let gradients = GradientsParams::from_grads(sum.backward(), &model);
+            Ok((gradients, count, figures))
+        };
+        let parts: Vec<_> = if shards == 1 {
+            vec![run(model.clone(), 0)]
+        } else {
+            std::thread::scope(|scope| {
+                let handles: Vec<_> = (0..shards)
+                    .map(|shard| {
+                        let own = model.clone().fork(device);
+                        scope.spawn(move || run(own, shard))
+                    })
+                    .collect();
+                handles
+                    .into_iter()
+                    .map(|handle| match handle.join() {
+                        Ok(part) => part,
+                        Err(panic) => std::panic::resume_unwind(panic),
+                    })
+                    .collect()
+            })
+        };
+        for part in parts {
+            let (gradients, count, figures) = part?;
+            self.gradients.accumulate(model, gradients);
+            self.count += count;
+            self.figures.push(figures);
+        }
+        Ok(())
+    }
+
+    /// What all the parts count together.
+    pub fn count(&self) -> f64 {
+        self.count
+    }
+
+    /// The gradients of the mean: of all sums, divided by `count`, which is [`Summed::count`] or what others counted with it.
+    pub fn mean(mut self, model: &M, count: f64) -> GradientsParams {
+        scaled(model, self.gradients.grads(), 1.0 / count)
+    }
+}
+
+impl<M: Module + Clone + Send + Sync> Default for Summed<M> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// All gradients times a number.
+fn scaled<M: Module>(model: &M, gradients: GradientsParams, by: f64) -> GradientsParams {
     struct Scale(GradientsParams, f32);
     impl ModuleVisitor for Scale {
         fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
@@ -78,15 +137,46 @@ pub fn clip_by_global_norm<M: Module>(
             }
         }
     }
-    let mut norm = Norm(&gradients, 0.0);
-    model.visit(&mut norm);
-    let norm = norm.1.sqrt();
+    if by == 1.0 {
+        return gradients;
+    }
+    let mut scale = Scale(gradients, by as f32);
+    model.visit(&mut scale);
+    scale.0
+}
+
+/// The Euclidean norm of all gradients as one vector; read back from the device once.
+pub fn global_norm<M: Module>(model: &M, gradients: &GradientsParams) -> f64 {
+    struct Squares<'a>(&'a GradientsParams, Vec<Tensor<1>>);
+    impl ModuleVisitor for Squares<'_> {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            if let Some(gradient) = self.0.get::<D>(param.id) {
+                self.1.push(gradient.square().sum());
+            }
+        }
+    }
+    let mut squares = Squares(gradients, Vec::new());
+    model.visit(&mut squares);
+    if squares.1.is_empty() {
+        return 0.0;
+    }
+    let data = Tensor::cat(squares.1, 0).into_data().convert::<f32>();
+    // A norm that cannot be read is none.
+    let squares = data.try_to_vec::<f32>().unwrap_or_else(|_| vec![f32::NAN]);
+    squares.into_iter().map(f64::from).sum::<f64>().sqrt()
+}
+
+/// Scales the gradients so that their global norm is at most `limit`; returns the norm before.
+pub fn clip_by_global_norm<M: Module>(
+    model: &M,
+    gradients: GradientsParams,
+    limit: f64,
+) -> (GradientsParams, f64) {
+    let norm = global_norm(model, &gradients);
     if norm <= limit || !norm.is_finite() {
         return (gradients, norm);
     }
-    let mut scale = Scale(gradients, (limit / norm) as f32);
-    model.visit(&mut scale);
-    (scale.0, norm)
+    (scaled(model, gradients, limit / norm), norm)
 }
 
 /// Freezes the parameters for which `frozen` is true, and lets gradients through to the others.
@@ -105,3 +195,7 @@ impl ModuleMapper for Trainable<'_> {
 pub fn set_trainable<M: Module>(model: M, frozen: &dyn Fn(burn::module::ParamId) -> bool) -> M {
     model.map(&mut Trainable { frozen })
 }
+
+#[cfg(test)]
+#[path = "gradients_tests.rs"]
+mod tests;

@@ -33,12 +33,17 @@ pub fn share(names: &ParamNames, rule: Rule, id: ParamId) -> f64 {
     if muon { MUON_SHARE } else { 1.0 }
 }
 
-/// The optimiser; vectors (norms, biases) are not decayed.
+/// AdamW's second decay rate where nothing else is said: shorter than the customary .999, for runs of some thousand steps.
+pub const BETA_2: f32 = 0.98;
+
+/// The optimiser; vectors (norms, biases) are not decayed. `beta_2` is AdamW's decay rate of squared gradients; the field's
+/// default is .999.
 pub fn new<M: Module>(
     model: &M,
     names: &ParamNames,
     rule: Rule,
     weight_decay: f32,
+    beta_2: f32,
 ) -> ModuleOptimizer {
     struct Kinds<'a> {
         names: &'a ParamNames,
@@ -60,7 +65,7 @@ pub fn new<M: Module>(
         matrices: Vec::new(),
     };
     model.visit(&mut kinds);
-    let adamw = AdamWConfig::new().with_beta_2(0.98).with_epsilon(1e-8);
+    let adamw = AdamWConfig::new().with_beta_2(beta_2).with_epsilon(1e-8);
     let optimizer = adamw
         .clone()
         .with_weight_decay(weight_decay)

@@ -9,9 +9,9 @@ use crate::weights::{ByteSource, WeightFile, Weights};
 use crate::{Error, Result};
 
 /// What PEFT puts before the path of a layer.
-const PREFIX: &str = "base_model.model.";
+pub(super) const PREFIX: &str = "base_model.model.";
 /// What it puts behind: `A` `[r, in]`, then `B` `[out, r]`.
-const HALVES: [&str; 2] = [".lora_A.weight", ".lora_B.weight"];
+pub(super) const HALVES: [&str; 2] = [".lora_A.weight", ".lora_B.weight"];
 
 /// `adapter_config.json` and `adapter_model.safetensors`, checked as far as they can be without a model.
 #[derive(Debug)]

@@ -1,0 +1,170 @@
+//! Rows of tokens in the decoder side by side, each with what it has read; and the one loop in which they go on.
+
+use burn::tensor::Tensor;
+
+use super::session::{Session, read};
+use crate::host::{Host, breathe};
+use crate::model::kv_cache::KvCache;
+use crate::model::vlm::{Reading, Vlm};
+use crate::{Error, Result};
+
+/// Rows that read a token each at a time. A [`Session`] is a batch of one.
+#[derive(Debug)]
+pub struct Batch<'a> {
+    pub(super) vlm: &'a Vlm,
+    pub(super) cache: KvCache,
+    pub(super) rows: Vec<Row>,
+    /// Longest row, tokens.
+    pub(super) limit: usize,
+}
+
+/// What one row has read.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Row {
+    pub(super) ids: Vec<u32>,
+    /// What the next token's index exceeds its position by: photos take fewer positions than tokens.
+    pub(super) saved: usize,
+}
+
+/// Says how one row goes on.
+pub(super) trait Writer {
+    /// The token this row reads next, or `None` when it is done; `logits` `[vocab]` come after `before`, all it has read.
+    ///
+    /// # Errors
+    /// When it cannot go on, and with it the batch.
+    fn choose(&mut self, logits: &[f32], before: &[u32]) -> Result<Option<u32>>;
+}
+
+impl<'a> Batch<'a> {
+    /// One row that has read nothing yet, of at most `limit` tokens.
+    pub(super) fn one(vlm: &'a Vlm, limit: usize) -> Self {
+        Self {
+            vlm,
+            cache: vlm.new_cache(limit),
+            rows: vec![Row::default()],
+            limit,
+        }
+    }
+
+    /// Rows that go on from what each session has read, as often as it says, for at most `room` tokens more; `None` of no rows.
+    ///
+    /// The sessions are of one model. What they read is copied, not read again.
+    pub fn of(sessions: &[(Session<'a>, usize)], room: usize) -> Option<Self> {
+        let parts = sessions
+            .iter()
+            .map(|(session, copies)| (&session.batch.cache, *copies));
+        let cache = KvCache::joined(&parts.collect::<Vec<_>>(), room)?;
+        let rows = sessions.iter().flat_map(|(session, copies)| {
+            std::iter::repeat_n(&session.batch.rows, *copies)
+                .flatten()
+                .cloned()
+        });
+        Some(Self {
+            vlm: sessions.first()?.0.batch.vlm,
+            rows: rows.collect(),
+            limit: cache.len() + room,
+            cache,
+        })
+    }
+
+    /// Number of rows.
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Whether no row is left.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// Tokens row `row` has read.
+    pub fn ids(&self, row: usize) -> &[u32] {
+        &self.rows[row].ids
+    }
+
+    /// Lets every row read its token and returns the logits `[rows, vocab]` after them, row-major.
+    ///
+    /// # Errors
+    /// [`Error::ContextFull`] or [`Error::Cancelled`].
+    pub async fn step(&mut self, ids: &[u32], host: &dyn Host) -> Result<Vec<f32>> {
+        if self.cache.remaining() == 0 {
+            return Err(Error::ContextFull {
+                needed: self.limit + 1,
+                limit: self.limit,
+            });
+        }
+        breathe(host).await?;
+        let position = |row: &Row| row.ids.len() - row.saved.min(row.ids.len());
+        let positions: Vec<usize> = self.rows.iter().map(position).collect();
+        let reading = self.vlm.read_next(ids, &positions)?;
+        let hidden = self.vlm.forward(reading, Some(&mut self.cache));
+        for (row, id) in self.rows.iter_mut().zip(ids) {
+            row.ids.push(*id);
+        }
+        self.logits(hidden).await
+    }
+
+    /// Keeps these rows only, in this order.
+    pub fn keep(&mut self, rows: &[usize]) {
+        self.cache.keep(rows);
+        self.rows = rows.iter().map(|&row| self.rows[row].clone()).collect();
+    }
+
+    /// All layers over `reading`, layer by layer, so that others can run in between. `progress` hears of layers done.
+    pub(super) async fn forward(
+        &mut self,
+        mut reading: Reading,
+        host: &dyn Host,
+        progress: &mut dyn FnMut(usize, usize),
+    ) -> Result<Tensor<3>> {
+        let tokens = reading.x.dims()[1];
+        let depth = self.vlm.decoder.depth();
+        for layer in 0..depth {
+            breathe(host).await?;
+            self.vlm.layer(layer, &mut reading, Some(&mut self.cache));
+            progress(layer + 1, depth);
+        }
+        self.cache.advance(tokens);
+        Ok(self.vlm.decoder.finish(reading.x))
+    }
+
+    /// Hidden states `[R, 1, hidden]` to logits on the host, `[R, vocab]`: the one read-back of a step.
+    pub(super) async fn logits(&self, hidden: Tensor<3>) -> Result<Vec<f32>> {
+        let [rows, _, width] = hidden.dims();
+        read(self.vlm.decoder.logits(hidden.reshape([rows, width]))).await
+    }
+}
+
+/// The decode loop: every row chooses after its logits `[rows, vocab]` and reads what it chose, until all are done. Rows that are
+/// done leave the batch, but for the last ones.
+///
+/// # Errors
+/// The first error of a writer, [`Error::ContextFull`] or [`Error::Cancelled`].
+pub(super) async fn decode<W: Writer>(
+    batch: &mut Batch<'_>,
+    mut logits: Vec<f32>,
+    writers: &mut [W],
+    host: &dyn Host,
+) -> Result<()> {
+    // Which writer each row of the batch belongs to.
+    let mut owners: Vec<usize> = (0..writers.len()).collect();
+    loop {
+        let vocabulary = logits.len() / owners.len().max(1);
+        let (mut going, mut tokens) = (Vec::new(), Vec::new());
+        for (row, &owner) in owners.iter().enumerate() {
+            let own = &logits[row * vocabulary..(row + 1) * vocabulary];
+            if let Some(token) = writers[owner].choose(own, batch.ids(row))? {
+                going.push(row);
+                tokens.push(token);
+            }
+        }
+        if tokens.is_empty() {
+            return Ok(());
+        }
+        if going.len() < owners.len() {
+            batch.keep(&going);
+            owners = going.iter().map(|&row| owners[row]).collect();
+        }
+        logits = batch.step(&tokens, host).await?;
+    }
+}
