@@ -13,6 +13,7 @@ pub mod near_miss;
 pub mod photos;
 pub mod plots;
 pub mod presets;
+pub mod rewards;
 pub mod rl;
 pub mod stages;
 pub mod things;

@@ -252,11 +252,12 @@ mod tests {
     fn nothing_is_said_of_nothing() {
         let mut metrics = Metrics::default();
         metrics.add("mean", Figure::mean([]));
-        metrics.add("std", Figure::std(&[1.0]));
+        metrics.add("std", Figure::std(&[]));
         metrics.add("min", Figure::Min(f64::INFINITY));
         metrics.add("sum", Figure::Sum(2.0));
         let mut again = metrics.clone();
         again.merge(metrics);
         assert_eq!(again.values().collect::<Vec<_>>(), [("sum", 4.0)]);
+        assert_eq!(Figure::std(&[1.0]).value(), None, "one value has no spread");
     }
 }
