@@ -8,8 +8,11 @@
 //! rewards [rows][functions] -> advantage -> loss(log-probabilities, mask) -> numerators / counts -> gradient
 //! ```
 
+pub mod a2c;
+pub mod a2c_config;
 pub mod advantage;
 pub mod aggregate;
+pub mod caption_fines;
 pub mod completion;
 pub mod config;
 pub mod entropy;
@@ -19,5 +22,7 @@ pub mod metrics;
 pub mod off_policy;
 pub mod policy_loss;
 pub mod presets;
+pub mod returns;
 pub mod settings;
 mod validate;
+pub mod value_head;

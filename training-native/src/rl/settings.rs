@@ -121,7 +121,7 @@ fn as_word(value: &Value) -> Value {
 
 /// Where a word is none of the words serde lists between back-ticks, the nearest of them.
 fn choice_hint(value: &Value, error: &str) -> String {
-    let Some(word) = value.as_str().filter(|_| error.contains("expected one of")) else {
+    let Some(word) = value.as_str().filter(|_| error.contains("unknown variant")) else {
         return String::new();
     };
     let listed: Vec<&str> = error.split('`').skip(3).step_by(2).collect();
