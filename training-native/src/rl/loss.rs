@@ -8,7 +8,7 @@ use super::config::{GrpoConfig, LossType};
 use super::kl::k3;
 use super::metrics::Pending;
 use super::off_policy::kept_rows;
-use super::policy_loss::{PolicyLoss, Ratio, Terms, policy_loss};
+use super::policy_loss::{Ratio, Terms, policy_loss};
 
 /// What is known of the completions of a micro-batch. All `[rows, tokens]` unless said; nothing outside `mask` matters,
 /// whatever stands there.
@@ -48,113 +48,85 @@ pub fn loss(
     entropy_coef: f64,
 ) -> Result<(Tensor<1>, Pending)> {
     inputs.check(config)?;
-    let LossInputs {
-        logps,
-        entropies,
-        old_logps,
-        ref_logps,
-        sampling_logps,
-        importance_ratio,
-        high_entropy,
-        mask,
-        advantages,
-    } = inputs;
-    let outside = mask.clone().bool_not();
-    // Filled rather than multiplied: zero times infinity is no number, in the gradient either.
-    let clean = |values: Tensor<2>| values.mask_fill(outside.clone(), 0.0);
-    let [rows, tokens] = mask.dims();
-    let counted = mask.clone().float();
-    let logps = clean(logps);
-    let advantages = advantages.detach().reshape([rows, 1]);
-    let old = old_logps.map_or_else(|| logps.clone().detach(), |old| clean(old).detach());
-    let ratio = Ratio::new(
-        logps.clone(),
-        old.clone(),
-        counted.clone(),
-        config.importance_sampling_level,
-    );
-    let correction = importance_ratio
-        .filter(|_| config.importance_sampling_correction)
-        .map(|ratio| {
-            if ratio.dims() == [rows, tokens] {
-                ratio.detach().mask_fill(outside.clone(), 1.0)
-            } else {
-                ratio.detach()
-            }
-        });
-
-    let PolicyLoss {
-        mut values,
-        clipped_from,
-        phi,
-    } = policy_loss(
-        Terms {
-            logps: logps.clone(),
-            ratio: ratio.clone(),
-            advantages: advantages.clone(),
-            mask: counted.clone(),
-            correction: correction.clone(),
-        },
-        config,
-    );
-    if let Some(threshold) = config.off_policy_mask_threshold {
-        let sampling = sampling_logps.map_or(old, clean);
-        values = values
-            * kept_rows(
-                logps.clone(),
-                sampling,
-                counted.clone(),
-                advantages.clone(),
-                threshold,
-            );
-    }
-    let uncertain = match high_entropy {
-        Some(high) if config.top_entropy_quantile < 1.0 => high.bool_and(mask).float(),
-        _ => counted.clone(),
-    };
-    if config.top_entropy_quantile < 1.0 {
-        values = values * uncertain.clone();
-    }
-    if let Some(correction) = correction.filter(|_| config.loss_type != LossType::Vespo) {
-        values = values * correction;
-    }
+    let rows = inputs.clean(config);
     let mut figures = Pending::default();
-    if let Some(reference) = ref_logps.filter(|_| config.beta != 0.0) {
-        let weight = config.use_bias_correction_kl.then(|| ratio.value.clone());
-        let kl = k3(logps, clean(reference), weight);
-        figures.mean(
-            "kl",
-            (kl.clone() * counted.clone()).sum(),
-            counted.clone().sum(),
-        );
-        values = values + kl * config.beta;
-    }
+    let values = token_losses(&rows, config, &mut figures);
+    let Clean {
+        counted,
+        uncertain,
+        entropies,
+        ..
+    } = rows;
     let mut total = numerator(values, counted.clone(), config.loss_type) / counts.divisor(config);
     figures.sum("policy_loss", total.clone());
     if let Some(entropies) = entropies {
-        let entropies = clean(entropies);
-        figures.mean(
-            "entropy",
-            (entropies.clone() * counted.clone()).sum(),
-            counted.clone().sum(),
-        );
+        let sum = (entropies.clone() * counted.clone()).sum();
+        figures.mean("entropy", sum, counted.sum());
         if config.has_entropy_bonus() {
             let bonus = (entropies * uncertain).sum() / counts.bonus_tokens.max(1.0);
             total = total - bonus * entropy_coef;
         }
     }
     figures.sum("loss", total.clone());
-    if let Some(ratio) = clipped_from {
-        clip_figures(&mut figures, ratio, &advantages, &counted, config);
-    }
-    if let Some(phi) = phi {
-        figures.mean(
-            "vespo/phi_seq_mean",
-            phi.clone().sum(),
-            phi.ones_like().sum(),
-        );
-    }
     Ok((total, figures))
+}
+
+/// The inputs with nothing left outside the mask.
+struct Clean {
+    logps: Tensor<2>,
+    old: Tensor<2>,
+    reference: Option<Tensor<2>>,
+    sampling: Option<Tensor<2>>,
+    entropies: Option<Tensor<2>>,
+    correction: Option<Tensor<2>>,
+    /// 1 for tokens that count.
+    counted: Tensor<2>,
+    /// 1 for those of them whose policy loss and bonus count.
+    uncertain: Tensor<2>,
+    /// `[rows, 1]`.
+    advantages: Tensor<2>,
+}
+
+/// The loss of each token, `[rows, tokens]` or `[rows, 1]`: policy, then masks, then corrections, then KL.
+fn token_losses(rows: &Clean, config: &GrpoConfig, figures: &mut Pending) -> Tensor<2> {
+    let (logps, counted) = (|| rows.logps.clone(), || rows.counted.clone());
+    let level = config.importance_sampling_level;
+    let ratio = Ratio::new(logps(), rows.old.clone(), counted(), level);
+    let terms = Terms {
+        logps: logps(),
+        ratio: ratio.clone(),
+        advantages: rows.advantages.clone(),
+        mask: counted(),
+        correction: rows.correction.clone(),
+    };
+    let policy = policy_loss(terms, config);
+    let mut values = policy.values;
+    if let Some(unclipped) = policy.clipped_from {
+        clip_figures(figures, unclipped, &rows.advantages, &rows.counted, config);
+    }
+    if let Some(phi) = policy.phi {
+        let sequences = phi.ones_like().sum();
+        figures.mean("vespo/phi_seq_mean", phi.sum(), sequences);
+    }
+    if let Some(threshold) = config.off_policy_mask_threshold {
+        let sampling = rows.sampling.clone().unwrap_or_else(|| rows.old.clone());
+        let advantages = rows.advantages.clone();
+        values = values * kept_rows(logps(), sampling, counted(), advantages, threshold);
+    }
+    if config.top_entropy_quantile < 1.0 {
+        values = values * rows.uncertain.clone();
+    }
+    let correction = rows.correction.clone();
+    if let Some(correction) = correction.filter(|_| config.loss_type != LossType::Vespo) {
+        values = values * correction;
+    }
+    let Some(reference) = rows.reference.clone().filter(|_| config.beta != 0.0) else {
+        return values;
+    };
+    let weight = config.use_bias_correction_kl.then(|| ratio.value.clone());
+    let kl = k3(logps(), reference, weight);
+    figures.mean("kl", (kl.clone() * counted()).sum(), counted().sum());
+    values + kl * config.beta
 }
 
 /// How often clipping acts: over tokens, or over rows where a row has one ratio.
@@ -201,6 +173,38 @@ fn clip_figures(
 }
 
 impl LossInputs {
+    /// Fills what is outside the mask.
+    fn clean(self, config: &GrpoConfig) -> Clean {
+        let [rows, tokens] = self.mask.dims();
+        let outside = self.mask.clone().bool_not();
+        // Filled rather than multiplied: zero times infinity is no number, in the gradient either.
+        let clean = |values: Tensor<2>| values.mask_fill(outside.clone(), 0.0);
+        let logps = clean(self.logps);
+        let old = self.old_logps.map(clean);
+        let correction = self
+            .importance_ratio
+            .filter(|_| config.importance_sampling_correction)
+            .map(|ratio| match ratio.dims() == [rows, tokens] {
+                true => ratio.detach().mask_fill(outside.clone(), 1.0),
+                false => ratio.detach(),
+            });
+        let uncertain = match self.high_entropy {
+            Some(high) if config.top_entropy_quantile < 1.0 => high.bool_and(self.mask.clone()),
+            _ => self.mask.clone(),
+        };
+        Clean {
+            old: old.unwrap_or_else(|| logps.clone()).detach(),
+            logps,
+            reference: self.ref_logps.map(clean),
+            sampling: self.sampling_logps.map(clean),
+            entropies: self.entropies.map(clean),
+            correction,
+            counted: self.mask.float(),
+            uncertain: uncertain.float(),
+            advantages: self.advantages.detach().reshape([rows, 1]),
+        }
+    }
+
     /// Refuses shapes that differ and settings without what they need.
     fn check(&self, config: &GrpoConfig) -> Result<()> {
         let [rows, tokens] = self.logps.dims();
