@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::pin::Pin;
 
 use burn::tensor::{Device, Tensor};
-use namelens_engine::generate::session::read;
+use namelens_engine::generate::read_back::read;
 use namelens_engine::generate::{
     GenerateOptions, Photos, SamplingOptions, SamplingOverrides, Session, generate,
 };

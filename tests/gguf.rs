@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use burn::tensor::{Device, Tensor};
 use namelens::bundle::{FileSource, open_weights};
 use namelens::export::{convert_bundle, open_bundle};
-use namelens_engine::generate::session::read;
+use namelens_engine::generate::read_back::read;
 use namelens_engine::host::Still;
 use namelens_engine::model::checkpoint::CheckpointSource;
 use namelens_engine::model::config::VlmConfig;

@@ -3,6 +3,7 @@
 pub mod batch;
 pub mod constraint;
 pub mod decode;
+pub mod read_back;
 pub mod rollout;
 pub mod sampler;
 pub mod session;

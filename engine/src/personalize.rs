@@ -13,6 +13,7 @@ mod feature_confirm;
 mod feature_encoder;
 mod feature_instances;
 mod feature_map;
+mod feature_place;
 mod feature_search;
 mod feature_sighting;
 mod file_choice;

@@ -2,13 +2,13 @@
 
 use burn::tensor::Tensor;
 
-use super::session::{Session, read};
+use super::read_back::read;
 use crate::host::{Host, breathe};
 use crate::model::kv_cache::KvCache;
 use crate::model::vlm::{Reading, Vlm};
 use crate::{Error, Result};
 
-/// Rows that read a token each at a time. A [`Session`] is a batch of one.
+/// Rows that read a token each at a time. A [`super::Session`] is a batch of one.
 #[derive(Debug)]
 pub struct Batch<'a> {
     pub(super) vlm: &'a Vlm,
@@ -44,27 +44,6 @@ impl<'a> Batch<'a> {
             rows: vec![Row::default()],
             limit,
         }
-    }
-
-    /// Rows that go on from what each session has read, as often as it says, for at most `room` tokens more; `None` of no rows.
-    ///
-    /// The sessions are of one model. What they read is copied, not read again.
-    pub fn of(sessions: &[(Session<'a>, usize)], room: usize) -> Option<Self> {
-        let parts = sessions
-            .iter()
-            .map(|(session, copies)| (&session.batch.cache, *copies));
-        let cache = KvCache::joined(&parts.collect::<Vec<_>>(), room)?;
-        let rows = sessions.iter().flat_map(|(session, copies)| {
-            std::iter::repeat_n(&session.batch.rows, *copies)
-                .flatten()
-                .cloned()
-        });
-        Some(Self {
-            vlm: sessions.first()?.0.batch.vlm,
-            rows: rows.collect(),
-            limit: cache.len() + room,
-            cache,
-        })
     }
 
     /// Number of rows.

@@ -8,6 +8,7 @@ use super::constraint::Allowed;
 use super::sampler::{Sampler, SamplingOptions, tempered_log_probability};
 use super::session::{Photos, Session};
 use crate::host::Host;
+use crate::model::kv_cache::KvCache;
 use crate::model::vlm::Vlm;
 use crate::random::Stream;
 use crate::{Error, Result};
@@ -121,7 +122,7 @@ pub async fn rollout(
                 });
             }
         }
-        if let Some(mut batch) = Batch::of(&sessions, options.max_tokens) {
+        if let Some(mut batch) = continued(&sessions, options.max_tokens) {
             // What the prompts took is free again before it is needed.
             drop(sessions);
             decode(&mut batch, logits, &mut drafts, host).await?;
@@ -187,4 +188,25 @@ impl Writer for Draft<'_> {
         let done = completion.ended || completion.tokens.len() >= self.options.max_tokens;
         Ok((!done).then_some(choice.token))
     }
+}
+
+/// Rows that go on from what each session has read, as often as it says, for at most `room` tokens more; `None` of no rows.
+///
+/// The sessions are of one model. What they read is copied, not read again.
+fn continued<'a>(sessions: &[(Session<'a>, usize)], room: usize) -> Option<Batch<'a>> {
+    let parts = sessions
+        .iter()
+        .map(|(session, copies)| (&session.batch.cache, *copies));
+    let cache = KvCache::joined(&parts.collect::<Vec<_>>(), room)?;
+    let rows = sessions.iter().flat_map(|(session, copies)| {
+        std::iter::repeat_n(&session.batch.rows, *copies)
+            .flatten()
+            .cloned()
+    });
+    Some(Batch {
+        vlm: sessions.first()?.0.batch.vlm,
+        rows: rows.collect(),
+        limit: cache.len() + room,
+        cache,
+    })
 }

@@ -1,7 +1,5 @@
 //! One sequence in the decoder: what it has read, and its cache; a new prompt pays only for what differs.
 
-use burn::tensor::Tensor;
-
 use super::batch::{Batch, Row};
 use crate::host::Host;
 use crate::model::connector::Visual;
@@ -151,19 +149,4 @@ impl<'a> Session<'a> {
     pub async fn step(&mut self, id: u32, host: &dyn Host) -> Result<Vec<f32>> {
         self.batch.step(&[id], host).await
     }
-}
-
-/// Reads a tensor back without blocking the thread.
-///
-/// # Errors
-/// [`Error::Device`] when the device failed.
-pub async fn read<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>> {
-    let failed = |problem: String| Error::Device { problem };
-    let data = tensor
-        .into_data_async()
-        .await
-        .map_err(|error| failed(format!("reading a result failed: {error}")))?;
-    data.convert::<f32>()
-        .try_to_vec::<f32>()
-        .map_err(|error| failed(format!("a result has an unexpected type: {error:?}")))
 }

@@ -93,7 +93,7 @@ impl FeatureNet {
         }
     }
 
-    /// Number of steps; [`Self::step`] is one of them.
+    /// Number of steps; [`FeaturePassage::step`] is one of them.
     pub fn depth(&self) -> usize {
         match self {
             Self::Convolutional(net, _) => net.depth(),

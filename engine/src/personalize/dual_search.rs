@@ -11,7 +11,7 @@ use super::windows::{self, mask};
 use crate::concepts::regions::{Candidate, SAME_REGION};
 use crate::concepts::retrieval::{Mode, Options, Scored};
 use crate::concepts::{Concept, Library, Retrieved, repic, retrieval};
-use crate::generate::session::read;
+use crate::generate::read_back::read;
 use crate::host::{Host, breathe};
 use crate::image::{ImageProcessor, Rgb8};
 use crate::model::dual::DualEncoder;

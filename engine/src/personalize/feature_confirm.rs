@@ -3,7 +3,7 @@
 //! A window of a map sees its surroundings too, and a small thing in few cells; a crop of its box shows nothing else.
 
 use super::feature_encoder::FeatureEncoder;
-use super::feature_search::Shown;
+use super::feature_place::Shown;
 use super::feature_sighting::{SAME_PLACE, Sighting, overlap, weigh};
 use super::reference_features::crop;
 use super::similarity_scale::SimilarityScale;

@@ -4,7 +4,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 
 use super::feature_map::{Map, Maps, Normalisation};
 use crate::Result;
-use crate::generate::session::read;
+use crate::generate::read_back::read;
 use crate::host::{Host, breathe};
 use crate::image::{Filter, ImageProcessor, Rgb8, resize};
 use crate::model::feature_net::FeatureNet;

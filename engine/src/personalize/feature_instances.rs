@@ -5,7 +5,7 @@
 
 use super::feature_box::{Contrast, Place};
 use super::feature_encoder::FeatureEncoder;
-use super::feature_search::{Shown, contrasts, place};
+use super::feature_place::{Shown, contrasts, place};
 use super::feature_sighting::{Sighting, overlap, weigh};
 use super::look::Look;
 use super::reference_features::crop;

@@ -1,7 +1,5 @@
 //! Maps of features on the host, and how their cells, and sums of them, become unit vectors that can be compared.
 
-use super::map_windows::{unit, unit_root};
-
 /// What is done to a sum of features before it is compared by its cosine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Normalisation {
@@ -58,4 +56,21 @@ pub(super) fn cells(map: &Map) -> Map {
         .chunks_exact_mut(map.channels.max(1))
         .for_each(|cell| normalisation.apply(cell));
     map
+}
+
+/// The square root of each number (none for negative ones), then unit length.
+pub(super) fn unit_root(values: &mut [f32]) {
+    // The squares of the roots are the numbers themselves.
+    let total: f32 = values.iter().map(|v| v.max(0.0)).sum();
+    let scale = 1.0 / total.max(1e-18);
+    for value in values {
+        *value = (value.max(0.0) * scale).sqrt();
+    }
+}
+
+/// Unit length; nothing stays nothing.
+pub(super) fn unit(values: &mut [f32]) {
+    let length = values.iter().map(|v| v * v).sum::<f32>().sqrt();
+    let scale = 1.0 / length.max(1e-9);
+    values.iter_mut().for_each(|value| *value *= scale);
 }

@@ -3,11 +3,11 @@
 
 use burn::tensor::{Device, Tensor};
 
-use super::feature_box::{self, Contrast, Place};
 use super::feature_confirm::confirm;
 use super::feature_encoder::FeatureEncoder;
 use super::feature_instances::{Instances, elsewhere};
-use super::feature_map::{Map, cells};
+use super::feature_map::cells;
+use super::feature_place::{Shown, place};
 use super::feature_sighting::{Sighting, weigh};
 use super::likeness::{Comparer, Likeness};
 use super::look::{Distance, Look};
@@ -18,9 +18,6 @@ use crate::Result;
 use crate::concepts::{FlatIndex, Library};
 use crate::host::{Host, breathe};
 use crate::image::Rgb8;
-
-/// A photo that is decoded when somebody looks at it.
-pub(super) type Shown<'p> = &'p dyn Fn() -> Result<&'p Rgb8>;
 
 /// Least similarity of what is looked at at all.
 const CONSIDERED: f32 = 0.5;
@@ -199,37 +196,4 @@ fn best_window(likeness: &Likeness, rows: std::ops::Range<usize>) -> Option<(f32
         }
     }
     best
-}
-
-/// The box of a thing seen in a window, half cells, apart from `others`, windows in which more of the kind are.
-pub(super) fn place(
-    look: &Look,
-    window: Place,
-    others: &[Place],
-    features: &ReferenceFeatures,
-) -> [f32; 4] {
-    let (coarse, fine) = contrasts(look, features);
-    let box_ = feature_box::find(&coarse, Some(&fine), window, others);
-    let (columns, rows) = (coarse.columns as f64, coarse.rows as f64);
-    let [left, top, right, bottom] = box_;
-    [left / columns, top / rows, right / columns, bottom / rows].map(|edge| edge as f32)
-}
-
-/// How much more like the inside of a reference than like its outside each half cell is, by the coarse map and by the fine one.
-pub(super) fn contrasts(look: &Look, features: &ReferenceFeatures) -> (Contrast, Contrast) {
-    let contrast = |map: &Map, inside: &[f32], outside: &[f32]| -> Vec<f32> {
-        let difference: Vec<f32> = inside.iter().zip(outside).map(|(a, b)| a - b).collect();
-        let cells = map.values.chunks_exact(map.channels.max(1));
-        cells
-            .map(|cell| cell.iter().zip(&difference).map(|(a, b)| a * b).sum())
-            .collect()
-    };
-    let coarse = contrast(&look.coarse, &features.inside, &features.outside);
-    let coarse = Contrast::doubled(look.coarse.rows, look.coarse.columns, &coarse);
-    let fine = Contrast {
-        rows: look.fine.rows,
-        columns: look.fine.columns,
-        values: contrast(&look.fine, &features.fine_inside, &features.fine_outside),
-    };
-    (coarse, fine)
 }

@@ -6,7 +6,7 @@ use super::captioner::Captioner;
 use super::engine::Engine;
 use super::photo_features::{features, frames};
 use crate::Result;
-use crate::generate::session::read;
+use crate::generate::read_back::read;
 use crate::generate::{Photos, Session, generate_greedy};
 use crate::host::Host;
 use crate::image::decode;

@@ -7,7 +7,7 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use crate::Result;
 use crate::concepts::FlatIndex;
-use crate::generate::session::read;
+use crate::generate::read_back::read;
 use crate::ops;
 
 /// Most references of a block that are read back, unless more of them reach the threshold.

@@ -3,8 +3,8 @@
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use super::feature_box::{self, Contrast, Place};
-use super::feature_map::{Map, Normalisation, cells};
-use super::map_windows::{Cells, fractions, integral, unit, weighted, windows};
+use super::feature_map::{Map, Normalisation, cells, unit};
+use super::map_windows::{Cells, fractions, integral, weighted, windows};
 use super::reference_features::AREA;
 use crate::ops;
 

@@ -68,23 +68,6 @@ pub(super) fn integral(map: &Map) -> Vec<f32> {
     sums
 }
 
-/// The square root of each number (none for negative ones), then unit length.
-pub(super) fn unit_root(values: &mut [f32]) {
-    // The squares of the roots are the numbers themselves.
-    let total: f32 = values.iter().map(|v| v.max(0.0)).sum();
-    let scale = 1.0 / total.max(1e-18);
-    for value in values {
-        *value = (value.max(0.0) * scale).sqrt();
-    }
-}
-
-/// Unit length; nothing stays nothing.
-pub(super) fn unit(values: &mut [f32]) {
-    let length = values.iter().map(|v| v * v).sum::<f32>().sqrt();
-    let scale = 1.0 / length.max(1e-9);
-    values.iter_mut().for_each(|value| *value *= scale);
-}
-
 /// How much of each cell, row by row, lies inside a box given as fractions.
 pub(super) fn coverage(box_: [f32; 4], columns: usize, rows: usize) -> Vec<f32> {
     let along = |from: f32, to: f32, cells: usize| -> Vec<f32> {

@@ -1,8 +1,8 @@
 //! What an encoder of maps makes of a reference: templates to find the thing with, and what its inside and outside are like.
 
 use super::feature_encoder::FeatureEncoder;
-use super::feature_map::{Map, cells};
-use super::map_windows::{coverage, unit, weighted};
+use super::feature_map::{Map, cells, unit};
+use super::map_windows::{coverage, weighted};
 use crate::Result;
 use crate::host::Host;
 use crate::image::Rgb8;

@@ -7,7 +7,7 @@ use super::calibration::Calibration;
 use super::dual_search::{self, DualSearch};
 use super::feature_choice::choose;
 use super::feature_encoder::FeatureEncoder;
-use super::feature_search::Shown;
+use super::feature_place::Shown;
 pub use super::feature_sighting::Sighting;
 use super::look::Look;
 use super::photo_encoder::{Asked, Features, Kind, PhotoEncoder, surest};
