@@ -15,6 +15,7 @@ mod interrupt;
 mod library;
 mod merge;
 mod model;
+mod score;
 mod train;
 mod world;
 
@@ -51,6 +52,8 @@ enum Command {
     Convert(convert::ConvertArgs),
     /// Measure a model on held-out things and names.
     Eval(eval::EvalArgs),
+    /// Reward completions in a file, as training would.
+    Score(score::ScoreArgs),
     /// Put reports of `eval` into a model card.
     Card(card::CardArgs),
     /// Caption a photo with the names you gave things.
@@ -83,6 +86,7 @@ impl Cli {
             Command::Train(args) => args.run(),
             Command::Curve(args) => args.run(),
             Command::Eval(args) => args.run(),
+            Command::Score(args) => args.run(),
             Command::Card(args) => args.run(),
             Command::Export(args) => args.run(),
             Command::Check(args) => args.run(),

@@ -20,7 +20,7 @@ const GENERATORS: [(&str, &[&str]); 5] = [
     ("lora.py", &["qwen2_5_vl", "smolvlm"]),
 ];
 /// Scripts that make fixtures of unit tests, and what they are called here.
-const UNITS: [(&str, &[&str]); 9] = [
+const UNITS: [(&str, &[&str]); 10] = [
     ("images.py", &["images"]),
     ("photos.py", &["photos"]),
     ("chats.py", &["chats"]),
@@ -30,6 +30,7 @@ const UNITS: [(&str, &[&str]); 9] = [
     ("gguf_blocks.py", &["gguf-blocks"]),
     ("gguf_tokenizers.py", &["gguf-tokenizers"]),
     ("defaults.py", &["defaults"]),
+    ("grpo.py", &["grpo"]),
 ];
 /// What all golden checkpoints may weigh in the repository.
 const BUDGET_BYTES: u64 = 9_000_000;

@@ -1,0 +1,106 @@
+//! Set-F1 of names with a penalty for concepts that are not in the photo: naming everything that was given never pays.
+//!
+//! `F1(named, present) - penalty * named absent ones / absent ones`: the first term is CoViP's reward for what is
+//! recognised, the second the share of the distractors that were used. With both sets empty the reward is 1.
+
+use anyhow::{Result, ensure};
+use namelens_engine::concepts::spelling::{bare, key};
+use namelens_engine::personalize::mentions::read;
+
+use super::columns;
+use super::{PerRow, Reward, Row};
+use crate::metrics::strict;
+
+/// The reward `set-f1`, whose penalty is weighed by `penalty`.
+///
+/// It reads `solution` (the names that are in the photo, perhaps none) and `concepts` (all that the prompt introduced).
+pub fn reward(penalty: f32) -> impl Reward {
+    PerRow::new("set-f1", move |row: &Row| score(row, penalty).map(Some))
+}
+
+/// The reward of a row.
+///
+/// # Errors
+/// When a column is missing, or the solution has a name that the prompt did not introduce.
+pub fn score(row: &Row, penalty: f32) -> Result<f32> {
+    let known = columns::known(&columns::concepts(row)?);
+    let present = columns::texts(row, "solution")?;
+    let mut expected: Vec<&str> = Vec::with_capacity(present.len());
+    for name in &present {
+        let id = known
+            .iter()
+            .find(|k| k.spellings.iter().any(|s| key(s) == key(name)));
+        ensure!(id.is_some(), "'{name}' of 'solution' is none of 'concepts'");
+        expected.extend(id.map(|k| k.id.as_str()));
+    }
+    let counts = strict::count(&row.completion, &known, &expected);
+    let f1 = if counts.correct + counts.wrong + counts.missed == 0 {
+        1.0
+    } else {
+        counts.f1()
+    };
+    let absent: Vec<_> = known
+        .iter()
+        .filter(|k| !expected.contains(&k.id.as_str()))
+        .collect();
+    let parser = read(&row.completion, known.iter().cloned());
+    let mentions = parser.mentions();
+    let used = absent
+        .iter()
+        .filter(|k| mentions.iter().any(|m| m.concept == bare(&k.id)));
+    let irrelevant = crate::metrics::rates::ratio(used.count(), absent.len());
+    Ok(f1 as f32 - penalty * irrelevant as f32)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn of(text: &str, present: &[&str], penalty: f32) -> f32 {
+        let row = json!({
+            "completion": text,
+            "solution": present,
+            "concepts": ["<A>", {"name": "B", "aliases": ["Bee"]}, "C", "D"],
+        });
+        score(&Row::from_json(row).unwrap(), penalty).unwrap()
+    }
+
+    #[test]
+    fn golden_f1() {
+        // {A, B, C} named where {A, B} are present.
+        assert!((of("<A> <B> <C>", &["A", "B"], 0.0) - 0.8).abs() < 1e-6);
+        assert_eq!(of("<C> and <D>", &["A", "B"], 0.0), 0.0);
+        assert_eq!(of("a mat", &[], 0.0), 1.0);
+        assert_eq!(of("<Bee>", &["<B>"], 1.0), 1.0);
+    }
+
+    #[test]
+    fn naming_everything_does_not_pay() {
+        let all = "<A>, <B>, <C> and <D>";
+        for present in [&["A"][..], &["A", "B"], &["A", "B", "C"]] {
+            assert!(
+                of(all, present, 1.0) < of("<A>", present, 1.0),
+                "{present:?}"
+            );
+            assert!(of(all, present, 1.0) <= 0.0, "{present:?}");
+        }
+        assert_eq!(of(all, &["A", "B", "C", "D"], 1.0), 1.0, "all are there");
+        assert_eq!(of(all, &[], 1.0), -1.0);
+        assert_eq!(
+            of("<Zorro>", &[], 1.0),
+            0.0,
+            "an invented name costs its F1"
+        );
+    }
+
+    #[test]
+    fn a_solution_must_be_one_of_the_concepts() {
+        let row = json!({"completion": "", "solution": ["X"], "concepts": ["A"]});
+        let said = score(&Row::from_json(row).unwrap(), 1.0)
+            .unwrap_err()
+            .to_string();
+        assert!(said.contains("'X'"), "{said}");
+    }
+}

@@ -1,0 +1,28 @@
+//! Reinforcement learning on rewards: the mathematics of GRPO and its kin, and of A2C, without any rollout.
+//!
+//! Everything takes log-probabilities and gives losses that can be differentiated in them. Losses are sums over
+//! rows divided once by counts of the whole optimiser step ([`aggregate::Counts`]), so that shards, accumulation
+//! and ranks add up to what one big batch gives. The reference is TRL 1.16.0; settings and metrics have its names.
+//!
+//! ```text
+//! rewards [rows][functions] -> advantage -> loss(log-probabilities, mask) -> numerators / counts -> gradient
+//! ```
+
+pub mod a2c;
+pub mod a2c_config;
+pub mod advantage;
+pub mod aggregate;
+pub mod caption_fines;
+pub mod completion;
+pub mod config;
+pub mod entropy;
+pub mod kl;
+pub mod loss;
+pub mod metrics;
+pub mod off_policy;
+pub mod policy_loss;
+pub mod presets;
+pub mod returns;
+pub mod settings;
+mod validate;
+pub mod value_head;
