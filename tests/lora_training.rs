@@ -160,7 +160,10 @@ impl ModuleVisitor for Learn<'_> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         let name = self.0.name_of(param.id);
         let gradient = param.val().grad(self.1);
-        assert!(name.is_some() || gradient.is_none(), "the base has gradients");
+        assert!(
+            name.is_some() || gradient.is_none(),
+            "the base has gradients"
+        );
         if let (Some(name), Some(gradient)) = (name, gradient) {
             let sum: f32 = floats(gradient).iter().map(|v| v.abs()).sum();
             assert!(sum > 0.0 && sum.is_finite(), "{name}: {sum}");
@@ -268,7 +271,9 @@ fn adapters_learn_in_every_layer_of_every_family() {
             grids: &grids,
         };
         let hidden = vlm.completion_states(&said).unwrap();
-        let scores = vlm.decoder.token_scores(hidden.clone(), &said.tokens(), 0.8);
+        let scores = vlm
+            .decoder
+            .token_scores(hidden.clone(), &said.tokens(), 0.8);
         // The head's own adapter is in both; sums of some hundred terms in another order.
         let plain = activation::log_softmax(vlm.decoder.logits(hidden) / 0.8, 1);
         let vocabulary = plain.dims()[1];
@@ -276,12 +281,21 @@ fn adapters_learn_in_every_layer_of_every_family() {
         let found = floats(scores.log_probs.clone().inner());
         for ((row, token), found) in plain.chunks(vocabulary).zip(said.tokens()).zip(found) {
             let want = row[token as usize];
-            assert!((found - want).abs() < 1e-5, "{}: {found}, not {want}", checkpoint.name);
+            assert!(
+                (found - want).abs() < 1e-5,
+                "{}: {found}, not {want}",
+                checkpoint.name
+            );
         }
         let gradients = (scores.log_probs.sum() + scores.entropy.sum()).backward();
         let mut learn = Learn(&names, &gradients, Vec::new());
         vlm.visit(&mut learn);
-        let idle: Vec<&str> = names.0.iter().map(|(name, _)| name.as_str()).filter(|name| !learn.2.iter().any(|l| l == name)).collect();
+        let idle: Vec<&str> = names
+            .0
+            .iter()
+            .map(|(name, _)| name.as_str())
+            .filter(|name| !learn.2.iter().any(|l| l == name))
+            .collect();
         assert_eq!(idle, Vec::<&str>::new(), "{}", checkpoint.name);
     }
 }

@@ -10,6 +10,7 @@ mod eval;
 mod eval_photos;
 mod export;
 mod find;
+mod grpo;
 mod inspect;
 mod interrupt;
 mod library;
@@ -40,6 +41,8 @@ enum Command {
     World(world::WorldArgs),
     /// Train a model from scratch on the Playroom.
     Train(train::TrainArgs),
+    /// Train a model by reinforcement learning on rewards.
+    Grpo(grpo::GrpoArgs),
     /// Draw the logs of a training run.
     Curve(curve::CurveArgs),
     /// Turn a run into a model bundle.
@@ -84,6 +87,7 @@ impl Cli {
         match self.command {
             Command::World(args) => args.run(),
             Command::Train(args) => args.run(),
+            Command::Grpo(args) => args.run(),
             Command::Curve(args) => args.run(),
             Command::Eval(args) => args.run(),
             Command::Score(args) => args.run(),
