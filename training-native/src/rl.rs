@@ -10,6 +10,7 @@
 
 pub mod a2c;
 pub mod a2c_config;
+pub mod actor_critic;
 pub mod advantage;
 pub mod aggregate;
 pub mod buffer;
@@ -17,6 +18,7 @@ pub mod caption_fines;
 pub mod completion;
 pub mod completions;
 pub mod config;
+pub mod course;
 pub mod dataset;
 pub mod early_stop;
 pub mod entropy;
@@ -36,6 +38,8 @@ pub mod presets;
 pub mod returns;
 pub mod rollout;
 pub mod settings;
+pub mod similarity;
 pub mod step;
 mod validate;
 pub mod value_head;
+pub mod vlrm;

@@ -1,27 +1,23 @@
 //! `namelens grpo`: reinforcement learning on rewards, with GRPO and its kin.
 
-mod report;
-mod source;
-
-use std::path::PathBuf;
-
-use anstream::eprintln;
-use anyhow::{Context, Result, ensure};
+use anstream::{eprintln, println};
+use anyhow::{Result, ensure};
 use clap::Args;
-use namelens::device::DeviceChoice;
 use namelens::rewards::Reward;
 use namelens::rewards::registry::{self, RewardOptions};
 use namelens::rl::config::GrpoConfig;
-use namelens::rl::early_stop::StopRules;
-use namelens::rl::estimate::estimate;
-use namelens::rl::grpo::{self, RunOptions, Trainer};
+use namelens::rl::estimate::{Estimate, estimate};
+use namelens::rl::grpo::{self, Trainer};
 use namelens::rl::policy::Policy;
-use namelens::rl::{presets, settings};
-use namelens::train::checkpoint;
+use namelens::rl::presets;
 use serde_json::{Map, Value};
 
+use super::learning::{LearningArgs, report};
+use super::prompts::PromptArgs;
 use crate::cli::interrupt::stop_on_ctrl_c;
-use source::SourceArgs;
+
+/// The reward of a preset that has none.
+const REWARD: &str = "set-f1";
 
 /// Options of `namelens grpo`.
 #[derive(Debug, Args)]
@@ -47,59 +43,13 @@ pub(super) struct GrpoArgs {
     /// Settings to begin with.
     #[arg(long, default_value = "repic")]
     preset: String,
-    /// Model folder to train.
-    #[arg(long)]
-    model: PathBuf,
-    /// Folder of the run.
-    #[arg(long)]
-    run: PathBuf,
     #[command(flatten)]
-    source: SourceArgs,
-    /// A TOML file of settings.
-    #[arg(long, value_name = "FILE.toml")]
-    config: Option<PathBuf>,
-    /// One setting; may be said several times.
-    #[arg(long, value_name = "NAME=VALUE")]
-    set: Vec<String>,
+    learning: LearningArgs,
+    #[command(flatten)]
+    source: PromptArgs,
     /// A reward in place of the preset's; may be said several times.
     #[arg(long = "reward", value_name = "NAME")]
     rewards: Vec<String>,
-    /// Optimiser steps in all, also when resuming.
-    #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
-    steps: Option<u64>,
-    /// Steps between checkpoints, which are written between generations.
-    #[arg(long, default_value_t = 25, value_parser = clap::value_parser!(u64).range(1..))]
-    save_every: u64,
-    /// Steps between evaluations; 0 evaluates before and at the end only.
-    #[arg(long, default_value_t = 50)]
-    eval_every: u64,
-    /// Held-out prompts of an evaluation; 0 never evaluates.
-    #[arg(long, default_value_t = 64)]
-    eval_prompts: u64,
-    /// Steps between pages of completions; 0 writes none.
-    #[arg(long, default_value_t = 10)]
-    completions_every: u64,
-    /// Stop where the mean KL divergence to the reference stays above this.
-    #[arg(long, value_name = "NATS")]
-    max_kl: Option<f64>,
-    /// Stop where the mean entropy stays below this.
-    #[arg(long, value_name = "NATS")]
-    min_entropy: Option<f64>,
-    /// Stop where the mean length of completions stays below this.
-    #[arg(long, value_name = "TOKENS")]
-    min_length: Option<f64>,
-    /// Steps in a row after which such a bound stops the run.
-    #[arg(long, default_value_t = StopRules::default().patience)]
-    patience: u64,
-    /// Micro-batches computed side by side; 2 on a CPU and 1 on a GPU where it is not given. Changes no figure.
-    #[arg(long)]
-    shards: Option<usize>,
-    /// Where to compute.
-    #[arg(long, value_enum, default_value = "auto")]
-    device: DeviceChoice,
-    /// Put what is in RUN aside and begin at step 0.
-    #[arg(long)]
-    start_over: bool,
     /// Print settings and what a step will hold in memory and take, and stop.
     #[arg(long)]
     dry_run: bool,
@@ -112,36 +62,23 @@ impl GrpoArgs {
     /// When a setting, preset or reward is unknown or makes no sense, or data, model, files or the device fail.
     pub(super) fn run(&self) -> Result<()> {
         let config = self.settings()?;
-        let updates = grpo::updates_per_generation(&config)?;
-        let mut rewards = self.rewards(&config)?;
+        // Said before anything is loaded.
+        grpo::updates_per_generation(&config)?;
+        let mut rewards = rewards(&config)?;
         let (prompts, held_out) = self.source.open(&config)?;
-        let steps = match self.steps {
+        let steps = match self.learning.steps {
             Some(steps) => steps,
             None => grpo::steps(&config, &prompts)?,
         };
         ensure!(steps > 0, "there are 0 steps; say --steps");
-        let device = self.device.open()?;
-        let policy = Policy::open(&self.model, &config, &device)?;
-        let shards = self.shards.unwrap_or(self.device.shards()).max(1);
+        let device = self.learning.device.open()?;
+        let policy = Policy::open(&self.learning.model, &config, &device)?;
         if self.dry_run {
+            let shards = self.learning.shards();
             let found = estimate(&policy, &prompts, &mut rewards, &config, shards, &device)?;
-            return report::dry_run(&config, &found, steps);
+            return dry_run(&config, &found, steps);
         }
-        if self.start_over {
-            checkpoint::start_over(&self.run)?;
-        }
-        let options = RunOptions {
-            run: self.run.clone(),
-            model: self.model.clone(),
-            data: format!("{:?}", self.source),
-            steps,
-            shards,
-            save_every: self.save_every.max(updates),
-            eval_every: self.eval_every,
-            eval_prompts: self.eval_prompts,
-            completions_every: self.completions_every,
-            stop: self.stop_rules(),
-        };
+        let options = self.learning.options(steps, format!("{:?}", self.source))?;
         let stop = stop_on_ctrl_c("generation")?;
         let trainer = Trainer {
             policy,
@@ -150,59 +87,77 @@ impl GrpoArgs {
             rewards: &mut rewards,
             config: &config,
             options: &options,
-            stop: &stop,
             device,
         };
-        let outcome = trainer.run()?;
-        report::outcome(&outcome, &options);
+        let outcome = trainer.run(&stop)?;
+        report(&outcome, steps, &options.run);
         Ok(())
     }
 
     /// The preset with the changes that were asked for.
     fn settings(&self) -> Result<GrpoConfig> {
-        let mut config = presets::grpo(&self.preset)?;
-        if let Some(path) = &self.config {
-            let shown = path.display().to_string();
-            let text =
-                std::fs::read_to_string(path).with_context(|| format!("cannot read {shown}"))?;
-            let changes = settings::from_toml(&text).with_context(|| shown.clone())?;
-            config = settings::with(&config, &changes).context(shown)?;
-        }
-        let changes: Map<String, Value> = self
-            .set
-            .iter()
-            .map(|flag| settings::from_flag(flag))
-            .collect::<Result<_>>()?;
-        config = settings::with(&config, &changes)?;
+        let mut config = self.learning.changed(&presets::grpo(&self.preset)?)?;
         if !self.rewards.is_empty() {
             config.reward_funcs.clone_from(&self.rewards);
         }
         if config.reward_funcs.is_empty() {
-            config.reward_funcs = vec![source::REWARD.to_owned()];
+            config.reward_funcs = vec![REWARD.to_owned()];
             eprintln!(
-                "preset '{}' has no reward of its own; taking {}",
-                self.preset,
-                source::REWARD
+                "preset '{}' has no reward of its own; taking {REWARD}",
+                self.preset
             );
         }
         config.validate()?;
         Ok(config)
     }
+}
 
-    fn rewards(&self, config: &GrpoConfig) -> Result<Vec<Box<dyn Reward>>> {
-        let options = RewardOptions::default();
-        let names = config.reward_funcs.iter();
-        names.map(|name| registry::build(name, &options)).collect()
-    }
+fn rewards(config: &GrpoConfig) -> Result<Vec<Box<dyn Reward>>> {
+    let options = RewardOptions::default();
+    let names = config.reward_funcs.iter();
+    names.map(|name| registry::build(name, &options)).collect()
+}
 
-    fn stop_rules(&self) -> StopRules {
-        let usual = StopRules::default();
-        StopRules {
-            max_kl: self.max_kl.or(usual.max_kl),
-            min_entropy: self.min_entropy.or(usual.min_entropy),
-            min_length: self.min_length.or(usual.min_length),
-            patience: self.patience,
-            ..usual
-        }
+/// Prints settings and estimates.
+///
+/// # Errors
+/// When a setting cannot be written as TOML.
+fn dry_run(config: &GrpoConfig, found: &Estimate, steps: u64) -> Result<()> {
+    println!("{}", as_toml(config)?);
+    println!(
+        "# {} of {} parameters learn",
+        found.trained, found.parameters
+    );
+    let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
+    println!("# about {:.0} MiB in all:", mib(found.bytes()));
+    for (what, bytes) in &found.memory {
+        println!("#   {:>9.1} MiB {what}", mib(*bytes));
     }
+    println!(
+        "# tried: a prompt of {} tokens, completions of {:.0} tokens on average",
+        found.prompt_tokens, found.completion_tokens
+    );
+    println!(
+        "# a generation takes about {:.1} s to draw, the gradients of a step {:.1} s, a step in all {:.1} s",
+        found.draw_secs,
+        found.learn_secs,
+        found.step_secs()
+    );
+    println!(
+        "# {steps} steps take about {:.0} minutes, without evaluation",
+        found.step_secs() * steps as f64 / 60.0
+    );
+    Ok(())
+}
+
+/// Settings as TOML, which has no null: those that are absent are left out.
+fn as_toml(config: &GrpoConfig) -> Result<String> {
+    let Value::Object(all) = serde_json::to_value(config)? else {
+        return Ok(String::new());
+    };
+    let given: Map<String, Value> = all
+        .into_iter()
+        .filter(|(_, value)| !value.is_null())
+        .collect();
+    Ok(toml::to_string(&given)?)
 }

@@ -59,16 +59,36 @@ pub struct Scores {
     pub entropies: Tensor<2>,
 }
 
-/// Scores of `rows` under `vlm`. Rows of one prompt that lie together read it once.
+/// Scores of `rows` under `vlm`.
 ///
 /// # Errors
-/// When prompt and photos do not fit each other.
+/// As [`states`].
 pub fn scores(
     vlm: &Vlm,
     prompts: &[Prepared],
     rows: &[Rolled],
     temperature: f64,
 ) -> Result<Scores> {
+    let hidden = states(vlm, prompts, rows)?;
+    let tokens: Vec<u32> = rows
+        .iter()
+        .flat_map(|row| row.tokens.iter().copied())
+        .collect();
+    let found = vlm
+        .decoder
+        .token_scores(hidden, &tokens, temperature as f32);
+    Ok(Scores {
+        logps: padded(found.log_probs, rows),
+        entropies: padded(found.entropy, rows),
+    })
+}
+
+/// Hidden states `[tokens, hidden]` behind which each token of `rows` stands, row by row. Rows of one prompt that lie together
+/// read it once.
+///
+/// # Errors
+/// When prompt and photos do not fit each other.
+pub fn states(vlm: &Vlm, prompts: &[Prepared], rows: &[Rolled]) -> Result<Tensor<2>> {
     let mut states = Vec::new();
     for group in rows.chunk_by(|a, b| a.prompt == b.prompt) {
         let prepared = &prompts[group[0].prompt];
@@ -81,35 +101,27 @@ pub fn scores(
             grids: &prepared.grids,
         })?);
     }
-    let tokens: Vec<u32> = rows
-        .iter()
-        .flat_map(|row| row.tokens.iter().copied())
-        .collect();
-    let found = vlm
-        .decoder
-        .token_scores(Tensor::cat(states, 0), &tokens, temperature as f32);
-    let width = longest(rows);
+    Ok(Tensor::cat(states, 0))
+}
+
+/// Values `[tokens]`, row by row, as `[rows, tokens]`, zero behind each row's end.
+pub fn padded(values: Tensor<1>, rows: &[Rolled]) -> Tensor<2> {
+    let (width, count) = (longest(rows), values.dims()[0]);
     let mut places = Vec::with_capacity(rows.len() * width);
     let mut start = 0;
     for row in rows {
         let end = start + row.tokens.len();
-        let none = tokens.len();
-        places.extend((0..width).map(|t| if start + t < end { start + t } else { none } as i64));
+        let place = |t: usize| if start + t < end { start + t } else { count };
+        places.extend((0..width).map(|t| place(t) as i64));
         start = end;
     }
-    let device = found.log_probs.device();
-    let count = places.len();
-    let places = Tensor::<1, Int>::from_data(TensorData::new(places, [count]), &device);
-    let spread = |values: Tensor<1>| {
-        let padded = Tensor::cat(vec![values, Tensor::zeros([1], &device)], 0);
-        padded
-            .select(0, places.clone())
-            .reshape([rows.len(), width])
-    };
-    Ok(Scores {
-        logps: spread(found.log_probs),
-        entropies: spread(found.entropy),
-    })
+    let device = values.device();
+    let places = TensorData::new(places, [rows.len() * width]);
+    let places = Tensor::<1, Int>::from_data(places, &device);
+    let zero = Tensor::zeros([1], &device);
+    Tensor::cat(vec![values, zero], 0)
+        .select(0, places)
+        .reshape([rows.len(), width])
 }
 
 /// Host values of `[rows, tokens]`, each row as long as its completion.

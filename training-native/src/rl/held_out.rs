@@ -1,16 +1,15 @@
 //! What a policy can do on held-out prompts, by metrics that are not its reward: strict names, and answers that can be checked.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
 use burn::module::Module;
 use namelens_engine::concepts::spelling::{bare, key};
-use namelens_engine::generate::RolloutOptions;
 use namelens_engine::host::Host;
 use serde_json::Value;
 
-use super::config::GrpoConfig;
 use super::dataset::Prompts;
+use super::playroom_prompts::LOOKS;
 use super::policy::Policy;
 use super::rollout;
 use crate::metrics::rates::Counts;
@@ -32,6 +31,8 @@ struct Tally {
     captions: Vec<Counts>,
     exact: usize,
     answers: Vec<f64>,
+    /// Words for what things look like: said, and to be said.
+    looks: [usize; 2],
     tokens: usize,
     cut: usize,
     rows: Vec<Row>,
@@ -39,8 +40,9 @@ struct Tally {
 
 /// Completes the first `count` of `prompts` greedily and measures what was said; `rewards` are measured too, to be compared.
 ///
-/// `eval/f1` is strict: every name that is wrong or invented counts against it. `eval/score` is the mean of it and of the share
-/// of other questions that were answered rightly, as far as there are such.
+/// `eval/f1` is strict: every name that is wrong or invented counts against it. `eval/answers` is the share of other questions
+/// that were answered rightly, `eval/looks` the share of the words for what things look like that captions without names have.
+/// `eval/score` is the mean of those there are.
 ///
 /// # Errors
 /// When a prompt, a completion or a reward fails.
@@ -49,16 +51,12 @@ pub fn evaluate(
     prompts: &Prompts,
     count: u64,
     rewards: &mut [Box<dyn Reward>],
-    config: &GrpoConfig,
+    max_tokens: usize,
     host: &dyn Host,
 ) -> Result<Figures> {
     let plain = policy.vlm.valid();
     let kit = &policy.kit;
-    // The likeliest token, at any temperature.
-    let options = RolloutOptions {
-        top_k: 1,
-        ..rollout::sampling(kit, config, 0)
-    };
+    let options = rollout::greedy(kit, max_tokens);
     let mut tally = Tally::default();
     let serials: Vec<u64> = (0..count.min(prompts.len())).collect();
     for serials in serials.chunks(AT_A_TIME) {
@@ -102,6 +100,11 @@ impl Tally {
                 let right = repic_strict::score(&row, 0.0)?;
                 self.answers.extend(right.map(f64::from));
             }
+            Some(LOOKS) => {
+                let (found, total) = looks(&row)?;
+                self.looks[0] += found;
+                self.looks[1] += total;
+            }
             _ if row.columns.contains_key("solution") => {
                 let counts = names(&row)?;
                 self.exact += usize::from(counts.wrong + counts.missed == 0);
@@ -131,6 +134,11 @@ impl Tally {
             put("answers", right);
             scores.push(right);
         }
+        let [found, total] = self.looks;
+        if total > 0 {
+            put("looks", share(found, total));
+            scores.push(share(found, total));
+        }
         if !scores.is_empty() {
             put("score", scores.iter().sum::<f64>() / scores.len() as f64);
         }
@@ -138,6 +146,16 @@ impl Tally {
         put("clipped_ratio", share(self.cut, self.rows.len()));
         figures
     }
+}
+
+/// Words of the column `looks` that a caption has, and how many there are.
+fn looks(row: &Row) -> Result<(usize, usize)> {
+    let text = row.completion.to_lowercase();
+    // Whole words: "red" is not in "tired".
+    let said: BTreeSet<&str> = text.split(|c: char| !c.is_alphanumeric()).collect();
+    let wanted = columns::texts(row, "looks")?;
+    let found = wanted.iter().filter(|word| said.contains(word.as_str()));
+    Ok((found.count(), wanted.len()))
 }
 
 /// Names that are right, wrong and missed: of all `concepts` of the row, or of its solution alone where it has no such column.

@@ -31,7 +31,7 @@ pub struct PlayroomOptions {
     pub absent: Option<usize>,
     /// Share of those that differ from a present one in exactly one attribute.
     pub lookalikes: f32,
-    /// What is asked, in turns: [`Task::Caption`], [`Task::Recognize`] or [`Task::Locate`].
+    /// What is asked, in turns: [`Task::Caption`], [`Task::Recognize`], [`Task::Locate`] or [`Task::PlainCaption`].
     pub tasks: Vec<Task>,
     /// Side of the pictures, pixels.
     pub side: u32,
@@ -52,6 +52,8 @@ impl Default for PlayroomOptions {
     }
 }
 
+/// The `accu_reward_method` of captions without names: no reward of RePIC's, but the column `looks` says what should be in them.
+pub const LOOKS: &str = "looks";
 /// How hard photos are: as those of `namelens eval`.
 const DIFFICULTY: f32 = 0.8;
 
@@ -117,9 +119,12 @@ fn prompt(sample: &Sample) -> Result<Prompt> {
             sample.turns.len()
         );
     };
+    // A caption without names is asked of somebody who has introduced nothing.
+    let named = turn.task != Task::PlainCaption;
     let concepts: Vec<PromptConcept> = sample
         .concepts
         .iter()
+        .filter(|_| named)
         .map(|concept| PromptConcept {
             name: concept.name.clone(),
             aliases: Vec::new(),
@@ -160,14 +165,27 @@ fn columns(sample: &Sample) -> Result<Map<String, Value>> {
         Task::Caption => ("yes_no_name_multi", json!(here)),
         Task::Recognize => ("yes_no", json!(turn.answer)),
         Task::Locate => ("iou", json!(turn.answer)),
-        other => bail!("{other:?} has no reward here; tasks are caption, recognize and locate"),
+        Task::PlainCaption => (LOOKS, Value::Null),
+        other => {
+            bail!("{other:?} has no reward here; tasks are caption, recognize, locate and plain")
+        }
     };
     let concepts: Vec<Value> = sample
         .concepts
         .iter()
         .map(|concept| json!({"name": marked_name(&concept.name), "info": concept.info}))
         .collect();
+    let briefs = sample.things.iter().map(|thing| thing.identity.brief());
+    let looks: Vec<String> = briefs
+        .flat_map(|brief| {
+            brief
+                .split_whitespace()
+                .map(str::to_owned)
+                .collect::<Vec<_>>()
+        })
+        .collect();
     let columns = json!({
+        "looks": looks,
         "accu_reward_method": method,
         "solution": solution,
         "concepts": concepts,

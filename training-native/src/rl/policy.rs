@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail, ensure};
 use burn::module::{Module, ModuleMapper, Param, ParamId};
 use burn::tensor::{Device, Tensor, TensorData};
 use namelens_engine::host::Still;
-use namelens_engine::image::{ImageProcessor, decode};
+use namelens_engine::image::{ImageProcessor, PhotoLayout, decode};
 use namelens_engine::model::config::VlmConfig;
 use namelens_engine::model::connector::Visual;
 use namelens_engine::model::families;
@@ -136,18 +136,28 @@ impl Policy {
     /// # Errors
     /// When the checkpoint lacks one, or has it in another shape: it is another model's.
     pub fn restore(&mut self, checkpoint: &Path) -> Result<()> {
-        let mut stored = Stored {
-            names: &self.kit.names,
-            weights: bundle::open_weights(checkpoint)?,
-            failed: None,
-        };
-        let vlm = self.vlm.clone().map(&mut stored);
-        if let Some(error) = stored.failed {
-            return Err(error)
-                .with_context(|| format!("{} does not fit the model", checkpoint.display()));
-        }
+        let vlm = restored(self.vlm.clone(), &self.kit.names, checkpoint)?;
         self.vlm = set_trainable(vlm, &|id| self.kit.names.name_of(id).is_none());
         Ok(())
+    }
+}
+
+/// `model` with the parameters `names` of a checkpoint.
+///
+/// # Errors
+/// When the checkpoint lacks one, or has it in another shape: it is another model's.
+pub(super) fn restored<M: Module>(model: M, names: &ParamNames, checkpoint: &Path) -> Result<M> {
+    let mut stored = Stored {
+        names,
+        weights: bundle::open_weights(checkpoint)?,
+        failed: None,
+    };
+    let model = model.map(&mut stored);
+    match stored.failed {
+        None => Ok(model),
+        Some(error) => {
+            Err(error).with_context(|| format!("{} does not fit the model", checkpoint.display()))
+        }
     }
 }
 
@@ -159,13 +169,7 @@ impl Kit {
     pub fn prepare(&self, vlm: &Vlm, prompt: Prompt) -> Result<Prepared> {
         let (mut pixels, mut layouts, mut grids) = (Vec::new(), Vec::new(), Vec::new());
         for photo in &prompt.photos {
-            let (frames, layout) = match photo {
-                Photo::Bytes(bytes) => self.frames(bytes),
-                Photo::File(path) => std::fs::read(path)
-                    .map_err(anyhow::Error::from)
-                    .and_then(|bytes| self.frames(&bytes))
-                    .with_context(|| format!("cannot use photo {}", path.display())),
-            }?;
+            let (frames, layout) = self.photo(photo)?;
             let [_, _, height, width] = frames.dims();
             grids.push(vlm.token_grid(height, width));
             layouts.push(layout);
@@ -185,12 +189,25 @@ impl Kit {
         })
     }
 
-    fn frames(&self, bytes: &[u8]) -> Result<(Tensor<4>, namelens_engine::image::PhotoLayout)> {
-        Ok(photo_frames(
-            &self.processor,
-            &decode(bytes)?,
-            &self.device,
-        )?)
+    /// Frames of a photo, and how a prompt shows it.
+    ///
+    /// # Errors
+    /// When it cannot be read or processed.
+    pub fn photo(&self, photo: &Photo) -> Result<(Tensor<4>, PhotoLayout)> {
+        let frames = |bytes: &[u8]| {
+            Ok(photo_frames(
+                &self.processor,
+                &decode(bytes)?,
+                &self.device,
+            )?)
+        };
+        match photo {
+            Photo::Bytes(bytes) => frames(bytes),
+            Photo::File(path) => std::fs::read(path)
+                .map_err(anyhow::Error::from)
+                .and_then(|bytes| frames(&bytes))
+                .with_context(|| format!("cannot use photo {}", path.display())),
+        }
     }
 
     /// The text of a completion, without its end.
@@ -280,8 +297,8 @@ fn photo_tokens(chat: &ChatEncoder) -> Vec<u32> {
 }
 
 /// Initial values as functions of seed and name alone, whatever else is drawn in this process.
-struct Keyed {
-    seed: u64,
+pub(super) struct Keyed {
+    pub(super) seed: u64,
 }
 
 impl ParamSource for Keyed {

@@ -34,14 +34,27 @@ pub fn sampling(kit: &Kit, config: &GrpoConfig, generation: u64) -> RolloutOptio
         top_k: config.top_k,
         top_p: config.top_p as f32,
         min_p: config.min_p.unwrap_or(0.0) as f32,
-        max_tokens: config.max_completion_length,
+        seed: config.seed,
+        step: generation,
+        ..greedy(kit, config.max_completion_length)
+    }
+}
+
+/// The likeliest token, again and again.
+pub fn greedy(kit: &Kit, max_tokens: usize) -> RolloutOptions {
+    RolloutOptions {
+        temperature: 1.0,
+        top_k: 1,
+        top_p: 1.0,
+        min_p: 0.0,
+        max_tokens,
         ends: kit.chat.ends().to_vec(),
         banned: kit.banned.clone(),
         context: kit.config.text_config.context(),
         image_token: kit.config.image_token_id,
         rows: ROWS,
-        seed: config.seed,
-        step: generation,
+        seed: 0,
+        step: 0,
     }
 }
 

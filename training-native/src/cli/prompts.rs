@@ -1,4 +1,4 @@
-//! The options that say where prompts come from.
+//! The options that say where the prompts of reinforcement learning come from.
 
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
@@ -10,9 +10,6 @@ use namelens::rl::dataset::{Prompts, Source};
 use namelens::rl::file_prompts::FilePrompts;
 use namelens::rl::playroom_prompts::{PlayroomOptions, PlayroomPrompts};
 use playroom::{Split, Task};
-
-/// The reward of a preset that has none.
-pub(super) const REWARD: &str = "set-f1";
 
 /// What prompts of the Playroom ask for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -27,7 +24,7 @@ enum Asked {
 
 /// Where prompts come from.
 #[derive(Debug, Args)]
-pub(super) struct SourceArgs {
+pub(super) struct PromptArgs {
     /// Prompts, a JSON object a line; paths of photos begin at the file's folder.
     #[arg(long, value_name = "FILE.jsonl")]
     data: Option<PathBuf>,
@@ -48,7 +45,7 @@ pub(super) struct SourceArgs {
     tasks: Vec<Asked>,
 }
 
-impl SourceArgs {
+impl PromptArgs {
     /// Prompts to learn from, and held-out ones.
     ///
     /// # Errors
@@ -59,8 +56,9 @@ impl SourceArgs {
             (Some(data), Some(held)) => (FilePrompts::open(data)?, FilePrompts::open(held)?),
             (Some(data), None) => FilePrompts::open(data)?.hold_out(),
             (None, _) => {
-                let drawn =
-                    |split| Source::Playroom(PlayroomPrompts::new(self.playroom(split, config)));
+                let drawn = |split| {
+                    Source::Playroom(PlayroomPrompts::new(self.playroom(split, config.seed)))
+                };
                 let held = Prompts::new(drawn(Split::Val), None)?;
                 return Ok((Prompts::new(drawn(Split::Train), order)?, held));
             }
@@ -73,7 +71,28 @@ impl SourceArgs {
         Ok((Prompts::new(Source::File(learned), order)?, held))
     }
 
-    fn playroom(&self, split: Split, config: &GrpoConfig) -> PlayroomOptions {
+    /// Photos of the Playroom whose things nobody introduced, to learn from and held out.
+    ///
+    /// # Errors
+    /// When other prompts were asked for.
+    pub(super) fn open_plain(&self, seed: u64) -> Result<(Prompts, Prompts)> {
+        ensure!(
+            self.data.is_none() && self.tasks == [Asked::Caption],
+            "captions without names are asked for of photos of the Playroom; leave --data and --tasks out"
+        );
+        let of = |split| {
+            let options = PlayroomOptions {
+                absent: Some(0),
+                tasks: vec![Task::PlainCaption],
+                ..self.playroom(split, seed)
+            };
+            Source::Playroom(PlayroomPrompts::new(options))
+        };
+        let held = Prompts::new(of(Split::Val), None)?;
+        Ok((Prompts::new(of(Split::Train), Some(seed))?, held))
+    }
+
+    fn playroom(&self, split: Split, seed: u64) -> PlayroomOptions {
         let task = |asked: &Asked| match asked {
             Asked::Caption => Task::Caption,
             Asked::Recognize => Task::Recognize,
@@ -81,7 +100,7 @@ impl SourceArgs {
         };
         PlayroomOptions {
             split,
-            seed: config.seed,
+            seed,
             prompts: self.prompts,
             present: self.present.clone(),
             absent: self.absent.map(usize::from),
