@@ -51,12 +51,13 @@ mod wanted;
 mod windows;
 
 pub use crate::model::precision::Precision;
-pub use captioner::Captioner;
+pub use captioner::{Captioner, CaptionerParts};
 pub use engine::Engine;
 pub use file_choice::Choice;
 pub use file_plan::{FilePlan, Step};
 pub use files::ModelFiles;
 pub use library_edits::{Imported, Restored};
 pub use model_folder::model_folder;
+pub use photo_features::frames as photo_frames;
 pub use stages::TokenCount;
 pub use types::{Event, Kind, Outcome, Request, Retrieval};

@@ -1,5 +1,6 @@
 //! The command line: one file a command below `cli/`.
 
+mod a2c;
 mod ask;
 mod card;
 mod check;
@@ -10,11 +11,14 @@ mod eval;
 mod eval_photos;
 mod export;
 mod find;
+mod grpo;
 mod inspect;
 mod interrupt;
+mod learning;
 mod library;
 mod merge;
 mod model;
+mod prompts;
 mod score;
 mod train;
 mod world;
@@ -40,6 +44,10 @@ enum Command {
     World(world::WorldArgs),
     /// Train a model from scratch on the Playroom.
     Train(train::TrainArgs),
+    /// Train a model by reinforcement learning on rewards.
+    Grpo(grpo::GrpoArgs),
+    /// Train a model to write captions that fit their photos, by VLRM's rewards.
+    A2c(a2c::A2cArgs),
     /// Draw the logs of a training run.
     Curve(curve::CurveArgs),
     /// Turn a run into a model bundle.
@@ -84,6 +92,8 @@ impl Cli {
         match self.command {
             Command::World(args) => args.run(),
             Command::Train(args) => args.run(),
+            Command::Grpo(args) => args.run(),
+            Command::A2c(args) => args.run(),
             Command::Curve(args) => args.run(),
             Command::Eval(args) => args.run(),
             Command::Score(args) => args.run(),

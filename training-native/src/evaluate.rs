@@ -16,6 +16,7 @@ use sha2::{Digest, Sha256};
 
 use cache::{Cache, Origin};
 use questions::Bench;
+pub(crate) use questions::png;
 use record::Record;
 use report::Report;
 use row::Row;

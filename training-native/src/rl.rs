@@ -1,4 +1,4 @@
-//! Reinforcement learning on rewards: the mathematics of GRPO and its kin, and of A2C, without any rollout.
+//! Reinforcement learning on rewards: the mathematics of GRPO and its kin and of A2C, and the loop that runs them.
 //!
 //! Everything takes log-probabilities and gives losses that can be differentiated in them. Losses are sums over
 //! rows divided once by counts of the whole optimiser step ([`aggregate::Counts`]), so that shards, accumulation
@@ -10,19 +10,36 @@
 
 pub mod a2c;
 pub mod a2c_config;
+pub mod actor_critic;
 pub mod advantage;
 pub mod aggregate;
+pub mod buffer;
 pub mod caption_fines;
 pub mod completion;
+pub mod completions;
 pub mod config;
+pub mod course;
+pub mod dataset;
+pub mod early_stop;
 pub mod entropy;
+pub mod estimate;
+pub mod file_prompts;
+pub mod grpo;
+pub mod held_out;
 pub mod kl;
 pub mod loss;
 pub mod metrics;
 pub mod off_policy;
+pub mod output;
+pub mod playroom_prompts;
+pub mod policy;
 pub mod policy_loss;
 pub mod presets;
 pub mod returns;
+pub mod rollout;
 pub mod settings;
+pub mod similarity;
+pub mod step;
 mod validate;
 pub mod value_head;
+pub mod vlrm;

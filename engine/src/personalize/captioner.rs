@@ -13,7 +13,7 @@ use crate::image::ImageProcessor;
 use crate::model::config::VlmConfig;
 use crate::model::families;
 use crate::model::lora::Adapter;
-use crate::model::params::ParamBuilder;
+use crate::model::params::{ParamBuilder, ParamNames};
 use crate::model::precision::{InPrecision, Precision};
 use crate::model::vlm::Vlm;
 use crate::text::{ChatEncoder, GenerationSettings};
@@ -37,12 +37,32 @@ pub struct Captioner {
     parameters: usize,
 }
 
-impl Captioner {
-    /// Loads it with its adapters, none of which is in use yet. Matrices are held in `precision`.
+/// A captioner as its files have it, without adapters and without anything a conversation needs: what training starts from.
+#[derive(Debug)]
+pub struct CaptionerParts {
+    /// The model.
+    pub vlm: Vlm,
+    /// Checkpoint key of every parameter.
+    pub names: ParamNames,
+    /// Its dimensions.
+    pub config: VlmConfig,
+    /// Encodes chats.
+    pub chat: ChatEncoder,
+    /// Prepares photos.
+    pub processor: ImageProcessor,
+    generation: GenerationSettings,
+}
+
+impl CaptionerParts {
+    /// Reads them; parameters can be trained where `device` has gradients.
     ///
     /// # Errors
     /// Whatever is wrong with a file, by name; [`crate::Error::Cancelled`].
-    pub(super) async fn load(
+    pub async fn open(files: &mut ModelFiles, device: &Device, host: &dyn Host) -> Result<Self> {
+        Self::read(files, Precision::Stored, device, host).await
+    }
+
+    async fn read(
         files: &mut ModelFiles,
         precision: Precision,
         device: &Device,
@@ -59,8 +79,39 @@ impl Captioner {
         let mut source = CaptionerFiles::source(weights, files, &config, device)?;
         let mut stored = InPrecision::new(&mut source, precision, device);
         let mut params = ParamBuilder::new(&mut stored, device);
-        let mut vlm = Vlm::new(&mut params, &config)?;
+        let vlm = Vlm::new(&mut params, &config)?;
+        let names = params.into_names();
         all_taken(&source, config.tie_word_embeddings)?;
+        Ok(Self {
+            vlm,
+            names,
+            config,
+            chat,
+            processor,
+            generation,
+        })
+    }
+}
+
+impl Captioner {
+    /// Loads it with its adapters, none of which is in use yet. Matrices are held in `precision`.
+    ///
+    /// # Errors
+    /// Whatever is wrong with a file, by name; [`crate::Error::Cancelled`].
+    pub(super) async fn load(
+        files: &mut ModelFiles,
+        precision: Precision,
+        device: &Device,
+        host: &dyn Host,
+    ) -> Result<Self> {
+        let CaptionerParts {
+            mut vlm,
+            config,
+            processor,
+            chat,
+            generation,
+            ..
+        } = CaptionerParts::read(files, precision, device, host).await?;
         let parameters = burn::module::Module::num_params(&vlm);
         for name in files.adapters() {
             let adapter = files.adapter(&name, families::names(&config.model_type));

@@ -8,7 +8,10 @@ use crate::image::{ImageProcessor, PhotoLayout, Rgb8};
 use crate::model::vision::{Features, VisionTower};
 
 /// Frames of one photo `[F, 3, S, S]` and how a prompt shows it.
-pub(super) fn frames(
+///
+/// # Errors
+/// When the photo cannot be processed.
+pub fn frames(
     processor: &ImageProcessor,
     photo: &Rgb8,
     device: &Device,

@@ -293,7 +293,7 @@ fn here(sample: &Sample) -> Vec<usize> {
     here
 }
 
-fn png(picture: &Rgb) -> Result<Vec<u8>> {
+pub(crate) fn png(picture: &Rgb) -> Result<Vec<u8>> {
     let mut out = std::io::Cursor::new(Vec::new());
     image::write_buffer_with_format(
         &mut out,

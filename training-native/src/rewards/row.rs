@@ -31,9 +31,9 @@ pub struct Row {
 }
 
 /// Names of the question in data sets: TRL's, RePIC's and VLM-R1's, EasyR1's.
-const PROMPTS: [&str; 3] = ["prompt", "problem", "question"];
+pub(crate) const PROMPTS: [&str; 3] = ["prompt", "problem", "question"];
 /// Names of the photos.
-const PHOTOS: [&str; 2] = ["image", "images"];
+pub(crate) const PHOTOS: [&str; 2] = ["image", "images"];
 
 impl Row {
     /// Reads a row: `completion` (a text, or chat messages of which the last counts), and optionally `completion_ids`,

@@ -25,6 +25,9 @@ pub struct Progress {
     pub seed: u64,
     /// Digest of the options that must not change when a run resumes.
     pub options: String,
+    /// What else a loop must know to go on.
+    #[serde(default, skip_serializing_if = "serde_json::Value::is_null")]
+    pub state: serde_json::Value,
 }
 
 /// Ending of folders that are being written or deleted.

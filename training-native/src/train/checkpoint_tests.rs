@@ -20,6 +20,7 @@ fn write(run: &Path, step: u64, stop: usize) -> bool {
             step,
             seed: 1,
             options: OPTIONS.into(),
+            state: serde_json::Value::Null,
         };
         let text = serde_json::to_vec_pretty(&progress)?;
         Ok(fs::write(folder.join(PROGRESS), text)?)

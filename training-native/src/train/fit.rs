@@ -159,6 +159,7 @@ where
                 step,
                 seed: options.seed,
                 options: digest.clone(),
+                state: serde_json::Value::Null,
             };
             checkpoint::save(run, &model, names, updater.optimizer(), &progress)?;
         }

@@ -1,0 +1,321 @@
+//! The loop of reinforcement learning on the embedded model: rewards are followed, runs resume exactly, how a step is cut is no matter.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use burn::tensor::Device;
+use namelens::bundle;
+use namelens::merge::merge;
+use namelens::rewards::{Reward, Row};
+use namelens::rl::config::{GrpoConfig, LossType, LrSchedulerType};
+use namelens::rl::course::{Outcome, RunOptions};
+use namelens::rl::dataset::{Prompts, Source};
+use namelens::rl::early_stop::StopRules;
+use namelens::rl::grpo::Trainer;
+use namelens::rl::metrics::Metrics;
+use namelens::rl::playroom_prompts::{PlayroomOptions, PlayroomPrompts};
+use namelens::rl::policy::Policy;
+use namelens::train::checkpoint;
+use playroom::Split;
+use serde_json::Value;
+
+fn model() -> PathBuf {
+    // At run time: a build directory shared by two checkouts keeps the path of the other.
+    PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").unwrap()).join("../models/playroom")
+}
+
+/// A rule as a reward.
+struct Rule<F>(F);
+
+impl<F: FnMut(&Row) -> f32 + Send> Reward for Rule<F> {
+    fn name(&self) -> &str {
+        "rule"
+    }
+
+    fn score(&mut self, rows: &[Row], _: &mut Metrics) -> anyhow::Result<Vec<Option<f32>>> {
+        Ok(rows.iter().map(|row| Some((self.0)(row))).collect())
+    }
+}
+
+/// Small and fast: two prompts of four short completions.
+fn config() -> GrpoConfig {
+    GrpoConfig {
+        seed: 3,
+        learning_rate: 1e-3,
+        lr_scheduler_type: LrSchedulerType::Constant,
+        per_device_train_batch_size: 4,
+        gradient_accumulation_steps: 2,
+        num_generations: 4,
+        max_completion_length: 8,
+        loss_type: LossType::Grpo,
+        reward_funcs: vec!["rule".into()],
+        use_peft: true,
+        lora_r: 8,
+        lora_alpha: 16.0,
+        lora_dropout: 0.05,
+        ..GrpoConfig::default()
+    }
+}
+
+fn prompts(split: Split) -> Prompts {
+    let options = PlayroomOptions {
+        split,
+        prompts: 32,
+        present: 1..=1,
+        absent: Some(0),
+        ..PlayroomOptions::default()
+    };
+    Prompts::new(Source::Playroom(PlayroomPrompts::new(options)), Some(1)).unwrap()
+}
+
+fn options(run: &Path, steps: u64) -> RunOptions {
+    RunOptions {
+        run: run.to_owned(),
+        model: model(),
+        data: "playroom".into(),
+        steps,
+        shards: 1,
+        save_every: 100,
+        eval_every: 0,
+        eval_prompts: 0,
+        completions_every: 0,
+        stop: StopRules::default(),
+    }
+}
+
+/// Trains with `rule` as the reward until the end, or until `stop` is raised.
+fn train(
+    options: &RunOptions,
+    config: &GrpoConfig,
+    stop: &AtomicBool,
+    rule: impl FnMut(&Row) -> f32 + Send + 'static,
+) -> anyhow::Result<Outcome> {
+    let device = Device::flex();
+    let mut rewards: Vec<Box<dyn Reward>> = vec![Box::new(Rule(rule))];
+    let trainer = Trainer {
+        policy: Policy::open(&model(), config, &device)?,
+        prompts: &prompts(Split::Train),
+        held_out: &prompts(Split::Val),
+        rewards: &mut rewards,
+        config,
+        options,
+        device,
+    };
+    trainer.run(stop)
+}
+
+/// The lines of the log without the times.
+fn logged(run: &Path) -> Vec<Value> {
+    let text = std::fs::read_to_string(run.join("log.jsonl")).unwrap();
+    let lines = text.lines().map(|line| {
+        let mut line: Value = serde_json::from_str(line).unwrap();
+        line.as_object_mut().unwrap().remove("step_time");
+        line
+    });
+    lines.collect()
+}
+
+fn column(log: &[Value], name: &str) -> Vec<f64> {
+    log.iter().filter_map(|line| line[name].as_f64()).collect()
+}
+
+fn weights(run: &Path) -> Vec<u8> {
+    let latest = checkpoint::latest(run).unwrap().unwrap();
+    std::fs::read(latest.join("model.safetensors")).unwrap()
+}
+
+/// Share of the letters that are an `e`: any completion has some, so every group has variance.
+fn letters(row: &Row) -> f32 {
+    let all = row.completion.chars().count().max(1);
+    row.completion.matches('e').count() as f32 / all as f32
+}
+
+#[test]
+fn an_interrupted_run_ends_as_if_it_had_not_been() {
+    // Three passes over a generation of two steps, so that checkpoints lie between many updates.
+    let config = GrpoConfig {
+        steps_per_generation: Some(4),
+        num_iterations: 2,
+        beta: 0.04,
+        ..config()
+    };
+    let calm = AtomicBool::new(false);
+    let whole = tempfile::tempdir().unwrap();
+    let evaluated = |run: &Path| RunOptions {
+        eval_prompts: 2,
+        eval_every: 4,
+        ..options(run, 8)
+    };
+    let all = train(&evaluated(whole.path()), &config, &calm, letters).unwrap();
+    let parts = tempfile::tempdir().unwrap();
+    let stop = Arc::new(AtomicBool::new(false));
+    let (flag, mut seen) = (Arc::clone(&stop), 0);
+    let first = train(&evaluated(parts.path()), &config, &stop, move |row| {
+        seen += 1;
+        // The first two rows are those of the evaluation.
+        flag.store(seen > 2, Ordering::Relaxed);
+        letters(row)
+    });
+    assert_eq!(first.unwrap().step, 4, "it stops after the generation");
+    let half = weights(parts.path());
+    let rest = train(&evaluated(parts.path()), &config, &calm, letters).unwrap();
+    assert_ne!(half, weights(parts.path()), "the second half did nothing");
+    assert_eq!(weights(whole.path()), weights(parts.path()));
+    assert_eq!(logged(whole.path()), logged(parts.path()));
+    // Two generations of four prompts, of 32.
+    assert_eq!(column(&logged(whole.path()), "epoch").last(), Some(&0.25));
+    assert_eq!(
+        (all.before, all.after, all.best),
+        (rest.before, rest.after, rest.best)
+    );
+    let other = GrpoConfig {
+        beta: 0.05,
+        ..config
+    };
+    let error = train(&evaluated(parts.path()), &other, &calm, letters).unwrap_err();
+    assert!(error.to_string().contains("other options"), "{error}");
+}
+
+#[test]
+fn rewards_are_followed_and_turned_round_they_are_fled() {
+    let calm = AtomicBool::new(false);
+    let config = GrpoConfig {
+        learning_rate: 1e-2,
+        lora_dropout: 0.0,
+        ..config()
+    };
+    let ends = |rule: fn(&Row) -> f32| -> [f64; 2] {
+        let run = tempfile::tempdir().unwrap();
+        train(&options(run.path(), 16), &config, &calm, rule).unwrap();
+        let rewards = column(&logged(run.path()), "reward");
+        let mean = |part: &[f64]| part.iter().sum::<f64>() / part.len() as f64;
+        [mean(&rewards[..4]), mean(&rewards[12..])]
+    };
+    let up = ends(letters);
+    let down = ends(|row| -letters(row)).map(|reward| -reward);
+    println!("share of the letter: rewarded {up:?}, punished {down:?}");
+    // The first steps begin at the same share; a few hundredths is what the mean of 32 rows scatters.
+    assert!(up[1] > up[0] + 0.05, "{up:?}");
+    assert!(down[1] < down[0] - 0.02, "{down:?}");
+}
+
+#[test]
+fn the_first_pass_compares_the_policy_with_itself() {
+    let run = tempfile::tempdir().unwrap();
+    let config = GrpoConfig {
+        num_iterations: 2,
+        beta: 0.1,
+        // Any change at all is clipped.
+        epsilon: 1e-7,
+        learning_rate: 1e-2,
+        ..config()
+    };
+    let calm = AtomicBool::new(false);
+    train(&options(run.path(), 4), &config, &calm, letters).unwrap();
+    let log = logged(run.path());
+    let clipped = column(&log, "clip_ratio/region_mean");
+    assert_eq!((clipped[0], clipped[2]), (0.0, 0.0), "{clipped:?}");
+    assert!(clipped[1] > 0.0 && clipped[3] > 0.0, "{clipped:?}");
+    // A new adapter changes nothing, so the policy still is the reference; f32 in another order of summation.
+    let kl = column(&log, "kl");
+    assert!(kl[0].abs() < 1e-8 && kl[3] > 1e-6, "{kl:?}");
+}
+
+#[test]
+fn how_a_step_is_cut_and_who_computes_it_changes_nothing() {
+    let calm = AtomicBool::new(false);
+    let first = |shards: usize, size: usize| {
+        let run = tempfile::tempdir().unwrap();
+        let config = GrpoConfig {
+            per_device_train_batch_size: size,
+            gradient_accumulation_steps: 8 / size,
+            lora_dropout: 0.0,
+            loss_type: LossType::Dapo,
+            ..config()
+        };
+        let options = RunOptions {
+            shards,
+            ..options(run.path(), 2)
+        };
+        train(&options, &config, &calm, letters).unwrap();
+        (
+            column(&logged(run.path()), "grad_norm"),
+            weights(run.path()),
+        )
+    };
+    let (norms, one) = first(1, 4);
+    assert_eq!(first(2, 4).1, one, "threads");
+    // Whole groups, and halves of one: f32 in another order of summation.
+    for size in [8, 2] {
+        let (cut, _) = first(1, size);
+        assert!(
+            (cut[0] / norms[0] - 1.0).abs() < 1e-4,
+            "{size}: {cut:?} {norms:?}"
+        );
+    }
+}
+
+#[test]
+fn rewards_that_are_no_numbers_are_counted_and_the_adapter_is_peft() {
+    let run = tempfile::tempdir().unwrap();
+    let calm = AtomicBool::new(false);
+    let options = RunOptions {
+        completions_every: 1,
+        ..options(run.path(), 1)
+    };
+    let mut row = 0;
+    let rule = move |said: &Row| {
+        row += 1;
+        if row == 2 { f32::NAN } else { letters(said) }
+    };
+    train(&options, &config(), &calm, rule).unwrap();
+    let log = logged(run.path());
+    assert_eq!(log[0]["rewards/rule/nan"], 1.0);
+    assert_eq!(log[0]["rewards/rule/missing"], 1.0);
+    let page = run.path().join("completions/step-00000001.html");
+    assert!(
+        std::fs::read_to_string(page)
+            .unwrap()
+            .contains("data:image/png")
+    );
+    let merged = run.path().join("merged");
+    merge(&model(), &run.path().join("last"), &merged, &mut |_, _| ()).unwrap();
+    bundle::open_weights(&merged).unwrap();
+    assert_ne!(
+        std::fs::read(merged.join("model.safetensors")).unwrap(),
+        std::fs::read(model().join("model.safetensors")).unwrap()
+    );
+}
+
+#[test]
+fn all_weights_can_learn_and_become_a_model_folder() {
+    let run = tempfile::tempdir().unwrap();
+    let calm = AtomicBool::new(false);
+    let config = GrpoConfig {
+        use_peft: false,
+        freeze_vision: false,
+        beta: 0.1,
+        learning_rate: 1e-5,
+        ..config()
+    };
+    train(&options(run.path(), 2), &config, &calm, letters).unwrap();
+    let kl = column(&logged(run.path()), "kl");
+    assert!(
+        kl[0].abs() < 1e-8 && kl[1] > kl[0],
+        "the frozen copy is the model as it was: {kl:?}"
+    );
+    let again = Policy::open(&run.path().join("last"), &config, &Device::flex()).unwrap();
+    let before = Policy::open(&model(), &config, &Device::flex()).unwrap();
+    let values = |policy: &Policy| -> Vec<Vec<f32>> {
+        let all = policy.kit.all.collect(&policy.vlm);
+        all.into_iter().map(|param| param.values).collect()
+    };
+    let moved = values(&again)
+        .iter()
+        .zip(&values(&before))
+        .filter(|(a, b)| a != b)
+        .count();
+    assert!(moved > 100, "{moved} parameters");
+}

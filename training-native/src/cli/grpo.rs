@@ -1,0 +1,163 @@
+//! `namelens grpo`: reinforcement learning on rewards, with GRPO and its kin.
+
+use anstream::{eprintln, println};
+use anyhow::{Result, ensure};
+use clap::Args;
+use namelens::rewards::Reward;
+use namelens::rewards::registry::{self, RewardOptions};
+use namelens::rl::config::GrpoConfig;
+use namelens::rl::estimate::{Estimate, estimate};
+use namelens::rl::grpo::{self, Trainer};
+use namelens::rl::policy::Policy;
+use namelens::rl::presets;
+use serde_json::{Map, Value};
+
+use super::learning::{LearningArgs, report};
+use super::prompts::PromptArgs;
+use crate::cli::interrupt::stop_on_ctrl_c;
+
+/// The reward of a preset that has none.
+const REWARD: &str = "set-f1";
+
+/// Options of `namelens grpo`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Presets: repic, repic-released, covip, dapo, gspo, cispo, sapo, luspo, dr_grpo, trl. A preset is a set of settings under TRL's names;
+a file of --config changes them, --set changes them again. `namelens score --help` lists the rewards.
+
+Without --data prompts are drawn by the Playroom: photos with named things, and the concepts of as many that are not there, without
+hints where anything is. With --data each line is a row as RePIC, VLM-R1, EasyR1 and TRL have them:
+  {\"image\": [\"mochi.png\", \"photo.png\"], \"problem\": \"<image>This is <Mochi>. <image>Caption it.\", \"solution\": \"<Mochi>\",
+   \"accu_reward_method\": \"yes_no_name\"}
+
+RUN gets log.jsonl and TensorBoard files under TRL's names, checkpoints, completions/step-*.html and .jsonl, and what was learned:
+best/ (by the held-out score, which is not the reward) and last/, as PEFT adapters or, where all weights learn, as model folders.
+Use an adapter with `namelens merge --model MODEL --adapter RUN/best --out NEW`, or put it into MODEL/adapters/. The same command
+resumes a run that was stopped or killed; on a CPU its log is then the one of a run that was not.
+
+Examples:
+  namelens grpo --preset repic --model models/playroom --run runs/repic --steps 100
+  namelens grpo --preset gspo --model models/playroom --run runs/gspo --reward set-f1 --set learning_rate=1e-4 --dry-run
+  namelens grpo --preset dapo --model SmolVLM-256M --data rows.jsonl --reward repic-strict --set use_peft=true --run runs/mine")]
+pub(super) struct GrpoArgs {
+    /// Settings to begin with.
+    #[arg(long, default_value = "repic")]
+    preset: String,
+    #[command(flatten)]
+    learning: LearningArgs,
+    #[command(flatten)]
+    source: PromptArgs,
+    /// A reward in place of the preset's; may be said several times.
+    #[arg(long = "reward", value_name = "NAME")]
+    rewards: Vec<String>,
+    /// Print settings and what a step will hold in memory and take, and stop.
+    #[arg(long)]
+    dry_run: bool,
+}
+
+impl GrpoArgs {
+    /// Trains.
+    ///
+    /// # Errors
+    /// When a setting, preset or reward is unknown or makes no sense, or data, model, files or the device fail.
+    pub(super) fn run(&self) -> Result<()> {
+        let config = self.settings()?;
+        // Said before anything is loaded.
+        grpo::updates_per_generation(&config)?;
+        let mut rewards = rewards(&config)?;
+        let (prompts, held_out) = self.source.open(&config)?;
+        let steps = match self.learning.steps {
+            Some(steps) => steps,
+            None => grpo::steps(&config, &prompts)?,
+        };
+        ensure!(steps > 0, "there are 0 steps; say --steps");
+        let device = self.learning.device.open()?;
+        let policy = Policy::open(&self.learning.model, &config, &device)?;
+        if self.dry_run {
+            let shards = self.learning.shards();
+            let found = estimate(&policy, &prompts, &mut rewards, &config, shards, &device)?;
+            return dry_run(&config, &found, steps);
+        }
+        let options = self.learning.options(steps, format!("{:?}", self.source))?;
+        let stop = stop_on_ctrl_c("generation")?;
+        let trainer = Trainer {
+            policy,
+            prompts: &prompts,
+            held_out: &held_out,
+            rewards: &mut rewards,
+            config: &config,
+            options: &options,
+            device,
+        };
+        let outcome = trainer.run(&stop)?;
+        report(&outcome, steps, &options.run);
+        Ok(())
+    }
+
+    /// The preset with the changes that were asked for.
+    fn settings(&self) -> Result<GrpoConfig> {
+        let mut config = self.learning.changed(&presets::grpo(&self.preset)?)?;
+        if !self.rewards.is_empty() {
+            config.reward_funcs.clone_from(&self.rewards);
+        }
+        if config.reward_funcs.is_empty() {
+            config.reward_funcs = vec![REWARD.to_owned()];
+            eprintln!(
+                "preset '{}' has no reward of its own; taking {REWARD}",
+                self.preset
+            );
+        }
+        config.validate()?;
+        Ok(config)
+    }
+}
+
+fn rewards(config: &GrpoConfig) -> Result<Vec<Box<dyn Reward>>> {
+    let options = RewardOptions::default();
+    let names = config.reward_funcs.iter();
+    names.map(|name| registry::build(name, &options)).collect()
+}
+
+/// Prints settings and estimates.
+///
+/// # Errors
+/// When a setting cannot be written as TOML.
+fn dry_run(config: &GrpoConfig, found: &Estimate, steps: u64) -> Result<()> {
+    println!("{}", as_toml(config)?);
+    println!(
+        "# {} of {} parameters learn",
+        found.trained, found.parameters
+    );
+    let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
+    println!("# about {:.0} MiB in all:", mib(found.bytes()));
+    for (what, bytes) in &found.memory {
+        println!("#   {:>9.1} MiB {what}", mib(*bytes));
+    }
+    println!(
+        "# tried: a prompt of {} tokens, completions of {:.0} tokens on average",
+        found.prompt_tokens, found.completion_tokens
+    );
+    println!(
+        "# a generation takes about {:.1} s to draw, the gradients of a step {:.1} s, a step in all {:.1} s",
+        found.draw_secs,
+        found.learn_secs,
+        found.step_secs()
+    );
+    println!(
+        "# {steps} steps take about {:.0} minutes, without evaluation",
+        found.step_secs() * steps as f64 / 60.0
+    );
+    Ok(())
+}
+
+/// Settings as TOML, which has no null: those that are absent are left out.
+fn as_toml(config: &GrpoConfig) -> Result<String> {
+    let Value::Object(all) = serde_json::to_value(config)? else {
+        return Ok(String::new());
+    };
+    let given: Map<String, Value> = all
+        .into_iter()
+        .filter(|(_, value)| !value.is_null())
+        .collect();
+    Ok(toml::to_string(&given)?)
+}

@@ -1,0 +1,365 @@
+//! The model that learns: read from a folder, with a fresh adapter or all of its weights trained, and as it was before.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context, Result, bail, ensure};
+use burn::module::{Module, ModuleMapper, Param, ParamId};
+use burn::tensor::{Device, Tensor, TensorData};
+use namelens_engine::host::Still;
+use namelens_engine::image::{ImageProcessor, PhotoLayout, decode};
+use namelens_engine::model::config::VlmConfig;
+use namelens_engine::model::connector::Visual;
+use namelens_engine::model::families;
+use namelens_engine::model::lora::{LoraConfig, Start};
+use namelens_engine::model::params::{Init, ParamBuilder, ParamNames, ParamSource, Values};
+use namelens_engine::model::positions::Grid;
+use namelens_engine::model::vlm::Vlm;
+use namelens_engine::personalize::{CaptionerParts, photo_frames};
+use namelens_engine::random::Stream;
+use namelens_engine::text::ChatEncoder;
+use namelens_engine::weights::Weights;
+
+use super::config::GrpoConfig;
+use super::dataset::Prompt;
+use crate::rewards::row::Photo;
+use crate::train::gradients::set_trainable;
+use crate::{bundle, export};
+
+/// Name of the adapter that is trained.
+pub const ADAPTER: &str = "policy";
+/// Beginnings of the parameters that see photos.
+const VISION: [&str; 2] = ["model.vision_model", "model.connector"];
+
+/// All but the weights: how prompts become tokens, and which parameters learn.
+#[derive(Debug)]
+pub struct Kit {
+    /// Dimensions of the model.
+    pub config: VlmConfig,
+    /// Encodes chats.
+    pub chat: ChatEncoder,
+    /// Tokens that are never drawn: those that stand for photos.
+    pub banned: Vec<u32>,
+    /// Parameters that learn, by checkpoint key.
+    pub names: ParamNames,
+    /// Every parameter of the model itself.
+    pub all: ParamNames,
+    /// Whether an adapter learns, not the weights.
+    pub adapter: bool,
+    /// Whether what photos become stays as it is.
+    pub freeze_vision: bool,
+    processor: ImageProcessor,
+    device: Device,
+}
+
+/// A model and what belongs to it.
+#[derive(Debug)]
+pub struct Policy {
+    /// The model, on a device with gradients.
+    pub vlm: Vlm,
+    /// The model as it was, without gradients.
+    pub reference: Vlm,
+    /// The rest.
+    pub kit: Kit,
+}
+
+/// A prompt as the model reads it.
+#[derive(Debug, Clone)]
+pub struct Prepared {
+    /// What was asked.
+    pub prompt: Arc<Prompt>,
+    /// Its tokens, up to where the answer begins.
+    pub ids: Vec<u32>,
+    /// Visual tokens of its photos, from the weights at hand; constants.
+    pub visual: Option<Visual>,
+    /// Rows and columns of each photo's visual tokens.
+    pub grids: Vec<Grid>,
+    /// Frames of each photo, kept only where the vision tower learns.
+    pixels: Vec<Tensor<4>>,
+}
+
+impl Policy {
+    /// Reads the model of folder `model`; `device` is one without gradients.
+    ///
+    /// # Errors
+    /// When the model cannot be read, no layer is meant by `lora_target_modules`, or all weights are to be trained of a model
+    /// whose weights are in blocks.
+    pub fn open(model: &Path, config: &GrpoConfig, device: &Device) -> Result<Self> {
+        let training = device.clone().autodiff();
+        let mut files = export::open_bundle(model)?;
+        let parts = pollster::block_on(CaptionerParts::open(&mut files, &training, &Still))
+            .with_context(|| format!("cannot read the model {}", model.display()))?;
+        let CaptionerParts {
+            mut vlm,
+            names,
+            config: dimensions,
+            chat,
+            processor,
+            ..
+        } = parts;
+        let reference = vlm.valid();
+        let all = names.clone();
+        let names = match config.use_peft {
+            true => adapter(&mut vlm, config, &training)?,
+            false => {
+                ensure!(
+                    families::names(&dimensions.model_type).is_empty(),
+                    "all weights of a {} cannot be written back yet; set use_peft = true",
+                    dimensions.model_type
+                );
+                let sees = |name: &str| VISION.iter().any(|part| name.starts_with(part));
+                let learns = |(name, _): &(String, ParamId)| !(config.freeze_vision && sees(name));
+                ParamNames(names.0.into_iter().filter(learns).collect())
+            }
+        };
+        let vlm = set_trainable(vlm, &|id| names.name_of(id).is_none());
+        let banned = photo_tokens(&chat);
+        Ok(Self {
+            vlm,
+            reference,
+            kit: Kit {
+                config: dimensions,
+                chat,
+                banned,
+                names,
+                all,
+                adapter: config.use_peft,
+                freeze_vision: config.freeze_vision,
+                processor,
+                device: device.clone(),
+            },
+        })
+    }
+
+    /// Gives the parameters that learn the values of a checkpoint.
+    ///
+    /// # Errors
+    /// When the checkpoint lacks one, or has it in another shape: it is another model's.
+    pub fn restore(&mut self, checkpoint: &Path) -> Result<()> {
+        let vlm = restored(self.vlm.clone(), &self.kit.names, checkpoint)?;
+        self.vlm = set_trainable(vlm, &|id| self.kit.names.name_of(id).is_none());
+        Ok(())
+    }
+}
+
+/// `model` with the parameters `names` of a checkpoint.
+///
+/// # Errors
+/// When the checkpoint lacks one, or has it in another shape: it is another model's.
+pub(super) fn restored<M: Module>(model: M, names: &ParamNames, checkpoint: &Path) -> Result<M> {
+    let mut stored = Stored {
+        names,
+        weights: bundle::open_weights(checkpoint)?,
+        failed: None,
+    };
+    let model = model.map(&mut stored);
+    match stored.failed {
+        None => Ok(model),
+        Some(error) => {
+            Err(error).with_context(|| format!("{} does not fit the model", checkpoint.display()))
+        }
+    }
+}
+
+impl Kit {
+    /// Tokens and visual tokens of a prompt; `vlm` has no gradients.
+    ///
+    /// # Errors
+    /// When a photo cannot be read or does not fit, or the chat cannot be encoded.
+    pub fn prepare(&self, vlm: &Vlm, prompt: Prompt) -> Result<Prepared> {
+        let (mut pixels, mut layouts, mut grids) = (Vec::new(), Vec::new(), Vec::new());
+        for photo in &prompt.photos {
+            let (frames, layout) = self.photo(photo)?;
+            let [_, _, height, width] = frames.dims();
+            grids.push(vlm.token_grid(height, width));
+            layouts.push(layout);
+            pixels.push(frames);
+        }
+        let ids = self.chat.encode(&prompt.messages, &layouts, true)?;
+        let visual = encode(vlm, &pixels);
+        if self.freeze_vision {
+            pixels.clear();
+        }
+        Ok(Prepared {
+            prompt: Arc::new(prompt),
+            ids,
+            visual,
+            grids,
+            pixels,
+        })
+    }
+
+    /// Frames of a photo, and how a prompt shows it.
+    ///
+    /// # Errors
+    /// When it cannot be read or processed.
+    pub fn photo(&self, photo: &Photo) -> Result<(Tensor<4>, PhotoLayout)> {
+        let frames = |bytes: &[u8]| {
+            Ok(photo_frames(
+                &self.processor,
+                &decode(bytes)?,
+                &self.device,
+            )?)
+        };
+        match photo {
+            Photo::Bytes(bytes) => frames(bytes),
+            Photo::File(path) => std::fs::read(path)
+                .map_err(anyhow::Error::from)
+                .and_then(|bytes| frames(&bytes))
+                .with_context(|| format!("cannot use photo {}", path.display())),
+        }
+    }
+
+    /// The text of a completion, without its end.
+    ///
+    /// # Errors
+    /// When a token is none of the tokenizer's.
+    pub fn text(&self, tokens: &[u32]) -> Result<String> {
+        Ok(self.chat.tokenizer().decode(tokens, true)?)
+    }
+}
+
+impl Prepared {
+    /// A prompt of these tokens that shows nothing.
+    pub fn without_photos(prompt: Prompt, ids: Vec<u32>) -> Self {
+        Self {
+            prompt: Arc::new(prompt),
+            ids,
+            visual: None,
+            grids: Vec::new(),
+            pixels: Vec::new(),
+        }
+    }
+
+    /// Visual tokens under `vlm`: those that are known where the tower does not learn, else computed anew.
+    pub fn visual_of(&self, vlm: &Vlm) -> Option<Visual> {
+        if self.pixels.is_empty() {
+            return self.visual.clone();
+        }
+        encode(vlm, &self.pixels)
+    }
+}
+
+fn encode(vlm: &Vlm, photos: &[Tensor<4>]) -> Option<Visual> {
+    let parts = photos.iter().map(|frames| {
+        let device = vlm.decoder.device();
+        vlm.encode_images(Tensor::from_data(frames.clone().into_data(), &device))
+    });
+    Visual::joined(parts.collect())
+}
+
+/// Makes the adapter and lets it count.
+fn adapter(vlm: &mut Vlm, config: &GrpoConfig, device: &Device) -> Result<ParamNames> {
+    let all = config
+        .lora_target_modules
+        .iter()
+        .any(|name| name == "all-linear");
+    let excluded = match config.freeze_vision {
+        true => vec!["vision_model".to_owned(), "connector".to_owned()],
+        false => Vec::new(),
+    };
+    let lora = LoraConfig {
+        rank: config.lora_r,
+        alpha: config.lora_alpha,
+        dropout: config.lora_dropout,
+        by_root: config.use_rslora,
+        start: Start::Kaiming,
+        targets: if all {
+            Vec::new()
+        } else {
+            config.lora_target_modules.clone()
+        },
+        excluded,
+    };
+    let mut source = Keyed { seed: config.seed };
+    let mut params = ParamBuilder::new(&mut source, device);
+    vlm.create_adapter(ADAPTER, &lora, &mut params)?;
+    let names = params.into_names();
+    vlm.set_adapter(Some(ADAPTER))?;
+    Ok(names)
+}
+
+/// Special tokens that stand for photos or stand around them.
+fn photo_tokens(chat: &ChatEncoder) -> Vec<u32> {
+    let tokenizer = chat.tokenizer();
+    let ids = tokenizer.special_ids().iter().copied();
+    ids.filter(|id| {
+        let text = tokenizer
+            .id_to_token(*id)
+            .unwrap_or_default()
+            .to_lowercase();
+        ["image", "img", "vision", "video"]
+            .iter()
+            .any(|word| text.contains(word))
+            && !chat.ends().contains(id)
+    })
+    .collect()
+}
+
+/// Initial values as functions of seed and name alone, whatever else is drawn in this process.
+pub(super) struct Keyed {
+    pub(super) seed: u64,
+}
+
+impl ParamSource for Keyed {
+    fn values(
+        &mut self,
+        name: &str,
+        shape: &[usize],
+        init: Init,
+    ) -> namelens_engine::Result<Values> {
+        let key: Vec<u64> = std::iter::once(self.seed)
+            .chain(name.bytes().map(u64::from))
+            .collect();
+        let mut stream = Stream::keyed(&key);
+        let mut draw = |_| match init {
+            Init::Normal(std) => (stream.normal() * std) as f32,
+            Init::Uniform(bound) => ((2.0 * stream.uniform() - 1.0) * bound) as f32,
+            Init::Constant(value) => value as f32,
+        };
+        Ok(Values::Host(
+            (0..shape.iter().product::<usize>())
+                .map(&mut draw)
+                .collect(),
+        ))
+    }
+
+    fn contains(&self, _name: &str) -> bool {
+        true
+    }
+}
+
+/// Replaces parameters by those of a file.
+struct Stored<'a> {
+    names: &'a ParamNames,
+    weights: Weights,
+    failed: Option<anyhow::Error>,
+}
+
+impl Stored<'_> {
+    fn values(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
+        if !self.weights.contains(name) {
+            bail!("it has no {name}");
+        }
+        Ok(self.weights.take_f32(name, shape)?)
+    }
+}
+
+impl ModuleMapper for Stored<'_> {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let Some(name) = self.names.name_of(param.id).map(str::to_owned) else {
+            return param;
+        };
+        let shape = param.dims();
+        match self.values(&name, &shape) {
+            Ok(values) => param.map(|old| {
+                let fresh = Tensor::from_data(TensorData::new(values, shape), &old.device());
+                fresh.require_grad()
+            }),
+            Err(error) => {
+                self.failed.get_or_insert(error);
+                param
+            }
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! The gradients of one optimiser step: losses of its micro-batches, side by side, over counts of the whole.
+
+use std::ops::Range;
+use std::sync::{Mutex, PoisonError};
+
+use anyhow::Result;
+use burn::module::Module;
+use burn::optim::GradientsParams;
+use burn::tensor::Device;
+use namelens_engine::model::vlm::Vlm;
+
+use super::aggregate::Counts;
+use super::buffer::{self, Generation, Rolled, by_row, scores};
+use super::config::GrpoConfig;
+use super::entropy::high_entropy;
+use super::loss::loss;
+use super::metrics::Metrics;
+use crate::train::Loss;
+use crate::train::gradients::Summed;
+
+/// How the gradients of a step are computed.
+#[derive(Debug, Clone, Copy)]
+pub struct StepKey {
+    /// Key of what dropout leaves out; the same in every pass over a generation, so that ratios compare like with like.
+    pub dropout: u64,
+    /// Whether the model is still the one that drew the completions.
+    pub fresh: bool,
+    /// Weight of the entropy bonus.
+    pub entropy_coef: f64,
+    /// Micro-batches computed side by side.
+    pub shards: usize,
+}
+
+/// What a thread found out about a micro-batch: its number, figures, and log-probabilities where they are the first.
+type Seen = (usize, Metrics, Option<Vec<Vec<f32>>>);
+
+/// Mean gradients over the micro-batches `parts` of a generation, and figures of them.
+///
+/// Where the model is still the one that sampled, its log-probabilities are kept as the old ones of later passes, so the
+/// ratio of a first pass is 1 exactly; micro-batches that are first seen after an update compare with the rollout's own.
+///
+/// # Errors
+/// When a loss cannot be computed.
+pub fn gradients(
+    vlm: &Vlm,
+    found: &mut Generation,
+    parts: Range<usize>,
+    key: StepKey,
+    config: &GrpoConfig,
+    device: &Device,
+) -> Result<(GradientsParams, Metrics)> {
+    let size = config.per_device_train_batch_size;
+    if !key.fresh {
+        for row in &mut found.rows[parts.start * size..parts.end * size] {
+            row.old.get_or_insert_with(|| row.tempered.clone());
+        }
+    }
+    let uncertain = uncertain(vlm, found, &parts, config)?;
+    let step = &found.rows[parts.start * size..parts.end * size];
+    let bonus = bonus_tokens(step, uncertain.as_deref());
+    let counts = buffer::counts(step, &found.rows, bonus, config);
+    let seen: Mutex<Vec<Seen>> = Mutex::new(Vec::new());
+    let mut summed = Summed::new();
+    let all: Vec<usize> = parts.clone().collect();
+    for round in all.chunks(key.shards.max(1)) {
+        summed.add(vlm, device, round.len(), |model, shard| {
+            let part = round[shard];
+            let rows = &found.rows[part * size..(part + 1) * size];
+            let own = uncertain.as_ref().map(|which| {
+                let start = (part - parts.start) * size;
+                &which[start..start + size]
+            });
+            let (loss, found) = part_loss(model, found, rows, part, own, key, config, &counts)?;
+            seen.lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(found);
+            Ok(loss)
+        })?;
+    }
+    let mut seen = seen.into_inner().unwrap_or_else(PoisonError::into_inner);
+    // Threads end in any order; sums must not depend on it.
+    seen.sort_by_key(|(part, ..)| *part);
+    let mut metrics = Metrics::default();
+    for (part, figures, old) in seen {
+        metrics.merge(figures);
+        let rows = &mut found.rows[part * size..(part + 1) * size];
+        for (row, old) in rows.iter_mut().zip(old.into_iter().flatten()) {
+            row.old = Some(old);
+        }
+    }
+    Ok((summed.mean(vlm, 1.0), metrics))
+}
+
+/// The part of the step's loss that a micro-batch is.
+#[allow(clippy::too_many_arguments, reason = "what a thread needs to know")]
+fn part_loss(
+    model: &Vlm,
+    found: &Generation,
+    rows: &[Rolled],
+    part: usize,
+    uncertain: Option<&[Vec<bool>]>,
+    key: StepKey,
+    config: &GrpoConfig,
+    counts: &Counts,
+) -> Result<(Loss, Seen)> {
+    let mut model = model.clone();
+    if !config.disable_dropout {
+        model.set_dropout(Some(
+            key.dropout ^ (part as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15),
+        ));
+    }
+    let scored = scores(&model, &found.prompts, rows, config.temperature)?;
+    let first = key.fresh && rows.iter().all(|row| row.old.is_none());
+    let old = match first && config.num_iterations > 1 {
+        true => Some(by_row(scored.logps.clone(), rows)?),
+        false => None,
+    };
+    let (inputs, ratio) = buffer::inputs(scored, rows, uncertain, config)?;
+    let (sum, figures) = loss(inputs, config, counts, key.entropy_coef)?;
+    let mut metrics = figures.read()?;
+    if let Some(ratio) = ratio {
+        metrics.merge(ratio.read()?);
+    }
+    // The loss is divided by the step's counts already, so parts add up.
+    let loss = Loss {
+        sum,
+        count: 1.0,
+        figures: Vec::new(),
+    };
+    Ok((loss, (part, metrics, old)))
+}
+
+/// Which tokens of the step's rows are among the most uncertain; `None` where all count.
+fn uncertain(
+    vlm: &Vlm,
+    found: &Generation,
+    parts: &Range<usize>,
+    config: &GrpoConfig,
+) -> Result<Option<Vec<Vec<bool>>>> {
+    if config.top_entropy_quantile >= 1.0 {
+        return Ok(None);
+    }
+    let size = config.per_device_train_batch_size;
+    let plain = vlm.valid();
+    let (mut values, mut mask, mut lengths) = (Vec::new(), Vec::new(), Vec::new());
+    for part in parts.clone() {
+        let rows = &found.rows[part * size..(part + 1) * size];
+        let scored = scores(&plain, &found.prompts, rows, config.temperature)?;
+        for (row, own) in rows.iter().zip(by_row(scored.entropies, rows)?) {
+            lengths.push(own.len());
+            mask.extend(own.iter().map(|_| row.counts));
+            values.extend(own.into_iter().map(f64::from));
+        }
+    }
+    let mut chosen = high_entropy(&values, &mask, config.top_entropy_quantile)?.into_iter();
+    let rows = lengths
+        .iter()
+        .map(|length| chosen.by_ref().take(*length).collect());
+    Ok(Some(rows.collect()))
+}
+
+/// Tokens the entropy bonus acts on.
+fn bonus_tokens(step: &[Rolled], uncertain: Option<&[Vec<bool>]>) -> usize {
+    match uncertain {
+        Some(which) => which.iter().flatten().filter(|chosen| **chosen).count(),
+        None => buffer::counted(step).iter().sum(),
+    }
+}

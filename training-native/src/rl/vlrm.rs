@@ -1,0 +1,435 @@
+//! A2C as VLRM has it, as a method of the loop: captions drawn once, a return for each token, a critic, one update.
+
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Mutex, PoisonError};
+
+use anyhow::{Context, Result};
+use burn::module::Module;
+use burn::tensor::{Bool, Device, Tensor, TensorData};
+use namelens_engine::generate::RolloutOptions;
+use namelens_engine::host::Still;
+use namelens_engine::model::params::ParamNames;
+
+use super::a2c::{A2cInputs, losses};
+use super::a2c_config::A2cConfig;
+use super::actor_critic::{ActorCritic, policy_settings};
+use super::aggregate::Counts;
+use super::buffer::{Generation, Rolled, by_row, counted, longest, scores};
+use super::caption_fines::{BadPhrases, fines};
+use super::completion::CompletionMask;
+use super::completions;
+use super::config::GrpoConfig;
+use super::course::{self, Method, Outcome, RunOptions, State};
+use super::dataset::Prompts;
+use super::entropy::EntropyControl;
+use super::held_out::{self, Figures};
+use super::metrics::{Figure, Metrics};
+use super::output;
+use super::policy::{Kit, Policy, Prepared};
+use super::returns::{CaptionTerms, retrieval_term, returns, whitened};
+use super::rollout;
+use super::similarity::Similarity;
+use crate::train::gradients::Summed;
+use crate::train::optimizer::Rule;
+use crate::train::schedule::{Decay, Schedule};
+use crate::train::{Loss, UpdateOptions, Updated, Updater};
+
+/// Captions whose gradients are computed at a time.
+const PART: usize = 16;
+/// What the page of completions shows.
+const SHOWN: [&str; 3] = ["similarity", "reference", "return"];
+
+/// One run.
+pub struct A2cTrainer<'a> {
+    policy: Policy,
+    model: ActorCritic,
+    names: ParamNames,
+    similarity: Similarity,
+    phrases: BadPhrases,
+    prompts: &'a Prompts,
+    held_out: &'a Prompts,
+    config: &'a A2cConfig,
+    options: &'a RunOptions,
+    device: Device,
+}
+
+impl std::fmt::Debug for A2cTrainer<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("A2cTrainer")
+            .field("options", &self.options)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The captions of one step.
+#[derive(Debug)]
+pub struct Captions {
+    found: Generation,
+    returns: Vec<Vec<f32>>,
+    advantages: Vec<Vec<f32>>,
+}
+
+impl<'a> A2cTrainer<'a> {
+    /// Reads the model and the dual encoder beside it; `device` is one without gradients.
+    ///
+    /// # Errors
+    /// When one of them cannot be read.
+    pub fn new(
+        prompts: &'a Prompts,
+        held_out: &'a Prompts,
+        config: &'a A2cConfig,
+        options: &'a RunOptions,
+        device: Device,
+    ) -> Result<Self> {
+        let mut policy = Policy::open(&options.model, &policy_settings(config), &device)?;
+        let similarity = Similarity::open(&options.model, &policy.kit, &device)?;
+        let (model, names) = ActorCritic::new(&mut policy, config, &device)?;
+        Ok(Self {
+            policy,
+            model,
+            names,
+            similarity,
+            phrases: BadPhrases::vlrm()?,
+            prompts,
+            held_out,
+            config,
+            options,
+            device,
+        })
+    }
+
+    /// Trains; see [`course::run`].
+    ///
+    /// # Errors
+    /// As [`course::run`].
+    pub fn run(mut self, stop: &AtomicBool) -> Result<Outcome> {
+        let (options, seed) = (self.options, self.config.seed);
+        course::run(&mut self, seed, options, stop)
+    }
+
+    /// Captions of `prepared`, one each.
+    fn captions(&self, prepared: &[Prepared], number: u64) -> Result<Vec<Rolled>> {
+        let config = self.config;
+        let options = RolloutOptions {
+            temperature: config.temperature as f32,
+            top_k: config.top_k,
+            seed: config.seed,
+            step: number,
+            ..rollout::greedy(&self.policy.kit, config.max_completion_length)
+        };
+        let plain = self.model.vlm.valid();
+        let said = rollout::complete(&plain, prepared, 1, 0, &options, &Still)?;
+        let mut rows = Vec::with_capacity(prepared.len());
+        for (at, completion) in said.into_iter().flatten().enumerate() {
+            rows.push(Rolled {
+                prompt: at,
+                text: self.policy.kit.text(&completion.tokens)?,
+                tokens: completion.tokens,
+                ended: completion.ended,
+                counts: true,
+                sampled: completion.sampled,
+                tempered: completion.tempered,
+                reference: None,
+                old: None,
+                rewards: Vec::new(),
+                advantage: 0.0,
+            });
+        }
+        Ok(rows)
+    }
+
+    /// What the captions are worth, in the terms of the paper.
+    fn terms(&self, prompts: &[Prepared], rows: &[Rolled]) -> Result<Vec<CaptionTerms>> {
+        let config = self.config;
+        let photos = prompts
+            .iter()
+            .map(|prepared| prepared.prompt.photos.last())
+            .collect::<Option<Vec<_>>>()
+            .context("a prompt shows no photo, so nothing is like it")?;
+        let texts: Vec<&str> = rows.iter().map(|row| row.text.as_str()).collect();
+        let like = self.similarity.compare(&self.policy.kit, &photos, &texts)?;
+        let contrast = match config.contrastive_weight > 0.0 {
+            true => retrieval_term(&like.cosines, config),
+            false => None,
+        };
+        let mut terms = Vec::with_capacity(rows.len());
+        for (part, rows) in rows.chunks(PART).enumerate() {
+            let natural = match config.reference_weight > 0.0 {
+                true => Some(scores(&self.policy.reference, prompts, rows, 1.0)?.logps),
+                false => None,
+            };
+            let natural = natural.map(|logps| by_row(logps, rows)).transpose()?;
+            for (at, row) in rows.iter().enumerate() {
+                let own = part * PART + at;
+                let mean = |values: &Vec<f32>| {
+                    let sum = values.iter().map(|v| f64::from(*v)).sum::<f64>();
+                    sum / values.len().max(1) as f64
+                };
+                terms.push(CaptionTerms {
+                    similarity: like.logits[own][own],
+                    contrast: contrast.as_ref().map_or(0.0, |all| all[own]),
+                    reference: natural.as_ref().map_or(0.0, |all| mean(&all[at])),
+                    ended: row.ended,
+                    fines: fines(&row.text, &spans(&self.policy.kit, row)?, &self.phrases),
+                });
+            }
+        }
+        Ok(terms)
+    }
+
+    /// Returns less the critic's values, whitened over all tokens of the step.
+    fn advantages(
+        &self,
+        prompts: &[Prepared],
+        rows: &[Rolled],
+        returns: &[Vec<f32>],
+    ) -> Result<Vec<Vec<f32>>> {
+        let plain = self.model.valid();
+        let mut differences = Vec::new();
+        for (rows, returns) in rows.chunks(PART).zip(returns.chunks(PART)) {
+            let values = by_row(plain.values(prompts, rows)?, rows)?;
+            let both = returns.iter().flatten().zip(values.iter().flatten());
+            differences.extend(both.map(|(r, v)| f64::from(r - v)));
+        }
+        let all = vec![true; differences.len()];
+        let mut white = whitened(&differences, &all, self.config.whiten_unbiased).into_iter();
+        let of = |row: &Rolled| {
+            let own = white.by_ref().take(row.tokens.len());
+            own.map(|a| a as f32).collect()
+        };
+        Ok(rows.iter().map(of).collect())
+    }
+}
+
+impl Method for A2cTrainer<'_> {
+    type Model = ActorCritic;
+    type Drawn = Captions;
+
+    fn names(&self) -> ParamNames {
+        self.names.clone()
+    }
+
+    fn rule(&self) -> UpdateOptions {
+        let config = self.config;
+        UpdateOptions {
+            rule: Rule::Adamw,
+            schedule: Schedule {
+                peak: config.learning_rate,
+                warmup: config.warmup_steps,
+                total: self.options.steps,
+                floor: 0.0,
+                decay: Decay::Constant,
+            },
+            weight_decay: 0.0,
+            beta_2: 0.999,
+            clip: config.max_grad_norm,
+        }
+    }
+
+    fn entropy(&self) -> EntropyControl {
+        EntropyControl::new(&GrpoConfig::default())
+    }
+
+    fn settings(&self) -> Result<String> {
+        Ok(serde_json::to_string(self.config)?)
+    }
+
+    fn updates(&self) -> u64 {
+        1
+    }
+
+    fn epoch(&self) -> u64 {
+        self.prompts.len()
+    }
+
+    fn model(&self) -> &ActorCritic {
+        &self.model
+    }
+
+    fn draw(&mut self, state: &mut State) -> Result<(Captions, Metrics)> {
+        let plain = self.model.vlm.valid();
+        let mut prompts = Vec::with_capacity(self.config.batch_size);
+        for _ in 0..self.config.batch_size {
+            let prompt = self.prompts.get(state.cursor)?;
+            prompts.push(self.policy.kit.prepare(&plain, prompt)?);
+            state.cursor += 1;
+        }
+        let mut rows = self.captions(&prompts, state.generation)?;
+        state.generation += 1;
+        let read = |row: &Rolled| (prompts[row.prompt].ids.len() + row.tokens.len()) as u64;
+        state.tokens += rows.iter().map(read).sum::<u64>();
+        let terms = self.terms(&prompts, &rows)?;
+        let returns: Vec<Vec<f32>> = terms
+            .iter()
+            .map(|terms| returns(terms, self.config))
+            .collect();
+        let advantages = self.advantages(&prompts, &rows, &returns)?;
+        for (at, row) in rows.iter_mut().enumerate() {
+            let first = returns[at].first().copied();
+            let natural = Some(terms[at].reference as f32);
+            row.rewards = vec![Some(terms[at].similarity as f32), natural, first];
+            let sum: f32 = advantages[at].iter().sum();
+            row.advantage = sum / row.tokens.len().max(1) as f32;
+        }
+        let metrics = figures(&terms, &rows, self.policy.kit.chat.ends());
+        let drawn = Captions {
+            found: Generation {
+                prompts,
+                rows,
+                metrics: Metrics::default(),
+            },
+            returns,
+            advantages,
+        };
+        Ok((drawn, metrics))
+    }
+
+    fn update(
+        &mut self,
+        drawn: &mut Captions,
+        _update: u64,
+        at: u64,
+        _state: &State,
+        updater: &mut Updater<'_>,
+    ) -> Result<(Metrics, Updated)> {
+        let counts = Counts::of(&counted(&drawn.found.rows), 0);
+        let parts: Vec<usize> = (0..drawn.found.rows.len().div_ceil(PART)).collect();
+        let seen: Mutex<Vec<(usize, Metrics)>> = Mutex::new(Vec::new());
+        let mut summed = Summed::new();
+        let training = self.device.clone().autodiff();
+        for round in parts.chunks(self.options.shards.max(1)) {
+            summed.add(&self.model, &training, round.len(), |model, shard| {
+                let (loss, found) = part_loss(model, drawn, round[shard], self.config, &counts)?;
+                seen.lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .push((round[shard], found));
+                Ok(loss)
+            })?;
+        }
+        let mut seen = seen.into_inner().unwrap_or_else(PoisonError::into_inner);
+        seen.sort_by_key(|(part, _)| *part);
+        let mut metrics = Metrics::default();
+        seen.into_iter()
+            .for_each(|(_, figures)| metrics.merge(figures));
+        let gradients = summed.mean(&self.model, 1.0);
+        let critic = match self.config.learning_rate > 0.0 {
+            true => self.config.value_learning_rate / self.config.learning_rate,
+            false => 1.0,
+        };
+        let share =
+            |name: &str| match name.starts_with("critic:") || name.starts_with("value_head.") {
+                true => critic,
+                false => 1.0,
+            };
+        let (model, updated) = updater.update(self.model.clone(), gradients, at, &share)?;
+        self.model = model;
+        self.policy.vlm = self.model.vlm.clone();
+        Ok((metrics, updated))
+    }
+
+    fn evaluate(&mut self) -> Result<Figures> {
+        let count = self.options.eval_prompts;
+        let most = self.config.max_completion_length;
+        held_out::evaluate(&self.policy, self.held_out, count, &mut [], most, &Still)
+    }
+
+    fn restore(&mut self, checkpoint: &Path) -> Result<()> {
+        self.model = self.model.clone().restore(&self.names, checkpoint)?;
+        self.policy.vlm = self.model.vlm.clone();
+        Ok(())
+    }
+
+    fn write(&mut self, folder: &Path) -> Result<()> {
+        output::write(&mut self.policy, &self.options.model, folder)
+    }
+
+    fn show(&self, folder: &Path, step: u64, drawn: &Captions) -> Result<()> {
+        completions::write(folder, step, &drawn.found, &SHOWN.map(str::to_owned))
+    }
+}
+
+/// Both losses of captions `PART * part ..`.
+fn part_loss(
+    model: &ActorCritic,
+    drawn: &Captions,
+    part: usize,
+    config: &A2cConfig,
+    counts: &Counts,
+) -> Result<(Loss, Metrics)> {
+    let prompts = &drawn.found.prompts;
+    let own = part * PART..((part + 1) * PART).min(drawn.found.rows.len());
+    let rows = &drawn.found.rows[own.clone()];
+    let scored = scores(&model.vlm, prompts, rows, config.policy_temperature)?;
+    let device = scored.logps.device();
+    let width = longest(rows);
+    let spread = |values: &[Vec<f32>]| -> Tensor<2> {
+        let mut all = vec![0.0; rows.len() * width];
+        for (row, out) in values.iter().zip(all.chunks_exact_mut(width.max(1))) {
+            out[..row.len()].copy_from_slice(row);
+        }
+        Tensor::from_data(TensorData::new(all, [rows.len(), width]), &device)
+    };
+    let mask: Vec<bool> = rows
+        .iter()
+        .flat_map(|row| (0..width).map(|t| t < row.tokens.len()))
+        .collect();
+    let mask = Tensor::<2, Bool>::from_data(TensorData::new(mask, [rows.len(), width]), &device);
+    let count = scored.entropies.clone() * mask.clone().float();
+    let found = losses(
+        A2cInputs {
+            logps: scored.logps,
+            values: model.values(prompts, rows)?,
+            returns: spread(&drawn.returns[own.clone()]),
+            advantages: spread(&drawn.advantages[own]),
+            mask,
+        },
+        counts,
+    )?;
+    let mut metrics = found.figures;
+    metrics.sum("entropy", count.sum() / counts.tokens.max(1.0));
+    let loss = Loss {
+        sum: found.value + found.policy,
+        count: 1.0,
+        figures: Vec::new(),
+    };
+    Ok((loss, metrics.read()?))
+}
+
+/// Figures of captions under the names that a run of GRPO has for the like.
+fn figures(terms: &[CaptionTerms], rows: &[Rolled], ends: &[u32]) -> Metrics {
+    let tokens: Vec<Vec<u32>> = rows.iter().map(|row| row.tokens.clone()).collect();
+    let mut metrics = CompletionMask::new(&tokens, ends, false).metrics();
+    let mut mean = |name: &str, of: &dyn Fn(&CaptionTerms) -> f64| {
+        metrics.add(name, Figure::mean(terms.iter().map(of)));
+    };
+    let share = |flags: &[bool]| flags.iter().filter(|f| **f).count() as f64;
+    mean("rewards/similarity/mean", &|t| t.similarity);
+    mean("rewards/contrast/mean", &|t| t.contrast);
+    mean("rewards/reference/mean", &|t| t.reference);
+    mean("rewards/bad_tokens/mean", &|t| share(&t.fines.bad));
+    mean("rewards/repeated_tokens/mean", &|t| {
+        share(&t.fines.repeated)
+    });
+    let first = rows
+        .iter()
+        .filter_map(|row| row.rewards.last().copied().flatten());
+    metrics.add("reward", Figure::mean(first.map(f64::from)));
+    metrics
+}
+
+/// Where each token lies in the text of a completion, bytes.
+fn spans(kit: &Kit, row: &Rolled) -> Result<Vec<std::ops::Range<usize>>> {
+    let mut spans = Vec::with_capacity(row.tokens.len());
+    let mut start = 0;
+    for end in 1..=row.tokens.len() {
+        // A letter of several tokens is whole with the last of them.
+        let end = kit
+            .text(&row.tokens[..end])?
+            .len()
+            .clamp(start, row.text.len().max(start));
+        spans.push(start..end);
+        start = end;
+    }
+    Ok(spans)
+}

@@ -1,0 +1,77 @@
+//! `namelens grpo` and `namelens a2c`: what is unknown is named, a dry run writes nothing, and a run on rows of a file ends.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use std::path::PathBuf;
+use std::process::Command;
+
+fn model() -> PathBuf {
+    // At run time: a build directory shared by two checkouts keeps the path of the other.
+    PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").unwrap()).join("../models/playroom")
+}
+
+fn namelens(args: &[&str]) -> (bool, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let out = Command::new(env!("CARGO_BIN_EXE_namelens"))
+        .args(["grpo", "--device", "cpu", "--run"])
+        .arg(folder.path().join("run"))
+        .arg("--model")
+        .arg(model())
+        .args(args)
+        .output()
+        .unwrap();
+    let said = format!(
+        "{}{}",
+        String::from_utf8_lossy(&out.stdout),
+        String::from_utf8_lossy(&out.stderr)
+    );
+    (out.status.success(), said)
+}
+
+#[test]
+fn what_is_unknown_is_named_with_the_near_miss() {
+    for (args, words) in [
+        (&["--preset", "repik"][..], "did you mean 'repic'"),
+        (&["--set", "epsilom=1"], "did you mean 'epsilon'"),
+        (&["--reward", "set_f1"], "did you mean 'set-f1'"),
+        (&["--set", "num_generations=3"], "multiple"),
+        (
+            &[
+                "--set",
+                "steps_per_generation=3",
+                "--set",
+                "num_generations=8",
+            ],
+            "multiple of gradient_accumulation_steps",
+        ),
+        (&["--set", "repetition_penalty=1.1"], "repetition_penalty"),
+        (&["--present", "3-1"], "range"),
+    ] {
+        let (fine, said) = namelens(args);
+        assert!(!fine && said.contains(words), "{args:?}: {said}");
+    }
+}
+
+#[test]
+fn a_row_without_its_photo_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("rows.jsonl");
+    std::fs::write(
+        &file,
+        "{\"problem\": \"Who?\", \"image\": \"gone.png\", \"solution\": \"<Bo>\"}\n",
+    )
+    .unwrap();
+    let (fine, said) = namelens(&["--data", file.to_str().unwrap()]);
+    assert!(
+        !fine && said.contains("row 1") && said.contains("gone.png"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_dry_run_says_what_a_step_takes_and_writes_nothing() {
+    let (fine, said) = namelens(&["--dry-run", "--set", "max_completion_length=8"]);
+    assert!(fine, "{said}");
+    for words in ["lora_r = 64", "MiB in all", "s to draw", "parameters learn"] {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+}
