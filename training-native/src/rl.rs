@@ -43,3 +43,4 @@ pub mod step;
 mod validate;
 pub mod value_head;
 pub mod vlrm;
+pub mod vlrm_captions;

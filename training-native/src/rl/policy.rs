@@ -10,7 +10,6 @@ use namelens_engine::host::Still;
 use namelens_engine::image::{ImageProcessor, PhotoLayout, decode};
 use namelens_engine::model::config::VlmConfig;
 use namelens_engine::model::connector::Visual;
-use namelens_engine::model::families;
 use namelens_engine::model::lora::{LoraConfig, Start};
 use namelens_engine::model::params::{Init, ParamBuilder, ParamNames, ParamSource, Values};
 use namelens_engine::model::positions::Grid;
@@ -102,10 +101,11 @@ impl Policy {
         let names = match config.use_peft {
             true => adapter(&mut vlm, config, &training)?,
             false => {
+                let stored = bundle::open_weights(model)?;
                 ensure!(
-                    families::names(&dimensions.model_type).is_empty(),
-                    "all weights of a {} cannot be written back yet; set use_peft = true",
-                    dimensions.model_type
+                    names.0.iter().all(|(name, _)| stored.contains(name)),
+                    "{} keeps its weights under other names, or in blocks, and cannot be written back; set use_peft = true",
+                    model.display()
                 );
                 let sees = |name: &str| VISION.iter().any(|part| name.starts_with(part));
                 let learns = |(name, _): &(String, ParamId)| !(config.freeze_vision && sees(name));

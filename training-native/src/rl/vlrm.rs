@@ -4,10 +4,9 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, PoisonError};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use burn::module::Module;
 use burn::tensor::{Bool, Device, Tensor, TensorData};
-use namelens_engine::generate::RolloutOptions;
 use namelens_engine::host::Still;
 use namelens_engine::model::params::ParamNames;
 
@@ -16,27 +15,24 @@ use super::a2c_config::A2cConfig;
 use super::actor_critic::{ActorCritic, policy_settings};
 use super::aggregate::Counts;
 use super::buffer::{Generation, Rolled, by_row, counted, longest, scores};
-use super::caption_fines::{BadPhrases, fines};
-use super::completion::CompletionMask;
+use super::caption_fines::BadPhrases;
 use super::completions;
 use super::config::GrpoConfig;
 use super::course::{self, Method, Outcome, RunOptions, State};
 use super::dataset::Prompts;
 use super::entropy::EntropyControl;
 use super::held_out::{self, Figures};
-use super::metrics::{Figure, Metrics};
+use super::metrics::Metrics;
 use super::output;
-use super::policy::{Kit, Policy, Prepared};
-use super::returns::{CaptionTerms, retrieval_term, returns, whitened};
-use super::rollout;
+use super::policy::{Policy, Prepared};
+use super::returns::{returns, whitened};
 use super::similarity::Similarity;
+use super::vlrm_captions::{Judge, PART, captions, figures, terms};
 use crate::train::gradients::Summed;
 use crate::train::optimizer::Rule;
 use crate::train::schedule::{Decay, Schedule};
 use crate::train::{Loss, UpdateOptions, Updated, Updater};
 
-/// Captions whose gradients are computed at a time.
-const PART: usize = 16;
 /// What the page of completions shows.
 const SHOWN: [&str; 3] = ["similarity", "reference", "return"];
 
@@ -45,8 +41,7 @@ pub struct A2cTrainer<'a> {
     policy: Policy,
     model: ActorCritic,
     names: ParamNames,
-    similarity: Similarity,
-    phrases: BadPhrases,
+    judge: Judge,
     prompts: &'a Prompts,
     held_out: &'a Prompts,
     config: &'a A2cConfig,
@@ -83,14 +78,16 @@ impl<'a> A2cTrainer<'a> {
         device: Device,
     ) -> Result<Self> {
         let mut policy = Policy::open(&options.model, &policy_settings(config), &device)?;
-        let similarity = Similarity::open(&options.model, &policy.kit, &device)?;
+        let judge = Judge {
+            similarity: Similarity::open(&options.model, &policy.kit, &device)?,
+            phrases: BadPhrases::vlrm()?,
+        };
         let (model, names) = ActorCritic::new(&mut policy, config, &device)?;
         Ok(Self {
             policy,
             model,
             names,
-            similarity,
-            phrases: BadPhrases::vlrm()?,
+            judge,
             prompts,
             held_out,
             config,
@@ -106,76 +103,6 @@ impl<'a> A2cTrainer<'a> {
     pub fn run(mut self, stop: &AtomicBool) -> Result<Outcome> {
         let (options, seed) = (self.options, self.config.seed);
         course::run(&mut self, seed, options, stop)
-    }
-
-    /// Captions of `prepared`, one each.
-    fn captions(&self, prepared: &[Prepared], number: u64) -> Result<Vec<Rolled>> {
-        let config = self.config;
-        let options = RolloutOptions {
-            temperature: config.temperature as f32,
-            top_k: config.top_k,
-            seed: config.seed,
-            step: number,
-            ..rollout::greedy(&self.policy.kit, config.max_completion_length)
-        };
-        let plain = self.model.vlm.valid();
-        let said = rollout::complete(&plain, prepared, 1, 0, &options, &Still)?;
-        let mut rows = Vec::with_capacity(prepared.len());
-        for (at, completion) in said.into_iter().flatten().enumerate() {
-            rows.push(Rolled {
-                prompt: at,
-                text: self.policy.kit.text(&completion.tokens)?,
-                tokens: completion.tokens,
-                ended: completion.ended,
-                counts: true,
-                sampled: completion.sampled,
-                tempered: completion.tempered,
-                reference: None,
-                old: None,
-                rewards: Vec::new(),
-                advantage: 0.0,
-            });
-        }
-        Ok(rows)
-    }
-
-    /// What the captions are worth, in the terms of the paper.
-    fn terms(&self, prompts: &[Prepared], rows: &[Rolled]) -> Result<Vec<CaptionTerms>> {
-        let config = self.config;
-        let photos = prompts
-            .iter()
-            .map(|prepared| prepared.prompt.photos.last())
-            .collect::<Option<Vec<_>>>()
-            .context("a prompt shows no photo, so nothing is like it")?;
-        let texts: Vec<&str> = rows.iter().map(|row| row.text.as_str()).collect();
-        let like = self.similarity.compare(&self.policy.kit, &photos, &texts)?;
-        let contrast = match config.contrastive_weight > 0.0 {
-            true => retrieval_term(&like.cosines, config),
-            false => None,
-        };
-        let mut terms = Vec::with_capacity(rows.len());
-        for (part, rows) in rows.chunks(PART).enumerate() {
-            let natural = match config.reference_weight > 0.0 {
-                true => Some(scores(&self.policy.reference, prompts, rows, 1.0)?.logps),
-                false => None,
-            };
-            let natural = natural.map(|logps| by_row(logps, rows)).transpose()?;
-            for (at, row) in rows.iter().enumerate() {
-                let own = part * PART + at;
-                let mean = |values: &Vec<f32>| {
-                    let sum = values.iter().map(|v| f64::from(*v)).sum::<f64>();
-                    sum / values.len().max(1) as f64
-                };
-                terms.push(CaptionTerms {
-                    similarity: like.logits[own][own],
-                    contrast: contrast.as_ref().map_or(0.0, |all| all[own]),
-                    reference: natural.as_ref().map_or(0.0, |all| mean(&all[at])),
-                    ended: row.ended,
-                    fines: fines(&row.text, &spans(&self.policy.kit, row)?, &self.phrases),
-                });
-            }
-        }
-        Ok(terms)
     }
 
     /// Returns less the critic's values, whitened over all tokens of the step.
@@ -255,11 +182,17 @@ impl Method for A2cTrainer<'_> {
             prompts.push(self.policy.kit.prepare(&plain, prompt)?);
             state.cursor += 1;
         }
-        let mut rows = self.captions(&prompts, state.generation)?;
+        let mut rows = captions(
+            &self.policy.kit,
+            &plain,
+            &prompts,
+            self.config,
+            state.generation,
+        )?;
         state.generation += 1;
         let read = |row: &Rolled| (prompts[row.prompt].ids.len() + row.tokens.len()) as u64;
         state.tokens += rows.iter().map(read).sum::<u64>();
-        let terms = self.terms(&prompts, &rows)?;
+        let terms = terms(&self.judge, &self.policy, &prompts, &rows, self.config)?;
         let returns: Vec<Vec<f32>> = terms
             .iter()
             .map(|terms| returns(terms, self.config))
@@ -394,42 +327,4 @@ fn part_loss(
         figures: Vec::new(),
     };
     Ok((loss, metrics.read()?))
-}
-
-/// Figures of captions under the names that a run of GRPO has for the like.
-fn figures(terms: &[CaptionTerms], rows: &[Rolled], ends: &[u32]) -> Metrics {
-    let tokens: Vec<Vec<u32>> = rows.iter().map(|row| row.tokens.clone()).collect();
-    let mut metrics = CompletionMask::new(&tokens, ends, false).metrics();
-    let mut mean = |name: &str, of: &dyn Fn(&CaptionTerms) -> f64| {
-        metrics.add(name, Figure::mean(terms.iter().map(of)));
-    };
-    let share = |flags: &[bool]| flags.iter().filter(|f| **f).count() as f64;
-    mean("rewards/similarity/mean", &|t| t.similarity);
-    mean("rewards/contrast/mean", &|t| t.contrast);
-    mean("rewards/reference/mean", &|t| t.reference);
-    mean("rewards/bad_tokens/mean", &|t| share(&t.fines.bad));
-    mean("rewards/repeated_tokens/mean", &|t| {
-        share(&t.fines.repeated)
-    });
-    let first = rows
-        .iter()
-        .filter_map(|row| row.rewards.last().copied().flatten());
-    metrics.add("reward", Figure::mean(first.map(f64::from)));
-    metrics
-}
-
-/// Where each token lies in the text of a completion, bytes.
-fn spans(kit: &Kit, row: &Rolled) -> Result<Vec<std::ops::Range<usize>>> {
-    let mut spans = Vec::with_capacity(row.tokens.len());
-    let mut start = 0;
-    for end in 1..=row.tokens.len() {
-        // A letter of several tokens is whole with the last of them.
-        let end = kit
-            .text(&row.tokens[..end])?
-            .len()
-            .clamp(start, row.text.len().max(start));
-        spans.push(start..end);
-        start = end;
-    }
-    Ok(spans)
 }
