@@ -35,6 +35,7 @@ pub mod playroom_prompts;
 pub mod policy;
 pub mod policy_loss;
 pub mod presets;
+pub mod prompt;
 pub mod returns;
 pub mod rollout;
 pub mod settings;

@@ -141,9 +141,9 @@ mod tests {
     use std::sync::Arc;
 
     use super::super::buffer::Rolled;
-    use super::super::dataset::Prompt;
     use super::super::metrics::Metrics;
     use super::super::policy::Prepared;
+    use super::super::prompt::Prompt;
     use super::*;
 
     #[test]

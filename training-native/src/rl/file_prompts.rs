@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail, ensure};
 use namelens_engine::text::{Message, Part};
 use serde_json::{Map, Value};
 
-use super::dataset::Prompt;
+use super::prompt::Prompt;
 use crate::rewards::row::{PHOTOS, PROMPTS, Photo};
 
 /// Where a photo stands in a question.

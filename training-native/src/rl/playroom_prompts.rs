@@ -12,7 +12,7 @@ use namelens_engine::random::Stream;
 use playroom::{Rng, Sample, SampleOptions, Split, Task, sample_tasks};
 use serde_json::{Map, Value, json};
 
-use super::dataset::Prompt;
+use super::prompt::Prompt;
 use crate::evaluate::png;
 use crate::rewards::row::Photo;
 

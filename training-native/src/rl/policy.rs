@@ -20,7 +20,7 @@ use namelens_engine::text::ChatEncoder;
 use namelens_engine::weights::Weights;
 
 use super::config::GrpoConfig;
-use super::dataset::Prompt;
+use super::prompt::Prompt;
 use crate::rewards::row::Photo;
 use crate::train::gradients::set_trainable;
 use crate::{bundle, export};
