@@ -9,6 +9,7 @@ use burn::tensor::Device;
 use namelens::bundle;
 use namelens::merge::merge;
 use namelens::rewards::{Reward, Row};
+use namelens::rl::a2c_config::{A2cConfig, preset};
 use namelens::rl::config::{GrpoConfig, LossType, LrSchedulerType};
 use namelens::rl::course::{Outcome, RunOptions};
 use namelens::rl::dataset::{Prompts, Source};
@@ -17,8 +18,9 @@ use namelens::rl::grpo::Trainer;
 use namelens::rl::metrics::Metrics;
 use namelens::rl::playroom_prompts::{PlayroomOptions, PlayroomPrompts};
 use namelens::rl::policy::Policy;
+use namelens::rl::vlrm::A2cTrainer;
 use namelens::train::checkpoint;
-use playroom::Split;
+use playroom::{Split, Task};
 use serde_json::Value;
 
 fn model() -> PathBuf {
@@ -317,4 +319,53 @@ fn all_weights_can_learn_and_become_a_model_folder() {
         .filter(|(a, b)| a != b)
         .count();
     assert!(moved > 100, "{moved} parameters");
+}
+
+/// Captions of VLRM in `run`, until the end or until `stop` is raised.
+fn captions(run: &Path, stop: &AtomicBool) -> Outcome {
+    let config = A2cConfig {
+        batch_size: 4,
+        max_completion_length: 8,
+        value_head_hidden: 16,
+        value_lora_r: 2,
+        learning_rate: 1e-3,
+        ..preset("vlrm").unwrap()
+    };
+    let options = RunOptions {
+        save_every: 1,
+        ..options(run, 6)
+    };
+    let world = PlayroomOptions {
+        tasks: vec![Task::PlainCaption],
+        absent: Some(0),
+        ..PlayroomOptions::default()
+    };
+    let source = Source::Playroom(PlayroomPrompts::new(world));
+    let prompts = Prompts::new(source, Some(1)).unwrap();
+    let trainer = A2cTrainer::new(&prompts, &prompts, &config, &options, Device::flex());
+    trainer.unwrap().run(stop).unwrap()
+}
+
+#[test]
+fn a_run_of_vlrm_ends_as_if_it_had_not_been_interrupted() {
+    let calm = AtomicBool::new(false);
+    let whole = tempfile::tempdir().unwrap();
+    assert_eq!(captions(whole.path(), &calm).step, 6);
+    let parts = tempfile::tempdir().unwrap();
+    let stop = AtomicBool::new(false);
+    let first = std::thread::scope(|scope| {
+        let run = scope.spawn(|| captions(parts.path(), &stop));
+        while !run.is_finished() && !parts.path().join("step-00000001").exists() {
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+        stop.store(true, Ordering::Relaxed);
+        run.join().unwrap()
+    });
+    assert!((1..6).contains(&first.step), "{first:?}");
+    captions(parts.path(), &calm);
+    assert_eq!(weights(whole.path()), weights(parts.path()));
+    let log = logged(whole.path());
+    assert_eq!(log, logged(parts.path()));
+    assert_eq!(column(&log, "value_loss").len(), 6);
+    assert!(column(&log, "grad_norm").iter().all(|norm| *norm > 0.0));
 }
