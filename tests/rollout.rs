@@ -214,48 +214,17 @@ fn what_cannot_be_drawn_is_refused() {
         let drawn = pollster::block_on(rollout(&vlm, &[prompt], 2, &options, &Still));
         drawn.map(|_| ()).unwrap_err().code()
     };
+    let with = |change: &dyn Fn(&mut RolloutOptions)| {
+        let mut options = good.clone();
+        change(&mut options);
+        code(options, &asked.ids)
+    };
     for temperature in [0.0, -1.0, f32::NAN, 1000.0] {
-        assert_eq!(
-            code(
-                RolloutOptions {
-                    temperature,
-                    ..good.clone()
-                },
-                &asked.ids
-            ),
-            "option"
-        );
+        assert_eq!(with(&|options| options.temperature = temperature), "option");
     }
-    assert_eq!(
-        code(
-            RolloutOptions {
-                top_p: 1.5,
-                ..good.clone()
-            },
-            &asked.ids
-        ),
-        "option"
-    );
-    assert_eq!(
-        code(
-            RolloutOptions {
-                max_tokens: 0,
-                ..good.clone()
-            },
-            &asked.ids
-        ),
-        "option"
-    );
-    assert_eq!(
-        code(
-            RolloutOptions {
-                max_tokens: 1024,
-                ..good.clone()
-            },
-            &asked.ids
-        ),
-        "context-full"
-    );
+    assert_eq!(with(&|options| options.top_p = 1.5), "option");
+    assert_eq!(with(&|options| options.max_tokens = 0), "option");
+    assert_eq!(with(&|options| options.max_tokens = 1024), "context-full");
     assert_eq!(code(good.clone(), &[]), "option");
     assert_eq!(code(good.clone(), &[config.image_token_id; 3]), "template");
     let nobody = pollster::block_on(rollout(&vlm, &[], 2, &good, &Still)).unwrap();

@@ -11,12 +11,13 @@ use burn::tensor::Device;
 use namelens::export::open_bundle;
 use namelens::photos::variants::collage;
 use namelens_engine::concepts::retrieval::Mode;
-use namelens_engine::concepts::{NewConcept, Reference};
 use namelens_engine::host::Still;
 use namelens_engine::image::{Rgb8, decode};
 use namelens_engine::personalize::Engine;
 use serde_json::Value;
-use support::{CAN, DOG, album, fixture, iou, model, namelens, put, refused, run, stderr, stdout};
+use support::{
+    CAN, DOG, album, fixture, iou, knowing_two, model, namelens, put, refused, run, stderr, stdout,
+};
 
 fn box_of(found: &Value) -> [f32; 4] {
     serde_json::from_value(found["box"].clone()).unwrap()
@@ -80,7 +81,7 @@ fn things_are_found_where_they_are_and_nowhere_else() {
         assert!(iou(box_, truth) >= 0.5, "{box_:?} {truth:?}");
     }
     assert_eq!(report["things"]["Rex"], 1);
-    // A line a thing behind the titles, with the same numbers.
+    // A line a place of a thing behind the titles, with the same numbers.
     let csv = fs::read_to_string(root.join("found.csv")).unwrap();
     let rows: Vec<Vec<&str>> = csv.lines().map(|line| line.split(',').collect()).collect();
     assert_eq!(
@@ -253,26 +254,16 @@ fn options_that_cannot_be_meant_are_refused() {
 }
 
 /// The model, knowing the dog Rex and the can Whale.
-fn knowing_two() -> Engine {
+fn engine() -> Engine {
     let files = open_bundle(&model()).unwrap();
     let (device, mut quiet) = (Device::flex(), |_, _| ());
-    let mut engine = pollster::block_on(Engine::load(files, &device, &Still, &mut quiet)).unwrap();
-    for (name, photo, box_) in [("Rex", "dog-0.jpg", DOG[0]), ("Whale", "can-0.jpg", CAN[0])] {
-        let photo = Reference::new(fs::read(fixture(photo)).unwrap()).with_box(Some(box_));
-        let new = NewConcept {
-            name: name.into(),
-            references: vec![photo],
-            ..NewConcept::default()
-        };
-        engine.library.add(new, 0).unwrap();
-    }
-    pollster::block_on(engine.embed_references(&Still)).unwrap();
-    engine
+    let engine = pollster::block_on(Engine::load(files, &device, &Still, &mut quiet));
+    knowing_two(engine.unwrap())
 }
 
 #[test]
 fn two_of_one_thing_get_a_box_each() {
-    let engine = knowing_two();
+    let engine = engine();
     let shown = |name: &str| decode(&fs::read(fixture(name)).unwrap()).unwrap();
     let (can, teapot) = (shown("can-1.jpg"), shown("teapot-0.jpg"));
     let search = |photos: [(&Rgb8, [f32; 4]); 2]| {
@@ -309,7 +300,7 @@ fn mirrored([left, top, right, bottom]: [f32; 4]) -> [f32; 4] {
 
 #[test]
 fn what_is_kept_of_a_photo_finds_what_the_photo_does() {
-    let engine = knowing_two();
+    let engine = engine();
     let retriever = engine.retriever().unwrap();
     for name in ["dog-1.jpg", "can-1.jpg", "cat-0.jpg", "teapot-0.jpg"] {
         let photo = decode(&fs::read(fixture(name)).unwrap()).unwrap();

@@ -10,12 +10,11 @@ use std::process::Output;
 use burn::tensor::Device;
 use namelens::export::open_bundle;
 use namelens_engine::concepts::retrieval::Mode;
-use namelens_engine::concepts::{NewConcept, Reference};
 use namelens_engine::host::Still;
 use namelens_engine::image::decode;
 use namelens_engine::personalize::Engine;
 use namelens_engine::personalize::inventory::Inventory;
-use support::{CAN, DOG, fixture, spoken, stderr, stdout};
+use support::{CAN, DOG, fixture, knowing_two, spoken, stderr, stdout};
 
 /// A calibration of random weights means nothing; it is there to be read.
 const CALIBRATION: &str = r#"{"score": 9, "margin": 29, "bias": -7, "lone": {"score": 9, "bias": -7}, "similarity": {"absent": 0.8, "present": 0.9}}"#;
@@ -45,22 +44,7 @@ fn load(folder: &Path) -> namelens_engine::Result<Engine> {
 }
 
 fn with_things(folder: &Path) -> Engine {
-    named(load(folder).unwrap())
-}
-
-/// The dog and the can, looked at by every encoder.
-fn named(mut engine: Engine) -> Engine {
-    for (name, photo, box_) in [("Rex", "dog-0.jpg", DOG[0]), ("Whale", "can-0.jpg", CAN[0])] {
-        let photo = Reference::new(fs::read(fixture(photo)).unwrap()).with_box(Some(box_));
-        let new = NewConcept {
-            name: name.into(),
-            references: vec![photo],
-            ..NewConcept::default()
-        };
-        engine.library.add(new, 0).unwrap();
-    }
-    pollster::block_on(engine.embed_references(&Still)).unwrap();
-    engine
+    knowing_two(load(folder).unwrap())
 }
 
 #[test]
@@ -160,7 +144,7 @@ fn several_encoders_look_at_one_photo() {
     let [first, second] =
         ["dinov2", "dinov2-registers"].map(|name| published(name, Some(CALIBRATION)));
     let photos = support::model();
-    let engine = named(beside(&[&photos, first.path(), second.path()]).unwrap());
+    let engine = knowing_two(beside(&[&photos, first.path(), second.path()]).unwrap());
     let retriever = engine.retriever().unwrap();
     assert_eq!(retriever.count(), 3);
     let digests: Vec<&str> = retriever.digest().split('+').collect();

@@ -123,7 +123,7 @@ impl PhotosArgs {
             bench.rescale(&plain)?;
             plain = bench.singles(1, Variant::Plain, self.draws, self.seed)?;
         }
-        // Margins mean less where there are few rivals, so the calibration is fitted to libraries of all sizes.
+        // Margins mean less where there are few rivals: lone things are fitted by themselves, and three test what lies between.
         let mut pairs = plain.pairs.clone();
         let mut small = Vec::new();
         for size in SMALL_LIBRARIES {

@@ -5,6 +5,10 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use namelens_engine::concepts::{NewConcept, Reference};
+use namelens_engine::host::Still;
+use namelens_engine::personalize::Engine;
+
 /// Where the dog is in `dog-0.jpg` and `dog-1.jpg`, the can in `can-0.jpg` and `can-1.jpg`.
 pub const DOG: [[f32; 4]; 2] = [[0.07, 0.215, 0.915, 1.0], [0.215, 0.115, 0.855, 1.0]];
 pub const CAN: [[f32; 4]; 2] = [[0.31, 0.165, 0.68, 0.845], [0.32, 0.24, 0.68, 0.91]];
@@ -60,6 +64,21 @@ pub fn spoken(name: &str, photo: &str, box_: [f32; 4]) -> String {
     let [left, top, right, bottom] = box_;
     let photo = fixture(photo);
     format!("{name}={}@{left},{top},{right},{bottom}", photo.display())
+}
+
+/// An engine that knows the dog Rex and the can Whale, as every one of its encoders sees them.
+pub fn knowing_two(mut engine: Engine) -> Engine {
+    for (name, photo, box_) in [("Rex", "dog-0.jpg", DOG[0]), ("Whale", "can-0.jpg", CAN[0])] {
+        let photo = Reference::new(std::fs::read(fixture(photo)).unwrap()).with_box(Some(box_));
+        let new = NewConcept {
+            name: name.into(),
+            references: vec![photo],
+            ..NewConcept::default()
+        };
+        engine.library.add(new, 0).unwrap();
+    }
+    pollster::block_on(engine.embed_references(&Still)).unwrap();
+    engine
 }
 
 /// A folder with `things.json`, which knows the dog Rex and the can Whale, and `photos/` with four photos.
