@@ -328,3 +328,53 @@ fn region_scores_follow_the_definition() {
         }
     }
 }
+
+#[test]
+fn a_bottleneck_in_strips_is_its_three_convolutions() {
+    // Images, height, width, channels in, inner and out; kernel and stride; residual. The widest has strips of a few rows.
+    let table = [
+        ([1, 1, 1], [8, 48, 8], (3, 1), true),
+        ([2, 9, 7], [5, 30, 4], (5, 2), false),
+        ([1, 4, 300], [16, 96, 24], (3, 2), false),
+        ([1, 61, 400], [24, 144, 24], (3, 1), true),
+        ([1, 50, 403], [32, 32, 16], (3, 1), false),
+        ([1, 45, 210], [40, 240, 40], (5, 1), true),
+        ([1, 47, 211], [24, 144, 40], (5, 2), false),
+        ([1, 3, 5000], [8, 48, 8], (5, 1), true),
+    ];
+    for device in devices() {
+        for ([images, height, width], [input, inner, output], (kernel, stride), residual) in table {
+            let weights = |rows: usize, depth: usize, seed| {
+                let weight = Tensor::from_data(uniform([rows, depth], seed), &device);
+                ConvWeights::new(
+                    weight,
+                    Tensor::from_data(uniform([rows], seed + 1), &device),
+                )
+            };
+            let (expand, project) = (weights(inner, input, 1), weights(output, inner, 3));
+            let x = Tensor::<4>::from_data(uniform([images, height, width, input], 5), &device);
+            let block = || ops::Bottleneck {
+                expand: (inner != input).then_some(&expand),
+                depthwise: (
+                    Tensor::from_data(uniform([kernel * kernel, inner], 6), &device),
+                    Tensor::from_data(uniform([inner], 7), &device),
+                ),
+                window: Window {
+                    kernel,
+                    stride,
+                    before: kernel / 2,
+                    after: kernel / 2,
+                },
+                project: &project,
+                residual,
+            };
+            let strips = numbers(&ops::bottleneck(x.clone(), block()).into_data());
+            let whole = numbers(&ops::one_by_one(x, block()).into_data());
+            // The same loops over the same numbers.
+            assert_eq!(
+                strips, whole,
+                "{height} x {width}, {input} to {inner} to {output}, {kernel} by {stride}"
+            );
+        }
+    }
+}

@@ -22,6 +22,7 @@ pub mod reference;
 mod activation_grad;
 #[cfg(all(feature = "cpu", feature = "train"))]
 mod attention_grad;
+mod bottleneck;
 mod conv_weights;
 mod conv_window;
 mod convolution;
@@ -32,6 +33,8 @@ mod flex;
 mod flex_activation;
 #[cfg(all(feature = "cpu", feature = "train"))]
 mod flex_attention;
+#[cfg(feature = "cpu")]
+mod flex_bottleneck;
 #[cfg(feature = "cpu")]
 mod flex_decode;
 #[cfg(feature = "cpu")]
@@ -63,9 +66,10 @@ mod region_scores;
 mod seen;
 
 pub use crate::blocks::{BLOCK, QuantKind};
+pub use bottleneck::{Bottleneck, bottleneck, one_by_one};
 pub use conv_weights::ConvWeights;
 pub use conv_window::Window;
-pub use convolution::{depthwise, pointwise, stem};
+pub use convolution::{depthwise, pointwise, pointwise_map, stem};
 #[cfg(feature = "cpu")]
 use dispatch::on_flex;
 #[cfg(feature = "cube")]

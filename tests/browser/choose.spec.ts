@@ -31,11 +31,11 @@ test.beforeAll(async () => {
     return url.protocol === "file:" ? new Response(new Uint8Array(await readFile(url))) : fetched(input, init);
   };
   const engine = (await import(dist("dist/engine.js"))) as {
-    tools: Tools;
-    loadEngine(wasm: string, emit: () => void, signal: AbortSignal): Promise<unknown>;
+    loadEngine(wasm: Record<string, string>, device: "cpu", emit: () => void, signal: AbortSignal): Promise<{ tools: Tools }>;
   };
-  await engine.loadEngine(dist("wasm/namelens_wasm_bg.wasm"), () => undefined, new AbortController().signal);
-  tools = engine.tools;
+  const { FILES } = (await import(dist("dist/modules.js"))) as { FILES: Record<string, string> };
+  const wasm = Object.fromEntries(Object.entries(FILES).map(([name, file]) => [name, dist(`wasm/${file}`)]));
+  ({ tools } = await engine.loadEngine(wasm, "cpu", () => undefined, new AbortController().signal));
 });
 
 const INDEX = "model.safetensors.index.json";

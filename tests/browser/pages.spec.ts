@@ -128,7 +128,7 @@ test("the built pages share nothing but small helpers: no engine and no library 
   expect(main.size).toBeGreaterThan(2);
   expect(download.size).toBeGreaterThan(1); // the page and its worker at least
   for (const [path, text] of download) {
-    expect(/namelens_wasm|WebAssembly|indexedDB|\.safetensors-|getUserMedia|drawImage|createImageBitmap/.exec(text)?.[0], path).toBeUndefined();
+    expect(/namelens_(cpu|webgpu)|WebAssembly|indexedDB|\.safetensors-|getUserMedia|drawImage|createImageBitmap/.exec(text)?.[0], path).toBeUndefined();
   }
   for (const [path, text] of main) expect(/huggingface\.co|hf\.co/.exec(text)?.[0], path).toBeUndefined();
 });

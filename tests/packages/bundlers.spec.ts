@@ -159,7 +159,7 @@ test.describe("esbuild", () => {
         try {
           for (const options of [{}, { worker: false }]) {
             const { message, hint } = await outcomeOf(tab, withOptions(server.url, options));
-            expect(message).toMatch(format === "iife" ? /not an ES module/ : /namelens_wasm_bg\.wasm|model\/playroom\/manifest\.json/);
+            expect(message).toMatch(format === "iife" ? /not an ES module/ : /namelens_cpu_bg\.wasm|model\/playroom\/manifest\.json/);
             expect(hint).toContain("assets");
             expect(message + String(hint)).not.toMatch(/Content-Security-Policy|current version of Chrome/);
           }

@@ -1,9 +1,6 @@
 //! `NameLensEngine`: the class the package's worker drives.
 
-use std::cell::RefCell;
-
 use burn::tensor::Device;
-use burn::tensor::wgpu::WgpuBackend;
 use js_sys::{Function, Map};
 use namelens_engine::Error;
 use namelens_engine::personalize::{Captioner, Engine, Event, Request};
@@ -125,30 +122,17 @@ impl NameLensEngine {
     }
 }
 
-thread_local! {
-    /// The WebGPU device of this worker: burn registers one a module, so a second engine shares the first one's.
-    static WEBGPU: RefCell<Option<Device>> = const { RefCell::new(None) };
-}
-
 async fn open(device: &str) -> JsResult<Device> {
     match device {
         "cpu" => Ok(Device::flex()),
-        "webgpu" => {
-            if let Some(device) = WEBGPU.with_borrow(Clone::clone) {
-                return Ok(device);
-            }
-            let device = Device::wgpu_options()
-                .graphics_api(WgpuBackend::WebGpu)
-                .init_async()
-                .await
-                .map_err(|error| {
-                    to_js(&Error::NoAdapter {
-                        problem: format!("{error:?}; use device `cpu`"),
-                    })
-                })?;
-            WEBGPU.set(Some(device.clone()));
-            Ok(device)
-        }
+        #[cfg(feature = "webgpu")]
+        "webgpu" => crate::webgpu::open().await,
+        #[cfg(not(feature = "webgpu"))]
+        "webgpu" => Err(to_js(&Error::NoAdapter {
+            problem:
+                "this module was built without WebGPU; load the one with it, or use device `cpu`"
+                    .into(),
+        })),
         other => Err(bad_input(
             "device",
             format!("`{other}` is neither `webgpu` nor `cpu`"),

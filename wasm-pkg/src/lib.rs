@@ -34,9 +34,13 @@ mod host;
 #[cfg(target_family = "wasm")]
 mod source;
 #[cfg(target_family = "wasm")]
+mod start;
+#[cfg(target_family = "wasm")]
 mod tokens;
 #[cfg(target_family = "wasm")]
 mod value;
+#[cfg(all(target_family = "wasm", feature = "webgpu"))]
+mod webgpu;
 
 #[cfg(target_family = "wasm")]
 pub use digest::StreamDigest;

@@ -35,7 +35,8 @@ pub(crate) fn check() -> Result<()> {
     })?;
     stage("lints of the browser's code", || {
         // The bindings exist only for the browser's target, so a native clippy never sees them.
-        let mut clippy = WasmToolchain::find()?.clippy(&["-p", "namelens-wasm"])?;
+        let mut clippy =
+            WasmToolchain::find()?.clippy(&["-p", "namelens-wasm", "--features", "webgpu"])?;
         loud(
             clippy.args(["--", "-D", "warnings"]),
             "the lints above say what to change",

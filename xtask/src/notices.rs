@@ -171,7 +171,15 @@ struct Crate {
 /// The crates compiled into the module, in order of name: what `cargo tree` says with the features that the module has.
 fn crates() -> Result<Vec<Package>> {
     let advice = "cargo must reach its registry once";
-    let mut tree = cargo(&["tree", "-p", "namelens-wasm", "--target", TARGET]);
+    let mut tree = cargo(&[
+        "tree",
+        "-p",
+        "namelens-wasm",
+        "--features",
+        "webgpu",
+        "--target",
+        TARGET,
+    ]);
     tree.args([
         "-e",
         "normal,no-proc-macro",

@@ -121,7 +121,14 @@ fn wasm_in_chromium() -> Result<Tally> {
     let bindgen = wasm::bindgen_tools()?;
     let mut cargo = toolchain.cargo(
         "test",
-        &["-p", "namelens-wasm", "--tests", "--no-fail-fast"],
+        &[
+            "-p",
+            "namelens-wasm",
+            "--features",
+            "webgpu",
+            "--tests",
+            "--no-fail-fast",
+        ],
     );
     cargo
         .env("CARGO_TERM_COLOR", "never")

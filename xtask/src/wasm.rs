@@ -1,4 +1,4 @@
-//! The engine as WebAssembly: compiled, bound to JavaScript, and for a release squeezed and weighed.
+//! The engine as WebAssembly modules: compiled, bound to JavaScript, and for a release squeezed and weighed.
 
 use std::fs;
 use std::io::Write;
@@ -15,8 +15,6 @@ use crate::run::{loud, quiet, stage, step};
 use crate::system;
 use crate::toolchain::{TARGET, WasmToolchain};
 
-/// What the page may weigh as a server sends it: both backends in 3 MB.
-const BUDGET_GZIP_BYTES: usize = 3_000_000;
 /// wasm-opt comes from npm: every system has the same build of it.
 const BINARYEN_VERSION: &str = "132.0.0";
 /// Exactly what the compiler may emit for our target; `--all-features` makes modules that browsers reject.
@@ -32,12 +30,52 @@ const WASM_FEATURES: [&str; 9] = [
     "--enable-call-indirect-overlong",
 ];
 
+/// A module that a page may load; it loads one of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Module {
+    /// For the processor
+    Cpu,
+    /// For WebGPU
+    Webgpu,
+}
+
+impl Module {
+    const ALL: [Self; 2] = [Self::Cpu, Self::Webgpu];
+
+    /// The name of its files.
+    fn stem(self) -> &'static str {
+        match self {
+            Self::Cpu => "namelens_cpu",
+            Self::Webgpu => "namelens_webgpu",
+        }
+    }
+
+    /// What it may weigh as a server sends it.
+    fn budget_gzip_bytes(self) -> usize {
+        match self {
+            Self::Cpu => 1_300_000,
+            Self::Webgpu => 3_000_000,
+        }
+    }
+
+    /// What cargo is told beside the package.
+    fn arguments(self) -> &'static [&'static str] {
+        match self {
+            Self::Cpu => &[],
+            Self::Webgpu => &["--features", "webgpu"],
+        }
+    }
+}
+
 /// Options of `cargo xtask wasm`.
-#[derive(Debug, Clone, Copy, Default, clap::Args)]
+#[derive(Debug, Clone, Default, clap::Args)]
 pub(crate) struct Options {
-    /// Also run wasm-opt (minutes) and fail when the module is over its budget
+    /// Also run wasm-opt (minutes) and fail when a module is over its budget
     #[arg(long)]
     release: bool,
+    /// Build some modules only; the package needs all of them
+    #[arg(long, value_name = "MODULE", value_delimiter = ',')]
+    only: Vec<Module>,
 }
 
 /// Builds `wasm-pkg/npm/wasm`, doing only what is out of date, and returns the toolchain it used.
@@ -49,18 +87,19 @@ pub(crate) fn build(options: &Options) -> Result<WasmToolchain> {
     println!("  {}", toolchain.describe());
     let bindgen = bindgen_tools()?;
     if !web_target_dir().exists() {
-        println!("  the first build of all dependencies takes about a quarter of an hour");
+        println!("  the first build of all dependencies takes about half an hour");
     }
-    stage("namelens-wasm", || {
-        let mut cargo = toolchain.cargo("build", &["-p", "namelens-wasm"]);
-        loud(&mut cargo, "the compiler's message above says where")
-    })?;
-    let compiled = web_target_dir().join(TARGET).join("web/namelens_wasm.wasm");
-    bind(&bindgen, &compiled, options.release)?;
-    weigh(
-        &wasm_out_dir().join("namelens_wasm_bg.wasm"),
-        options.release,
-    )?;
+    let chosen = |module: &Module| options.only.is_empty() || options.only.contains(module);
+    for module in Module::ALL.into_iter().filter(chosen) {
+        stage(module.stem(), || {
+            let arguments = [&["-p", "namelens-wasm"], module.arguments()].concat();
+            let mut cargo = toolchain.cargo("build", &arguments);
+            loud(&mut cargo, "the compiler's message above says where")
+        })?;
+        let compiled = web_target_dir().join(TARGET).join("web/namelens_wasm.wasm");
+        bind(&bindgen, &compiled, module, options.release)?;
+        weigh(module, options.release)?;
+    }
     Ok(toolchain)
 }
 
@@ -123,12 +162,13 @@ fn has_bindgen(dir: &Path, version: &str) -> bool {
         })
 }
 
-/// Makes the JavaScript package's `wasm/` from the compiled module, unless it was made from this very module.
-fn bind(bindgen: &Path, compiled: &Path, release: bool) -> Result<()> {
+/// Makes a module of the JavaScript package's `wasm/` from the compiled one, unless it was made from this very one.
+fn bind(bindgen: &Path, compiled: &Path, module: Module, release: bool) -> Result<()> {
     let out = wasm_out_dir();
-    let stamp = out.join(".made-from");
-    let module = fs::read(compiled).with_context(|| format!("reading {}", compiled.display()))?;
-    let hash = format!("{:x}", Sha256::digest(&module));
+    let stem = module.stem();
+    let stamp = out.join(format!(".{stem}-made-from"));
+    let bytes = fs::read(compiled).with_context(|| format!("reading {}", compiled.display()))?;
+    let hash = format!("{:x}", Sha256::digest(&bytes));
     let made = fs::read_to_string(&stamp).unwrap_or_default();
     // A squeezed module serves a developer just as well.
     if made == format!("{hash} release") || (!release && made == format!("{hash} dev")) {
@@ -136,9 +176,6 @@ fn bind(bindgen: &Path, compiled: &Path, release: bool) -> Result<()> {
         return Ok(());
     }
     step("wasm-bindgen", || {
-        if out.exists() {
-            fs::remove_dir_all(&out).with_context(|| format!("emptying {}", out.display()))?;
-        }
         let mut bind = Command::new(bindgen.join("wasm-bindgen"));
         // The names of cubek's generics alone are 33 MB.
         bind.args([
@@ -146,6 +183,8 @@ fn bind(bindgen: &Path, compiled: &Path, release: bool) -> Result<()> {
             "web",
             "--remove-name-section",
             "--remove-producers-section",
+            "--out-name",
+            stem,
             "--out-dir",
         ])
         .arg(&out)
@@ -153,7 +192,7 @@ fn bind(bindgen: &Path, compiled: &Path, release: bool) -> Result<()> {
         quiet(&mut bind, "is the module built by this very wasm-bindgen?").map(drop)
     })?;
     if release {
-        squeeze(&out.join("namelens_wasm_bg.wasm"))?;
+        squeeze(&module_path(module))?;
     }
     let kind = if release { "release" } else { "dev" };
     // Written last: a run that was interrupted is done again.
@@ -161,8 +200,12 @@ fn bind(bindgen: &Path, compiled: &Path, release: bool) -> Result<()> {
         .with_context(|| format!("writing {}", stamp.display()))
 }
 
+fn module_path(module: Module) -> PathBuf {
+    wasm_out_dir().join(format!("{}_bg.wasm", module.stem()))
+}
+
 /// Runs wasm-opt over a module in place.
-fn squeeze(module: &Path) -> Result<()> {
+fn squeeze(path: &Path) -> Result<()> {
     system::provide(&[&system::NODE])?;
     let home = tools_dir()?.join(format!("binaryen-{BINARYEN_VERSION}"));
     let wasm_opt = home.join("node_modules/.bin/wasm-opt");
@@ -181,36 +224,38 @@ fn squeeze(module: &Path) -> Result<()> {
         )?;
     }
     step("wasm-opt -O3 (some minutes)", || {
-        let smaller = module.with_extension("opt");
+        let smaller = path.with_extension("opt");
         let mut opt = Command::new(&wasm_opt);
         opt.arg("-O3")
             .args(WASM_FEATURES)
-            .arg(module)
+            .arg(path)
             .arg("-o")
             .arg(&smaller);
         quiet(
             &mut opt,
             "a feature missing from WASM_FEATURES in xtask/src/wasm.rs shows like this",
         )?;
-        fs::rename(&smaller, module).context("replacing the module by the smaller one")
+        fs::rename(&smaller, path).context("replacing the module by the smaller one")
     })
 }
 
-/// Prints what the module weighs, raw and as a server would send it.
-fn weigh(module: &Path, release: bool) -> Result<()> {
-    let bytes = fs::read(module).with_context(|| format!("reading {}", module.display()))?;
+/// Prints what a module weighs, raw and as a server would send it.
+fn weigh(module: Module, release: bool) -> Result<()> {
+    let path = module_path(module);
+    let bytes = fs::read(&path).with_context(|| format!("reading {}", path.display()))?;
     let mut gzip = GzEncoder::new(Vec::new(), Compression::best());
     gzip.write_all(&bytes).context("compressing the module")?;
     let gzip_bytes = gzip.finish().context("compressing the module")?.len();
+    let budget = module.budget_gzip_bytes();
     println!(
         "  {}: {:.2} MB raw, {:.2} MB gzip, budget {:.2} MB gzip",
-        module.file_name().unwrap_or_default().to_string_lossy(),
+        module.stem(),
         megabytes(bytes.len()),
         megabytes(gzip_bytes),
-        megabytes(BUDGET_GZIP_BYTES)
+        megabytes(budget)
     );
     ensure!(
-        !release || gzip_bytes <= BUDGET_GZIP_BYTES,
+        !release || gzip_bytes <= budget,
         "the module is over its budget; `cargo tree -p namelens-wasm --target {TARGET}` shows what came in"
     );
     Ok(())

@@ -36,14 +36,9 @@ impl Pointwise {
 
     /// # Shapes
     /// - x: `[N, H, W, in]`
-    /// - added, output: `[N, H, W, out]`; `clamp` keeps the output in 0..=6
-    pub fn forward(&self, x: Tensor<4>, added: Option<Tensor<4>>, clamp: bool) -> Tensor<4> {
-        let [images, height, width, input] = x.dims();
-        let [output, _] = self.weights.dims();
-        let pixels = images * height * width;
-        let added = added.map(|added| added.reshape([pixels, output]));
-        ops::pointwise(x.reshape([pixels, input]), &self.weights, added, clamp)
-            .reshape([images, height, width, output])
+    /// - output: `[N, H, W, out]`, in 0..=6
+    pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+        ops::pointwise_map(x, &self.weights, None, true)
     }
 }
 
@@ -79,10 +74,25 @@ impl Depthwise {
         })
     }
 
+    /// Its input expanded, if it is, and its output projected: an inverted bottleneck, see [`ops::bottleneck`].
+    ///
     /// # Shapes
-    /// - x: `[N, H, W, C]`
-    /// - output: `[N, H', W', C]`, in 0..=6
-    pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        ops::depthwise(x, self.weight.val(), self.bias.val(), self.window)
+    /// - x: `[N, H, W, in]`
+    /// - output: `[N, H', W', out]`; `residual` adds the input
+    pub fn between(
+        &self,
+        x: Tensor<4>,
+        expand: Option<&Pointwise>,
+        project: &Pointwise,
+        residual: bool,
+    ) -> Tensor<4> {
+        let block = ops::Bottleneck {
+            expand: expand.map(|expand| &expand.weights),
+            depthwise: (self.weight.val(), self.bias.val()),
+            window: self.window,
+            project: &project.weights,
+            residual,
+        };
+        ops::bottleneck(x, block)
     }
 }

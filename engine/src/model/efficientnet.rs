@@ -77,7 +77,7 @@ impl EfficientNet {
 
     /// The head: `[N, H, W, C]` -> features `[N, H, W, 1280]`, none negative.
     pub fn leave(&self, x: Tensor<4>) -> Tensor<4> {
-        self.head.forward(x, None, true)
+        self.head.forward(x)
     }
 
     /// All of it: pixels `[N, H, W, 3]`, normalised, -> features `[N, H / 32, W / 32, 1280]`.
@@ -118,12 +118,8 @@ impl Block {
     }
 
     fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        let inner = match &self.expand {
-            Some(expand) => expand.forward(x.clone(), None, true),
-            None => x.clone(),
-        };
-        let inner = self.depthwise.forward(inner);
-        self.project
-            .forward(inner, self.residual.then_some(x), false)
+        let expand = self.expand.as_ref();
+        self.depthwise
+            .between(x, expand, &self.project, self.residual)
     }
 }

@@ -64,6 +64,25 @@ pub fn pointwise(
     }
 }
 
+/// [`pointwise`] of maps.
+///
+/// # Shapes
+/// x `[N, H, W, in]`, w `[out, in]`, added and output `[N, H, W, out]`.
+///
+/// # Panics
+/// When shapes disagree.
+pub fn pointwise_map(
+    x: Tensor<4>,
+    w: &ConvWeights,
+    added: Option<Tensor<4>>,
+    clamp: bool,
+) -> Tensor<4> {
+    let ([images, height, width, input], [output, _]) = (x.dims(), w.dims);
+    let pixels = images * height * width;
+    let added = added.map(|added| added.reshape([pixels, output]));
+    pointwise(x.reshape([pixels, input]), w, added, clamp).reshape([images, height, width, output])
+}
+
 /// The first convolution of a network: three colours with their neighbours, its bias added, kept in 0..=6.
 ///
 /// # Shapes
@@ -161,7 +180,7 @@ pub fn depthwise(x: Tensor<4>, w: Tensor<2>, bias: Tensor<1>, window: Window) ->
 }
 
 #[cfg(feature = "cpu")]
-fn sizes(input: [usize; 2], window: Window) -> Sizes {
+pub(super) fn sizes(input: [usize; 2], window: Window) -> Sizes {
     Sizes {
         input,
         output: input.map(|side| window.outputs(side)),

@@ -1,6 +1,8 @@
 //! Small matrix products of the CPU's attention, in registers: `c += w b` with `w` along rows or columns.
 
-use macerator::{Scalar, Simd, Vector, vload_unaligned, vstore_unaligned};
+use macerator::{Scalar, Simd};
+
+use super::flex_vector::{load, store};
 
 /// Rows one step of a product computes, so that what is loaded is used as often.
 const TILE: usize = 6;
@@ -106,26 +108,4 @@ fn tile<S: Simd, const M: usize>(
         store::<S>(out, sums.0);
         store::<S>(&mut out[lanes..], sums.1);
     }
-}
-
-#[inline(always)]
-#[allow(
-    unsafe_code,
-    reason = "the vector crate reads through pointers; the length is checked first"
-)]
-fn load<S: Simd>(from: &[f32]) -> Vector<S, f32> {
-    assert!(from.len() >= <f32 as Scalar>::lanes::<S>());
-    // SAFETY: the slice holds a whole vector, as just asserted.
-    unsafe { vload_unaligned(from.as_ptr()) }
-}
-
-#[inline(always)]
-#[allow(
-    unsafe_code,
-    reason = "the vector crate writes through pointers; the length is checked first"
-)]
-fn store<S: Simd>(to: &mut [f32], value: Vector<S, f32>) {
-    assert!(to.len() >= <f32 as Scalar>::lanes::<S>());
-    // SAFETY: the slice holds a whole vector, as just asserted.
-    unsafe { vstore_unaligned(to.as_mut_ptr(), value) }
 }

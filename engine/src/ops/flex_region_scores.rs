@@ -1,9 +1,10 @@
 //! Similarities of windows to references on the CPU: embeddings of a few windows at a time in the cache, then a product.
 
-use macerator::{Simd, WithSimd};
+use macerator::{Scalar, Simd, WithSimd};
 
 use super::flex_packed::Packed;
 use super::flex_pointwise::Pointwise;
+use super::flex_vector::{load, positive, store};
 
 /// Windows whose embeddings are in scratch at a time.
 const WINDOWS: usize = 32;
@@ -40,8 +41,8 @@ impl WithSimd for RegionScores<'_> {
             let filled = &mut embeddings[..corners.len() * self.width];
             for (corners, out) in corners.iter().zip(filled.chunks_exact_mut(self.width)) {
                 match self.root {
-                    true => embed(self.sums, self.columns, corners, out, |v| v.max(0.0).sqrt()),
-                    false => embed(self.sums, self.columns, corners, out, |v| v),
+                    true => embed::<S, true>(self.sums, self.columns, corners, out),
+                    false => embed::<S, false>(self.sums, self.columns, corners, out),
                 }
             }
             let products = &mut products[..corners.len() * rows];
@@ -63,25 +64,54 @@ impl WithSimd for RegionScores<'_> {
     }
 }
 
-/// The unit embedding of a window.
+/// The unit embedding of a window; with `ROOT` that of its square roots.
 #[inline(always)]
-fn embed(
+fn embed<S: Simd, const ROOT: bool>(
     sums: &[f32],
     columns: usize,
     &[left, top, right, bottom]: &[usize; 4],
     out: &mut [f32],
-    value: impl Fn(f32) -> f32,
 ) {
-    let width = out.len();
+    let (width, lanes) = (out.len(), <f32 as Scalar>::lanes::<S>());
     let at = |column: usize, row: usize| &sums[(row * columns + column) * width..][..width];
     let (a, b) = (at(right, bottom), at(left, top));
     let (c, d) = (at(right, top), at(left, bottom));
-    // Several sums, because one would wait for itself at every step.
-    let mut totals = [0.0f32; 8];
-    for (at, out) in out.iter_mut().enumerate() {
-        *out = value(a[at] + b[at] - c[at] - d[at]);
-        totals[at % 8] += *out * *out;
+    let whole = width / lanes * lanes;
+    let mut totals = 0.0f32.splat::<S>();
+    for at in (0..whole).step_by(lanes) {
+        let mut value = load::<S>(&a[at..]) + load::<S>(&b[at..]);
+        value = value - load::<S>(&c[at..]) - load::<S>(&d[at..]);
+        if ROOT {
+            // The squares of the roots are the numbers themselves.
+            value = positive::<S>(value);
+            totals += value;
+        } else {
+            totals = value.mul_add(value, totals);
+        }
+        store::<S>(&mut out[at..], value);
     }
-    let scale = 1.0 / totals.iter().sum::<f32>().max(1e-18).sqrt();
-    out.iter_mut().for_each(|value| *value *= scale);
+    let mut total = totals.reduce_add();
+    for at in whole..width {
+        let value = a[at] + b[at] - c[at] - d[at];
+        let value = if ROOT && value <= 0.0 { 0.0 } else { value };
+        total += if ROOT { value } else { value * value };
+        out[at] = value;
+    }
+    let total = if total > 1e-18 { total } else { 1e-18 };
+    let scale = if ROOT {
+        1.0 / total
+    } else {
+        1.0 / total.sqrt()
+    };
+    let scales = scale.splat::<S>();
+    for at in (0..whole).step_by(lanes) {
+        let value = load::<S>(&out[at..]) * scales;
+        store::<S>(&mut out[at..], if ROOT { value.sqrt() } else { value });
+    }
+    for value in &mut out[whole..] {
+        *value *= scale;
+        if ROOT {
+            *value = value.sqrt();
+        }
+    }
 }

@@ -8,8 +8,14 @@ use macerator::{Scalar, Simd, Vector, vload_unaligned, vstore_unaligned};
 /// makes one instruction of it, but seven of the minimum of floats, for the sake of NaN and -0.
 #[inline(always)]
 pub(super) fn clamp<S: Simd>(value: Vector<S, f32>) -> Vector<S, f32> {
-    let bits = S::typed::<i32>(*value).max(0i32.splat::<S>());
+    let bits = S::typed::<i32>(*positive::<S>(value));
     S::typed(*bits.min((6.0f32.to_bits() as i32).splat::<S>()))
+}
+
+/// Zero for what is negative, in the way of [`clamp`].
+#[inline(always)]
+pub(super) fn positive<S: Simd>(value: Vector<S, f32>) -> Vector<S, f32> {
+    S::typed(*S::typed::<i32>(*value).max(0i32.splat::<S>()))
 }
 
 #[inline(always)]

@@ -60,11 +60,13 @@ pub(super) fn cells(map: &Map) -> Map {
 
 /// The square root of each number (none for negative ones), then unit length.
 pub(super) fn unit_root(values: &mut [f32]) {
+    // Compared, for the maximum of floats is a call in a browser.
+    let positive = |value: f32| if value > 0.0 { value } else { 0.0 };
     // The squares of the roots are the numbers themselves.
-    let total: f32 = values.iter().map(|v| v.max(0.0)).sum();
+    let total: f32 = values.iter().map(|&value| positive(value)).sum();
     let scale = 1.0 / total.max(1e-18);
     for value in values {
-        *value = (value.max(0.0) * scale).sqrt();
+        *value = (positive(*value) * scale).sqrt();
     }
 }
 

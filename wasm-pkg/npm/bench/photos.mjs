@@ -5,7 +5,7 @@
 import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import * as glue from "../wasm/namelens_wasm.js";
+import * as glue from "../wasm/namelens_cpu.js";
 
 const here = dirname(fileURLToPath(import.meta.url));
 const models = join(here, "../../../models/photos");
@@ -14,7 +14,7 @@ const ROUNDS = 9;
 const [reference, ...photos] = process.argv.slice(2);
 if (!reference) throw new Error("usage: node bench/photos.mjs REFERENCE [PHOTO...]");
 
-await glue.default({ module_or_path: readFileSync(join(here, "../wasm/namelens_wasm_bg.wasm")) });
+await glue.default({ module_or_path: readFileSync(join(here, "../wasm/namelens_cpu_bg.wasm")) });
 const files = new Map(FILES.map((name) => [name, new Uint8Array(readFileSync(join(models, name)))]));
 const timed = async (work) => {
   const start = performance.now();

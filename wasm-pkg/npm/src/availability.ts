@@ -1,8 +1,8 @@
 // What can run here and what a model would take, found out without fetching any of its weights.
 
 import { chooseDevice } from "./device.js";
-import { loadEngine, tools } from "./engine.js";
-import { ChosenFolder, survey } from "./folder.js";
+import { loadEngine } from "./engine.js";
+import { ChosenFolder, survey, type FileRules } from "./folder.js";
 import { open, search, wantedOf, type Search, type Wanted } from "./model.js";
 import type { Calls, Context } from "./protocol.js";
 import type { Availability, LoadProgress } from "./types.js";
@@ -12,10 +12,11 @@ export async function availability(
   { choice, wasm, device: wish, ...sources }: Calls["availability"]["in"],
   { signal, emit }: Context<LoadProgress>,
 ): Promise<Availability> {
-  const ready = loadEngine(wasm, emit, signal);
-  const finding = search(emit, signal, () => ready.then(() => tools));
-  const [{ device, fallback }, looking] = await Promise.all([chooseDevice(wish), finding, ready]);
-  const found = await Promise.all(wantedOf(sources, choice).map((wanted) => filesOf(wanted, looking)));
+  const place = chooseDevice(wish);
+  const ready = place.then(({ device }) => loadEngine(wasm, device, emit, signal));
+  const finding = search(emit, signal, () => ready.then(({ tools }) => tools));
+  const [{ device, fallback }, looking, { tools }] = await Promise.all([place, finding, ready]);
+  const found = await Promise.all(wantedOf(sources, choice).map((wanted) => filesOf(wanted, looking, tools)));
   const files = found.flatMap(({ files }) => files);
   const sum = (some: readonly { readonly bytes: number | null }[]): number => some.reduce((all, { bytes }) => all + (bytes ?? 0), 0);
   return {
@@ -36,7 +37,7 @@ export async function availability(
 type FileStates = Availability["model"]["files"];
 
 /** The files of one model, and what of each is here. */
-async function filesOf({ source, choice, part }: Wanted, looking: Search): Promise<{ name: string; files: FileStates }> {
+async function filesOf({ source, choice, part }: Wanted, looking: Search, tools: FileRules): Promise<{ name: string; files: FileStates }> {
   const repository = await open(source, looking);
   const { texts, weights } = await survey(repository, tools, choice, part);
   const files = await Promise.all(

@@ -12,6 +12,9 @@ export interface Witness {
   heldBytes(): number;
 }
 
+/** Says nothing: there is no engine yet. */
+export const SILENT: Witness = { panicMessage: () => undefined, refusedBytes: () => 0, heldBytes: () => 0 };
+
 /** After an error with one of these codes the engine cannot be used any more. */
 export const FATAL: readonly ErrorCode[] = ["memory", "crashed", "device"];
 

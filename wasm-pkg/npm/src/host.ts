@@ -3,10 +3,11 @@
 import { serve, type Port } from "./channel.js";
 import { availability } from "./availability.js";
 import { chooseDevice } from "./device.js";
-import { createEngine, forgetFaults, loadEngine, tools, withCancel, witness, type Engine } from "./engine.js";
+import { loadEngine, type Engine, type LoadedEngine } from "./engine.js";
 import { asError, asInfo, NameLensError, type ErrorInfo } from "./errors.js";
-import { explain, isTrap } from "./fault.js";
+import { explain, isTrap, SILENT } from "./fault.js";
 import { loadModel, together } from "./model.js";
+import type { Modules } from "./modules.js";
 import type { AdapterState, Calls, Context, FromHost, Handlers, Kept, NewAdapter, Opened, ReferencePhoto } from "./protocol.js";
 import { Queue } from "./queue.js";
 import { DatabaseStore, MemoryStore, type ConceptStore } from "./store.js";
@@ -17,7 +18,7 @@ const CHANNEL = "namelens-concepts";
 /** Answers calls that come through `port`. */
 export function host(port: Port): void {
   const post = (message: FromHost): void => port.postMessage(message);
-  const info = (thrown: unknown): ErrorInfo => asInfo(explain(thrown, witness));
+  const info = (thrown: unknown): ErrorInfo => asInfo(explain(thrown, answering.loaded?.witness ?? SILENT));
   // A trap in the middle of an asynchronous call ends the task it happens in; no promise hears of it.
   const hear = (event: Event, thrown: unknown): void => {
     if (!isTrap(thrown)) return;
@@ -34,13 +35,16 @@ export function host(port: Port): void {
     realm.removeEventListener?.("error", onError as EventListener);
     realm.removeEventListener?.("unhandledrejection", onRejection as EventListener);
   };
-  serve(port, new Host(post, stop).handlers(), info);
+  const answering = new Host(post, stop);
+  serve(port, answering.handlers(), info);
 }
 
 class Host {
   readonly #queue = new Queue();
   readonly #post: (message: FromHost) => void;
   readonly #stop: () => void;
+  /** The module of the engine; none before the first call. */
+  loaded: LoadedEngine | null = null;
   #engine: Engine | null = null;
   #store: ConceptStore = new MemoryStore();
   #tabs: BroadcastChannel | null = null;
@@ -55,13 +59,13 @@ class Host {
       <In, Out, Event>(body: (input: In, context: Context<Event>) => Promise<Out> | Out) =>
       (input: In, context: Context<Event>): Promise<Out> =>
         this.#queue.run(context.signal, () => {
-          forgetFaults();
+          this.loaded?.forgetFaults();
           return body(input, context);
         });
     return {
       open: queued((input, context) => this.#open(input, context)),
       run: queued(({ request, photo }, { signal, emit }) =>
-        withCancel(signal, (flag) => this.#live().run(request, photo, emit, flag)),
+        this.#module().withCancel(signal, (flag) => this.#live().run(request, photo, emit, flag)),
       ),
       addConcept: queued((input) => this.#keepOne((engine) => engine.addConcept(input, Date.now()))),
       updateConcept: queued(({ id, patch }) =>
@@ -76,7 +80,7 @@ class Host {
       enrolment: queued(({ photo, box }) => this.#live().enrolment(photo, box)),
       memory: queued(() => this.#live().memoryBytes()),
       countTokens: queued(({ request, photo }, { signal }) =>
-        withCancel(signal, (flag) => this.#live().countTokens(request, photo, flag)),
+        this.#module().withCancel(signal, (flag) => this.#live().countTokens(request, photo, flag)),
       ),
       addAdapter: queued((adapter) => this.#addAdapter(adapter)),
       useAdapter: queued(({ name }) => this.#changeAdapters((engine) => engine.useAdapter(name ?? undefined))),
@@ -90,10 +94,12 @@ class Host {
     { model, captioner, choice, wasm, device: wish, storage, library, concepts, removed, adapters, adapter, precision }: Calls["open"]["in"],
     { signal, emit }: Context<LoadProgress>,
   ): Promise<Opened> {
-    const ready = loadEngine(wasm, emit, signal);
-    const loading = loadModel({ model, captioner }, choice, emit, signal, () => ready.then(() => tools));
-    const [place, files] = await together(signal, [chooseDevice(wish), loading, ready]);
-    const { engine, device, fallback } = await build(place, wish, files, emit, signal, precision);
+    const choosing = chooseDevice(wish);
+    const ready = choosing.then(({ device }) => loadEngine(wasm, device, emit, signal));
+    const loading = loadModel({ model, captioner }, choice, emit, signal, () => ready.then(({ tools }) => tools));
+    const [place, files, loaded] = await together(signal, [choosing, loading, ready]);
+    this.loaded = loaded;
+    const { engine, device, fallback } = await this.#build(place, wish, files, wasm, emit, signal, precision);
     this.#engine = engine;
     const problems: ErrorInfo[] = [];
     for (const name of removed) engine.removeAdapter(name);
@@ -211,23 +217,31 @@ class Host {
     if (!this.#engine) throw new NameLensError("disposed", "the engine is not open");
     return this.#engine;
   }
-}
 
-async function build(
-  { device, fallback }: { device: Device; fallback: string | null },
-  wish: Device | "auto",
-  files: ReadonlyMap<string, Blob>,
-  emit: (progress: LoadProgress) => void,
-  signal: AbortSignal,
-  precision: Precision,
-): Promise<{ engine: Engine; device: Device; fallback: string | null }> {
-  try {
-    return { engine: await createEngine(device, files, emit, signal, precision), device, fallback };
-  } catch (thrown) {
-    const error = asError(thrown);
-    const gpuFault = error.code === "no-adapter" || error.code === "device";
-    if (wish !== "auto" || device === "cpu" || !gpuFault) throw error;
-    return { engine: await createEngine("cpu", files, emit, signal, precision), device: "cpu", fallback: error.message };
+  #module(): LoadedEngine {
+    if (!this.loaded) throw new NameLensError("disposed", "the engine is not open");
+    return this.loaded;
+  }
+
+  /** Builds the engine; where WebGPU was only hoped for and fails, by the module for the processor. */
+  async #build(
+    { device, fallback }: { device: Device; fallback: string | null },
+    wish: Device | "auto",
+    files: ReadonlyMap<string, Blob>,
+    wasm: Modules,
+    emit: (progress: LoadProgress) => void,
+    signal: AbortSignal,
+    precision: Precision,
+  ): Promise<{ engine: Engine; device: Device; fallback: string | null }> {
+    try {
+      return { engine: await this.#module().create(device, files, emit, signal, precision), device, fallback };
+    } catch (thrown) {
+      const error = asError(thrown);
+      const gpuFault = error.code === "no-adapter" || error.code === "device";
+      if (wish !== "auto" || device === "cpu" || !gpuFault) throw error;
+      this.loaded = await loadEngine(wasm, "cpu", emit, signal);
+      return { engine: await this.loaded.create("cpu", files, emit, signal, precision), device: "cpu", fallback: error.message };
+    }
   }
 }
 

@@ -10,7 +10,7 @@ import type { Enrolment } from "./enrolment.js";
 import { asError, NameLensError } from "./errors.js";
 import { Link } from "./link.js";
 import { photoBytes } from "./photo.js";
-import { isEmbedded, MISPLACED, place, type Place } from "./place.js";
+import { addresses, isEmbedded, MISPLACED, place, type Place } from "./place.js";
 import type { ModelChoice, Opened, Sources } from "./protocol.js";
 import { checkBrowser } from "./realm.js";
 import { Run } from "./run.js";
@@ -108,7 +108,7 @@ export class NameLens implements AsyncDisposable {
     const library = checkedLibrary(options.library);
     const { files, sources } = await prepare(options);
     let notify = (): void => undefined;
-    const wasm = files.wasm.href;
+    const wasm = addresses(files);
     const opening = { ...sources, choice: choiceOf(options), wasm, device, storage, library, removed: [], adapters: [], adapter, precision };
     const link = new Link(opening, {
       start: () => (worker ? startWorker(files) : startHere()),
@@ -135,7 +135,7 @@ export class NameLens implements AsyncDisposable {
     const caller = new Caller(port, { changed: () => undefined, kept: () => undefined, fatal: (error) => caller.break(error) });
     onFailure((error) => caller.break(error));
     try {
-      return await caller.call("availability", { ...sources, choice: choiceOf(options), wasm: files.wasm.href, device }, { signal });
+      return await caller.call("availability", { ...sources, choice: choiceOf(options), wasm: addresses(files), device }, { signal });
     } catch (thrown) {
       throw misplaced(asError(thrown), options);
     } finally {

@@ -3,14 +3,16 @@
 import { resolved } from "./address.js";
 import { embedded } from "./embedded.js";
 import { NameLensError } from "./errors.js";
+import { FILES, type Modules } from "./modules.js";
 import type { ModelSource } from "./protocol.js";
+import type { Device } from "./types.js";
 
 /** What to do when the package's files are not where they are looked for. */
 export const MISPLACED =
   "Serve the package's folders dist, wasm and model from one place and pass its address: { assets: \"/namelens/\" }. " +
   "In Vite's development server, optimizeDeps: { exclude: [\"namelens\"] } does it as well.";
 
-const WASM = "wasm/namelens_wasm_bg.wasm";
+const MODULES = Object.keys(FILES) as Device[];
 /** Vite's development server bundles a package into this folder and leaves its other files behind. */
 const VITE_COPIES = /\/node_modules\/\.vite\/.*$/;
 
@@ -26,7 +28,8 @@ export const isEmbedded = (model: unknown): model is EmbeddedModel => NAMES.some
 export interface Place {
   /** The worker's script; null where only the bundler knows it. */
   readonly worker: URL | null;
-  readonly wasm: URL;
+  /** The engine's modules. */
+  readonly wasm: Readonly<Record<Device, URL>>;
   /** The models in the package. */
   readonly models: Readonly<Record<EmbeddedModel, ModelSource>>;
 }
@@ -38,20 +41,29 @@ export function place(assets?: URL | string): Place {
     folder.pathname = folder.pathname.replace(/\/?$/, "/");
     return packageAt(folder);
   }
-  let wasm: URL;
+  let wasm: Place["wasm"];
   try {
-    // Bundlers follow this very form: the file lies beside their output then, under a name of their choice.
-    wasm = new URL("../wasm/namelens_wasm_bg.wasm", import.meta.url);
+    // Bundlers follow this very form: the files lie beside their output then, under names of their choice.
+    wasm = {
+      cpu: new URL("../wasm/namelens_cpu_bg.wasm", import.meta.url),
+      webgpu: new URL("../wasm/namelens_webgpu_bg.wasm", import.meta.url),
+    };
   } catch (cause) {
     const message = "this bundle is not an ES module, so it does not know where it lies (import.meta.url is empty)";
     throw new NameLensError("worker", message, { cause, hint: `Bundle to the format "esm". Or: ${MISPLACED}` });
   }
-  if (VITE_COPIES.test(wasm.pathname)) {
-    return packageAt(new URL(wasm.pathname.replace(VITE_COPIES, "/node_modules/namelens/"), wasm));
+  const { cpu } = wasm;
+  if (VITE_COPIES.test(cpu.pathname)) {
+    return packageAt(new URL(cpu.pathname.replace(VITE_COPIES, "/node_modules/namelens/"), cpu));
   }
   // Unbundled, from another origin than the page: the worker needs its address, because it cannot be started by it.
-  if (isForeign(wasm) && wasm.pathname.endsWith(`/${WASM}`)) return packageAt(new URL("../", wasm));
+  if (isForeign(cpu) && cpu.pathname.endsWith(`/wasm/${FILES.cpu}`)) return packageAt(new URL("../", cpu));
   return { worker: null, wasm, models: each((name) => embedded[name]()) };
+}
+
+/** The addresses of the modules as text, which crosses to a worker. */
+export function addresses({ wasm }: Place): Modules {
+  return Object.fromEntries(MODULES.map((name) => [name, wasm[name].href])) as Record<Device, string>;
 }
 
 /** Whether scripts there are barred from being workers here. */
@@ -62,7 +74,7 @@ export function isForeign({ protocol, origin }: URL): boolean {
 function packageAt(folder: URL): Place {
   return {
     worker: new URL("dist/worker.js", folder),
-    wasm: new URL(WASM, folder),
+    wasm: Object.fromEntries(MODULES.map((name) => [name, new URL(`wasm/${FILES[name]}`, folder)])) as Record<Device, URL>,
     models: each((name) => ({ manifest: new URL(`model/${name}/manifest.json`, folder).href })),
   };
 }

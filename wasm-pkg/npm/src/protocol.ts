@@ -2,6 +2,7 @@
 
 import type { Enrolment } from "./enrolment.js";
 import type { ErrorInfo } from "./errors.js";
+import type { Modules } from "./modules.js";
 import type {
   Availability,
   Box,
@@ -119,8 +120,8 @@ export interface Calls {
   open: Call<
     Sources & {
       choice: ModelChoice;
-      /** The address of the WebAssembly. */
-      wasm: string;
+      /** The addresses of the engine's modules. */
+      wasm: Modules;
       device: Device | "auto";
       storage: "indexeddb" | "memory";
       /** The name of the library in the browser's database; the unnamed one where it is left out. */
@@ -155,7 +156,7 @@ export interface Calls {
   addAdapter: Call<NewAdapter, AdapterState>;
   useAdapter: Call<{ name: string | null }, AdapterState>;
   removeAdapter: Call<{ name: string }, AdapterState>;
-  availability: Call<Sources & { choice: ModelChoice; wasm: string; device: Device | "auto" }, Availability, LoadProgress>;
+  availability: Call<Sources & { choice: ModelChoice; wasm: Modules; device: Device | "auto" }, Availability, LoadProgress>;
   close: Call<void, void>;
 }
 

@@ -17,7 +17,7 @@ export interface Started {
 }
 
 /** Starts a worker. Throws `worker` or `unsupported`. */
-export function startWorker({ worker: address, wasm }: Place): Started {
+export function startWorker({ worker: address, wasm: { cpu: wasm } }: Place): Started {
   checkWorkers();
   const objections = listenForObjections();
   let worker: Worker;

@@ -6,7 +6,8 @@ import { fileURLToPath } from "node:url";
 import { NameLensError } from "../dist/errors.js";
 import { host } from "../dist/host.js";
 import { Link } from "../dist/link.js";
-import { loadEngine, tools } from "../dist/engine.js";
+import { loadEngine } from "../dist/engine.js";
+import { FILES } from "../dist/modules.js";
 
 // Node fetches no files; a page's server would.
 const fetched = globalThis.fetch;
@@ -14,11 +15,9 @@ globalThis.fetch = async (input, init) => {
   const url = new URL(input instanceof Request ? input.url : input);
   return url.protocol === "file:" ? new Response(await readFile(url)) : fetched(input, init);
 };
-/** The address of the module. */
-export const wasm = new URL("../wasm/namelens_wasm_bg.wasm", import.meta.url).href;
-await loadEngine(wasm, () => undefined, new AbortController().signal);
-
-export { tools };
+/** The addresses of the modules. */
+export const wasm = Object.fromEntries(Object.entries(FILES).map(([name, file]) => [name, new URL(`../wasm/${file}`, import.meta.url).href]));
+export const { tools } = await loadEngine(wasm, "cpu", () => undefined, new AbortController().signal);
 
 /** The address of a file or folder of the repository. */
 export const at = (path) => fileURLToPath(new URL(`../../../${path}`, import.meta.url));

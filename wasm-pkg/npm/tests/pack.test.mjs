@@ -32,7 +32,7 @@ test("the package holds just what it should", async () => {
     "package.json",
     ...sources.flatMap((name) => [".d.ts", ".js", ".js.map"].map((end) => `dist/${name}${end}`)),
     ...models,
-    ...["namelens_wasm.d.ts", "namelens_wasm.js", "namelens_wasm_bg.wasm", "namelens_wasm_bg.wasm.d.ts"].map((name) => `wasm/${name}`),
+    ...["cpu", "webgpu"].flatMap((name) => [".d.ts", ".js", "_bg.wasm", "_bg.wasm.d.ts"].map((end) => `wasm/namelens_${name}${end}`)),
   ];
   assert.deepEqual(await packed(), expected.sort());
 });

@@ -5,6 +5,7 @@ import { test } from "node:test";
 import { resolved } from "../dist/address.js";
 import { asInfo, NameLensError } from "../dist/errors.js";
 import { NameLens } from "../dist/index.js";
+import { FILES } from "../dist/modules.js";
 import { isForeign, place } from "../dist/place.js";
 import { modelSource } from "../dist/source.js";
 
@@ -70,7 +71,8 @@ test("assets say where the package's files are", () =>
     for (const assets of ["/lib/namelens", "/lib/namelens/", new URL("https://app.example/lib/namelens/")]) {
       const { worker, wasm, models } = place(assets);
       assert.equal(worker.href, "https://app.example/lib/namelens/dist/worker.js");
-      assert.equal(wasm.href, "https://app.example/lib/namelens/wasm/namelens_wasm_bg.wasm");
+      assert.equal(wasm.cpu.href, "https://app.example/lib/namelens/wasm/namelens_cpu_bg.wasm");
+      assert.equal(wasm.webgpu.href, "https://app.example/lib/namelens/wasm/namelens_webgpu_bg.wasm");
       for (const name of ["photos", "playroom"]) {
         assert.deepEqual(models[name], { manifest: `https://app.example/lib/namelens/model/${name}/manifest.json` });
       }
@@ -81,7 +83,7 @@ test("assets say where the package's files are", () =>
 test("without assets the bundler knows", () => {
   const { worker, wasm, models } = place();
   assert.equal(worker, null);
-  assert.ok(wasm.href.endsWith("/wasm/namelens_wasm_bg.wasm"));
+  for (const [name, file] of Object.entries(FILES)) assert.ok(wasm[name].href.endsWith(`/wasm/${file}`), name);
   assert.deepEqual(Object.keys(models), ["photos", "playroom"]);
   assert.ok(models.photos.manifest.endsWith("/model/photos/manifest.json"));
   assert.ok(models.photos.files["retriever/model.gguf"].endsWith("/model/photos/retriever/model.gguf"));
