@@ -4,12 +4,13 @@ use super::file_choice::option;
 use crate::Result;
 
 /// How deep below a model's folder its files lie, and in which folders.
-const BELOW: [(&str, usize); 2] = [("retriever", 2), ("adapters", 3)];
+const BELOW: [(&str, usize); 3] = [("retriever", 2), ("retriever", 3), ("adapters", 3)];
 
 /// A model's folder among `paths`: its own name (empty at the top), and for each path its name in there, `None` where it is none of
 /// the model's.
 ///
-/// The folder is the one nearest to the top that has a `config.json` or weights in itself. Either slash separates folders.
+/// The folder is the one nearest to the top that has a `config.json` or weights in itself, or a retriever. Either slash separates
+/// folders.
 ///
 /// # Errors
 /// [`crate::Error::Option`] when two folders are equally near.
@@ -27,11 +28,18 @@ pub fn model_folder(paths: &[String]) -> Result<(String, Vec<Option<String>>)> {
         .iter()
         .filter_map(|parts| {
             let (file, folder) = parts.split_last()?;
-            let part = |&(name, depth): &(&str, usize)| {
+            let part = |&&(name, depth): &&(&str, usize)| {
                 let at = (folder.len() + 1).checked_sub(depth);
                 at.and_then(|at| folder.get(at)) == Some(&name)
             };
-            (marks(file) && !BELOW.iter().any(part)).then_some(folder)
+            match BELOW.iter().find(part) {
+                None => marks(file).then_some(folder),
+                // Of a model that is nothing but a retriever nothing else says where it is.
+                Some(("retriever", 2)) if *file == "config.json" => {
+                    Some(&folder[..folder.len() - 1])
+                }
+                Some(_) => None,
+            }
         })
         .collect();
     folders.sort_unstable_by_key(|folder| (folder.len(), folder.join("/")));
@@ -97,6 +105,11 @@ mod tests {
         ];
         let names = ["config.json", "a.safetensors", "retriever/config.json"];
         assert_eq!(found(&paths), of("m", &names));
+        let second = "retriever/dino/config.json";
+        assert_eq!(
+            found(&["m/config.json", "m/retriever/dino/config.json", "m/x/y/z"]),
+            of("m", &["config.json", second])
+        );
         assert_eq!(
             found(&["/all/m/config.json", "/all/m/x", "/all/readme"]),
             of("m", &["config.json", "x"])
@@ -112,6 +125,30 @@ mod tests {
         );
         assert_eq!(found(&["a.jpg"]), of("", &["a.jpg"]));
         assert_eq!(found(&[]), of("", &[]));
+    }
+
+    #[test]
+    fn a_retriever_alone_is_a_model_in_whatever_order_its_files_come() {
+        let mut names = [
+            "retriever/model.gguf",
+            "retriever/config.json",
+            "retriever/dino/config.json",
+            "model.json",
+        ];
+        for _ in 0..names.len() {
+            names.rotate_left(1);
+            let (name, mut inside) = found(&names);
+            inside.sort_unstable();
+            let mut all = names.map(str::to_owned);
+            all.sort_unstable();
+            assert_eq!((name.as_str(), inside), ("", all.to_vec()));
+            let below = names.map(|name| format!("in/photos/{name}"));
+            let below: Vec<&str> = below.iter().map(String::as_str).collect();
+            assert_eq!(
+                (found(&below).0.as_str(), found(&below).1.len()),
+                ("photos", 4)
+            );
+        }
     }
 
     #[test]
