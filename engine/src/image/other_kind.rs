@@ -3,7 +3,7 @@
 /// Bytes of a file's beginning that [`other_kind`] looks at.
 pub const HEAD: usize = 16;
 
-/// What kind of picture begins with these bytes, if it is one that [`super::decode`] does not read: `HEIC`, `AVIF`, `GIF`, `TIFF`,
+/// What kind of picture begins with these bytes, if it is one that [`super::decode()`] does not read: `HEIC`, `AVIF`, `GIF`, `TIFF`,
 /// `JPEG XL`, or `raw` of a camera that says so.
 pub fn other_kind(head: &[u8]) -> Option<&'static str> {
     match head {
