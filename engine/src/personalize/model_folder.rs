@@ -9,8 +9,8 @@ const BELOW: [(&str, usize); 3] = [("retriever", 2), ("retriever", 3), ("adapter
 /// A model's folder among `paths`: its own name (empty at the top), and for each path its name in there, `None` where it is none of
 /// the model's.
 ///
-/// The folder is the one nearest to the top that has a `config.json` or weights in itself, or a retriever. Either slash separates
-/// folders.
+/// The folder is the one nearest to the top that has a `config.json` or weights in itself, else the one that all files share. Either
+/// slash separates folders.
 ///
 /// # Errors
 /// [`crate::Error::Option`] when two folders are equally near.
@@ -28,18 +28,11 @@ pub fn model_folder(paths: &[String]) -> Result<(String, Vec<Option<String>>)> {
         .iter()
         .filter_map(|parts| {
             let (file, folder) = parts.split_last()?;
-            let part = |&&(name, depth): &&(&str, usize)| {
+            let part = |&(name, depth): &(&str, usize)| {
                 let at = (folder.len() + 1).checked_sub(depth);
                 at.and_then(|at| folder.get(at)) == Some(&name)
             };
-            match BELOW.iter().find(part) {
-                None => marks(file).then_some(folder),
-                // Of a model that is nothing but a retriever nothing else says where it is.
-                Some(("retriever", 2)) if *file == "config.json" => {
-                    Some(&folder[..folder.len() - 1])
-                }
-                Some(_) => None,
-            }
+            (marks(file) && !BELOW.iter().any(part)).then_some(folder)
         })
         .collect();
     folders.sort_unstable_by_key(|folder| (folder.len(), folder.join("/")));
@@ -53,10 +46,7 @@ pub fn model_folder(paths: &[String]) -> Result<(String, Vec<Option<String>>)> {
         );
         return Err(option("model", problem));
     }
-    let top = split.first().map_or(&[][..], |parts| {
-        &parts[..parts.len().saturating_sub(1).min(1)]
-    });
-    let root = folders.first().copied().unwrap_or(top);
+    let root = folders.first().copied().unwrap_or_else(|| top(&split));
     let names = split
         .iter()
         .map(|parts| {
@@ -70,6 +60,26 @@ pub fn model_folder(paths: &[String]) -> Result<(String, Vec<Option<String>>)> {
         })
         .collect();
     Ok((root.last().copied().unwrap_or_default().to_owned(), names))
+}
+
+/// The folder that all files share, where none says that it is a model's: there is nothing but a retriever, or no model.
+fn top<'p>(split: &'p [Vec<&'p str>]) -> &'p [&'p str] {
+    let folder = |parts: &'p Vec<&'p str>| &parts[..parts.len().saturating_sub(1)];
+    let mut folders = split.iter().map(folder);
+    let first = folders.next().unwrap_or_default();
+    let shared = folders.fold(first, |shared, folder| {
+        let equal = shared
+            .iter()
+            .zip(folder)
+            .take_while(|(one, other)| one == other);
+        &shared[..equal.count()]
+    });
+    // Encoders beside the first are in its folder; a folder that somebody called so may be anything.
+    let further = |parts: &Vec<&str>| matches!(parts.get(shared.len()..), Some([own, "config.json"]) if *own != "retriever");
+    match shared {
+        [above @ .., "retriever"] if split.iter().any(further) => above,
+        _ => shared,
+    }
 }
 
 /// Whether a file says that its folder is a model's.

@@ -46,7 +46,7 @@ test("a bundle's manifest tells its size, and chosen files are here already", as
 });
 
 test("whether a model would write captions is known before it is loaded", async () => {
-  const chosen = (...names) => ({ name: "m", chosen: new Map(names.map((name) => [name, new Blob([name === "config.json" ? '{"model_type": "dinov2"}' : name])])) });
+  const chosen = (...names) => ({ name: "m", chosen: new Map(names.map((name) => [name, new Blob([name.endsWith("config.json") ? '{"model_type": "dinov2"}' : name])])) });
   const captions = async (...names) => (await look(chosen(...names))).model.captions;
   const retriever = ["config.json", "retrieval.json", "model.safetensors"];
   const inside = retriever.map((name) => `retriever/${name}`);
