@@ -16,12 +16,14 @@ mod jpeg;
 mod limits;
 mod naflex;
 mod normalize;
+mod other_kind;
 mod processor;
 mod qwen;
 mod resize;
 
 pub use decode::decode;
 pub use frame::{Frame, Processed};
+pub use other_kind::{HEAD, other_kind};
 pub use processor::ImageProcessor;
 pub use resize::{Filter, resize};
 

@@ -5,6 +5,7 @@ pub mod calibration;
 pub mod captioner;
 mod captioner_files;
 mod dual_search;
+mod encoder_files;
 pub mod engine;
 pub mod enrolment;
 mod feature_box;

@@ -17,7 +17,7 @@ interface Plan {
   read(name: string, bytes: Uint8Array): void;
 }
 interface Tools {
-  plan(listing: readonly string[], choice: { weights?: string; mmproj?: string }): Plan;
+  plan(listing: readonly string[], choice: { weights?: string; mmproj?: string; part?: string }): Plan;
 }
 
 const dist = (file: string): string => pathToFileURL(fileURLToPath(new URL(`../../wasm-pkg/npm/${file}`, import.meta.url))).href;
@@ -40,14 +40,18 @@ test.beforeAll(async () => {
 
 const INDEX = "model.safetensors.index.json";
 
-/** What the engine takes of a listing; an error's message where it takes nothing. */
-function planned(listing: readonly string[], choice: { weights?: string; mmproj?: string } = {}): string[] | string {
+/** What the engine takes of a listing; an error's message where it takes nothing. `config` is what config.json says. */
+function planned(listing: readonly string[], choice: { weights?: string; mmproj?: string } = {}, config = "smolvlm"): string[] | string {
   try {
     const plan = tools.plan(listing, choice);
     for (;;) {
       const step = plan.next();
       if (step.step === "take") return [...step.texts, ...step.weights].sort();
       if (step.step !== "read") throw new Error(`a full list leaves nothing to find: ${step.names.join()}`);
+      if (step.name === "config.json") {
+        plan.read(step.name, new TextEncoder().encode(JSON.stringify({ model_type: config })));
+        continue;
+      }
       const shards = listing.filter((path) => /^model-\d+-of-/.test(path));
       const index = { weight_map: Object.fromEntries(shards.map((file, i) => [`t${i}`, file])) };
       plan.read(step.name, new TextEncoder().encode(JSON.stringify(index)));
@@ -77,6 +81,11 @@ const LISTINGS: Record<string, readonly string[]> = {
     "retriever/model.gguf", "retriever/README.md", "adapters/a/adapter_config.json", "adapters/a/adapter_model.safetensors", "adapters/b/adapter_config.json",
   ],
   "with a retriever that knows words": [...BARE, "retriever/config.json", "retriever/retrieval.json", "retriever/words.txt", "retriever/model.gguf"],
+  "with two encoders": [
+    ...BARE, "retriever/config.json", "retriever/retrieval.json", "retriever/model.gguf", "retriever/dino/config.json", "retriever/dino/retrieval.json",
+    "retriever/dino/preprocessor_config.json", "retriever/dino/model.safetensors", "retriever/dino/onnx/config.json",
+  ],
+  "with an encoder deeper down and no first one": [...BARE, "retriever/dino/config.json", "retriever/dino/retrieval.json", "retriever/dino/model.gguf"],
   "GGUF, one of each": ["M-Q8_0.gguf", "mmproj-M-f16.gguf", "README.md", "config.json"],
   "GGUF in parts": ["M-Q8_0-00001-of-00002.gguf", "M-Q8_0-00002-of-00002.gguf", "mmproj-M-f16.gguf"],
   "GGUF with a whole description": ["M-Q8_0.gguf", "mmproj-M.gguf", "config.json", "tokenizer.json", "preprocessor_config.json"],
@@ -90,6 +99,17 @@ for (const [what, listing] of Object.entries(LISTINGS)) {
     expect([...chosen.paths].sort()).toEqual(planned(listing));
   });
 }
+
+test("a photo encoder with nothing around it is taken once somebody has measured it", () => {
+  const published = [".gitattributes", "README.md", "config.json", "model.safetensors", "preprocessor_config.json", "pytorch_model.bin"];
+  const listing = [...published, "retrieval.json"];
+  const chosen = choose(listing);
+  if ("missing" in chosen) throw new Error(`${chosen.missing} is missing`);
+  expect([...chosen.paths].sort()).toEqual(planned(listing, {}, "dinov2"));
+  expect(planned(published, {}, "dinov2")).toMatch(/^retrieval\.json is missing: .*namelens eval photos/);
+  expect(choose(published)).toHaveProperty("missing");
+  expect(choose(listing.filter((path) => path !== "model.safetensors"))).toEqual({ missing: "model.safetensors" });
+});
 
 test("of several GGUF files the chosen one is taken with one projector, and the engine agrees", () => {
   const listing = ["M-Q4_K_M.gguf", "M-Q8_0.gguf", "M-BF16.gguf", "mmproj-M-Q8_0.gguf", "mmproj-M-BF16.gguf", "README.md"];
@@ -111,8 +131,8 @@ test("what the engine would refuse is not downloaded", () => {
     expect(choose(listing), lacking).toHaveProperty("missing");
     expect(planned(listing), lacking).toMatch(/missing/);
   }
-  for (const lacking of ["retriever/retrieval.json", "retriever/model.safetensors"]) {
-    const retriever = ["retriever/config.json", "retriever/retrieval.json", "retriever/model.safetensors"];
+  for (const lacking of ["retriever/retrieval.json", "retriever/model.safetensors", "retriever/dino/retrieval.json", "retriever/dino/model.safetensors"]) {
+    const retriever = ["retriever/", "retriever/dino/"].flatMap((folder) => ["config.json", "retrieval.json", "model.safetensors"].map((name) => folder + name));
     const listing = [...BARE, ...retriever].filter((path) => path !== lacking);
     expect(choose(listing), lacking).toEqual({ missing: lacking });
     expect(planned(listing), lacking).toMatch(/missing/);

@@ -271,3 +271,33 @@ test("without a connection the room opens as before", async ({ page, context, wa
   await expect(photos.card("A collie standing among fallen leaves").locator(".facts .tag", { hasText: NAME })).toBeVisible();
   await context.setOffline(false);
 });
+
+test("the other room, opened for the first time without a connection, says what it lacks; this room goes on, and so does that one later", async ({ page, context, demo, watch }) => {
+  const photos = new Photos(page);
+  await photos.open();
+  await photos.pick();
+  await photos.name(NAME);
+  await expect(page.locator("#status-offline")).toHaveText("Works offline");
+  watch.allow(/ERR_INTERNET_DISCONNECTED/);
+  await context.setOffline(true);
+  await page.getByRole("link", { name: "Playroom" }).click();
+  const alert = page.getByRole("alert");
+  await expect(alert).toContainText("The model of this room is not in this browser yet");
+  await expect(alert).toContainText("Connect once");
+  // Its album came with the page; nothing can be done with it yet, and that is said too.
+  await expect(demo.things.locator(".thumb").first()).toBeVisible();
+
+  await page.getByRole("link", { name: "Your photos" }).click();
+  await photos.loaded();
+  await photos.look([photoPath("collie-leaves")]);
+  expect(await photos.sure("collie-leaves.jpg")).toHaveLength(1);
+  await expect(page.getByRole("alert")).toHaveCount(0);
+
+  await page.getByRole("link", { name: "Playroom" }).click();
+  await expect(alert).toContainText("Connect once");
+  await context.setOffline(false);
+  await alert.getByRole("button", { name: "Try again" }).click();
+  await demo.loaded();
+  await demo.name(NAME);
+  expect(await demo.captionScene()).toContain(NAME);
+});

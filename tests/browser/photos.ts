@@ -114,10 +114,10 @@ export class Photos {
   }
 
   /** Does what starts a pass over the photos and waits for its end. */
-  async settle(start: () => Promise<void>): Promise<void> {
+  async settle(start: () => Promise<void>, timeout = 180_000): Promise<void> {
     const before = Number(await this.wall.getAttribute("data-settled"));
     await start();
-    await expect.poll(async () => Number(await this.wall.getAttribute("data-settled")), { timeout: 180_000 }).toBeGreaterThan(before);
+    await expect.poll(async () => Number(await this.wall.getAttribute("data-settled")), { timeout }).toBeGreaterThan(before);
     await expect(this.wall).toHaveAttribute("aria-busy", "false");
   }
 

@@ -4,6 +4,7 @@ pub mod cache;
 pub mod draw;
 pub mod file_kind;
 pub mod key;
+pub mod labels;
 pub mod prepare;
 pub mod report;
 pub mod search;

@@ -156,16 +156,15 @@ pub fn bars(path: &Path, title: &str, bars: &[Bar]) -> Result<()> {
 
 type Area<'a> = DrawingArea<BitMapBackend<'a>, plotters::coord::Shift>;
 
+/// The font of every text; it has the letters of Latin, Greek and Cyrillic.
+pub(crate) const FONT: &[u8] = epaint_default_fonts::UBUNTU_LIGHT;
+
 /// Makes the font of every text known.
 pub(crate) fn use_font() {
-    static FONT: Once = Once::new();
-    FONT.call_once(|| {
+    static MADE: Once = Once::new();
+    MADE.call_once(|| {
         // Only refuses bytes that are no font; then the first text says so.
-        let _ = register_font(
-            "sans-serif",
-            FontStyle::Normal,
-            epaint_default_fonts::UBUNTU_LIGHT,
-        );
+        let _ = register_font("sans-serif", FontStyle::Normal, FONT);
     });
 }
 

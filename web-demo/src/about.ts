@@ -1,5 +1,6 @@
 // "What is this?": the truth about the model and about privacy, in a dialog.
 
+import type { ModelInfo } from "namelens";
 import { byId, h } from "./dom.js";
 import type { Session } from "./session.js";
 
@@ -7,16 +8,15 @@ import type { Session } from "./session.js";
 export function startAbout(session: Session): void {
   const knows = h("p", { class: "fine" });
   session.listen({
-    ready: ({ info: { model } }) => {
-      knows.textContent = model.knows ? `The loaded model says: ${model.knows}` : `${model.name} does not say what it was trained on.`;
-    },
+    ready: ({ info: { model } }) => (knows.textContent = trainedOn(model)),
   });
   const close = h("button", { type: "button", class: "primary" }, "Close");
   const paragraph = (title: string, text: string): HTMLElement => h("div", {}, h("h3", {}, title), h("p", {}, text));
   const dialog = h(
     "dialog",
     { class: "about", "aria-labelledby": "about-title" },
-    h("h2", { id: "about-title" }, "What is this?"),
+    // Else the focus would go to what lies at the end, and a small screen with it.
+    h("h2", { id: "about-title", tabindex: "-1", autofocus: true }, "What is this?"),
     paragraph(
       "It knows your things by name",
       "Show it one photo of a thing and say what it is called. From then on it looks for that thing in every photo, points at it, says how sure it is, and captions use its name.",
@@ -36,4 +36,9 @@ export function startAbout(session: Session): void {
   document.body.append(dialog);
   close.addEventListener("click", () => dialog.close());
   byId("about-open").addEventListener("click", () => dialog.showModal());
+}
+
+function trainedOn({ name, knows }: ModelInfo): string {
+  if (!knows) return `The loaded model, ${name}, does not say what it was trained on.`;
+  return knows === "photos" ? `The loaded model, ${name}, was trained on photographs.` : `The loaded model, ${name}, says of itself: ${knows}`;
 }

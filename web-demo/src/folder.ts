@@ -2,6 +2,7 @@
 
 import type { NameLens } from "namelens";
 import { byId, h } from "./dom.js";
+import { entriesOf, fileOf } from "./entries.js";
 import { storedList } from "./models/list.js";
 import { showError } from "./notices.js";
 import type { Session } from "./session.js";
@@ -40,7 +41,7 @@ export function startFolder(session: Session): (folder: FileSystemDirectoryEntry
   const dialog = h(
     "dialog",
     { class: "about", "aria-labelledby": "model-title" },
-    h("h2", { id: "model-title" }, "The model"),
+    h("h2", { id: "model-title", tabindex: "-1", autofocus: true }, "The model"),
     loaded,
     h("h3", {}, "Downloaded"),
     list.element,
@@ -51,6 +52,7 @@ export function startFolder(session: Session): (folder: FileSystemDirectoryEntry
       { id: "model-needs" },
       "Choose or drop the folder of a SmolVLM, Qwen2.5-VL or Qwen3-VL checkpoint: its config.json, tokenizer and .safetensors files, or its two .gguf files. They are read where they lie; nothing is copied or sent.",
     ),
+    h("p", { class: "fine" }, "The folder of a DINOv2 recognises things in place of the built-in model, once namelens eval photos has measured it."),
     h(
       "p",
       { class: "fine" },
@@ -111,19 +113,4 @@ async function readFolder(folder: FileSystemDirectoryEntry): Promise<Map<string,
   };
   await add(folder, 0);
   return files;
-}
-
-async function entriesOf(directory: FileSystemDirectoryEntry): Promise<FileSystemEntry[]> {
-  const reader = directory.createReader();
-  const all: FileSystemEntry[] = [];
-  for (;;) {
-    // It gives a hundred at a time, and an empty list at the end.
-    const some = await new Promise<FileSystemEntry[]>((resolve, reject) => reader.readEntries(resolve, reject));
-    if (some.length === 0) return all;
-    all.push(...some);
-  }
-}
-
-function fileOf(entry: FileSystemFileEntry): Promise<File> {
-  return new Promise((resolve, reject) => entry.file(resolve, reject));
 }

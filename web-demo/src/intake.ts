@@ -12,7 +12,8 @@ export interface Intake {
   readonly naming: string;
   thing(picked: Picked): void;
   photos(picked: readonly Picked[]): void;
-  folder(folder: FileSystemDirectoryEntry): void;
+  /** Folders that were dropped, and the files beside them. */
+  folders(folders: readonly FileSystemDirectoryEntry[], beside: readonly Picked[]): void;
 }
 
 /** "Your photo" and, where there is a camera, "Camera". */
@@ -28,7 +29,7 @@ export function ownPhotosButtons(purpose: string, onPhotos: (picked: readonly Pi
   const folder = h("input", { type: "file", webkitdirectory: true, multiple: true, "aria-label": `A folder of photos: ${purpose}` });
   return [
     fileChoice(several, "Your photos", onPhotos, "pill pill-strong"),
-    fileChoice(folder, "A folder", (picked) => onPhotos(picked.filter(({ blob, alt }) => isPhoto(alt, blob.type)))),
+    fileChoice(folder, "A folder", (picked) => onPhotos(picked.filter(({ blob, alt }) => isPhoto(alt, blob.type) && !/(^|\/)\./.test(alt)))),
     cameraButton(purpose, (picked) => onPhotos([picked])),
   ];
 }
@@ -39,7 +40,7 @@ export const isPhoto = (name: string, type: string): boolean => type.startsWith(
 function fileChoice(input: HTMLInputElement, words: string, onPick: (picked: readonly Picked[]) => void, look = "pill"): HTMLElement {
   input.classList.add("hidden-visually");
   input.addEventListener("change", () => {
-    onPick([...(input.files ?? [])].map((file) => ({ blob: file, alt: file.name })));
+    onPick([...(input.files ?? [])].map((file) => ({ blob: file, alt: file.webkitRelativePath || file.name })));
     input.value = ""; // the same file may be chosen again
   });
   return h("label", { class: look }, input, words);
@@ -122,9 +123,13 @@ export function acceptDropsAndPaste(intake: () => Intake | null): void {
     event.preventDefault();
     overlay.hidden = true;
     // Only a drop says whether it is a folder; while it is dragged, browsers do not tell.
-    const entry = event.dataTransfer?.items[0]?.webkitGetAsEntry();
-    if (entry?.isDirectory) return intake()?.folder(entry as FileSystemDirectoryEntry);
-    const picked = files(event.dataTransfer).map((file) => ({ blob: file, alt: file.name }));
+    const entries = [...(event.dataTransfer?.items ?? [])].map((item) => item.webkitGetAsEntry());
+    const folders = entries.filter((entry) => entry !== null && entry.isDirectory) as FileSystemDirectoryEntry[];
+    const isFolder = (file: File): boolean => folders.some(({ name }) => name === file.name);
+    const picked = files(event.dataTransfer)
+      .filter((file) => !isFolder(file))
+      .map((file) => ({ blob: file, alt: file.name }));
+    if (folders.length > 0) return intake()?.folders(folders, picked);
     const [first] = picked;
     if (!first) return;
     if (name.contains(event.target as Node)) intake()?.thing(first);

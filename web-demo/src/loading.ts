@@ -36,7 +36,7 @@ export function showLoading(session: Session): void {
     },
     ready: () => announce("The model is ready"),
     failed: (error) => {
-      const { title, hint, detail } = failure(error);
+      const { title, hint, detail } = failure(error, session.isBuiltIn);
       const again = h("button", { type: "button", class: "primary" }, "Try again");
       again.addEventListener("click", () => void session.start(wishedDevice()));
       const cpu = h("button", { type: "button", class: "pill" }, "Use the processor instead");
@@ -58,8 +58,12 @@ export function showLoading(session: Session): void {
   });
 }
 
-function failure(error: unknown): { title: string; hint: string; detail: string } {
+function failure(error: unknown, builtIn: boolean): { title: string; hint: string; detail: string } {
   const said = explain(error);
+  if (builtIn && said.code === "network" && !navigator.onLine) {
+    const hint = "There is no connection. Connect once to open this room; from then on it needs none. The other room and your things are not touched.";
+    return { title: "The model of this room is not in this browser yet", hint, detail: said.detail };
+  }
   if (said.code !== "cancelled") return said;
   return { title: "Loading was stopped", hint: "What has arrived is kept; the next try goes on from there.", detail: "" };
 }

@@ -10,7 +10,7 @@ import type { Status } from "./status.js";
 import { startThings } from "./things.js";
 
 /** Builds the room; returns what it does with drops. */
-export async function startPlayroom(session: Session, status: Status, loadFolder: Intake["folder"]): Promise<Intake> {
+export async function startPlayroom(session: Session, status: Status, loadFolder: (folder: FileSystemDirectoryEntry) => void): Promise<Intake> {
   startShelf(session, byId("shelf"), "playroom");
   const album = await readAlbum("./album/");
   const nameThing = startThings(session, album);
@@ -25,6 +25,6 @@ export async function startPlayroom(session: Session, status: Status, loadFolder
     photos: ([first]) => {
       if (first) void photo.show(first);
     },
-    folder: loadFolder,
+    folders: ([folder]) => folder && loadFolder(folder),
   };
 }

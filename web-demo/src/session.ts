@@ -47,6 +47,13 @@ async function wishedModel(): Promise<ModelInput | null> {
   return url;
 }
 
+/** What looks through photos: the built-in model, with another one that writes captions beside it; or that one, where it recognises things. */
+async function besidePhotos(other: ModelInput | null, signal: AbortSignal): Promise<{ model: ModelInput; captioner?: ModelInput }> {
+  if (!other) return { model: "photos" };
+  const { model } = await NameLens.availability({ model: other, device: "cpu", signal });
+  return model.captions ? { model: "photos", captioner: other } : { model: other };
+}
+
 /** Loading, the loaded engine, and the things it knows. */
 export class Session {
   readonly #listeners: SessionListener[] = [];
@@ -128,12 +135,9 @@ export class Session {
       // The old engine is given up first: a phone may not have the memory for two.
       await before?.then((lens) => lens.dispose()).catch(() => undefined);
       const model = this.#chosen === undefined ? await wishedModel() : this.#chosen;
-      return NameLens.create({
-        device,
-        signal: abort.signal,
-        onProgress: (progress) => this.#tell("loading", progress),
-        ...(this.#room === "playroom" ? { model: model ?? "playroom" } : { model: "photos", library: "photos", ...(model ? { captioner: model } : {}) }),
-      });
+      const { signal } = abort;
+      const models = this.#room === "playroom" ? { model: model ?? "playroom" } : { library: "photos", ...(await besidePhotos(model, signal)) };
+      return NameLens.create({ device, signal, onProgress: (progress) => this.#tell("loading", progress), ...models });
     })();
     try {
       const lens = await this.#lens;

@@ -115,18 +115,20 @@ export function labelOf({ id, name, box: [x0, y0, x1], sure, note }: Marked): HT
   const label = h("span", { class: `tag tag-small ${note ? "noted " : ""}${colorOf(id)}`, "data-id": id, dir: "auto" }, ...words);
   // Set through the object model: the policy forbids style attributes, not this.
   const percent = (part: number): string => `${part * 100}%`;
+  // On the small photos of a wall there is less room above a box.
+  const inside = y0 < (note ? 0.16 : 0.09);
   if (note) {
     // With more than a name on it, it needs room: it grows away from the nearer edge, and ends at the other one.
     const fromRight = x0 + x1 > 1;
     const start = Math.min(Math.max(fromRight ? 1 - x1 : x0, 0), 0.4);
     label.style[fromRight ? "right" : "left"] = percent(start);
-    label.style.maxWidth = percent(1 - start);
+    // Inside its box it stands a little away from the corner.
+    label.style.maxWidth = `calc(${percent(1 - start)} - ${inside ? 10 : 3}px)`;
     label.classList.toggle("from-right", fromRight);
   } else {
     label.style.left = percent(Math.min(Math.max(x0, 0), 0.85));
   }
   label.style.top = percent(Math.max(y0, 0));
-  // On the small photos of a wall there is less room above a box.
-  label.classList.toggle("inside", y0 < (note ? 0.16 : 0.09));
+  label.classList.toggle("inside", inside);
   return label;
 }

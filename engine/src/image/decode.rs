@@ -7,6 +7,7 @@ use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Li
 
 use super::container::{check_png, check_webp};
 use super::limits::{MAX_ALLOC, broken, check_size, exif_orientation, refused};
+use super::other_kind::other_kind;
 use super::{Rgb8, jpeg};
 use crate::{Error, Result};
 
@@ -32,16 +33,7 @@ pub fn decode(bytes: &[u8]) -> Result<Rgb8> {
             check_webp(bytes)?;
             with_image_crate(bytes, format)?
         }
-        Some(other) => {
-            return Err(refused(format!(
-                "{other:?} is not supported; convert it to JPEG, PNG or WebP"
-            )));
-        }
-        None => {
-            return Err(refused(
-                "the bytes are not a JPEG, PNG or WebP; is this the right file?".into(),
-            ));
-        }
+        other => return Err(unread(bytes, other)),
     };
     image.apply_orientation(orientation);
     let rgb = if image.color().has_alpha() {
@@ -51,6 +43,17 @@ pub fn decode(bytes: &[u8]) -> Result<Rgb8> {
     };
     let (width, height) = rgb.dimensions();
     Rgb8::new(width, height, rgb.into_raw())
+}
+
+/// The error of bytes that are another kind of picture, or none.
+fn unread(bytes: &[u8], format: Option<ImageFormat>) -> Error {
+    let kind = other_kind(bytes).map(str::to_owned);
+    refused(match kind.or_else(|| Some(format!("{:?}", format?))) {
+        Some(kind) => {
+            format!("{kind} is not supported; convert the photo to JPEG, PNG or WebP")
+        }
+        None => "the bytes are not a JPEG, PNG or WebP; is this the right file?".into(),
+    })
 }
 
 /// Decodes PNG and WebP, which the `image` crate does right as long as nothing is missing.
@@ -90,5 +93,29 @@ fn problem(error: ImageError) -> Error {
             refused(format!("{e}; save it again as an ordinary JPEG or PNG"))
         }
         other => broken(other),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_picture_of_another_kind_is_called_by_its_name() {
+        let cases: [(&[u8], &str); 7] = [
+            (b"\0\0\0\x18ftypheic\0\0\0\0", "HEIC is not supported"),
+            (b"\0\0\0\x18ftypmif1\0\0\0\0", "HEIC is not supported"),
+            (b"\0\0\0\x1cftypavif\0\0\0\0", "AVIF is not supported"),
+            (b"II*\0\x08\0\0\0", "TIFF is not supported"),
+            (b"\xff\x0a\xfa\x1f", "JPEG XL is not supported"),
+            (b"\0\0\0\x18ftypmp42\0\0\0\0", "are not a JPEG"),
+            (b"no picture", "are not a JPEG"),
+        ];
+        for (bytes, told) in cases {
+            let error = decode(bytes).unwrap_err();
+            assert_eq!(error.code(), "image");
+            assert!(error.to_string().contains(told), "{error}");
+        }
     }
 }

@@ -2,8 +2,8 @@
 
 use burn::tensor::Device;
 
+use super::encoder_files;
 use super::files::ModelFiles;
-use super::retriever_files;
 use crate::image::{ImageMarkup, ImageProcessor, PhotoLayout};
 use crate::model::checkpoint::CheckpointSource;
 use crate::model::config::VlmConfig;
@@ -146,7 +146,7 @@ impl CaptionerFiles {
     pub(super) fn are_in(files: &ModelFiles) -> bool {
         let is_captioners =
             |name: &str| !name.contains('/') && !["model.json", "manifest.json"].contains(&name);
-        !files.contains(retriever_files::CONFIG) || files.names().any(is_captioners)
+        !files.contains(encoder_files::FIRST) || files.names().any(is_captioners)
     }
 
     /// From `config.json` and the files beside it, or else from the metadata of GGUF files.

@@ -199,7 +199,7 @@ fn load_retriever(
     for folder in RetrieverFiles::folders(files) {
         let described = RetrieverFiles::describe(files, &folder, processor)?;
         let (weights, digest) = RetrieverFiles::weights(files, &folder)?;
-        let one = load_encoder(described, weights, digest, device)?;
+        let one = load_encoder(described, weights, (folder, digest), device)?;
         all = Some(match all {
             Some(others) => others.beside(one)?,
             None => one,
@@ -208,11 +208,11 @@ fn load_retriever(
     Ok(all)
 }
 
-/// A retriever over one encoder.
+/// A retriever over one encoder, of which is known where its files lie and what names them.
 fn load_encoder(
     described: RetrieverFiles,
     weights: Weights,
-    digest: String,
+    (folder, digest): (String, String),
     device: &Device,
 ) -> Result<Retriever> {
     let names = families::names(described.family());
@@ -237,7 +237,7 @@ fn load_encoder(
         } => {
             let net = FeatureNet::new(&mut params, &config)?;
             let encoder = FeatureEncoder::new(net, processor, device);
-            Retriever::of_features(encoder, calibration, scale, words, digest)
+            Retriever::of_features(encoder, calibration, scale, words, (folder, digest))
         }
     };
     all_taken(&source, false)?;

@@ -14,6 +14,21 @@ pub struct Choice {
     pub mmproj: Option<String>,
     /// Names of the adapters to take; all that are known to be there when absent.
     pub adapters: Option<Vec<String>>,
+    /// What of the model is wanted.
+    pub part: Part,
+}
+
+/// All of a model, or one half of it where another model gives the other.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Part {
+    /// All of it.
+    #[default]
+    Whole,
+    /// What writes captions; a retriever that lies with it is left out.
+    Captioner,
+    /// What searches photos for known things, and nothing else.
+    Retriever,
 }
 
 /// The error of a file that is needed and not there.

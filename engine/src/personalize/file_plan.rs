@@ -17,7 +17,10 @@
 //!             }
 //!         }
 //!         Step::Read { name } => unreachable!("there is no index: {name}"),
-//!         Step::Take { texts, weights } => break [texts, weights].concat(),
+//!         Step::Take { texts, weights, below } => {
+//!             assert_eq!(below, "");
+//!             break [texts, weights].concat();
+//!         }
 //!     }
 //! };
 //! assert_eq!(taken.len(), 4);
@@ -30,9 +33,11 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::file_choice::{Choice, missing, option};
+use super::encoder_files::{self, FIRST, RETRIEVER};
+use super::file_choice::{Choice, Part, missing, option};
 use super::gguf_choice::{self, Groups};
 use crate::image::ImageProcessor;
+use crate::model::families;
 use crate::text::TextSettings;
 use crate::weights::shard_files;
 use crate::{Error, Result};
@@ -57,6 +62,9 @@ pub enum Step {
         texts: Vec<String>,
         /// Large ones, read by ranges.
         weights: Vec<String>,
+        /// What their names in the model begin with: a photo encoder's own folder has them at the top, and as a model it is a
+        /// retriever (`retriever/`). Empty for all others.
+        below: String,
     },
 }
 
@@ -66,12 +74,6 @@ const CONFIG: &str = "config.json";
 const TOKENIZER: &str = "tokenizer.json";
 const WHOLE: &str = "model.safetensors";
 const INDEX: &str = "model.safetensors.index.json";
-/// Says that there is a retriever; the thresholds and one of the files of weights must then be there, too.
-const RETRIEVER: [&str; 2] = ["retriever/config.json", "retriever/retrieval.json"];
-/// Its weights, in one form or the other.
-const RETRIEVER_WEIGHTS: [&str; 2] = ["retriever/model.safetensors", "retriever/model.gguf"];
-/// What its classifier calls things, if it has one.
-const WORDS: &str = "retriever/words.txt";
 const ADAPTERS: &str = "adapters/";
 /// What PEFT writes of an adapter.
 const ADAPTER: [&str; 2] = ["adapter_config.json", "adapter_model.safetensors"];
@@ -85,6 +87,8 @@ pub struct FilePlan {
     there: BTreeMap<String, bool>,
     /// The shards that the index names, once it was read.
     shards: Option<Vec<String>>,
+    /// Whether `config.json` is that of a photo encoder, once it was read.
+    encoder: Option<bool>,
 }
 
 /// Files found to be needed, or names of which it must first be known whether they are there.
@@ -105,6 +109,7 @@ impl FilePlan {
                 .map(|name| (name, true))
                 .collect(),
             shards: None,
+            encoder: None,
         }
     }
 
@@ -118,8 +123,14 @@ impl FilePlan {
     /// # Errors
     /// When it cannot be used.
     pub fn read(&mut self, name: &str, bytes: &[u8]) -> Result<()> {
-        if name == INDEX {
-            self.shards = Some(shard_files(bytes)?);
+        match name {
+            INDEX => self.shards = Some(shard_files(bytes)?),
+            CONFIG => {
+                // A file that names no family is for whoever reads it as a captioner's to complain about.
+                let json = String::from_utf8_lossy(bytes);
+                self.encoder = Some(families::makes_features(&json).unwrap_or(false));
+            }
+            _ => {}
         }
         Ok(())
     }
@@ -130,15 +141,12 @@ impl FilePlan {
     /// [`Error::Missing`] for a file the model needs, [`Error::Option`] when a choice must be made or cannot be followed.
     pub fn next(&self) -> Result<Step> {
         self.check_adapters()?;
-        let mut first: Vec<String> = texts().map(str::to_owned).collect();
-        first.extend([WHOLE, INDEX].map(str::to_owned));
-        first.extend(RETRIEVER.map(str::to_owned));
-        first.extend(RETRIEVER_WEIGHTS.map(str::to_owned));
-        first.extend(retriever_options());
-        first.extend(self.adapters().iter().flat_map(|name| adapter_files(name)));
-        let unknown = self.unknown(first);
+        let unknown = self.unknown(self.first());
         if !unknown.is_empty() {
             return Ok(Step::Find { names: unknown });
+        }
+        if let Some(step) = self.encoder_alone()? {
+            return Ok(step);
         }
         let names = match self.weights()? {
             Known::Yes(names) => names,
@@ -163,11 +171,75 @@ impl FilePlan {
             texts.push(config);
             weights.push(tensors);
         }
-        Ok(Step::Take { texts, weights })
+        let below = String::new();
+        Ok(Step::Take {
+            texts,
+            weights,
+            below,
+        })
     }
 
+    /// What must be known before anything can be said.
+    fn first(&self) -> Vec<String> {
+        let captioner = texts().chain([WHOLE, INDEX]).map(str::to_owned);
+        let adapters = self.adapters();
+        let adapters = adapters.iter().flat_map(|name| adapter_files(name));
+        let retriever = encoder_files::all(RETRIEVER);
+        match self.choice.part {
+            Part::Whole => captioner.chain(retriever).chain(adapters).collect(),
+            Part::Captioner => captioner.chain(adapters).collect(),
+            // Whether a photo encoder lies at the top.
+            Part::Retriever => {
+                let alone = [CONFIG, TOKENIZER].map(str::to_owned);
+                retriever.chain(alone).collect()
+            }
+        }
+    }
+
+    /// Whether a file is there that may belong to the wanted part.
     fn has(&self, name: &str) -> bool {
+        let may_belong = match self.choice.part {
+            Part::Whole => true,
+            Part::Captioner => !name.starts_with(RETRIEVER),
+            Part::Retriever => name.starts_with(RETRIEVER),
+        };
+        may_belong && self.is_there(name)
+    }
+
+    fn is_there(&self, name: &str) -> bool {
         self.there.get(name) == Some(&true)
+    }
+
+    /// The step for a photo encoder as its authors publish it, with nothing around it; `None` where there is something else.
+    fn encoder_alone(&self) -> Result<Option<Step>> {
+        // A captioner has words, a model of ours its retriever in a folder.
+        let may_be = self.is_there(CONFIG) && !self.is_there(TOKENIZER) && !self.is_there(FIRST);
+        if !may_be || self.choice.weights.is_some() {
+            return Ok(None);
+        }
+        match self.encoder {
+            None => {
+                return Ok(Some(Step::Read {
+                    name: CONFIG.into(),
+                }));
+            }
+            Some(false) => return Ok(None),
+            Some(true) => {}
+        }
+        if self.choice.part == Part::Captioner {
+            let why = "config.json is that of a photo encoder, which recognises things and writes no captions; give it as the model";
+            return Err(missing(TOKENIZER, why));
+        }
+        let unknown = self.unknown(encoder_files::all(""));
+        if !unknown.is_empty() {
+            return Ok(Some(Step::Find { names: unknown }));
+        }
+        let (texts, weights) = encoder_files::taken("", |name| self.is_there(name))?;
+        Ok(Some(Step::Take {
+            texts,
+            weights: vec![weights],
+            below: RETRIEVER.to_owned(),
+        }))
     }
 
     /// Those of `names` of which nobody said whether they are there.
@@ -244,11 +316,10 @@ impl FilePlan {
                 return Ok(Known::Ask(unknown));
             }
         }
-        let there = self.there.iter().filter(|(_, there)| **there);
-        let groups = Groups::of(there.map(|(name, _)| name.as_str()))?;
+        let groups = Groups::of(self.names())?;
         if groups.is_empty() {
             // A retriever alone is a model as well: it recognises and writes nothing.
-            let alone = self.has(RETRIEVER[0]) && !self.has(CONFIG);
+            let alone = self.has(FIRST) && !self.has(CONFIG);
             return match alone && self.choice.weights.is_none() {
                 true => Ok(Known::Yes(Vec::new())),
                 false => Err(self.nothing()),
@@ -264,8 +335,20 @@ impl FilePlan {
         Ok(Known::Yes(all))
     }
 
+    /// Names of the files that are there and may belong to the wanted part.
+    fn names(&self) -> impl Iterator<Item = &str> + Clone {
+        self.there
+            .keys()
+            .map(String::as_str)
+            .filter(|name| self.has(name))
+    }
+
     /// The error of a repository without weights.
     fn nothing(&self) -> Error {
+        if self.choice.part == Part::Retriever {
+            let why = "this model has nothing that searches photos for known things";
+            return missing(FIRST, why);
+        }
         let also = match self.listed {
             true => "a GGUF file",
             false => {
@@ -312,22 +395,13 @@ impl FilePlan {
             .collect())
     }
 
+    /// Encoders in folders of the retriever are known where somebody can list them.
     fn retriever(&self, texts: &mut Vec<String>, weights: &mut Vec<String>) -> Result<()> {
-        let [config, thresholds] = RETRIEVER;
-        let [whole, gguf] = RETRIEVER_WEIGHTS;
-        let tensors = match !self.has(whole) && self.has(gguf) {
-            true => gguf,
-            false => whole,
-        };
-        if !self.has(config) {
-            return Ok(());
+        for folder in encoder_files::folders(self.names()) {
+            let (its_texts, tensors) = encoder_files::taken(&folder, |name| self.has(name))?;
+            texts.extend(its_texts);
+            weights.push(tensors);
         }
-        let why = "what searches photos for known things needs it; without retriever/config.json it is left out";
-        self.need(thresholds, why)?;
-        self.need(tensors, why)?;
-        texts.extend([config.to_owned(), thresholds.to_owned()]);
-        texts.extend(retriever_options().filter(|name| self.has(name)));
-        weights.push(tensors.to_owned());
         Ok(())
     }
 
@@ -347,9 +421,8 @@ impl FilePlan {
         if let Some(names) = &self.choice.adapters {
             return names.clone();
         }
-        let there = self.there.iter().filter(|(_, there)| **there);
-        there
-            .filter_map(|(path, _)| {
+        self.names()
+            .filter_map(|path| {
                 let (name, file) = path.strip_prefix(ADAPTERS)?.split_once('/')?;
                 (file == ADAPTER[0] && self.has(&adapter_files(name)[1])).then(|| name.to_owned())
             })
@@ -365,13 +438,6 @@ fn texts() -> impl Iterator<Item = &'static str> {
         .into_iter()
         .chain(TextSettings::FILES)
         .chain(more)
-}
-
-fn retriever_options() -> impl Iterator<Item = String> {
-    ImageProcessor::FILES
-        .into_iter()
-        .map(|name| format!("retriever/{name}"))
-        .chain([WORDS.to_owned()])
 }
 
 fn adapter_files(name: &str) -> [String; 2] {

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use burn::tensor::Device;
 use sha2::{Digest, Sha256};
 
+use super::encoder_files::{FIRST, RETRIEVER};
 use super::file_choice::Choice;
 use super::file_plan::{FilePlan, Step};
 use crate::model::checkpoint::CheckpointSource;
@@ -43,9 +44,6 @@ const MAX_TEXT: u64 = 64 << 20;
 /// The card of a model in our own bundles, and the word by which it knows the Playroom.
 const CARD: &str = "model.json";
 const PLAYROOM: &str = "playroom";
-/// Where the first encoder of the retriever lies, with further ones in folders in there, and what it must have.
-pub(super) const RETRIEVER: &str = "retriever/";
-const RETRIEVER_CONFIG: &str = "retriever/config.json";
 /// Says which shard holds which tensor.
 const SHARD_INDEX: &str = "model.safetensors.index.json";
 /// Where adapters lie, and what each of them must have.
@@ -64,8 +62,8 @@ impl ModelFiles {
     /// [`Error::Config`] when the other one has none, or when one of the two knows the Playroom and the other one does not: a
     /// captioner of drawn toys would talk nonsense of a photograph.
     pub fn use_retriever_of(&mut self, other: Self) -> Result<()> {
-        if !other.contains(RETRIEVER_CONFIG) {
-            return Err(missing_text(RETRIEVER_CONFIG));
+        if !other.contains(FIRST) {
+            return Err(missing_text(FIRST));
         }
         self.check_worlds(&other)?;
         self.files.retain(|name, _| !name.starts_with(RETRIEVER));
@@ -80,12 +78,12 @@ impl ModelFiles {
     /// # Errors
     /// As [`Self::use_retriever_of`], which is what is done where it has none.
     pub fn add_retriever_of(&mut self, other: Self) -> Result<()> {
-        if !self.contains(RETRIEVER_CONFIG) {
+        if !self.contains(FIRST) {
             return self.use_retriever_of(other);
         }
         self.check_worlds(&other)?;
-        if !other.contains(RETRIEVER_CONFIG) {
-            return Err(missing_text(RETRIEVER_CONFIG));
+        if !other.contains(FIRST) {
+            return Err(missing_text(FIRST));
         }
         // Of numbered folders the first that is free; what lies deeper keeps its name behind it.
         let taken = |number: usize| {
@@ -114,18 +112,23 @@ impl ModelFiles {
     /// # Errors
     /// When `config.json` cannot be read.
     pub fn with_encoder_as_retriever(mut self) -> Result<Self> {
-        let config = match self.contains(RETRIEVER_CONFIG) {
+        let config = match self.contains(FIRST) {
             true => None,
             false => self.optional_text("config.json")?,
         };
         // A file that names no family is for whoever reads it as a captioner's to complain about.
         if config.is_some_and(|json| families::makes_features(&json).unwrap_or(false)) {
-            let files = self.files.into_iter();
-            self.files = files
-                .map(|(name, source)| (format!("{RETRIEVER}{name}"), source))
-                .collect();
+            self.move_below(RETRIEVER);
         }
         Ok(self)
+    }
+
+    /// Puts all files into a folder, whose name has a slash behind it.
+    fn move_below(&mut self, folder: &str) {
+        let files = std::mem::take(&mut self.files).into_iter();
+        self.files = files
+            .map(|(name, source)| (format!("{folder}{name}"), source))
+            .collect();
     }
 
     /// Refuses a model of the other world.
@@ -164,14 +167,19 @@ impl ModelFiles {
     pub fn select(&mut self, choice: &Choice) -> Result<()> {
         let listing = self.files.keys().cloned().collect();
         let mut plan = FilePlan::new(Some(listing), choice.clone());
-        let names = loop {
+        let (names, below) = loop {
             match plan.next()? {
                 Step::Find { names } => names.iter().for_each(|name| plan.told(name, false)),
                 Step::Read { name } => plan.read(&name, self.text(&name)?.as_bytes())?,
-                Step::Take { texts, weights } => break [texts, weights].concat(),
+                Step::Take {
+                    texts,
+                    weights,
+                    below,
+                } => break ([texts, weights].concat(), below),
             }
         };
         self.files.retain(|name, _| names.contains(name));
+        self.move_below(&below);
         Ok(())
     }
 

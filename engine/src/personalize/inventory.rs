@@ -8,9 +8,10 @@ use serde::Serialize;
 pub use super::needs::Needs;
 
 use super::captioner_files::{CaptionerFiles, Examined};
+use super::encoder_files::uncalibrated;
 use super::files::ModelFiles;
 use super::needs::Weight;
-use super::retriever_files::{RetrieverFiles, twice, uncalibrated};
+use super::retriever_files::{RetrieverFiles, twice};
 use crate::class_defaults::Taken;
 use crate::image::ImageProcessor;
 use crate::model::checkpoint::CheckpointSource;
@@ -146,7 +147,7 @@ impl Inventory {
             if folders.len() > 1 {
                 let alone = folders.iter().filter_map(|folder| {
                     let described = RetrieverFiles::describe(&files, folder, processor);
-                    described.ok()?.check_beside().err()
+                    described.ok()?.check_beside(folder).err()
                 });
                 inventory.blame(alone.collect::<Vec<_>>());
                 digests.sort_unstable();
@@ -252,7 +253,7 @@ impl Inventory {
                 if calibration.is_none() {
                     self.optional.push(Broken {
                         what: "how sure the retriever is".into(),
-                        problem: uncalibrated().to_string(),
+                        problem: uncalibrated(folder).to_string(),
                     });
                 }
                 claim(&mut source, device, |params| {

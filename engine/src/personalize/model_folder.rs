@@ -4,12 +4,13 @@ use super::file_choice::option;
 use crate::Result;
 
 /// How deep below a model's folder its files lie, and in which folders.
-const BELOW: [(&str, usize); 2] = [("retriever", 2), ("adapters", 3)];
+const BELOW: [(&str, usize); 3] = [("retriever", 2), ("retriever", 3), ("adapters", 3)];
 
 /// A model's folder among `paths`: its own name (empty at the top), and for each path its name in there, `None` where it is none of
 /// the model's.
 ///
-/// The folder is the one nearest to the top that has a `config.json` or weights in itself. Either slash separates folders.
+/// The folder is the one nearest to the top that has a `config.json` or weights in itself, else the one that all files share. Either
+/// slash separates folders.
 ///
 /// # Errors
 /// [`crate::Error::Option`] when two folders are equally near.
@@ -45,10 +46,7 @@ pub fn model_folder(paths: &[String]) -> Result<(String, Vec<Option<String>>)> {
         );
         return Err(option("model", problem));
     }
-    let top = split.first().map_or(&[][..], |parts| {
-        &parts[..parts.len().saturating_sub(1).min(1)]
-    });
-    let root = folders.first().copied().unwrap_or(top);
+    let root = folders.first().copied().unwrap_or_else(|| top(&split));
     let names = split
         .iter()
         .map(|parts| {
@@ -62,6 +60,26 @@ pub fn model_folder(paths: &[String]) -> Result<(String, Vec<Option<String>>)> {
         })
         .collect();
     Ok((root.last().copied().unwrap_or_default().to_owned(), names))
+}
+
+/// The folder that all files share, where none says that it is a model's: there is nothing but a retriever, or no model.
+fn top<'p>(split: &'p [Vec<&'p str>]) -> &'p [&'p str] {
+    let folder = |parts: &'p Vec<&'p str>| &parts[..parts.len().saturating_sub(1)];
+    let mut folders = split.iter().map(folder);
+    let first = folders.next().unwrap_or_default();
+    let shared = folders.fold(first, |shared, folder| {
+        let equal = shared
+            .iter()
+            .zip(folder)
+            .take_while(|(one, other)| one == other);
+        &shared[..equal.count()]
+    });
+    // Encoders beside the first are in its folder; a folder that somebody called so may be anything.
+    let further = |parts: &Vec<&str>| matches!(parts.get(shared.len()..), Some([own, "config.json"]) if *own != "retriever");
+    match shared {
+        [above @ .., "retriever"] if split.iter().any(further) => above,
+        _ => shared,
+    }
 }
 
 /// Whether a file says that its folder is a model's.
@@ -97,6 +115,11 @@ mod tests {
         ];
         let names = ["config.json", "a.safetensors", "retriever/config.json"];
         assert_eq!(found(&paths), of("m", &names));
+        let second = "retriever/dino/config.json";
+        assert_eq!(
+            found(&["m/config.json", "m/retriever/dino/config.json", "m/x/y/z"]),
+            of("m", &["config.json", second])
+        );
         assert_eq!(
             found(&["/all/m/config.json", "/all/m/x", "/all/readme"]),
             of("m", &["config.json", "x"])
@@ -112,6 +135,30 @@ mod tests {
         );
         assert_eq!(found(&["a.jpg"]), of("", &["a.jpg"]));
         assert_eq!(found(&[]), of("", &[]));
+    }
+
+    #[test]
+    fn a_retriever_alone_is_a_model_in_whatever_order_its_files_come() {
+        let mut names = [
+            "retriever/model.gguf",
+            "retriever/config.json",
+            "retriever/dino/config.json",
+            "model.json",
+        ];
+        for _ in 0..names.len() {
+            names.rotate_left(1);
+            let (name, mut inside) = found(&names);
+            inside.sort_unstable();
+            let mut all = names.map(str::to_owned);
+            all.sort_unstable();
+            assert_eq!((name.as_str(), inside), ("", all.to_vec()));
+            let below = names.map(|name| format!("in/photos/{name}"));
+            let below: Vec<&str> = below.iter().map(String::as_str).collect();
+            assert_eq!(
+                (found(&below).0.as_str(), found(&below).1.len()),
+                ("photos", 4)
+            );
+        }
     }
 
     #[test]

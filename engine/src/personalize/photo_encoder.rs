@@ -4,6 +4,7 @@ use burn::tensor::Device;
 
 use super::calibration::Calibration;
 use super::dual_search::DualSearch;
+use super::encoder_files::uncalibrated;
 use super::feature_encoder::FeatureEncoder;
 use super::feature_place::Shown;
 use super::feature_search::FeatureSearch;
@@ -11,7 +12,6 @@ use super::feature_sighting::Sighting;
 use super::likeness::Comparer;
 use super::look::Distance;
 use super::reference_features::ReferenceFeatures;
-use super::retriever_files::uncalibrated;
 use super::scan::Scan;
 use super::similarity_scale::SimilarityScale;
 use super::wanted::wanted_rows;
@@ -40,6 +40,8 @@ pub(super) struct Features {
     pub(super) scale: Option<SimilarityScale>,
     /// What its classifier calls things, or none.
     pub(super) words: Vec<String>,
+    /// Where its files lie in the model's folder.
+    pub(super) folder: String,
 }
 
 /// An encoder with what it needs to look for known things in photos.
@@ -85,7 +87,7 @@ impl PhotoEncoder {
     /// [`crate::Error::Config`] where nobody has measured that, with what to do.
     pub(super) fn check_calibration(&self) -> Result<()> {
         match self.features() {
-            Some(features) if features.calibration.is_none() => Err(uncalibrated()),
+            Some(features) if features.calibration.is_none() => Err(uncalibrated(&features.folder)),
             _ => Ok(()),
         }
     }

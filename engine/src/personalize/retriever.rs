@@ -57,20 +57,21 @@ impl Retriever {
         Self::of(Kind::Dual(Box::new(dual)), digest)
     }
 
-    /// A retriever over an encoder of maps; `words` are those of its classifier, or none. Without a calibration nothing is said to be
-    /// there: [`Self::sightings`] alone looks.
+    /// A retriever over an encoder of maps; `words` are those of its classifier, or none, and its files lie in `folder`. Without a
+    /// calibration nothing is said to be there: [`Self::sightings`] alone looks.
     pub(super) fn of_features(
         encoder: FeatureEncoder,
         calibration: Option<Calibration>,
         scale: Option<SimilarityScale>,
         words: Vec<String>,
-        digest: String,
+        (folder, digest): (String, String),
     ) -> Self {
         let features = Features {
             encoder,
             calibration,
             scale,
             words,
+            folder,
         };
         Self::of(Kind::Features(Box::new(features)), digest)
     }

@@ -1,7 +1,8 @@
 //! What a model's files say of the encoders of its retriever: configuration, thresholds and photos; parameters are beside them.
 
 use super::calibration::Calibration;
-use super::files::{ModelFiles, RETRIEVER};
+use super::encoder_files::{self, CONFIG, MEASURED, RETRIEVER, WORDS, uncalibrated};
+use super::files::ModelFiles;
 use super::retriever::Thresholds;
 use super::similarity_scale::SimilarityScale;
 use crate::image::ImageProcessor;
@@ -11,12 +12,6 @@ use crate::model::feature_config::FeatureConfig;
 use crate::weights::Weights;
 use crate::{Error, Result};
 
-/// Description of its first encoder; the model has a retriever where this is.
-pub(super) const CONFIG: &str = "retriever/config.json";
-/// The parameters of an encoder, in one form or the other.
-const WEIGHTS: [&str; 2] = ["model.safetensors", "model.gguf"];
-const THRESHOLDS: &str = "retrieval.json";
-const WORDS: &str = "words.txt";
 /// Files that say how photos are prepared.
 const PROCESSORS: [&str; 2] = ["preprocessor_config.json", "processor_config.json"];
 
@@ -45,17 +40,7 @@ pub(super) enum RetrieverFiles {
 impl RetrieverFiles {
     /// The folders of the encoders of a model, each with a slash behind it: `retriever/`, then those in it by their names.
     pub(super) fn folders(files: &ModelFiles) -> Vec<String> {
-        if !files.contains(CONFIG) {
-            return Vec::new();
-        }
-        let further = files.names().filter_map(|name| {
-            let name = name.strip_prefix(RETRIEVER)?.strip_suffix("/config.json")?;
-            (!name.contains('/')).then(|| format!("{RETRIEVER}{name}/"))
-        });
-        let mut further: Vec<String> = further.collect();
-        further.sort_unstable();
-        further.insert(0, RETRIEVER.to_owned());
-        further
+        encoder_files::folders(files.names())
     }
 
     /// Reads what lies in the folder of an encoder. `captioner` is the captioner's image processor.
@@ -64,7 +49,7 @@ impl RetrieverFiles {
         folder: &str,
         captioner: Option<&ImageProcessor>,
     ) -> Result<Self> {
-        let json = files.text(&format!("{folder}config.json"))?;
+        let json = files.text(&format!("{folder}{CONFIG}"))?;
         let described = match families::makes_features(&json) {
             Ok(true) => features(files, folder, &json),
             Ok(false) => dual(files, folder, &json, captioner),
@@ -81,15 +66,15 @@ impl RetrieverFiles {
         }
     }
 
-    /// Whether another encoder can stand beside it.
+    /// Whether another encoder can stand beside it, which lies in this folder.
     ///
     /// # Errors
     /// Where nobody knows how sure one of its similarities makes.
-    pub(super) fn check_beside(&self) -> Result<()> {
+    pub(super) fn check_beside(&self, folder: &str) -> Result<()> {
         match self {
             Self::Dual { .. } => Err(not_comparable()),
             Self::Features { calibration, .. } => match calibration {
-                None => Err(uncalibrated()),
+                None => Err(uncalibrated(folder)),
                 Some(_) => Ok(()),
             },
         }
@@ -97,11 +82,7 @@ impl RetrieverFiles {
 
     /// The parameters of the encoder in a folder, and a digest of their file.
     pub(super) fn weights(files: &mut ModelFiles, folder: &str) -> Result<(Weights, String)> {
-        let [usual, gguf] = WEIGHTS.map(|name| format!("{folder}{name}"));
-        let name = match !files.contains(&usual) && files.contains(&gguf) {
-            true => gguf,
-            false => usual,
-        };
+        let name = encoder_files::weights(folder, |name| files.contains(name));
         files.digested(&name)
     }
 }
@@ -113,7 +94,7 @@ fn features(files: &ModelFiles, folder: &str, json: &str) -> Result<RetrieverFil
         FeatureConfig::Convolutional(_) => None,
         FeatureConfig::Transformer { .. } => Some(whole_photos(files, folder)?),
     };
-    let measured = files.optional_text(&format!("{folder}{THRESHOLDS}"))?;
+    let measured = files.optional_text(&format!("{folder}{MEASURED}"))?;
     let calibration = measured.as_deref().map(Calibration::from_json).transpose();
     let calibration = calibration?;
     let scale = measured.as_deref().map(SimilarityScale::from_json);
@@ -121,7 +102,7 @@ fn features(files: &ModelFiles, folder: &str, json: &str) -> Result<RetrieverFil
     // The search knows the similarities of the convolutional encoder; those of all others must be told.
     if processor.is_some() && calibration.is_some() && scale.is_none() {
         return Err(Error::Config {
-            file: THRESHOLDS.into(),
+            file: MEASURED.into(),
             key: "similarity".into(),
             problem: "is missing; `namelens eval photos --calibrate` measures it".into(),
         });
@@ -172,7 +153,7 @@ fn dual(
 ) -> Result<RetrieverFiles> {
     let config = DualConfig::from_json(json)?;
     families::refuse_quantised(json)?;
-    let thresholds = Thresholds::from_json(&files.text(&format!("{folder}{THRESHOLDS}"))?)?;
+    let thresholds = Thresholds::from_json(&files.text(&format!("{folder}{MEASURED}"))?)?;
     // A checkpoint of its own prepares photos its own way; ours sees them as the captioner does.
     let own = PROCESSORS
         .iter()
@@ -187,7 +168,7 @@ fn dual(
     };
     if processor.side() != Some(config.vision_config.image_size) {
         return Err(Error::Config {
-            file: "config.json".into(),
+            file: CONFIG.into(),
             key: "vision_config.image_size".into(),
             problem: "must be the side the photos are prepared for; encoders of changing sizes (NaFlex) cannot search photos yet".into(),
         });
@@ -197,15 +178,6 @@ fn dual(
         thresholds,
         processor,
     })
-}
-
-/// The error of an encoder whose confidences nobody has measured.
-pub(super) fn uncalibrated() -> Error {
-    Error::Config {
-        file: format!("{RETRIEVER}{THRESHOLDS}"),
-        key: "(whole file)".into(),
-        problem: "is missing: how sure a similarity of this encoder makes is not known, and is not guessed; `namelens eval photos` measures it on photos of your things, and writes this file with --calibrate".into(),
-    }
 }
 
 /// The error of a dual encoder beside another encoder.

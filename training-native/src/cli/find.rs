@@ -12,6 +12,7 @@ use clap::Args;
 use namelens::device::DeviceChoice;
 use namelens::export;
 use namelens::find::cache::Cache;
+use namelens::find::labels::Labels;
 use namelens::find::report::{Report, csv, troubles};
 use namelens::find::search::Search;
 use namelens::find::walk::{Passed, Walk};
@@ -110,7 +111,8 @@ impl FindArgs {
         };
         let start = Instant::now();
         let is_read = self.to_stdout(&self.json) || self.to_stdout(&self.csv);
-        let mut told = Told::new(&photos, self.draw.as_deref(), is_read)?;
+        let labels = Labels::of(engine.library.list().map(|thing| &*thing.name));
+        let mut told = Told::new(&photos, self.draw.as_deref(), labels, is_read)?;
         let done = search.run(&photos, cache, &mut |seen, photo| told.hear(seen, photo))?;
         let seconds = start.elapsed().as_secs_f64();
         let seen = told.finish();

@@ -9,6 +9,7 @@ use namelens_engine::image::{Filter, Rgb8, resize};
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
+use super::labels::Labels;
 use super::search::Found;
 use super::walk::PhotoFile;
 use crate::plots::{COLOURS, use_font};
@@ -26,20 +27,22 @@ pub struct Copies {
     written: HashSet<PathBuf>,
     /// Where the photos really are.
     photos: HashSet<PathBuf>,
+    labels: Labels,
 }
 
 impl Copies {
-    /// Copies of some of `photos` in this folder, which is made where it is not there.
+    /// Copies of some of `photos` in this folder, which is made where it is not there; things are written as `labels` says.
     ///
     /// # Errors
     /// When it cannot be made.
-    pub fn into(folder: &Path, photos: &[PhotoFile]) -> Result<Self> {
+    pub fn into(folder: &Path, photos: &[PhotoFile], labels: Labels) -> Result<Self> {
         std::fs::create_dir_all(folder)
             .with_context(|| format!("cannot create {}", folder.display()))?;
         Ok(Self {
             folder: folder.to_owned(),
             written: HashSet::new(),
             photos: photos.iter().map(|photo| photo.real.clone()).collect(),
+            labels,
         })
     }
 
@@ -62,7 +65,7 @@ impl Copies {
             std::fs::create_dir_all(folder)
                 .with_context(|| format!("cannot create {}", folder.display()))?;
         }
-        let copy = drawn(photo, found)?;
+        let copy = drawn(photo, found, &self.labels)?;
         let mut bytes = Vec::new();
         // At most 2,048 pixels a side.
         Encoder::new(&mut bytes, QUALITY).encode(
@@ -101,7 +104,7 @@ impl Copies {
 }
 
 /// The photo, not larger than a screen, with boxes and names.
-fn drawn(photo: &Rgb8, found: &[Found]) -> Result<Rgb8> {
+fn drawn(photo: &Rgb8, found: &[Found], labels: &Labels) -> Result<Rgb8> {
     use_font();
     let longest = f64::from(photo.width.max(photo.height));
     let scale = (MOST_SIDE / longest).min(1.0);
@@ -115,7 +118,7 @@ fn drawn(photo: &Rgb8, found: &[Found]) -> Result<Rgb8> {
         let area = BitMapBackend::with_buffer(&mut pixels, size).into_drawing_area();
         for (found, colour) in found.iter().zip(COLOURS.into_iter().cycle()) {
             for &box_ in found.box_.iter().chain(&found.more_boxes) {
-                label(&area, size, box_, &text(found), colour)?;
+                label(&area, size, box_, &text(found, labels), colour)?;
             }
         }
         area.present()?;
@@ -123,10 +126,11 @@ fn drawn(photo: &Rgb8, found: &[Found]) -> Result<Rgb8> {
     Ok(Rgb8::new(size.0, size.1, pixels)?)
 }
 
-fn text(found: &Found) -> String {
+fn text(found: &Found, labels: &Labels) -> String {
+    let label = labels.label(&found.name);
     match found.confidence {
-        Some(confidence) => format!("{} {:.0} %", found.name, (confidence * 100.0).min(99.0)),
-        None => found.name.clone(),
+        Some(confidence) => format!("{label} {:.0} %", (confidence * 100.0).min(99.0)),
+        None => label.to_owned(),
     }
 }
 
@@ -196,7 +200,8 @@ mod tests {
 
     #[test]
     fn a_frame_is_where_the_thing_is() {
-        let copy = drawn(&grey(400, 200), &[found("Mochi", [0.25, 0.5, 0.75, 0.9])]).unwrap();
+        let mochi = found("Mochi", [0.25, 0.5, 0.75, 0.9]);
+        let copy = drawn(&grey(400, 200), &[mochi], &Labels::default()).unwrap();
         let blue = [COLOURS[0].0, COLOURS[0].1, COLOURS[0].2];
         assert_eq!(colour_at(&copy, 100, 150), blue);
         assert_eq!(colour_at(&copy, 299, 150), blue);
@@ -214,12 +219,38 @@ mod tests {
         let long = "x".repeat(64);
         for (width, height) in [(1, 1), (1, 10_000), (10_000, 1), (3000, 40)] {
             for name in ["Mochi", "もち 🐈", "", long.as_str()] {
+                let labels = Labels::of([name].into_iter());
                 for box_ in [[0.0, 0.0, 1.0, 1.0], [0.99, 0.99, 1.0, 1.0], [0.5; 4]] {
-                    let copy = drawn(&grey(width, height), &[found(name, box_)]).unwrap();
+                    let copy = drawn(&grey(width, height), &[found(name, box_)], &labels).unwrap();
                     assert!(copy.width.max(copy.height) <= 2048);
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_name_that_the_font_lacks_is_drawn_as_its_number() {
+        let labels = Labels::of(["もち", "Bo"].into_iter());
+        let copy = |name: &str, labels: &Labels| {
+            drawn(
+                &grey(300, 200),
+                &[found(name, [0.2, 0.4, 0.8, 0.9])],
+                labels,
+            )
+            .unwrap()
+        };
+        assert_eq!(
+            copy("もち", &labels).pixels,
+            copy("#1", &Labels::default()).pixels
+        );
+        assert_eq!(
+            copy("Bo", &labels).pixels,
+            copy("Bo", &Labels::default()).pixels
+        );
+        assert_ne!(
+            copy("もち", &labels).pixels,
+            copy("もち", &Labels::default()).pixels
+        );
     }
 
     #[test]
@@ -232,7 +263,7 @@ mod tests {
         };
         let drawn = folder.path().join("drawn");
         let photos = ["/one", "/two"].map(|real| photo(Path::new(real)));
-        let mut copies = Copies::into(&drawn, &photos).unwrap();
+        let mut copies = Copies::into(&drawn, &photos, Labels::default()).unwrap();
         let whole = [found("Mochi", [0.0, 0.0, 1.0, 1.0])];
         let first = copies.draw(&photos[0], &grey(20, 20), &whole).unwrap();
         let second = copies.draw(&photos[1], &grey(20, 20), &whole).unwrap();
@@ -240,7 +271,7 @@ mod tests {
         assert!(first.ends_with("drawn/album/a.png.boxes.jpg"), "{first:?}");
         // In the next run, where that copy was taken for a photo.
         let taken = photo(&first.canonicalize().unwrap());
-        let mut copies = Copies::into(&drawn, &[taken]).unwrap();
+        let mut copies = Copies::into(&drawn, &[taken], Labels::default()).unwrap();
         let before = std::fs::read(&first).unwrap();
         let error = copies.draw(&photos[0], &grey(9, 9), &whole).unwrap_err();
         assert!(error.to_string().contains("is a photo"), "{error}");

@@ -2,8 +2,7 @@
 
 use std::path::Path;
 
-/// How many bytes [`of`] wants to see.
-pub const HEAD: usize = 16;
+use namelens_engine::image::other_kind;
 
 /// What a file is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,27 +41,19 @@ pub fn of(head: &[u8], path: &Path) -> FileKind {
             b'P',
             ..,
         ] => FileKind::Photo,
-        [b'G', b'I', b'F', b'8', ..] => FileKind::Unsupported("GIF"),
-        [_, _, _, _, b'f', b't', b'y', b'p', brand @ ..] => by_brand(brand),
-        _ if RAW.contains(&extension.as_str()) => FileKind::Unsupported("raw"),
-        [b'I', b'I', 42, 0, ..] | [b'M', b'M', 0, 42, ..] => FileKind::Unsupported("TIFF"),
-        [0xff, 0x0a, ..] | [0, 0, 0, 12, b'J', b'X', b'L', b' ', ..] => {
-            FileKind::Unsupported("JPEG XL")
-        }
-        [b'B', b'M', ..] if extension == "bmp" => FileKind::Unsupported("BMP"),
-        _ => by_name(&extension),
+        _ => other(head, &extension),
     }
 }
 
-/// Files of the ISO media format name what they are in four letters; most are films.
-fn by_brand(brand: &[u8]) -> FileKind {
-    match brand.get(..4) {
-        Some(b"heic" | b"heix" | b"heim" | b"heis" | b"hevc" | b"hevx" | b"mif1" | b"msf1") => {
-            FileKind::Unsupported("HEIC")
-        }
-        Some(b"avif" | b"avis") => FileKind::Unsupported("AVIF"),
-        Some(b"crx ") => FileKind::Unsupported("raw"),
-        _ => FileKind::Other,
+fn other(head: &[u8], extension: &str) -> FileKind {
+    match other_kind(head) {
+        // Many raw files begin as TIFF files do.
+        None | Some("TIFF") if RAW.contains(&extension) => FileKind::Unsupported("raw"),
+        Some(kind) => FileKind::Unsupported(kind),
+        // A film, whatever it is called.
+        None if head.get(4..8) == Some(b"ftyp") => FileKind::Other,
+        None if extension == "bmp" && head.starts_with(b"BM") => FileKind::Unsupported("BMP"),
+        None => by_name(extension),
     }
 }
 
@@ -113,6 +104,7 @@ mod tests {
                 FileKind::Unsupported("AVIF"),
             ),
             (b"\0\0\0\x18ftypisom", "a.mp4", FileKind::Other),
+            (b"\0\0\0\x18ftypisom", "a.jpg", FileKind::Other),
             (b"\0\0\0\x18ftypcrx ", "a.CR3", FileKind::Unsupported("raw")),
             (b"II*\0\x08\0\0\0", "a.tif", FileKind::Unsupported("TIFF")),
             (b"II*\0\x08\0\0\0", "a.NEF", FileKind::Unsupported("raw")),

@@ -6,9 +6,10 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
+use namelens_engine::image::HEAD;
 use walkdir::{DirEntry, WalkDir};
 
-use super::file_kind::{self, FileKind, HEAD};
+use super::file_kind::{self, FileKind};
 
 /// A photo that was found.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 import { chooseDevice } from "./device.js";
 import { loadEngine } from "./engine.js";
-import { ChosenFolder, survey, type FileRules } from "./folder.js";
+import { ChosenFolder, survey, writesCaptions, type FileRules } from "./folder.js";
 import { open, search, wantedOf, type Search, type Wanted } from "./model.js";
 import type { Calls, Context } from "./protocol.js";
 import type { Availability, LoadProgress } from "./types.js";
@@ -26,6 +26,7 @@ export async function availability(
     freeStorage: await looking.keeper.vault.free(),
     model: {
       name: found.at(-1)?.name ?? "",
+      captions: found.some(({ captions }) => captions),
       bytes: files.some(({ bytes }) => bytes === null) ? null : sum(files),
       keptBytes: sum(files.filter(({ kept }) => kept)),
       kept: files.every(({ kept }) => kept),
@@ -37,14 +38,18 @@ export async function availability(
 type FileStates = Availability["model"]["files"];
 
 /** The files of one model, and what of each is here. */
-async function filesOf({ source, choice, part }: Wanted, looking: Search, tools: FileRules): Promise<{ name: string; files: FileStates }> {
+async function filesOf(
+  { source, choice, part }: Wanted,
+  looking: Search,
+  tools: FileRules,
+): Promise<{ name: string; captions: boolean; files: FileStates }> {
   const repository = await open(source, looking);
-  const { texts, weights } = await survey(repository, tools, choice, part);
+  const taken = await survey(repository, tools, choice, part);
   const files = await Promise.all(
-    [...texts, ...weights].map(async (name) => {
+    [...taken.texts, ...taken.weights].map(async (name) => {
       if (repository instanceof ChosenFolder) return { name, bytes: (await repository.open(name)).size, kept: true };
       return { name, ...(await repository.state(name)) };
     }),
   );
-  return { name: repository.name, files };
+  return { name: repository.name, captions: writesCaptions(taken), files };
 }

@@ -7,7 +7,15 @@ import type { ModelChoice } from "./protocol.js";
 export type Step =
   | { readonly step: "find"; readonly names: readonly string[] }
   | { readonly step: "read"; readonly name: string }
-  | { readonly step: "take"; readonly texts: readonly string[]; readonly weights: readonly string[] };
+  | ({ readonly step: "take" } & Taken);
+
+/** The files that are a model: small ones, which are read whole, and weights. */
+export interface Taken {
+  readonly texts: readonly string[];
+  readonly weights: readonly string[];
+  /** What their names in the model begin with: a photo encoder's own folder is a retriever there. */
+  readonly below: string;
+}
 
 /** The engine's plan of the files of one model. */
 export interface FilePlan {
@@ -20,7 +28,7 @@ export interface FilePlan {
 /** What the engine knows about files before there is a model. */
 export interface FileRules {
   /** A plan over the paths of all files, or for files that must be asked for one by one. */
-  plan(listing: readonly string[] | null, choice: ModelChoice): FilePlan;
+  plan(listing: readonly string[] | null, choice: ModelChoice & { readonly part: Part }): FilePlan;
   /** A model's folder among paths: its own name, and each path's name in there or null. */
   modelFolder(paths: readonly string[]): readonly [name: string, names: readonly (string | null)[]];
 }
@@ -35,36 +43,29 @@ export interface Repository {
   find(names: readonly string[]): Promise<ReadonlySet<string>>;
   /** Hears which files will be opened, so that progress knows its end. */
   announce?(names: readonly string[]): void;
-  /** A file that is there. */
-  open(name: string): Promise<Blob>;
+  /** A file that is there; in the model it is called `own`, which is its name where nothing else is said. */
+  open(name: string, own?: string): Promise<Blob>;
 }
 
 /** What of a model is wanted: all of it, or one half where another model gives the other. */
 export type Part = "whole" | "captioner" | "retriever";
 
-/** Whether a file may belong to that part. */
-const mayHave = (part: Part, name: string): boolean => part === "whole" || name.startsWith("retriever/") === (part === "retriever");
-
 /** Files that are read by ranges. */
 export const isWeights = (name: string): boolean => /\.(safetensors|gguf)$/.test(name);
 
-/** The files that are the model: small ones, which are read whole, and weights. Rejects with `missing`, `option` or `weights`. */
-export async function survey(
-  repository: Repository,
-  rules: FileRules,
-  choice: ModelChoice,
-  part: Part = "whole",
-): Promise<{ texts: readonly string[]; weights: readonly string[] }> {
-  // To the plan, files of the other half are not there.
-  const asked = (names: readonly string[]): string[] => names.filter((name) => mayHave(part, name));
-  const listing = await repository.list();
-  const plan = rules.plan(listing && asked(listing), choice);
+/** Its authors publish no such file, so the usual advice would lead nowhere. */
+const UNMEASURED = /\bretrieval\.json is missing/;
+const MEASURE = "How sure this encoder may be of what it recognises has to be measured first, on this machine; the message says how.";
+
+/** The files that are the model, or that part of it. Rejects with `missing`, `option` or `weights`. */
+export async function survey(repository: Repository, rules: FileRules, choice: ModelChoice, part: Part = "whole"): Promise<Taken> {
+  const plan = rules.plan(await repository.list(), { ...choice, part });
   const ask = <T>(question: () => T): T => {
     try {
       return question();
     } catch (thrown) {
       const { code, message } = asError(thrown);
-      throw new NameLensError(code, `${repository.name}: ${message}`, { cause: thrown });
+      throw new NameLensError(code, `${repository.name}: ${message}`, { cause: thrown, ...(UNMEASURED.test(message) ? { hint: MEASURE } : {}) });
     }
   };
   try {
@@ -72,7 +73,7 @@ export async function survey(
       const step = ask(() => plan.next());
       if (step.step === "take") return step;
       if (step.step === "find") {
-        const there = await repository.find(asked(step.names));
+        const there = await repository.find(step.names);
         for (const name of step.names) plan.told(name, there.has(name));
       } else {
         const bytes = new Uint8Array(await (await repository.open(step.name)).arrayBuffer());
@@ -84,16 +85,21 @@ export async function survey(
   }
 }
 
-/** All files of the model, or of that part of it, by name. Rejects as {@link survey}, and with what opening a file rejects with. */
+/** All files of the model, or of that part of it, by their names in the model. Rejects as {@link survey}, and with what opening a file rejects with. */
 export async function collect(repository: Repository, rules: FileRules, choice: ModelChoice, part: Part = "whole"): Promise<Map<string, Blob>> {
-  const { texts, weights } = await survey(repository, rules, choice, part);
+  const { texts, weights, below } = await survey(repository, rules, choice, part);
   repository.announce?.([...texts, ...weights]);
   const files = new Map<string, Blob>();
-  await Promise.all(texts.map(async (name) => files.set(name, await repository.open(name))));
+  const take = async (name: string): Promise<unknown> => files.set(below + name, await repository.open(name, below + name));
+  await Promise.all(texts.map(take));
   // One after the other: each takes the whole connection, and a broken visit leaves whole files behind it.
-  for (const name of weights) files.set(name, await repository.open(name));
+  for (const name of weights) await take(name);
   return files;
 }
+
+/** Whether a model of these files writes captions: what searches photos has weights in its own folder, as adapters do. */
+export const writesCaptions = ({ weights, below }: Taken): boolean =>
+  below === "" && weights.some((name) => !/^(retriever|adapters)\//.test(name));
 
 /** Chosen files, by their names in the model's folder. */
 export class ChosenFolder implements Repository {

@@ -62,7 +62,8 @@ export class RemoteFolder implements Repository {
   readonly #address: string;
   readonly #keeper: Keeper;
   readonly #known = new Map<string, Current>();
-  readonly #opened: string[] = [];
+  /** Names of what was opened, each with the one in the model. */
+  readonly #opened = new Map<string, string>();
 
   constructor(address: string, keeper: Keeper) {
     this.name = nameOf(address);
@@ -106,11 +107,11 @@ export class RemoteFolder implements Repository {
     for (const name of names) this.#keeper.onProgress("download", name, 0, this.#known.get(name)?.bytes ?? 0);
   }
 
-  async open(name: string): Promise<Blob> {
+  async open(name: string, own = name): Promise<Blob> {
     const file = this.#known.get(name) ?? (await this.#look(name));
     if (!file) throw new NameLensError("missing", `${this.name}: ${name} is missing`);
     const blob = await keepCurrent(await keyOf(file.url), file, this.#keeper);
-    this.#opened.push(name);
+    this.#opened.set(name, own);
     this.#keeper.onProgress("download", name, blob.size, blob.size);
     return blob;
   }
@@ -118,7 +119,7 @@ export class RemoteFolder implements Repository {
   /** Remembers what was opened, for {@link keptFolder}. */
   async remember(choice: ModelChoice, part: Part): Promise<void> {
     const { vault } = this.#keeper;
-    if (vault.lasting) await writeText(vault, await listKey(this.#address, choice, part), JSON.stringify(this.#opened));
+    if (vault.lasting) await writeText(vault, await listKey(this.#address, choice, part), JSON.stringify([...this.#opened]));
   }
 
   /** Bytes of a file on the server, null where it does not say; and whether the same one is kept already. */
@@ -167,10 +168,10 @@ export async function keptFolder(address: string, choice: ModelChoice, part: Par
   }
   if (!Array.isArray(names)) return null;
   const files = new Map<string, Blob>();
-  for (const name of names.map(String)) {
-    const blob = await keptWhole(await keyOf(addressIn(address, name)), vault);
-    if (!blob) return null;
-    files.set(name, blob);
+  for (const [name, own] of names.map((pair: unknown) => (Array.isArray(pair) ? pair.map(String) : []))) {
+    const blob = name === undefined ? null : await keptWhole(await keyOf(addressIn(address, name)), vault);
+    if (!blob || own === undefined) return null;
+    files.set(own, blob);
   }
   return files;
 }

@@ -268,6 +268,8 @@ export interface Availability {
   readonly freeStorage: number | null;
   readonly model: {
     readonly name: string;
+    /** Whether it would write captions. What only recognises things is a `model`, and no `captioner`. */
+    readonly captions: boolean;
     /** Bytes of all its files; null where the server does not say. */
     readonly bytes: number | null;
     /** Bytes that are here already. */

@@ -45,6 +45,17 @@ test("a bundle's manifest tells its size, and chosen files are here already", as
   assert.deepEqual([here.model.name, here.model.bytes, here.model.keptBytes, here.model.kept], ["m", 76, 76, true]);
 });
 
+test("whether a model would write captions is known before it is loaded", async () => {
+  const chosen = (...names) => ({ name: "m", chosen: new Map(names.map((name) => [name, new Blob([name.endsWith("config.json") ? '{"model_type": "dinov2"}' : name])])) });
+  const captions = async (...names) => (await look(chosen(...names))).model.captions;
+  const retriever = ["config.json", "retrieval.json", "model.safetensors"];
+  const inside = retriever.map((name) => `retriever/${name}`);
+  assert.equal(await captions(...retriever), false);
+  assert.equal(await captions(...inside), false);
+  assert.equal(await captions(...Object.keys(TEXTS), "model.safetensors", ...inside), true);
+  assert.equal(await captions("S-f16.gguf", "mmproj-S-f16.gguf"), true);
+});
+
 test("what loading would refuse is refused here already", async () => {
   Object.assign(hub, { files: { "config.json": "{}" }, lists: false });
   await assert.rejects(look({ folder: `${hub.origin}/plain/` }), { code: "missing" });

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { NameLensError } from "../dist/errors.js";
 import { ChosenFolder, collect } from "../dist/folder.js";
-import { addressIn, listingOf, nameOf, RemoteFolder } from "../dist/remote.js";
+import { addressIn, keptFolder, listingOf, nameOf, RemoteFolder } from "../dist/remote.js";
 import { addressed, modelSource } from "../dist/source.js";
 import { MemoryVault } from "../dist/vault-memory.js";
 import { tools } from "./engine.mjs";
@@ -68,6 +68,45 @@ test("a retriever comes with the file that says how it prepares photos", async (
   assert.deepEqual(await names([...one, ...retriever.slice(0, 3)]), [...one, ...retriever.slice(0, 3)].sort());
 });
 
+test("a photo encoder as it is published is a retriever, once it was measured; further encoders are taken from where they can be listed", async () => {
+  const contents = { "config.json": JSON.stringify({ model_type: "dinov2" }) };
+  const alone = ["config.json", "model.safetensors", "preprocessor_config.json"];
+  const measured = [...alone, "retrieval.json"];
+  const places = [folder(measured, contents)];
+  Object.assign(hub, { files: Object.fromEntries([...measured, "README.md"].map((name) => [name, contents[name] ?? name])), asked: [] });
+  for (const lists of [true, false]) {
+    hub.lists = lists;
+    const files = await collect(new RemoteFolder(`${hub.origin}/org/m/resolve/main/`, keeper()), tools, {}, "retriever");
+    assert.deepEqual([...files.keys()].sort(), measured.map((name) => `retriever/${name}`).sort());
+    assert.equal(await files.get("retriever/retrieval.json").text(), "retrieval.json");
+  }
+  for (const place of places) assert.deepEqual([...(await collect(place, tools, {})).keys()].sort(), measured.map((name) => `retriever/${name}`).sort());
+  await rejects(alone, "missing", "mine: retrieval.json is missing: how sure a similarity of this encoder makes is not known", { contents });
+  await assert.rejects(collect(folder(measured, contents), tools, {}, "captioner"), { code: "missing", message: /writes no captions; give it as the model/ });
+
+  const one = [...TEXTS, "model.safetensors"];
+  const encoder = (name) => ["config.json", "retrieval.json", "model.safetensors"].map((file) => `retriever/${name}${file}`);
+  const two = [...encoder(""), ...encoder("dino/")];
+  assert.deepEqual([...(await collect(folder([...one, ...two]), tools, {})).keys()].sort(), [...one, ...two].sort());
+  assert.deepEqual([...(await collect(folder([...one, ...two]), tools, {}, "retriever")).keys()].sort(), two.sort());
+  await rejects([...one, ...two].filter((name) => name !== "retriever/dino/retrieval.json"), "missing", "retriever/dino/retrieval.json is missing");
+});
+
+test("what was fetched is there without a connection, under the names that it has in the model", async () => {
+  const contents = { "config.json": JSON.stringify({ model_type: "dinov2" }), "model.safetensors": "w", "retrieval.json": "{}", "preprocessor_config.json": "{}" };
+  Object.assign(hub, { files: contents, lists: false, asked: [] });
+  const address = `${hub.origin}/plain/`;
+  // Memory that outlives a visit stands in for a disk.
+  const vault = Object.defineProperty(new MemoryVault(), "lasting", { value: true });
+  const repository = new RemoteFolder(address, { ...keeper(), vault });
+  const fetched = await collect(repository, tools, {}, "retriever");
+  await repository.remember({}, "retriever");
+  const kept = await keptFolder(address, {}, "retriever", vault);
+  assert.deepEqual([...kept.keys()].sort(), [...fetched.keys()].sort());
+  assert.equal(await kept.get("retriever/model.safetensors").text(), "w");
+  assert.equal(await keptFolder(address, {}, "whole", vault), null);
+});
+
 test("adapters are taken from where they can be listed, and by name from where they cannot", async () => {
   const one = [...TEXTS, "model.safetensors"];
   const adapter = ["adapters/a/adapter_config.json", "adapters/a/adapter_model.safetensors"];
@@ -115,6 +154,8 @@ test("paths count from the model's folder, wherever it is among them", () => {
   assert.deepEqual(root("all/m/Smol-Q8_0.gguf", "all/m/mmproj-Smol.gguf", "all/readme"), ["m", ["Smol-Q8_0.gguf", "mmproj-Smol.gguf"]]);
   assert.deepEqual(root("config.json", "x"), ["the chosen files", ["config.json", "x"]]);
   assert.deepEqual(root("a\\config.json", "a\\x"), ["a", ["config.json", "x"]]);
+  // A retriever alone, in whatever order a picker gives its files.
+  assert.deepEqual(root("retriever/config.json", "model.json"), ["the chosen files", ["model.json", "retriever/config.json"]]);
   assert.throws(() => root("all/a/config.json", "all/b/config.json"), { code: "option" });
 });
 
@@ -149,9 +190,9 @@ test("a picked folder, a file list and a map are the same model", async () => {
     const folder = ChosenFolder.among(chosen, name, tools);
     return [folder.name, [...folder.files.keys()].sort()];
   };
-  const paths = ["config.json", "retriever/retrieval.json", "adapters/a/adapter_config.json"];
+  const paths = ["config.json", "retriever/retrieval.json", "retriever/dino/config.json", "adapters/a/adapter_config.json"];
   const expected = ["m", [...paths].sort()];
-  const retriever = directory("retriever", handle("retrieval.json"));
+  const retriever = directory("retriever", handle("retrieval.json"), directory("dino", handle("config.json")));
   const adapters = directory("adapters", directory("a", handle("adapter_config.json"), directory("deep", handle("x"))));
   const hidden = directory(".git", handle("config.json"));
   assert.deepEqual(await names(directory("m", handle("config.json"), retriever, adapters, hidden, directory("goldens", handle("x")))), expected);

@@ -104,6 +104,25 @@ test("a captioner of another folder is set beside what searches photos, each fil
   assert.deepEqual(wantedOf(both, { weights: "a.gguf" }).map(({ part, choice }) => [part, choice]), [["retriever", {}], ["captioner", { weights: "a.gguf" }]]);
 });
 
+test("a photo encoder of others searches alone, beside another one, and beside a captioner", async () => {
+  const calibration = { score: 9, margin: 29, bias: -7, lone: { score: 9, bias: -7 }, similarity: { absent: 0.8, present: 0.9 } };
+  const dino = await chosen("tests/fixtures/checkpoints/dinov2");
+  const leaves = await album("collie-leaves");
+  const measured = new Map([...dino, ["retrieval.json", new Blob([JSON.stringify(calibration)])]]);
+  const beside = new Map([...photos, ...[...measured].map(([name, file]) => [`retriever/dino/${name}`, file])]);
+  const captioner = { name: "mine", chosen: await chosen("tests/fixtures/checkpoints/smolvlm") };
+  for (const [model, more] of [[measured, {}], [beside, {}], [measured, { captioner, choice: { adapters: [] } }]]) {
+    const link = await start(model, more);
+    assert.equal(link.info.model.captions, "captioner" in more);
+    await new Concepts(link).add({ name: "Pixel", photo: leaves, box: LEAVES });
+    const { retrieved } = await link.call("run", { request: { kind: "caption", maxTokens: 2, retrieval: "all" }, photo: bytes(leaves) });
+    assert.deepEqual(retrieved.map(({ name }) => name), ["Pixel"]);
+    // Even random features know the very photo again.
+    assert.ok(retrieved[0].confidence > 0.5, String(retrieved[0].confidence));
+  }
+  await assert.rejects(start(dino), { code: "missing", message: /retrieval\.json is missing: .*--calibrate/ });
+});
+
 test("what was trained on drawings captions no photograph, and what writes nothing is no captioner", async () => {
   const own = { photos: { manifest: "p" }, playroom: { manifest: "q" } };
   const refused = (captioner, model, message) => assert.rejects(captionerSource(captioner, model, own), { code: "option", message });

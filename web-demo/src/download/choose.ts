@@ -24,11 +24,11 @@ const WHOLE = "model.safetensors";
 const INDEX = "model.safetensors.index.json";
 const SHARD = /^model-\d{5}-of-(\d{5})\.safetensors$/;
 const GGUF_PART = /^(.*)-\d{5}-of-(\d{5})\.gguf$/;
-/** What NameLens adds to a model: a retriever, and adapters. */
-const RETRIEVER = "retriever/config.json";
-const THRESHOLDS = "retriever/retrieval.json";
-const BESIDE = [/^retriever\/(config|retrieval|processor_config|preprocessor_config)\.json$/, /^retriever\/words\.txt$/];
-const RETRIEVER_WEIGHTS = ["retriever/model.safetensors", "retriever/model.gguf"];
+/** What NameLens adds to a model: encoders that search photos, the first in `retriever/`, and adapters. */
+const FIRST = "retriever/";
+const FURTHER = /^(retriever\/[^/]+\/)config\.json$/;
+const MEASURED = "retrieval.json";
+const ENCODER_WEIGHTS = [WHOLE, "model.gguf"];
 const ADAPTER = /^adapters\/[^/.][^/]*\/adapter_(config\.json|model\.safetensors)$/;
 
 /** A GGUF file in all its parts, by the name of the first. */
@@ -45,16 +45,20 @@ export type Chosen =
 /** The model among the paths of a repository; `wanted` is the GGUF file to take where there are several. */
 export function choose(listing: readonly string[], wanted?: string): Chosen {
   const there = new Set(listing);
-  if (there.has(RETRIEVER)) {
-    if (!there.has(THRESHOLDS)) return { missing: THRESHOLDS };
-    if (!RETRIEVER_WEIGHTS.some((path) => there.has(path))) return { missing: RETRIEVER_WEIGHTS[0] ?? "" };
+  // A photo encoder with nothing around it: somebody measured it, and it has no words.
+  if (there.has("config.json") && there.has(MEASURED) && !there.has("tokenizer.json") && !there.has(`${FIRST}config.json`) && !wanted) {
+    const alone = encoder("", there);
+    return "missing" in alone ? alone : { ...alone, variants: [], variant: null };
   }
-  const beside = besides(listing, there);
+  const encoders = encodersOf(listing, there).map((folder) => encoder(folder, there));
+  const lacking = encoders.find((one) => "missing" in one);
+  if (lacking) return lacking;
+  const beside = [...encoders.flatMap((one) => ("paths" in one ? one.paths : [])), ...adaptersOf(listing, there)];
   if (there.has("config.json") && !wanted) {
     const weights = tensors(listing, there);
     if (weights) {
-      const lacking = NEEDED.find((name) => !there.has(name)) ?? (PROCESSORS.some((name) => there.has(name)) ? null : PROCESSORS[0]);
-      if (lacking) return { missing: lacking };
+      const needed = NEEDED.find((name) => !there.has(name)) ?? (PROCESSORS.some((name) => there.has(name)) ? null : PROCESSORS[0]);
+      if (needed) return { missing: needed };
       return { paths: [...TEXTS.filter((name) => there.has(name)), ...weights, ...beside], variants: [], variant: null };
     }
   }
@@ -110,12 +114,24 @@ function variantsOf(listing: readonly string[]): Variant[] {
   return whole.map((parts) => ({ name: parts[0] ?? "", parts }));
 }
 
-function besides(listing: readonly string[], there: ReadonlySet<string>): string[] {
-  const adapters = listing.filter((path) => {
+/** The folders of the encoders of a model's retriever; without the first there is none. */
+function encodersOf(listing: readonly string[], there: ReadonlySet<string>): string[] {
+  if (!there.has(`${FIRST}config.json`)) return [];
+  return [FIRST, ...listing.flatMap((path) => FURTHER.exec(path)?.[1] ?? [])];
+}
+
+/** The files of the encoder in a folder. */
+function encoder(folder: string, there: ReadonlySet<string>): { readonly paths: readonly string[] } | { readonly missing: string } {
+  const weights = ENCODER_WEIGHTS.find((name) => there.has(folder + name));
+  if (!there.has(folder + MEASURED)) return { missing: folder + MEASURED };
+  if (!weights) return { missing: folder + WHOLE };
+  const texts = ["config.json", MEASURED, ...PROCESSORS, "words.txt"].filter((name) => there.has(folder + name));
+  return { paths: [...texts, weights].map((name) => folder + name) };
+}
+
+function adaptersOf(listing: readonly string[], there: ReadonlySet<string>): string[] {
+  return listing.filter((path) => {
     const folder = path.slice(0, path.lastIndexOf("/"));
     return ADAPTER.test(path) && there.has(`${folder}/adapter_config.json`) && there.has(`${folder}/adapter_model.safetensors`);
   });
-  if (!there.has(RETRIEVER)) return adapters;
-  const weights = RETRIEVER_WEIGHTS.find((path) => there.has(path));
-  return [...listing.filter((path) => BESIDE.some((name) => name.test(path))), ...(weights ? [weights] : []), ...adapters];
 }

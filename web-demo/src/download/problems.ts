@@ -22,7 +22,7 @@ const WORDS: Record<ProblemCode, readonly [title: string, hint: string]> = {
     "Its owner asks for an agreement first",
     "Sign in on huggingface.co, accept the terms on the model's page and download its files there; then load that folder under “Change the model”. This page never signs in.",
   ],
-  "no-model": ["NameLens finds no model in this repository", "It needs config.json, tokenizer.json and .safetensors files, or a .gguf file with its mmproj."],
+  "no-model": ["NameLens finds no model in this repository", "It needs config.json, tokenizer.json and .safetensors files, or a .gguf file with its mmproj. A photo encoder has no tokenizer, and needs a retrieval.json that somebody measured."],
   offline: ["The connection broke", "What has arrived is kept. Go on when the connection is back."],
   refused: ["The hub says no for now", "What has arrived is kept. Try again in a few minutes."],
   damaged: ["A file is not the published one", "It was thrown away. Try again; if that does not help, something between here and the hub changes files."],

@@ -169,7 +169,8 @@ export class BoxEditor {
 
 /** How the box is moved without a pointer; the box is described by it. */
 export function keysHint(): HTMLElement {
-  return h("p", { class: "fine", id: "box-keys" }, "Drag the box round the thing and nothing else. Keys: arrows move it, Shift and arrows resize it, Home brings the first one back.");
+  const keys = h("span", { class: "for-keys" }, " Keys: arrows move it, Shift and arrows resize it, Home brings the first one back.");
+  return h("p", { class: "fine", id: "box-keys" }, "Drag the box round the thing and nothing else.", keys);
 }
 
 function handle({ x, y }: Sides): HTMLElement {

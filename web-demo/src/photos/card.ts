@@ -83,7 +83,8 @@ export class Card {
     const { title, detail } = explain(thrown);
     this.#say("failed");
     this.#text.textContent = `${title}.`;
-    this.#absent.textContent = detail;
+    // Without a picture nothing else says which file it is.
+    this.#absent.textContent = `${this.picked.alt}: ${detail}`;
   }
 
   /** Gives the keyboard's focus to it. */

@@ -1,10 +1,9 @@
 // A folder that was dropped on the page: a model, or photos, however deep they lie.
 
 import type { Picked } from "../album.js";
+import { entriesOf, fileOf } from "../entries.js";
 import { isPhoto } from "../intake.js";
 
-/** Folders below a dropped one that are looked into. */
-const DEPTH = 4;
 /** What the files of a model are called. */
 const MODEL = /^(config\.json|.*\.(gguf|safetensors))$/;
 
@@ -17,25 +16,39 @@ export async function readsAsModel(folder: FileSystemDirectoryEntry, depth = 1):
   return false;
 }
 
-/** The photos in a folder and in those below it. */
-export async function photosIn(folder: FileSystemDirectoryEntry, depth = DEPTH): Promise<Picked[]> {
-  const photos: Picked[] = [];
-  for (const entry of await entriesOf(folder)) {
-    if (entry.isDirectory && depth > 0) photos.push(...(await photosIn(entry as FileSystemDirectoryEntry, depth - 1)));
-    if (!entry.isFile) continue;
-    const file = await new Promise<File>((resolve, reject) => (entry as FileSystemFileEntry).file(resolve, reject));
-    if (isPhoto(file.name, file.type)) photos.push({ blob: file, alt: file.name });
-  }
-  return photos;
+/** Photos that were found in folders, and the paths of what could not be read. */
+export interface FoundPhotos {
+  readonly photos: Picked[];
+  readonly unread: string[];
 }
 
-async function entriesOf(directory: FileSystemDirectoryEntry): Promise<FileSystemEntry[]> {
-  const reader = directory.createReader();
-  const all: FileSystemEntry[] = [];
-  for (;;) {
-    // It gives a hundred at a time, and an empty list at the end.
-    const some = await new Promise<FileSystemEntry[]>((resolve, reject) => reader.readEntries(resolve, reject));
-    if (some.length === 0) return all;
-    all.push(...some);
+/** The photos in folders and in all that are below them. Browsers follow no links, so none can lead in a circle. */
+export async function photosIn(folders: readonly FileSystemDirectoryEntry[]): Promise<FoundPhotos> {
+  const found: FoundPhotos = { photos: [], unread: [] };
+  const waiting = [...folders].reverse();
+  for (let folder = waiting.pop(); folder; folder = waiting.pop()) {
+    const entries = await entriesOf(folder).catch(() => null);
+    if (!entries) found.unread.push(pathOf(folder));
+    const below: FileSystemDirectoryEntry[] = [];
+    for (const entry of entries ?? []) {
+      // Thumbnails, bins and what a Mac keeps beside its files are nobody's photos.
+      if (entry.name.startsWith(".")) continue;
+      if (entry.isDirectory) below.push(entry as FileSystemDirectoryEntry);
+      else await take(entry as FileSystemFileEntry, found);
+    }
+    waiting.push(...below.reverse());
+  }
+  return found;
+}
+
+async function take(entry: FileSystemFileEntry, { photos, unread }: FoundPhotos): Promise<void> {
+  try {
+    const file = await fileOf(entry);
+    if (isPhoto(file.name, file.type)) photos.push({ blob: file, alt: pathOf(entry) });
+  } catch {
+    unread.push(pathOf(entry));
   }
 }
+
+/** Where it lies, from the dropped folder on. */
+const pathOf = (entry: FileSystemEntry): string => entry.fullPath.replace(/^\//, "");

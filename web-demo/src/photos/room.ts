@@ -12,8 +12,13 @@ import { photosIn, readsAsModel } from "./dropped-folder.js";
 import { EnrolPanel } from "./enrol.js";
 import { Wall } from "./wall.js";
 
+type LoadModel = (folder: FileSystemDirectoryEntry) => void;
+
+/** Most files that are named where some could not be read. */
+const NAMED = 3;
+
 /** Builds the room; returns what it does with drops. */
-export async function startPhotosRoom(session: Session, status: Status, loadModel: Intake["folder"]): Promise<Intake> {
+export async function startPhotosRoom(session: Session, status: Status, loadModel: LoadModel): Promise<Intake> {
   const wall = new Wall(session, (result) => void session.lens().then((lens) => status.finished(result, lens), () => undefined));
   const enrol = new EnrolPanel(session, () => byId("find").focus({ preventScroll: innerWidth > 960 }));
   startShelf(session, byId("photos-shelf"), "photos");
@@ -31,7 +36,7 @@ export async function startPhotosRoom(session: Session, status: Status, loadMode
     naming: "#show",
     thing: (picked) => enrol.pick(picked),
     photos: (picked) => wall.add(picked),
-    folder: (folder) => void takeFolder(folder, wall, loadModel).catch(showError),
+    folders: (folders, beside) => void takeFolders(folders, beside, wall, loadModel).catch(showError),
   };
 }
 
@@ -81,11 +86,16 @@ function watchThings(session: Session, wall: Wall): void {
   });
 }
 
-async function takeFolder(folder: FileSystemDirectoryEntry, wall: Wall, loadModel: Intake["folder"]): Promise<void> {
-  if (await readsAsModel(folder)) return loadModel(folder);
-  const photos = await photosIn(folder);
-  if (photos.length === 0) showInfo("No photos there", `${folder.name} holds no photos.`);
-  wall.add(photos);
+async function takeFolders(folders: readonly FileSystemDirectoryEntry[], beside: readonly Picked[], wall: Wall, loadModel: LoadModel): Promise<void> {
+  const [first] = folders;
+  if (first && folders.length + beside.length === 1 && (await readsAsModel(first))) return loadModel(first);
+  const { photos, unread } = await photosIn(folders);
+  if (unread.length > 0) {
+    const more = unread.length > NAMED ? ` and ${unread.length - NAMED} more` : "";
+    showInfo("Not everything could be read", `${unread.slice(0, NAMED).join(", ")}${more}: the browser was not let in.`);
+  }
+  if (photos.length + beside.length === 0) showInfo("No photos there", `${folders.map(({ name }) => name).join(", ")}: no photos in there.`);
+  wall.add([...beside, ...photos]);
 }
 
 /** Who took the photos of the album, each with what they show. */

@@ -66,7 +66,8 @@ export class Viewer {
     this.#title.textContent = `${picked.alt}, photo ${this.#at + 1} of ${this.#cards.length}`;
     this.#photo.show(address, picked.alt);
     this.#why.hide();
-    this.#credit.textContent = picked.album?.credit ? `Photo: ${picked.album.credit} on Unsplash` : "";
+    const credit = picked.album?.credit ? `Photo: ${picked.album.credit} on Unsplash` : "";
+    this.#credit.textContent = picked.album ? credit : picked.alt;
     if (!result) {
       this.#text.textContent = card.element.querySelector(".facts")?.textContent ?? "";
       return;

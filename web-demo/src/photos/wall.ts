@@ -59,6 +59,7 @@ export class Wall {
     this.#samples = false;
     if (this.#session.concepts.length === 0) this.#rest.textContent = "They are looked through as soon as a thing has a name.";
     const fresh = this.#put(photos);
+    this.#recount();
     const pending = this.#cards.filter((card) => !fresh.includes(card) && (card.state === "waiting" || card.state === "looking"));
     void this.#look([...fresh, ...pending]);
   }

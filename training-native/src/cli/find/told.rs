@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
-use anstream::println;
+use anstream::{eprintln, println};
 use anyhow::Result;
 use indicatif::{ProgressBar, ProgressStyle};
 use namelens::find::draw::Copies;
+use namelens::find::labels::Labels;
 use namelens::find::report::line;
 use namelens::find::search::{LatePhoto, Seen};
 use namelens::find::walk::PhotoFile;
@@ -24,16 +25,27 @@ pub(super) struct Told<'a> {
 }
 
 impl<'a> Told<'a> {
-    /// Copies go into the folder `draw`, if there is one.
+    /// Copies go into the folder `draw`, if there is one, with things written as `labels` says.
     ///
     /// # Errors
     /// When it cannot be made.
-    pub(super) fn new(photos: &'a [PhotoFile], draw: Option<&Path>, is_read: bool) -> Result<Self> {
+    pub(super) fn new(
+        photos: &'a [PhotoFile],
+        draw: Option<&Path>,
+        labels: Labels,
+        is_read: bool,
+    ) -> Result<Self> {
+        if let (Some(folder), Some(legend)) = (draw, labels.legend()) {
+            let folder = folder.display();
+            eprintln!(
+                "note: the copies in {folder} have numbers for names they cannot show: {legend}"
+            );
+        }
         let bar = ProgressBar::new(photos.len() as u64);
         bar.set_style(ProgressStyle::with_template(
             "{elapsed_precise} {wide_bar:.cyan/blue} {pos}/{len} photos, eta {eta}",
         )?);
-        let copies = draw.map(|folder| Copies::into(folder, photos));
+        let copies = draw.map(|folder| Copies::into(folder, photos, labels));
         Ok(Self {
             photos,
             bar,
