@@ -2,7 +2,6 @@
 
 use burn::tensor::Device;
 use js_sys::{Function, Map};
-use namelens_engine::Error;
 use namelens_engine::personalize::{Captioner, Engine, Event, Request};
 use serde::Serialize;
 use serde_json::json;
@@ -128,7 +127,7 @@ async fn open(device: &str) -> JsResult<Device> {
         #[cfg(feature = "webgpu")]
         "webgpu" => crate::webgpu::open().await,
         #[cfg(not(feature = "webgpu"))]
-        "webgpu" => Err(to_js(&Error::NoAdapter {
+        "webgpu" => Err(to_js(&namelens_engine::Error::NoAdapter {
             problem:
                 "this module was built without WebGPU; load the one with it, or use device `cpu`"
                     .into(),

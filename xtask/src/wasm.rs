@@ -89,6 +89,7 @@ pub(crate) fn build(options: &Options) -> Result<WasmToolchain> {
     if !web_target_dir().exists() {
         println!("  the first build of all dependencies takes about half an hour");
     }
+    remove_strays()?;
     let chosen = |module: &Module| options.only.is_empty() || options.only.contains(module);
     for module in Module::ALL.into_iter().filter(chosen) {
         stage(module.stem(), || {
@@ -198,6 +199,29 @@ fn bind(bindgen: &Path, compiled: &Path, module: Module, release: bool) -> Resul
     // Written last: a run that was interrupted is done again.
     fs::write(&stamp, format!("{hash} {kind}"))
         .with_context(|| format!("writing {}", stamp.display()))
+}
+
+/// Removes what earlier versions left among the modules: the package would ship it.
+fn remove_strays() -> Result<()> {
+    let out = wasm_out_dir();
+    let Ok(entries) = fs::read_dir(&out) else {
+        return Ok(());
+    };
+    for entry in entries {
+        let entry = entry.with_context(|| format!("reading {}", out.display()))?;
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        let is_ours = Module::ALL.iter().any(|module| {
+            name.trim_start_matches('.')
+                .strip_prefix(module.stem())
+                .is_some_and(|rest| rest.starts_with(['.', '_', '-']))
+        });
+        if !is_ours {
+            fs::remove_file(entry.path())
+                .with_context(|| format!("removing {}", entry.path().display()))?;
+        }
+    }
+    Ok(())
 }
 
 fn module_path(module: Module) -> PathBuf {
