@@ -8,14 +8,18 @@ const scope = self as unknown as ServiceWorkerGlobalScope;
 const FILES = JSON.parse('__PRECACHE__') as string[];
 const PREFIX = "namelens-page-";
 const CACHE = `${PREFIX}__VERSION__`;
+/** The engine's module for WebGPU: some megabytes that are of no use without a graphics adapter. */
+const WEBGPU = /namelens_webgpu.*\.wasm$/;
 
 scope.addEventListener("install", (event) => {
   event.waitUntil(
     (async () => {
       const cache = await caches.open(CACHE);
+      const hasGpu = await hasAdapter();
+      const files = FILES.filter((file) => hasGpu || !WEBGPU.test(file));
       // Names with a content hash never change; the few others are asked for afresh.
       await Promise.all(
-        FILES.map(async (file) => {
+        files.map(async (file) => {
           const hashed = file.startsWith("assets/");
           await cache.add(new Request(file, { cache: hashed ? "default" : "no-cache" }));
         }),
@@ -43,6 +47,12 @@ scope.addEventListener("fetch", (event) => {
   if (request.mode === "navigate") event.respondWith(page(request));
   else if (isKept(url)) event.respondWith(kept(request));
 });
+
+/** Whether there is an adapter that the package would take by itself: one that is no software. */
+async function hasAdapter(): Promise<boolean> {
+  const adapter = await (scope.navigator as { gpu?: GPU }).gpu?.requestAdapter().catch(() => null);
+  return adapter ? !adapter.info.isFallbackAdapter : false;
+}
 
 /** A page: the newest when there is a connection, else the kept one; the main page stands in for what is not kept. */
 async function page(request: Request): Promise<Response> {
