@@ -5,6 +5,7 @@ pub mod gguf;
 pub mod golden;
 mod pixels;
 pub mod prompts;
+pub mod rl;
 
 #[cfg(feature = "wgpu")]
 use burn::tensor::{Device, DeviceKind};
