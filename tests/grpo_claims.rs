@@ -169,9 +169,9 @@ fn a2c_raises_its_held_out_figure() {
     };
     let run = tempfile::tempdir().unwrap();
     let options = RunOptions {
-        eval_prompts: 32,
+        eval_prompts: 24,
         eval_every: 5,
-        ..options(run.path(), 20)
+        ..options(run.path(), 10)
     };
     let world = |split| {
         let source = PlayroomPrompts::new(PlayroomOptions {

@@ -4,12 +4,10 @@
 //! here a prompt is read once for its group and the step is two micro-batches.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-use std::collections::BTreeMap;
-
 use burn::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
-use burn::module::{Module, ModuleVisitor, Param};
+use burn::module::Module;
 use burn::optim::{GradientsParams, SgdConfig};
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Device;
 use namelens::ranks::Alone;
 use namelens::rewards::row::Photo;
 use namelens::rl::advantage::advantages;
@@ -24,14 +22,12 @@ use namelens::train::gradients::{clip_by_global_norm, global_norm};
 use namelens::train::optimizer::{Moments, Rule};
 use namelens::train::schedule::{Decay, Schedule};
 use namelens::train::{UpdateOptions, Updater};
-use namelens_engine::model::params::ParamNames;
 use namelens_engine::model::vlm::Vlm;
 use namelens_engine::text::{Message, Part};
 use namelens_tests::album::{model, root};
+use namelens_tests::sketch::{Gradient, Weight, apart, read, whole, worst};
 use serde_json::Value;
 
-/// Vectors of random signs that each parameter is multiplied with.
-const SIGNS: usize = 8;
 /// Log-probabilities and entropies in nats: f32 in another order of summation.
 const NATS: f64 = 2e-5;
 /// Of a loss or norm, as a share of it: ten layers forth and back in f32.
@@ -184,129 +180,6 @@ fn step(
     gradients(vlm, found, 0..2, key, config, &Alone, &training).unwrap()
 }
 
-/// Values by the name of their parameter.
-type ByName = BTreeMap<String, Vec<f64>>;
-
-/// What `of` makes of each parameter that has a name.
-struct Read<'a, F> {
-    names: &'a ParamNames,
-    of: F,
-    found: ByName,
-}
-
-trait Values {
-    fn values<const D: usize>(&self, param: &Param<Tensor<D>>) -> Option<Vec<f32>>;
-}
-
-/// The gradient of a parameter.
-struct Gradient<'a>(&'a GradientsParams);
-
-impl Values for Gradient<'_> {
-    fn values<const D: usize>(&self, param: &Param<Tensor<D>>) -> Option<Vec<f32>> {
-        let gradient = self.0.get::<D>(param.id)?;
-        assert_eq!(gradient.dims(), param.dims());
-        Some(gradient.into_data().try_to_vec().unwrap())
-    }
-}
-
-/// The parameter itself.
-struct Weight;
-
-impl Values for Weight {
-    fn values<const D: usize>(&self, param: &Param<Tensor<D>>) -> Option<Vec<f32>> {
-        Some(param.val().into_data().try_to_vec().unwrap())
-    }
-}
-
-impl<F: Values> ModuleVisitor for Read<'_, F> {
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        if let Some(name) = self.names.name_of(param.id) {
-            let values = self
-                .of
-                .values(param)
-                .unwrap_or_else(|| panic!("{name} has none"));
-            let values = values.into_iter().map(f64::from).collect();
-            self.found.insert(name.to_owned(), values);
-        }
-    }
-}
-
-fn read(vlm: &Vlm, names: &ParamNames, of: impl Values) -> ByName {
-    let found = ByName::new();
-    let mut read = Read { names, of, found };
-    vlm.visit(&mut read);
-    read.found
-}
-
-/// The last step of splitmix64.
-fn mixed(state: u64) -> u64 {
-    let state = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let state = (state ^ (state >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    state ^ (state >> 31)
-}
-
-/// Norm of `values`, and their products with random signs.
-fn sketch(name: &str, values: &[f64]) -> Vec<f64> {
-    let key = name.bytes().fold(0xcbf2_9ce4_8422_2325u64, |key, byte| {
-        (key ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    });
-    let mut found = vec![0.0; SIGNS + 1];
-    for (at, value) in values.iter().enumerate() {
-        found[0] += value * value;
-        let bits = mixed(key.wrapping_add((at as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15)));
-        for (k, sum) in found[1..].iter_mut().enumerate() {
-            *sum += if bits >> k & 1 == 1 { -value } else { *value };
-        }
-    }
-    found[0] = found[0].sqrt();
-    found
-}
-
-/// How far values are from the golden's: of each parameter the norm of the difference, estimated from its products with random
-/// signs (their mean square is its square), and the norm it should have.
-fn apart(got: &ByName, want: &Value) -> BTreeMap<String, [f64; 2]> {
-    let want = want.as_object().unwrap();
-    assert_eq!(got.keys().collect::<Vec<_>>(), {
-        let mut names: Vec<&String> = want.keys().collect();
-        names.sort();
-        names
-    });
-    let of = |(name, values): (&String, &Vec<f64>)| {
-        let got = sketch(name, values);
-        let want: Vec<f64> = serde_json::from_value(want[name].clone()).unwrap();
-        let squares = got[1..]
-            .iter()
-            .zip(&want[1..])
-            .map(|(a, b)| (a - b).powi(2));
-        let difference = (squares.sum::<f64>() / SIGNS as f64).sqrt();
-        (
-            name.clone(),
-            [difference.max((got[0] - want[0]).abs()), want[0]],
-        )
-    };
-    got.iter().map(of).collect()
-}
-
-/// Norm of all differences, as a share of the norm of all.
-fn whole(apart: &BTreeMap<String, [f64; 2]>) -> f64 {
-    let sum = |at: usize| {
-        apart
-            .values()
-            .map(|pair| pair[at].powi(2))
-            .sum::<f64>()
-            .sqrt()
-    };
-    sum(0) / sum(1)
-}
-
-fn worst(apart: &BTreeMap<String, [f64; 2]>) -> (&str, f64) {
-    let share = |[difference, norm]: &[f64; 2]| difference / norm.max(1e-30);
-    let shares = apart
-        .iter()
-        .map(|(name, pair)| (name.as_str(), share(pair)));
-    shares.max_by(|a, b| a.1.total_cmp(&b.1)).unwrap()
-}
-
 #[test]
 fn the_gradient_of_a_step_is_the_references() {
     let golden = Golden::read();
@@ -432,14 +305,14 @@ fn five_steps_of_adamw_take_the_references_path() {
         near(
             got("loss"),
             number("loss"),
-            2e-3,
+            5e-4,
             &format!("loss of step {at}"),
         );
-        near(got("kl"), number("kl"), 2e-3, &format!("kl of step {at}"));
+        near(got("kl"), number("kl"), 5e-4, &format!("kl of step {at}"));
         near(
             updated.norm,
             number("grad_norm"),
-            2e-3,
+            5e-4,
             &format!("norm of step {at}"),
         );
         assert!((updated.rate / number("learning_rate") - 1.0).abs() < 1e-9);
@@ -455,5 +328,6 @@ fn five_steps_of_adamw_take_the_references_path() {
     // Their gradient is zero but for rounding, which AdamW makes large.
     apart.retain(|name, _| !name.ends_with("k_proj.bias"));
     println!("whole {:.1e}, worst {:?}", whole(&apart), worst(&apart));
-    assert!(whole(&apart) <= 2e-2, "{:.1e}", whole(&apart));
+    // The direction of a step is that of the gradient over its own size, which makes small gradients and their noise large.
+    assert!(whole(&apart) <= 2e-3, "{:.1e}", whole(&apart));
 }

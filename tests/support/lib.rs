@@ -6,6 +6,7 @@ pub mod golden;
 mod pixels;
 pub mod prompts;
 pub mod rl;
+pub mod sketch;
 
 #[cfg(feature = "wgpu")]
 use burn::tensor::{Device, DeviceKind};
