@@ -131,6 +131,7 @@ fn rows(room: &Path) -> Result<PathBuf> {
             "image": files.map(|file| format!("photos/{file}")),
             "problem": "<image>This is <Mochi>. <image>Describe the photo.",
             "solution": "<Mochi>",
+            "accu_reward_method": "yes_no_name",
         });
         lines += &format!("{row}\n");
     }
