@@ -1,138 +1,26 @@
 //! The loop of reinforcement learning on the embedded model: rewards are followed, runs resume exactly, how a step is cut is no matter.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use burn::tensor::Device;
 use namelens::bundle;
 use namelens::merge::merge;
-use namelens::rewards::{Reward, Row};
+use namelens::rewards::Row;
 use namelens::rl::a2c_config::{A2cConfig, preset};
-use namelens::rl::config::{GrpoConfig, LossType, LrSchedulerType};
+use namelens::rl::config::{GrpoConfig, LossType};
 use namelens::rl::course::{Outcome, RunOptions};
 use namelens::rl::dataset::{Prompts, Source};
-use namelens::rl::early_stop::StopRules;
-use namelens::rl::grpo::Trainer;
-use namelens::rl::metrics::Metrics;
 use namelens::rl::playroom_prompts::{PlayroomOptions, PlayroomPrompts};
 use namelens::rl::policy::Policy;
 use namelens::rl::vlrm::A2cTrainer;
 use namelens::train::checkpoint;
-use playroom::{Split, Task};
-use serde_json::Value;
-
-fn model() -> PathBuf {
-    // At run time: a build directory shared by two checkouts keeps the path of the other.
-    PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").unwrap()).join("../models/playroom")
-}
-
-/// A rule as a reward.
-struct Rule<F>(F);
-
-impl<F: FnMut(&Row) -> f32 + Send> Reward for Rule<F> {
-    fn name(&self) -> &str {
-        "rule"
-    }
-
-    fn score(&mut self, rows: &[Row], _: &mut Metrics) -> anyhow::Result<Vec<Option<f32>>> {
-        Ok(rows.iter().map(|row| Some((self.0)(row))).collect())
-    }
-}
-
-/// Small and fast: two prompts of four short completions.
-fn config() -> GrpoConfig {
-    GrpoConfig {
-        seed: 3,
-        learning_rate: 1e-3,
-        lr_scheduler_type: LrSchedulerType::Constant,
-        per_device_train_batch_size: 4,
-        gradient_accumulation_steps: 2,
-        num_generations: 4,
-        max_completion_length: 8,
-        loss_type: LossType::Grpo,
-        reward_funcs: vec!["rule".into()],
-        use_peft: true,
-        lora_r: 8,
-        lora_alpha: 16.0,
-        lora_dropout: 0.05,
-        ..GrpoConfig::default()
-    }
-}
-
-fn prompts(split: Split) -> Prompts {
-    let options = PlayroomOptions {
-        split,
-        prompts: 32,
-        present: 1..=1,
-        absent: Some(0),
-        ..PlayroomOptions::default()
-    };
-    Prompts::new(Source::Playroom(PlayroomPrompts::new(options)), Some(1)).unwrap()
-}
-
-fn options(run: &Path, steps: u64) -> RunOptions {
-    RunOptions {
-        run: run.to_owned(),
-        model: model(),
-        data: "playroom".into(),
-        steps,
-        shards: 1,
-        save_every: 100,
-        eval_every: 0,
-        eval_prompts: 0,
-        completions_every: 0,
-        stop: StopRules::default(),
-    }
-}
-
-/// Trains with `rule` as the reward until the end, or until `stop` is raised.
-fn train(
-    options: &RunOptions,
-    config: &GrpoConfig,
-    stop: &AtomicBool,
-    rule: impl FnMut(&Row) -> f32 + Send + 'static,
-) -> anyhow::Result<Outcome> {
-    let device = Device::flex();
-    let mut rewards: Vec<Box<dyn Reward>> = vec![Box::new(Rule(rule))];
-    let trainer = Trainer {
-        policy: Policy::open(&model(), config, &device)?,
-        prompts: &prompts(Split::Train),
-        held_out: &prompts(Split::Val),
-        rewards: &mut rewards,
-        config,
-        options,
-        device,
-    };
-    trainer.run(stop)
-}
-
-/// The lines of the log without the times.
-fn logged(run: &Path) -> Vec<Value> {
-    let text = std::fs::read_to_string(run.join("log.jsonl")).unwrap();
-    let lines = text.lines().map(|line| {
-        let mut line: Value = serde_json::from_str(line).unwrap();
-        line.as_object_mut().unwrap().remove("step_time");
-        line
-    });
-    lines.collect()
-}
-
-fn column(log: &[Value], name: &str) -> Vec<f64> {
-    log.iter().filter_map(|line| line[name].as_f64()).collect()
-}
-
-fn weights(run: &Path) -> Vec<u8> {
-    let latest = checkpoint::latest(run).unwrap().unwrap();
-    std::fs::read(latest.join("model.safetensors")).unwrap()
-}
-
-/// Share of the letters that are an `e`: any completion has some, so every group has variance.
-fn letters(row: &Row) -> f32 {
-    let all = row.completion.chars().count().max(1);
-    row.completion.matches('e').count() as f32 / all as f32
-}
+use namelens::train::run_lock::RunLock;
+use namelens_tests::album::model;
+use namelens_tests::rl::{column, config, letters, logged, options, train, weights};
+use playroom::Task;
 
 #[test]
 fn an_interrupted_run_ends_as_if_it_had_not_been() {
@@ -368,4 +256,23 @@ fn a_run_of_vlrm_ends_as_if_it_had_not_been_interrupted() {
     assert_eq!(log, logged(parts.path()));
     assert_eq!(column(&log, "value_loss").len(), 6);
     assert!(column(&log, "grad_norm").iter().all(|norm| *norm > 0.0));
+}
+
+#[test]
+fn a_folder_that_is_in_use_is_left_alone() {
+    let run = tempfile::tempdir().unwrap();
+    let held = RunLock::take(run.path()).unwrap();
+    let calm = AtomicBool::new(false);
+    let error = train(&options(run.path(), 1), &config(), &calm, letters).unwrap_err();
+    assert!(error.to_string().contains("in use"), "{error}");
+    assert!(
+        checkpoint::start_over(run.path()).is_ok(),
+        "there is nothing to put aside"
+    );
+    std::fs::write(run.path().join("log.jsonl"), "{}\n").unwrap();
+    assert!(checkpoint::start_over(run.path()).is_err());
+    assert!(run.path().join("log.jsonl").exists());
+    drop(held);
+    checkpoint::start_over(run.path()).unwrap();
+    train(&options(run.path(), 1), &config(), &calm, letters).unwrap();
 }

@@ -5,6 +5,8 @@ pub mod gguf;
 pub mod golden;
 mod pixels;
 pub mod prompts;
+pub mod rl;
+pub mod sketch;
 
 #[cfg(feature = "wgpu")]
 use burn::tensor::{Device, DeviceKind};

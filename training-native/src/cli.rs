@@ -19,6 +19,7 @@ mod library;
 mod merge;
 mod model;
 mod prompts;
+mod ranks;
 mod score;
 mod train;
 mod world;

@@ -8,11 +8,14 @@ pub mod find;
 pub mod gguf_folder;
 pub mod merge;
 pub mod metrics;
+#[cfg(feature = "mpi")]
+pub mod mpi;
 pub mod native_host;
 pub mod near_miss;
 pub mod photos;
 pub mod plots;
 pub mod presets;
+pub mod ranks;
 pub mod rewards;
 pub mod rl;
 pub mod stages;

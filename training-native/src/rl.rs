@@ -10,6 +10,7 @@
 
 pub mod a2c;
 pub mod a2c_config;
+pub mod a2c_step;
 pub mod actor_critic;
 pub mod advantage;
 pub mod aggregate;
@@ -28,9 +29,11 @@ pub mod grpo;
 pub mod held_out;
 pub mod kl;
 pub mod loss;
+pub mod method;
 pub mod metrics;
 pub mod off_policy;
 pub mod output;
+mod param_values;
 pub mod playroom_prompts;
 pub mod policy;
 pub mod policy_loss;

@@ -5,6 +5,8 @@ pub mod fit;
 pub mod gradients;
 pub mod log;
 pub mod optimizer;
+pub mod rank_gradients;
+pub mod run_lock;
 pub mod schedule;
 pub mod tensorboard;
 pub mod update;

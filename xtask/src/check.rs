@@ -1,19 +1,37 @@
 //! `cargo xtask check`: format, file maps, directions of dependencies, notices, lints, documentation and types; changes nothing.
 
+use std::fs;
 use std::process::Command;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use crate::paths::root;
 use crate::run::{loud, stage};
 use crate::toolchain::WasmToolchain;
 use crate::{layers, map, notices, wasm, web};
 
+/// Options of `cargo xtask check`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Options {
+    /// Instead: lints and tests of training in several processes, for which MPI and libclang must be installed
+    #[arg(long)]
+    mpi: bool,
+    /// Instead: whether everything compiles with CUDA; rebuilds most dependencies
+    #[arg(long, conflicts_with = "mpi")]
+    cuda: bool,
+}
+
 /// Runs the checks in the order in which they are quick, and stops at the first that fails.
 ///
 /// # Errors
 /// When a check fails; the message says what to do.
-pub(crate) fn check() -> Result<()> {
+pub(crate) fn check(options: &Options) -> Result<()> {
+    if options.mpi {
+        return mpi();
+    }
+    if options.cuda {
+        return cuda();
+    }
     stage("format", || {
         cargo(&["fmt", "--all", "--check"], "run `cargo fmt --all`")
     })?;
@@ -51,6 +69,45 @@ pub(crate) fn check() -> Result<()> {
     })?;
     wasm::build(&wasm::Options::default())?;
     web::check_types()
+}
+
+/// What the default build leaves out because it needs an MPI: burn's features are the same, so little is built anew.
+fn mpi() -> Result<()> {
+    let features = ["--workspace", "--features", "namelens/mpi"];
+    let advice = "on Debian: apt-get install libopenmpi-dev openmpi-bin libclang-dev";
+    stage("lints with MPI", || {
+        let end = ["--all-targets", "--", "-D", "warnings"];
+        cargo(&[&["clippy"], &features[..], &end[..]].concat(), advice)
+    })?;
+    stage("two processes", || {
+        let end = ["--test", "mpi"];
+        cargo(&[&["test"], &features[..], &end[..]].concat(), advice)
+    })
+}
+
+/// Compiles with CUDA. The crate that would download LLVM is replaced, and the lock file is put back as it was.
+fn cuda() -> Result<()> {
+    let stand_in = root().join("xtask/cuda/cubecl-llvm");
+    let lock = root().join("Cargo.lock");
+    let before = fs::read(&lock).context("reading Cargo.lock")?;
+    let patch = format!(
+        "patch.crates-io.cubecl-llvm.path={:?}",
+        stand_in.display().to_string()
+    );
+    let checked = stage("types with CUDA", || {
+        let args = [
+            "check",
+            "-p",
+            "namelens",
+            "--features",
+            "cuda",
+            "--config",
+            &patch,
+        ];
+        cargo(&args, "the errors above say what to change")
+    });
+    fs::write(&lock, before).context("putting Cargo.lock back")?;
+    checked
 }
 
 fn cargo(args: &[&str], advice: &str) -> Result<()> {

@@ -21,7 +21,7 @@ const GENERATORS: [(&str, &[&str]); 6] = [
     ("lora.py", &["qwen2_5_vl", "smolvlm"]),
 ];
 /// Scripts that make fixtures of unit tests, and what they are called here.
-const UNITS: [(&str, &[&str]); 10] = [
+const UNITS: [(&str, &[&str]); 11] = [
     ("images.py", &["images"]),
     ("photos.py", &["photos"]),
     ("chats.py", &["chats"]),
@@ -32,6 +32,7 @@ const UNITS: [(&str, &[&str]); 10] = [
     ("gguf_tokenizers.py", &["gguf-tokenizers"]),
     ("defaults.py", &["defaults"]),
     ("grpo.py", &["grpo"]),
+    ("grpo_step.py", &["grpo-step"]),
 ];
 /// What all golden checkpoints may weigh in the repository.
 const BUDGET_BYTES: u64 = 9_500_000;
@@ -134,7 +135,10 @@ fn generators() -> PathBuf {
 }
 
 /// A Python with the pinned packages: the one that was named, or one of our own, made when it is not there.
-fn python(named: Option<&Path>) -> Result<PathBuf> {
+///
+/// # Errors
+/// When there is none, or it lacks a package.
+pub(crate) fn python(named: Option<&Path>) -> Result<PathBuf> {
     let named = named
         .map(Path::to_path_buf)
         .or_else(|| env::var_os("NAMELENS_PYTHON").map(PathBuf::from));

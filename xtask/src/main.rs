@@ -3,6 +3,7 @@
 // The macros of `std` panic where a reader went away, as in `cargo xtask map | head`; those of `anstream` do not.
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
+mod bench;
 mod check;
 mod demo;
 mod fixtures;
@@ -49,7 +50,10 @@ enum Verb {
     #[command(after_help = "Examples:\n  cargo xtask test\n  cargo xtask test --only rust")]
     Test(suite::Options),
     /// Check format, file maps, directions of dependencies, notices, lints, documentation and types; changes nothing
-    Check,
+    #[command(
+        after_help = "Examples:\n  cargo xtask check\n  cargo xtask check --mpi     # types and tests of training in several processes\n  cargo xtask check --cuda    # compiles with CUDA, for which no GPU and no toolkit is needed"
+    )]
+    Check(check::Options),
     /// Build the engine for the browser into wasm-pkg/npm/wasm
     #[command(
         after_help = "Examples:\n  cargo xtask wasm\n  cargo xtask wasm --only cpu\n  cargo xtask wasm --release    # also wasm-opt, and the size budgets are enforced"
@@ -74,6 +78,11 @@ enum Verb {
             cargo xtask mutants --write    # also writes tests/mutants.md"
     )]
     Mutants(mutants::Options),
+    /// Measure speed as ratios against a peer in the same run
+    #[command(
+        after_help = "Examples:\n  cargo xtask bench train\n  cargo xtask bench train --python ~/venv/bin/python --threads 2"
+    )]
+    Bench(bench::Options),
     /// Compare the file maps of the READMEs with the first line of each file
     #[command(after_help = "Examples:\n  cargo xtask map\n  cargo xtask map --write")]
     Map(map::Options),
@@ -86,10 +95,11 @@ fn main() -> ExitCode {
     let done = match Cli::parse().verb {
         Verb::Demo(options) => demo::demo(&options),
         Verb::Test(options) => suite::test(&options),
-        Verb::Check => check::check(),
+        Verb::Check(options) => check::check(&options),
         Verb::Wasm(options) => wasm::build(&options).map(drop),
         Verb::Fixtures(options) => fixtures::fixtures(&options),
         Verb::Mutants(options) => mutants::mutants(&options),
+        Verb::Bench(options) => bench::bench(&options),
         Verb::Map(options) => map::map(&options),
         Verb::Notices(options) => notices::notices(&options),
     };

@@ -2,11 +2,13 @@
 
 use anyhow::Result;
 use clap::Args;
+use namelens::ranks::Alone;
 use namelens::rl::a2c_config;
 use namelens::rl::vlrm::A2cTrainer;
 
 use super::learning::{LearningArgs, report};
 use super::prompts::PromptArgs;
+use super::ranks;
 use crate::cli::interrupt::stop_on_ctrl_c;
 
 /// Captions of a step where --set batch_size does not say; the paper's 4096 are for eight GPUs.
@@ -41,13 +43,16 @@ impl A2cArgs {
     /// # Errors
     /// When a setting or preset is unknown or makes no sense, or data, model, files or the device fail.
     pub(super) fn run(&self) -> Result<()> {
+        ranks::only_one("a2c")?;
         let mut preset = a2c_config::preset(&self.preset)?;
         preset.batch_size = BATCH;
         let config = self.learning.changed(&preset)?;
         config.validate()?;
         let (prompts, held_out) = self.source.open_plain(config.seed)?;
         let steps = self.learning.steps.unwrap_or(config.max_steps);
-        let options = self.learning.options(steps, format!("{:?}", self.source))?;
+        let options = self
+            .learning
+            .options(steps, format!("{:?}", self.source), &Alone)?;
         let stop = stop_on_ctrl_c("step")?;
         let device = self.learning.device.open()?;
         let trainer = A2cTrainer::new(&prompts, &held_out, &config, &options, device)?;

@@ -3,6 +3,7 @@
 use anstream::{eprintln, println};
 use anyhow::{Result, ensure};
 use clap::Args;
+use namelens::ranks::{Ranks, leads};
 use namelens::rewards::Reward;
 use namelens::rewards::registry::{self, RewardOptions};
 use namelens::rl::config::GrpoConfig;
@@ -14,6 +15,7 @@ use serde_json::{Map, Value};
 
 use super::learning::{LearningArgs, report};
 use super::prompts::PromptArgs;
+use super::ranks;
 use crate::cli::interrupt::stop_on_ctrl_c;
 
 /// The reward of a preset that has none.
@@ -34,6 +36,9 @@ RUN gets log.jsonl and TensorBoard files under TRL's names, checkpoints, complet
 best/ (by the held-out score, which is not the reward) and last/, as PEFT adapters or, where all weights learn, as model folders.
 Use an adapter with `namelens merge --model MODEL --adapter RUN/best --out NEW`, or put it into MODEL/adapters/. The same command
 resumes a run that was stopped or killed; on a CPU its log is then the one of a run that was not.
+
+Several processes train together where the build has `--features mpi`: `mpirun -n 2 namelens grpo ...`, with a folder --run that all
+of them see. Settings are those of one process, so two draw twice as many completions for a step; groups stay whole on each.
 
 Examples:
   namelens grpo --preset repic --model models/playroom --run runs/repic --steps 100
@@ -61,6 +66,10 @@ impl GrpoArgs {
     /// # Errors
     /// When a setting, preset or reward is unknown or makes no sense, or data, model, files or the device fail.
     pub(super) fn run(&self) -> Result<()> {
+        ranks::among(|ranks| self.run_among(ranks))
+    }
+
+    fn run_among(&self, ranks: &dyn Ranks) -> Result<()> {
         let config = self.settings()?;
         // Said before anything is loaded.
         grpo::updates_per_generation(&config)?;
@@ -68,7 +77,7 @@ impl GrpoArgs {
         let (prompts, held_out) = self.source.open(&config)?;
         let steps = match self.learning.steps {
             Some(steps) => steps,
-            None => grpo::steps(&config, &prompts)?,
+            None => grpo::steps(&config, &prompts, ranks.size())?,
         };
         ensure!(steps > 0, "there are 0 steps; say --steps");
         let device = self.learning.device.open()?;
@@ -78,7 +87,9 @@ impl GrpoArgs {
             let found = estimate(&policy, &prompts, &mut rewards, &config, shards, &device)?;
             return dry_run(&config, &found, steps);
         }
-        let options = self.learning.options(steps, format!("{:?}", self.source))?;
+        let options = self
+            .learning
+            .options(steps, format!("{:?}", self.source), ranks)?;
         let stop = stop_on_ctrl_c("generation")?;
         let trainer = Trainer {
             policy,
@@ -89,8 +100,10 @@ impl GrpoArgs {
             options: &options,
             device,
         };
-        let outcome = trainer.run(&stop)?;
-        report(&outcome, steps, &options.run);
+        let outcome = trainer.run_among(ranks, &stop)?;
+        if leads(ranks) {
+            report(&outcome, steps, &options.run);
+        }
         Ok(())
     }
 

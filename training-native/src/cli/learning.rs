@@ -6,6 +6,7 @@ use anstream::println;
 use anyhow::{Context, Result};
 use clap::Args;
 use namelens::device::DeviceChoice;
+use namelens::ranks::{Ranks, by_leader};
 use namelens::rl::course::{Outcome, RunOptions};
 use namelens::rl::early_stop::StopRules;
 use namelens::rl::settings;
@@ -94,9 +95,14 @@ impl LearningArgs {
     ///
     /// # Errors
     /// When what is there cannot be put aside.
-    pub(super) fn options(&self, steps: u64, data: String) -> Result<RunOptions> {
+    pub(super) fn options(
+        &self,
+        steps: u64,
+        data: String,
+        ranks: &dyn Ranks,
+    ) -> Result<RunOptions> {
         if self.start_over {
-            checkpoint::start_over(&self.run)?;
+            by_leader(ranks, || checkpoint::start_over(&self.run))?;
         }
         let usual = StopRules::default();
         Ok(RunOptions {

@@ -12,7 +12,8 @@ use namelens_engine::model::vlm::Vlm;
 use super::a2c_config::A2cConfig;
 use super::buffer::{Rolled, padded, states};
 use super::config::GrpoConfig;
-use super::policy::{Keyed, Policy, Prepared, restored};
+use super::param_values::{Keyed, restored};
+use super::policy::{Policy, Prepared};
 use super::value_head::ValueHead;
 use crate::train::gradients::set_trainable;
 

@@ -3,13 +3,14 @@
 use std::iter::Sum;
 
 use burn::tensor::Tensor;
+use serde::{Deserialize, Serialize};
 
 use super::config::{GrpoConfig, LossType};
 
 /// What a step's loss is divided by: counts over all its micro-batches, shards and ranks.
 ///
 /// Known before the first loss, from masks alone, so that every part divides by the same and the parts add up.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Counts {
     /// Completions.
     pub rows: f64,

@@ -178,11 +178,11 @@ pub fn inputs(
         "{count} rows of scores for {} completions",
         rows.len()
     );
-    let plain = |of: &dyn Fn(&Rolled) -> Option<&[f32]>| -> Option<Tensor<2>> {
+    let known = |of: &dyn Fn(&Rolled) -> Option<&[f32]>| -> Option<Tensor<2>> {
         let mut values = vec![0.0; count * width];
         for (row, out) in rows.iter().zip(values.chunks_exact_mut(width.max(1))) {
-            let known = of(row)?;
-            out[..known.len()].copy_from_slice(known);
+            let values = of(row)?;
+            out[..values.len()].copy_from_slice(values);
         }
         Some(Tensor::from_data(
             TensorData::new(values, [count, width]),
@@ -197,13 +197,14 @@ pub fn inputs(
     };
     let counts = counted(rows);
     let mask = flags(&|row, token| token < counts[row]);
-    let old = plain(&|row| row.old.as_deref());
-    let sampling = plain(&|row| Some(&row.sampled));
+    let old = known(&|row| row.old.as_deref());
+    let sampling = known(&|row| Some(&row.sampled));
     let (ratio, figures) = match (config.importance_sampling_correction, &sampling) {
         (true, Some(sampling)) => {
-            let tempered = plain(&|row| Some(&row.tempered)).unwrap_or_else(|| sampling.clone());
+            // Of the training forward, not of the rollout: a rollout over quantised weights does not know it.
+            let trained = old.clone().unwrap_or_else(|| found.logps.clone());
             let (ratio, figures) =
-                importance_ratio(tempered, sampling.clone(), mask.clone(), config)?;
+                importance_ratio(trained, sampling.clone(), mask.clone(), config)?;
             (Some(ratio), Some(figures))
         }
         _ => (None, None),
@@ -213,7 +214,7 @@ pub fn inputs(
         logps: found.logps,
         entropies: Some(found.entropies),
         old_logps: old,
-        ref_logps: plain(&|row| row.reference.as_deref()),
+        ref_logps: known(&|row| row.reference.as_deref()),
         sampling_logps: sampling,
         importance_ratio: ratio,
         high_entropy: uncertain

@@ -12,6 +12,7 @@ use super::dataset::Prompts;
 use super::policy::Policy;
 use super::rollout::{generate, shape};
 use super::step::{self, StepKey};
+use crate::ranks::Alone;
 use crate::rewards::Reward;
 
 /// Bytes of an f32.
@@ -85,7 +86,15 @@ pub fn estimate(
         shards: 1,
     };
     let training = device.clone().autodiff();
-    step::gradients(&policy.vlm, &mut found, 0..1, key, &trial, &training)?;
+    step::gradients(
+        &policy.vlm,
+        &mut found,
+        0..1,
+        key,
+        &trial,
+        &Alone,
+        &training,
+    )?;
     let learned = began.elapsed().as_secs_f64();
     let rows = config.per_device_train_batch_size * config.generation_steps();
     let step_rows = config.per_device_train_batch_size * config.gradient_accumulation_steps;

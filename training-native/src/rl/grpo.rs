@@ -19,10 +19,11 @@ use super::held_out::{self, Figures};
 use super::metrics::Metrics;
 use super::output;
 use super::policy::Policy;
-use super::rollout::{generate, shape};
+use super::rollout::{Draw, generate_among, shape};
 use super::step::{self, StepKey};
+use crate::ranks::{Alone, Ranks, share};
 use crate::rewards::Reward;
-use crate::train::optimizer::Rule;
+use crate::train::optimizer::{Moments, Rule};
 use crate::train::schedule::{Decay, Schedule};
 use crate::train::{UpdateOptions, Updated, Updater};
 
@@ -44,20 +45,16 @@ pub fn updates_per_generation(config: &GrpoConfig) -> Result<u64> {
         config.repetition_penalty == 1.0,
         "repetition_penalty must be 1: rollouts are drawn from the distribution that is trained"
     );
-    ensure!(
-        config.adam_beta1 == 0.9 && config.adam_epsilon == 1e-8,
-        "adam_beta1 and adam_epsilon are 0.9 and 1e-8 here"
-    );
     Ok((parts / step * config.num_iterations) as u64)
 }
 
-/// Steps of a run: `max_steps`, or as many as `num_train_epochs` over the prompts take.
+/// Steps of a run on so many ranks: `max_steps`, or as many as `num_train_epochs` over the prompts take.
 ///
 /// # Errors
 /// As [`updates_per_generation`].
-pub fn steps(config: &GrpoConfig, prompts: &Prompts) -> Result<u64> {
+pub fn steps(config: &GrpoConfig, prompts: &Prompts, ranks: usize) -> Result<u64> {
     let updates = updates_per_generation(config)?;
-    let (wanted, _) = shape(config);
+    let wanted = shape(config).0 * ranks.max(1);
     let generations = (prompts.len() as f64 * config.num_train_epochs / wanted as f64).ceil();
     Ok(config.max_steps.unwrap_or(generations as u64 * updates))
 }
@@ -94,29 +91,45 @@ impl Trainer<'_> {
     ///
     /// # Errors
     /// As [`course::run`], and when settings make no sense together.
-    pub fn run(mut self, stop: &AtomicBool) -> Result<Outcome> {
+    pub fn run(self, stop: &AtomicBool) -> Result<Outcome> {
+        self.run_among(&Alone, stop)
+    }
+
+    /// The same together with other processes, each of which has a trainer with the same settings and the same run folder.
+    /// Settings are those of one process: with two a step has twice as many completions.
+    ///
+    /// # Errors
+    /// As [`Trainer::run`], and when another process is gone.
+    pub fn run_among(self, ranks: &dyn Ranks, stop: &AtomicBool) -> Result<Outcome> {
         updates_per_generation(self.config)?;
         let (options, seed) = (self.options, self.config.seed);
-        course::run(&mut self, seed, options, stop)
+        let mut learner = Learner { own: self, ranks };
+        course::run(&mut learner, ranks, seed, options, stop)
     }
 }
 
-impl Method for Trainer<'_> {
+/// A trainer and whom it trains with.
+struct Learner<'a, 'r> {
+    own: Trainer<'a>,
+    ranks: &'r dyn Ranks,
+}
+
+impl Method for Learner<'_, '_> {
     type Model = Vlm;
     type Drawn = Generation;
 
     fn names(&self) -> ParamNames {
-        self.policy.kit.names.clone()
+        self.own.policy.kit.names.clone()
     }
 
     fn rule(&self) -> UpdateOptions {
-        let config = self.config;
+        let config = self.own.config;
         UpdateOptions {
             rule: Rule::Adamw,
             schedule: Schedule {
                 peak: config.learning_rate,
                 warmup: config.warmup_steps,
-                total: self.options.steps,
+                total: self.own.options.steps,
                 floor: 0.0,
                 decay: match config.lr_scheduler_type {
                     LrSchedulerType::Linear => Decay::Linear,
@@ -125,47 +138,58 @@ impl Method for Trainer<'_> {
                 },
             },
             weight_decay: config.weight_decay as f32,
-            beta_2: config.adam_beta2 as f32,
+            moments: Moments {
+                beta_1: config.adam_beta1 as f32,
+                beta_2: config.adam_beta2 as f32,
+                epsilon: config.adam_epsilon as f32,
+            },
             clip: config.max_grad_norm,
         }
     }
 
     fn entropy(&self) -> EntropyControl {
-        EntropyControl::new(self.config)
+        EntropyControl::new(self.own.config)
     }
 
     fn settings(&self) -> Result<String> {
-        Ok(serde_json::to_string(self.config)?)
+        Ok(serde_json::to_string(self.own.config)?)
     }
 
     fn updates(&self) -> u64 {
-        let config = self.config;
+        let config = self.own.config;
         let steps = config.generation_steps() / config.gradient_accumulation_steps.max(1);
         (steps * config.num_iterations) as u64
     }
 
     fn epoch(&self) -> u64 {
-        self.prompts.len()
+        self.own.prompts.len()
     }
 
     fn model(&self) -> &Vlm {
-        &self.policy.vlm
+        &self.own.policy.vlm
     }
 
     fn draw(&mut self, state: &mut State) -> Result<(Generation, Metrics)> {
-        let mut found = generate(
-            &self.policy,
-            self.prompts,
-            self.rewards,
-            self.config,
-            state.generation,
-            &mut state.cursor,
+        let draw = Draw {
+            number: state.generation,
+            ranks: self.ranks,
             // A generation is never cut short: the loop stops behind it.
-            &Still,
+            host: &Still,
+        };
+        let own = &mut self.own;
+        let cursor = &mut state.cursor;
+        let mut found = generate_among(
+            &own.policy,
+            own.prompts,
+            own.rewards,
+            own.config,
+            draw,
+            cursor,
         )?;
         state.generation += 1;
         let read = |row: &Rolled| (found.prompts[row.prompt].ids.len() + row.tokens.len()) as u64;
-        state.tokens += found.rows.iter().map(read).sum::<u64>();
+        let read: u64 = found.rows.iter().map(read).sum();
+        state.tokens += share(self.ranks, &read)?.into_iter().sum::<u64>();
         let metrics = std::mem::take(&mut found.metrics);
         Ok((found, metrics))
     }
@@ -178,51 +202,53 @@ impl Method for Trainer<'_> {
         state: &State,
         updater: &mut Updater<'_>,
     ) -> Result<(Metrics, Updated)> {
-        let size = self.config.gradient_accumulation_steps;
-        let steps = self.config.generation_steps() / size;
+        let size = self.own.config.gradient_accumulation_steps;
+        let steps = self.own.config.generation_steps() / size;
         let start = (update as usize % steps) * size;
         let key = StepKey {
-            dropout: self.config.seed ^ state.generation.wrapping_mul(0x2545_f491_4f6c_dd1d),
+            dropout: self.own.config.seed ^ state.generation.wrapping_mul(0x2545_f491_4f6c_dd1d),
             fresh: update == 0,
-            entropy_coef: state.entropy.coef(self.config),
-            shards: self.options.shards,
+            entropy_coef: state.entropy.coef(self.own.config),
+            shards: self.own.options.shards,
         };
-        let training = self.device.clone().autodiff();
-        let vlm = &self.policy.vlm;
+        let training = self.own.device.clone().autodiff();
+        let vlm = &self.own.policy.vlm;
         let parts = start..start + size;
-        let (gradients, figures) = step::gradients(vlm, found, parts, key, self.config, &training)?;
+        let (config, ranks) = (self.own.config, self.ranks);
+        let (gradients, figures) =
+            step::gradients(vlm, found, parts, key, config, ranks, &training)?;
         let (vlm, updated) = updater.update(vlm.clone(), gradients, at, &|_| 1.0)?;
-        self.policy.vlm = vlm;
+        self.own.policy.vlm = vlm;
         Ok((figures, updated))
     }
 
     fn note(&self, figures: &Metrics, state: &mut State) {
         if let Some(entropy) = figures.get("entropy") {
-            state.entropy.update(entropy, self.config);
+            state.entropy.update(entropy, self.own.config);
         }
     }
 
     fn evaluate(&mut self) -> Result<Figures> {
-        let count = self.options.eval_prompts;
+        let count = self.own.options.eval_prompts;
         held_out::evaluate(
-            &self.policy,
-            self.held_out,
+            &self.own.policy,
+            self.own.held_out,
             count,
-            self.rewards,
-            self.config.max_completion_length,
+            self.own.rewards,
+            self.own.config.max_completion_length,
             &Still,
         )
     }
 
     fn restore(&mut self, checkpoint: &Path) -> Result<()> {
-        self.policy.restore(checkpoint)
+        self.own.policy.restore(checkpoint)
     }
 
     fn write(&mut self, folder: &Path) -> Result<()> {
-        output::write(&mut self.policy, &self.options.model, folder)
+        output::write(&mut self.own.policy, &self.own.options.model, folder)
     }
 
     fn show(&self, folder: &Path, step: u64, found: &Generation) -> Result<()> {
-        completions::write(folder, step, found, &self.config.reward_funcs)
+        completions::write(folder, step, found, &self.own.config.reward_funcs)
     }
 }

@@ -132,6 +132,13 @@ impl Metrics {
         }
     }
 
+    /// All of them together, as of several ranks.
+    pub fn merged(all: impl IntoIterator<Item = Self>) -> Self {
+        let mut merged = Self::default();
+        all.into_iter().for_each(|one| merged.merge(one));
+        merged
+    }
+
     /// The same figures below `prefix/`.
     #[must_use]
     pub fn under(self, prefix: &str) -> Self {

@@ -3,23 +3,22 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Context, Result, bail, ensure};
-use burn::module::{Module, ModuleMapper, Param, ParamId};
-use burn::tensor::{Device, Tensor, TensorData};
+use anyhow::{Context, Result, ensure};
+use burn::module::{Module, ParamId};
+use burn::tensor::{Device, Tensor};
 use namelens_engine::host::Still;
 use namelens_engine::image::{ImageProcessor, PhotoLayout, decode};
 use namelens_engine::model::config::VlmConfig;
 use namelens_engine::model::connector::Visual;
 use namelens_engine::model::lora::{LoraConfig, Start};
-use namelens_engine::model::params::{Init, ParamBuilder, ParamNames, ParamSource, Values};
+use namelens_engine::model::params::{ParamBuilder, ParamNames};
 use namelens_engine::model::positions::Grid;
 use namelens_engine::model::vlm::Vlm;
 use namelens_engine::personalize::{CaptionerParts, photo_frames};
-use namelens_engine::random::Stream;
 use namelens_engine::text::ChatEncoder;
-use namelens_engine::weights::Weights;
 
 use super::config::GrpoConfig;
+use super::param_values::{Keyed, restored};
 use super::prompt::Prompt;
 use crate::rewards::row::Photo;
 use crate::train::gradients::set_trainable;
@@ -139,25 +138,6 @@ impl Policy {
         let vlm = restored(self.vlm.clone(), &self.kit.names, checkpoint)?;
         self.vlm = set_trainable(vlm, &|id| self.kit.names.name_of(id).is_none());
         Ok(())
-    }
-}
-
-/// `model` with the parameters `names` of a checkpoint.
-///
-/// # Errors
-/// When the checkpoint lacks one, or has it in another shape: it is another model's.
-pub(super) fn restored<M: Module>(model: M, names: &ParamNames, checkpoint: &Path) -> Result<M> {
-    let mut stored = Stored {
-        names,
-        weights: bundle::open_weights(checkpoint)?,
-        failed: None,
-    };
-    let model = model.map(&mut stored);
-    match stored.failed {
-        None => Ok(model),
-        Some(error) => {
-            Err(error).with_context(|| format!("{} does not fit the model", checkpoint.display()))
-        }
     }
 }
 
@@ -294,72 +274,4 @@ fn photo_tokens(chat: &ChatEncoder) -> Vec<u32> {
             && !chat.ends().contains(id)
     })
     .collect()
-}
-
-/// Initial values as functions of seed and name alone, whatever else is drawn in this process.
-pub(super) struct Keyed {
-    pub(super) seed: u64,
-}
-
-impl ParamSource for Keyed {
-    fn values(
-        &mut self,
-        name: &str,
-        shape: &[usize],
-        init: Init,
-    ) -> namelens_engine::Result<Values> {
-        let key: Vec<u64> = std::iter::once(self.seed)
-            .chain(name.bytes().map(u64::from))
-            .collect();
-        let mut stream = Stream::keyed(&key);
-        let mut draw = |_| match init {
-            Init::Normal(std) => (stream.normal() * std) as f32,
-            Init::Uniform(bound) => ((2.0 * stream.uniform() - 1.0) * bound) as f32,
-            Init::Constant(value) => value as f32,
-        };
-        Ok(Values::Host(
-            (0..shape.iter().product::<usize>())
-                .map(&mut draw)
-                .collect(),
-        ))
-    }
-
-    fn contains(&self, _name: &str) -> bool {
-        true
-    }
-}
-
-/// Replaces parameters by those of a file.
-struct Stored<'a> {
-    names: &'a ParamNames,
-    weights: Weights,
-    failed: Option<anyhow::Error>,
-}
-
-impl Stored<'_> {
-    fn values(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
-        if !self.weights.contains(name) {
-            bail!("it has no {name}");
-        }
-        Ok(self.weights.take_f32(name, shape)?)
-    }
-}
-
-impl ModuleMapper for Stored<'_> {
-    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        let Some(name) = self.names.name_of(param.id).map(str::to_owned) else {
-            return param;
-        };
-        let shape = param.dims();
-        match self.values(&name, &shape) {
-            Ok(values) => param.map(|old| {
-                let fresh = Tensor::from_data(TensorData::new(values, shape), &old.device());
-                fresh.require_grad()
-            }),
-            Err(error) => {
-                self.failed.get_or_insert(error);
-                param
-            }
-        }
-    }
 }

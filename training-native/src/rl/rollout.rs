@@ -13,6 +13,7 @@ use super::config::GrpoConfig;
 use super::dataset::Prompts;
 use super::metrics::{Figure, Metrics};
 use super::policy::{Kit, Policy, Prepared};
+use crate::ranks::{Alone, Ranks, share};
 use crate::rewards::{Reward, Row, score_all};
 
 /// Rows that are drawn side by side.
@@ -87,6 +88,23 @@ pub fn complete(
     ))?)
 }
 
+/// Which generation is drawn, and with whom.
+#[derive(Clone, Copy)]
+pub struct Draw<'a> {
+    /// Its number.
+    pub number: u64,
+    /// The processes that draw it together.
+    pub ranks: &'a dyn Ranks,
+    /// Who is asked between tokens whether to go on.
+    pub host: &'a dyn Host,
+}
+
+impl std::fmt::Debug for Draw<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Draw({} of {:?})", self.number, self.ranks)
+    }
+}
+
 /// Draws generation number `number`; `cursor` is the number of the next prompt and moves on.
 ///
 /// # Errors
@@ -100,75 +118,114 @@ pub fn generate(
     cursor: &mut u64,
     host: &dyn Host,
 ) -> Result<Generation> {
-    let kit = &policy.kit;
-    let mut sampler = policy.vlm.clone();
-    if config.rollout_dropout && !config.disable_dropout {
-        sampler.set_dropout(Some(config.seed ^ number.rotate_left(32)));
-    }
-    let sampler = sampler.valid();
+    let ranks = &Alone;
+    let draw = Draw {
+        number,
+        ranks,
+        host,
+    };
+    generate_among(policy, prompts, rewards, config, draw, cursor)
+}
+
+/// Draws this rank's part of a generation. Prompts and samples are numbered over all ranks, so that what is drawn does not
+/// depend on how many there are; advantages and figures are those of the whole.
+///
+/// # Errors
+/// As [`generate`], and when another rank is gone.
+pub fn generate_among(
+    policy: &Policy,
+    prompts: &Prompts,
+    rewards: &mut [Box<dyn Reward>],
+    config: &GrpoConfig,
+    draw: Draw<'_>,
+    cursor: &mut u64,
+) -> Result<Generation> {
+    let (kit, ranks) = (&policy.kit, draw.ranks);
+    let sampler = sampler(policy, config, draw.number);
+    let options = sampling(kit, config, draw.number);
     let (wanted, samples) = shape(config);
-    let group = config.num_generations;
-    // Prompts that make a group together.
-    let together = group / samples.max(1);
     let mut found = Generation {
         prompts: Vec::with_capacity(wanted),
         rows: Vec::new(),
         metrics: Metrics::default(),
     };
-    let judged = judged(config);
     let (mut tries, mut drawn, mut dead) = (0, 0, 0);
     loop {
-        let missing = wanted - found.prompts.len();
-        let mut fresh = Vec::with_capacity(missing);
-        for _ in 0..missing {
-            fresh.push(kit.prepare(&sampler, prompts.get(*cursor)?)?);
-            *cursor += 1;
-        }
-        let options = sampling(kit, config, number);
-        let said = complete(&sampler, &fresh, samples, drawn, &options, host)?;
-        drawn += (missing * samples) as u64;
-        let (rows, metrics) = rewarded(kit, &fresh, said, rewards, config)?;
-        found.metrics.merge(metrics);
-        let table: Vec<Vec<Option<f64>>> = table(&rows);
-        let last = tries >= config.dynamic_sampling_max_tries;
-        let none = match last {
-            true => Vec::new(),
-            false => groups_without_variance(&table, judged, group),
-        };
-        dead += none.len();
-        for (at, (own, prompts)) in rows
-            .chunks(group)
-            .zip(fresh.chunks(together.max(1)))
-            .enumerate()
-        {
-            if none.contains(&at) {
-                continue;
-            }
-            let before = found.prompts.len();
-            let first = own[0].prompt;
-            found.prompts.extend_from_slice(prompts);
-            found.rows.extend(own.iter().cloned().map(|row| Rolled {
-                prompt: before + row.prompt - first,
-                ..row
-            }));
-        }
-        if found.prompts.len() >= wanted {
+        // All go on until the last has what it wants: the others then draw nothing.
+        let missing = share(ranks, &(wanted - found.prompts.len()))?;
+        let total: usize = missing.iter().sum();
+        if total == 0 {
             break;
         }
+        let before: usize = missing[..ranks.rank()].iter().sum();
+        let mut fresh = Vec::with_capacity(missing[ranks.rank()]);
+        for at in 0..missing[ranks.rank()] {
+            let serial = *cursor + (before + at) as u64;
+            fresh.push(kit.prepare(&sampler, prompts.get(serial)?)?);
+        }
+        *cursor += total as u64;
+        if !fresh.is_empty() {
+            let first = drawn + (before * samples) as u64;
+            let said = complete(&sampler, &fresh, samples, first, &options, draw.host)?;
+            let (rows, metrics) = rewarded(kit, &fresh, said, rewards, config)?;
+            found.metrics.merge(metrics);
+            let again = tries < config.dynamic_sampling_max_tries;
+            dead += keep(&mut found, rows, &fresh, again, config);
+        }
+        drawn += (total * samples) as u64;
         tries += 1;
     }
     if config.dynamic_sampling_max_tries > 0 {
+        let redrawn = Figure::Sum(dead as f64);
         found
             .metrics
-            .add("dynamic_sampling/redrawn_groups", Figure::Sum(dead as f64));
-        found.metrics.add(
-            "dynamic_sampling/tries",
-            Figure::Sum(f64::from(tries as u32)),
-        );
+            .add("dynamic_sampling/redrawn_groups", redrawn);
+        let tries = Figure::Max((tries - 1) as f64);
+        found.metrics.add("dynamic_sampling/tries", tries);
     }
-    compare(kit, &mut found, rewards, config)?;
+    compare(kit, &mut found, rewards, config, ranks)?;
     reference(policy, &mut found, config)?;
     Ok(found)
+}
+
+/// The model that draws: without gradients, and with dropout only where that is asked for.
+fn sampler(policy: &Policy, config: &GrpoConfig, number: u64) -> Vlm {
+    let mut sampler = policy.vlm.clone();
+    if config.rollout_dropout && !config.disable_dropout {
+        sampler.set_dropout(Some(config.seed ^ number.rotate_left(32)));
+    }
+    sampler.valid()
+}
+
+/// Takes the groups of `rows` into the generation, `prompts` being theirs; those without variance only where nothing is drawn
+/// `again`. Returns how many were left out.
+fn keep(
+    found: &mut Generation,
+    rows: Vec<Rolled>,
+    prompts: &[Prepared],
+    again: bool,
+    config: &GrpoConfig,
+) -> usize {
+    let group = config.num_generations;
+    // Prompts that make a group together.
+    let together = (group / shape(config).1.max(1)).max(1);
+    let none = match again {
+        true => groups_without_variance(&table(&rows), judged(config), group),
+        false => Vec::new(),
+    };
+    for (at, (own, prompts)) in rows.chunks(group).zip(prompts.chunks(together)).enumerate() {
+        if none.contains(&at) {
+            continue;
+        }
+        let before = found.prompts.len();
+        let first = own[0].prompt;
+        found.prompts.extend_from_slice(prompts);
+        found.rows.extend(own.iter().cloned().map(|row| Rolled {
+            prompt: before + row.prompt - first,
+            ..row
+        }));
+    }
+    none.len()
 }
 
 /// Which reward decides whether a group is drawn again.
@@ -219,18 +276,26 @@ fn rewarded(
     Ok((rows, metrics))
 }
 
-/// Fills in advantages, and the figures of rewards and lengths.
+/// Fills in advantages, and the figures of rewards and lengths, all ranks together.
 fn compare(
     kit: &Kit,
     found: &mut Generation,
     rewards: &[Box<dyn Reward>],
     config: &GrpoConfig,
+    ranks: &dyn Ranks,
 ) -> Result<()> {
-    let table = table(&found.rows);
+    let tables = share(ranks, &table(&found.rows))?;
+    let before: usize = tables[..ranks.rank()].iter().map(Vec::len).sum();
+    let table = tables.concat();
     let compared = advantages(&table, config)?;
-    for (row, value) in found.rows.iter_mut().zip(&compared.values) {
+    let own = compared.values.iter().skip(before);
+    for (row, value) in found.rows.iter_mut().zip(own) {
         row.advantage = *value;
     }
+    let tokens: Vec<Vec<u32>> = found.rows.iter().map(|row| row.tokens.clone()).collect();
+    let read = CompletionMask::new(&tokens, kit.chat.ends(), config.mask_truncated_completions);
+    found.metrics.merge(read.metrics());
+    found.metrics = Metrics::merged(share(ranks, &found.metrics)?);
     let names: Vec<String> = rewards
         .iter()
         .map(|reward| reward.name().to_owned())
@@ -238,9 +303,6 @@ fn compare(
     found
         .metrics
         .merge(advantage::metrics(&table, &names, &compared));
-    let tokens: Vec<Vec<u32>> = found.rows.iter().map(|row| row.tokens.clone()).collect();
-    let read = CompletionMask::new(&tokens, kit.chat.ends(), config.mask_truncated_completions);
-    found.metrics.merge(read.metrics());
     Ok(())
 }
 

@@ -15,8 +15,9 @@ use super::config::GrpoConfig;
 use super::entropy::high_entropy;
 use super::loss::loss;
 use super::metrics::Metrics;
-use crate::train::Loss;
+use crate::ranks::{Ranks, share};
 use crate::train::gradients::Summed;
+use crate::train::{Loss, rank_gradients};
 
 /// How the gradients of a step are computed.
 #[derive(Debug, Clone, Copy)]
@@ -31,34 +32,42 @@ pub struct StepKey {
     pub shards: usize,
 }
 
+/// Log-probabilities, row by row.
+type Rows = Vec<Vec<f32>>;
 /// What a thread found out about a micro-batch: its number, figures, and log-probabilities where they are the first.
-type Seen = (usize, Metrics, Option<Vec<Vec<f32>>>);
+type Seen = (usize, Metrics, Option<Rows>);
 
-/// Mean gradients over the micro-batches `parts` of a generation, and figures of them.
+/// Mean gradients over the micro-batches `parts` of a generation and those of the other ranks, and figures of all of them.
 ///
 /// Where the model is still the one that sampled, its log-probabilities are kept as the old ones of later passes, so the
 /// ratio of a first pass is 1 exactly; micro-batches that are first seen after an update compare with the rollout's own.
 ///
 /// # Errors
-/// When a loss cannot be computed.
+/// When a loss cannot be computed, or another rank is gone.
 pub fn gradients(
     vlm: &Vlm,
     found: &mut Generation,
     parts: Range<usize>,
     key: StepKey,
     config: &GrpoConfig,
+    ranks: &dyn Ranks,
     device: &Device,
 ) -> Result<(GradientsParams, Metrics)> {
     let size = config.per_device_train_batch_size;
+    let own = parts.start * size..parts.end * size;
     if !key.fresh {
-        for row in &mut found.rows[parts.start * size..parts.end * size] {
+        for row in &mut found.rows[own.clone()] {
             row.old.get_or_insert_with(|| row.tempered.clone());
         }
+    } else if config.importance_sampling_correction {
+        before_updates(vlm, found, &own, config)?;
     }
-    let uncertain = uncertain(vlm, found, &parts, config)?;
-    let step = &found.rows[parts.start * size..parts.end * size];
+    let uncertain = uncertain(vlm, found, &parts, config, ranks)?;
+    let step = &found.rows[own];
     let bonus = bonus_tokens(step, uncertain.as_deref());
     let counts = buffer::counts(step, &found.rows, bonus, config);
+    let counts: Counts = share(ranks, &counts)?.into_iter().sum();
+    let first = ranks.rank() * config.generation_steps();
     let seen: Mutex<Vec<Seen>> = Mutex::new(Vec::new());
     let mut summed = Summed::new();
     let all: Vec<usize> = parts.clone().collect();
@@ -70,10 +79,11 @@ pub fn gradients(
                 let start = (part - parts.start) * size;
                 &which[start..start + size]
             });
-            let (loss, found) = part_loss(model, found, rows, part, own, key, config, &counts)?;
+            let (loss, metrics, old) =
+                part_loss(model, found, rows, first + part, own, key, config, &counts)?;
             seen.lock()
                 .unwrap_or_else(PoisonError::into_inner)
-                .push(found);
+                .push((part, metrics, old));
             Ok(loss)
         })?;
     }
@@ -88,10 +98,35 @@ pub fn gradients(
             row.old = Some(old);
         }
     }
-    Ok((summed.mean(vlm, 1.0), metrics))
+    let gradients = rank_gradients::summed(vlm, summed.mean(vlm, 1.0), ranks)?;
+    Ok((gradients, Metrics::merged(share(ranks, &metrics)?)))
 }
 
-/// The part of the step's loss that a micro-batch is.
+/// Keeps what the model says of completions that are only seen after an update: where rollouts are of another distribution
+/// than training, their own log-probabilities are no stand-in.
+fn before_updates(
+    vlm: &Vlm,
+    found: &mut Generation,
+    step: &Range<usize>,
+    config: &GrpoConfig,
+) -> Result<()> {
+    let plain = vlm.valid();
+    let size = config.per_device_train_batch_size;
+    for start in (0..found.rows.len()).step_by(size) {
+        if step.contains(&start) {
+            continue;
+        }
+        let rows = &found.rows[start..start + size];
+        let logps = scores(&plain, &found.prompts, rows, config.temperature)?.logps;
+        let known = by_row(logps, rows)?;
+        for (row, known) in found.rows[start..].iter_mut().zip(known) {
+            row.old.get_or_insert(known);
+        }
+    }
+    Ok(())
+}
+
+/// The part of the step's loss that a micro-batch is; `part` is its number among those of all ranks.
 #[allow(clippy::too_many_arguments, reason = "what a thread needs to know")]
 fn part_loss(
     model: &Vlm,
@@ -102,7 +137,7 @@ fn part_loss(
     key: StepKey,
     config: &GrpoConfig,
     counts: &Counts,
-) -> Result<(Loss, Seen)> {
+) -> Result<(Loss, Metrics, Option<Rows>)> {
     let mut model = model.clone();
     if !config.disable_dropout {
         model.set_dropout(Some(
@@ -127,15 +162,16 @@ fn part_loss(
         count: 1.0,
         figures: Vec::new(),
     };
-    Ok((loss, (part, metrics, old)))
+    Ok((loss, metrics, old))
 }
 
-/// Which tokens of the step's rows are among the most uncertain; `None` where all count.
+/// Which tokens of the step's rows are among the most uncertain of all ranks; `None` where all count.
 fn uncertain(
     vlm: &Vlm,
     found: &Generation,
     parts: &Range<usize>,
     config: &GrpoConfig,
+    ranks: &dyn Ranks,
 ) -> Result<Option<Vec<Vec<bool>>>> {
     if config.top_entropy_quantile >= 1.0 {
         return Ok(None);
@@ -152,7 +188,18 @@ fn uncertain(
             values.extend(own.into_iter().map(f64::from));
         }
     }
-    let mut chosen = high_entropy(&values, &mask, config.top_entropy_quantile)?.into_iter();
+    let all = share(ranks, &(values, mask))?;
+    let before: usize = all[..ranks.rank()]
+        .iter()
+        .map(|(values, _)| values.len())
+        .sum();
+    let (values, mask): (Vec<Vec<f64>>, Vec<Vec<bool>>) = all.into_iter().unzip();
+    let chosen = high_entropy(
+        &values.concat(),
+        &mask.concat(),
+        config.top_entropy_quantile,
+    )?;
+    let mut chosen = chosen.into_iter().skip(before);
     let rows = lengths
         .iter()
         .map(|length| chosen.by_ref().take(*length).collect());

@@ -6,15 +6,15 @@ use std::sync::{Mutex, PoisonError};
 
 use anyhow::Result;
 use burn::module::Module;
-use burn::tensor::{Bool, Device, Tensor, TensorData};
+use burn::tensor::Device;
 use namelens_engine::host::Still;
 use namelens_engine::model::params::ParamNames;
 
-use super::a2c::{A2cInputs, losses};
 use super::a2c_config::A2cConfig;
+use super::a2c_step::{Captions, part_loss};
 use super::actor_critic::{ActorCritic, policy_settings};
 use super::aggregate::Counts;
-use super::buffer::{Generation, Rolled, by_row, counted, longest, scores};
+use super::buffer::{Generation, Rolled, by_row, counted};
 use super::caption_fines::BadPhrases;
 use super::completions;
 use super::config::GrpoConfig;
@@ -28,10 +28,11 @@ use super::policy::{Policy, Prepared};
 use super::returns::{returns, whitened};
 use super::similarity::Similarity;
 use super::vlrm_captions::{Judge, PART, captions, figures, terms};
+use crate::ranks::Alone;
 use crate::train::gradients::Summed;
-use crate::train::optimizer::Rule;
+use crate::train::optimizer::{Moments, Rule};
 use crate::train::schedule::{Decay, Schedule};
-use crate::train::{Loss, UpdateOptions, Updated, Updater};
+use crate::train::{UpdateOptions, Updated, Updater};
 
 /// What the page of completions shows.
 const SHOWN: [&str; 3] = ["similarity", "reference", "return"];
@@ -55,14 +56,6 @@ impl std::fmt::Debug for A2cTrainer<'_> {
             .field("options", &self.options)
             .finish_non_exhaustive()
     }
-}
-
-/// The captions of one step.
-#[derive(Debug)]
-pub struct Captions {
-    found: Generation,
-    returns: Vec<Vec<f32>>,
-    advantages: Vec<Vec<f32>>,
 }
 
 impl<'a> A2cTrainer<'a> {
@@ -102,7 +95,7 @@ impl<'a> A2cTrainer<'a> {
     /// As [`course::run`].
     pub fn run(mut self, stop: &AtomicBool) -> Result<Outcome> {
         let (options, seed) = (self.options, self.config.seed);
-        course::run(&mut self, seed, options, stop)
+        course::run(&mut self, &Alone, seed, options, stop)
     }
 
     /// Returns less the critic's values, whitened over all tokens of the step.
@@ -149,7 +142,7 @@ impl Method for A2cTrainer<'_> {
                 decay: Decay::Constant,
             },
             weight_decay: 0.0,
-            beta_2: 0.999,
+            moments: Moments::with_beta_2(0.999),
             clip: config.max_grad_norm,
         }
     }
@@ -280,51 +273,4 @@ impl Method for A2cTrainer<'_> {
     fn show(&self, folder: &Path, step: u64, drawn: &Captions) -> Result<()> {
         completions::write(folder, step, &drawn.found, &SHOWN.map(str::to_owned))
     }
-}
-
-/// Both losses of captions `PART * part ..`.
-fn part_loss(
-    model: &ActorCritic,
-    drawn: &Captions,
-    part: usize,
-    config: &A2cConfig,
-    counts: &Counts,
-) -> Result<(Loss, Metrics)> {
-    let prompts = &drawn.found.prompts;
-    let own = part * PART..((part + 1) * PART).min(drawn.found.rows.len());
-    let rows = &drawn.found.rows[own.clone()];
-    let scored = scores(&model.vlm, prompts, rows, config.policy_temperature)?;
-    let device = scored.logps.device();
-    let width = longest(rows);
-    let spread = |values: &[Vec<f32>]| -> Tensor<2> {
-        let mut all = vec![0.0; rows.len() * width];
-        for (row, out) in values.iter().zip(all.chunks_exact_mut(width.max(1))) {
-            out[..row.len()].copy_from_slice(row);
-        }
-        Tensor::from_data(TensorData::new(all, [rows.len(), width]), &device)
-    };
-    let mask: Vec<bool> = rows
-        .iter()
-        .flat_map(|row| (0..width).map(|t| t < row.tokens.len()))
-        .collect();
-    let mask = Tensor::<2, Bool>::from_data(TensorData::new(mask, [rows.len(), width]), &device);
-    let count = scored.entropies.clone() * mask.clone().float();
-    let found = losses(
-        A2cInputs {
-            logps: scored.logps,
-            values: model.values(prompts, rows)?,
-            returns: spread(&drawn.returns[own.clone()]),
-            advantages: spread(&drawn.advantages[own]),
-            mask,
-        },
-        counts,
-    )?;
-    let mut metrics = found.figures;
-    metrics.sum("entropy", count.sum() / counts.tokens.max(1.0));
-    let loss = Loss {
-        sum: found.value + found.policy,
-        count: 1.0,
-        figures: Vec::new(),
-    };
-    Ok((loss, metrics.read()?))
 }

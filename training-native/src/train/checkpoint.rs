@@ -14,6 +14,7 @@ use namelens_engine::model::params::ParamNames;
 use serde::{Deserialize, Serialize};
 
 use super::log::LINES;
+use super::run_lock::{LOCK, RunLock};
 use crate::bundle::write_safetensors;
 
 /// Where a run stands.
@@ -78,15 +79,17 @@ pub fn resume_point(run: &Path) -> Result<Option<PathBuf>> {
 /// Puts all of a run aside, into a folder `before-1` (or the next free number) of it, so that it begins at step 0.
 ///
 /// # Errors
-/// When a file cannot be moved.
+/// When a file cannot be moved, or another process works in the folder.
 pub fn start_over(run: &Path) -> Result<()> {
     let old: Vec<PathBuf> = entries(run)?
         .into_iter()
-        .filter(|path| !named(path).starts_with(BEFORE))
+        .filter(|path| !named(path).starts_with(BEFORE) && named(path) != LOCK)
         .collect();
     if old.is_empty() {
         return Ok(());
     }
+    // Not from under a process that is still training.
+    let _lock = RunLock::take(run)?;
     let mut number = 1;
     let aside = loop {
         let aside = run.join(format!("{BEFORE}{number}"));

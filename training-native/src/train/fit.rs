@@ -14,7 +14,8 @@ use serde::{Deserialize, Serialize};
 use super::checkpoint::{self, Progress};
 use super::gradients::{Loss, Summed};
 use super::log::RunLog;
-use super::optimizer::{self, Rule};
+use super::optimizer::{self, Moments, Rule};
+use super::run_lock::RunLock;
 use super::schedule::Schedule;
 use super::update::{UpdateOptions, Updated, Updater};
 
@@ -98,7 +99,7 @@ impl FitOptions {
             rule: self.rule,
             schedule: self.schedule,
             weight_decay: self.weight_decay,
-            beta_2: self.beta_2,
+            moments: Moments::with_beta_2(self.beta_2),
             clip: self.clip,
         }
     }
@@ -109,7 +110,8 @@ impl FitOptions {
 /// Where `run` has a checkpoint, `model` holds its weights, and step and optimiser are resumed from it.
 ///
 /// # Errors
-/// When data, files or the device fail, gradients stay non-finite, or `run` has logs but no checkpoint.
+/// When data, files or the device fail, gradients stay non-finite, `run` has logs but no checkpoint, or another process
+/// works in it.
 pub fn fit<M, O>(
     mut model: M,
     names: &ParamNames,
@@ -123,7 +125,7 @@ where
     M: Module + Clone + Send + Sync,
     O: Objective<M>,
 {
-    std::fs::create_dir_all(run)?;
+    let _lock = RunLock::take(run)?;
     let digest = serde_json::to_string(options)?;
     let mut updater = Updater::new(&model, names, options.update());
     let mut start = 0;

@@ -36,14 +36,35 @@ pub fn share(names: &ParamNames, rule: Rule, id: ParamId) -> f64 {
 /// AdamW's second decay rate where nothing else is said: shorter than the customary .999, for runs of some thousand steps.
 pub const BETA_2: f32 = 0.98;
 
-/// The optimiser; vectors (norms, biases) are not decayed. `beta_2` is AdamW's decay rate of squared gradients; the field's
-/// default is .999.
+/// How AdamW remembers gradients.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Moments {
+    /// Decay rate of gradients.
+    pub beta_1: f32,
+    /// Decay rate of squared gradients; the field's default is .999.
+    pub beta_2: f32,
+    /// Added to the root of the squared ones.
+    pub epsilon: f32,
+}
+
+impl Moments {
+    /// The field's defaults but for the second decay rate.
+    pub fn with_beta_2(beta_2: f32) -> Self {
+        Self {
+            beta_1: 0.9,
+            beta_2,
+            epsilon: 1e-8,
+        }
+    }
+}
+
+/// The optimiser; vectors (norms, biases) are not decayed.
 pub fn new<M: Module>(
     model: &M,
     names: &ParamNames,
     rule: Rule,
     weight_decay: f32,
-    beta_2: f32,
+    moments: Moments,
 ) -> ModuleOptimizer {
     struct Kinds<'a> {
         names: &'a ParamNames,
@@ -65,7 +86,10 @@ pub fn new<M: Module>(
         matrices: Vec::new(),
     };
     model.visit(&mut kinds);
-    let adamw = AdamWConfig::new().with_beta_2(beta_2).with_epsilon(1e-8);
+    let adamw = AdamWConfig::new()
+        .with_beta_1(moments.beta_1)
+        .with_beta_2(moments.beta_2)
+        .with_epsilon(moments.epsilon);
     let optimizer = adamw
         .clone()
         .with_weight_decay(weight_decay)

@@ -11,7 +11,7 @@ use namelens_engine::model::params::ParamNames;
 
 use super::checkpoint;
 use super::gradients::clip_by_global_norm;
-use super::optimizer::{self, Rule};
+use super::optimizer::{self, Moments, Rule};
 use super::schedule::Schedule;
 
 /// How gradients become updates.
@@ -23,8 +23,8 @@ pub struct UpdateOptions {
     pub schedule: Schedule,
     /// Decay of matrices; vectors (norms, biases) are not decayed.
     pub weight_decay: f32,
-    /// AdamW's decay rate of squared gradients.
-    pub beta_2: f32,
+    /// How AdamW remembers gradients.
+    pub moments: Moments,
     /// Largest global gradient norm.
     pub clip: f64,
 }
@@ -67,13 +67,13 @@ impl<'a> Updater<'a> {
         let UpdateOptions {
             rule,
             weight_decay,
-            beta_2,
+            moments,
             ..
         } = options;
         Self {
             names,
             options,
-            optimizer: optimizer::new(model, names, rule, weight_decay, beta_2),
+            optimizer: optimizer::new(model, names, rule, weight_decay, moments),
             skipped: 0,
             skipped_in_a_row: 0,
         }

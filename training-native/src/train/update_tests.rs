@@ -28,7 +28,7 @@ fn options(beta_2: f32) -> UpdateOptions {
             decay: Decay::Constant,
         },
         weight_decay: 0.0,
-        beta_2,
+        moments: Moments::with_beta_2(beta_2),
         clip: 1e9,
     }
 }
