@@ -9,8 +9,9 @@ use namelens_engine::model::vlm::Vlm;
 use super::advantage::{self, advantages, groups_without_variance};
 use super::buffer::{Generation, Rolled, by_row, scores};
 use super::completion::CompletionMask;
-use super::config::GrpoConfig;
+use super::config::{GrpoConfig, Teacher};
 use super::dataset::Prompts;
+use super::demonstrations;
 use super::metrics::{Figure, Metrics};
 use super::policy::{Kit, Policy, Prepared};
 use crate::rewards::{Reward, Row, score_all};
@@ -100,6 +101,9 @@ pub fn generate(
     cursor: &mut u64,
     host: &dyn Host,
 ) -> Result<Generation> {
+    if config.teacher != Teacher::Policy {
+        return demonstrations::generate(policy, prompts, rewards, config, number, cursor, host);
+    }
     let kit = &policy.kit;
     let mut sampler = policy.vlm.clone();
     if config.rollout_dropout && !config.disable_dropout {
@@ -184,7 +188,7 @@ fn table(rows: &[Rolled]) -> Vec<Vec<Option<f64>>> {
 }
 
 /// The rows of completions with their rewards.
-fn rewarded(
+pub(super) fn rewarded(
     kit: &Kit,
     prompts: &[Prepared],
     said: Vec<Vec<Completion>>,
@@ -245,7 +249,11 @@ fn compare(
 }
 
 /// Fills in log-probabilities under the reference, where the loss asks for them.
-fn reference(policy: &Policy, found: &mut Generation, config: &GrpoConfig) -> Result<()> {
+pub(super) fn reference(
+    policy: &Policy,
+    found: &mut Generation,
+    config: &GrpoConfig,
+) -> Result<()> {
     if config.beta == 0.0 {
         return Ok(());
     }
