@@ -58,8 +58,8 @@ fn words_and_pixels_of_known_seeds_do_not_drift() {
     );
 }
 
-const WORDS: &str = "8941e6676afb714ee11cdec7dbc6e5a38f9428a34b50335ab376df8a0a1fd294";
-const PIXELS: &str = "a51ed1138de46df8c846892352185fdb14d947e3d6d857aa9ccaae5849103b37";
+const WORDS: &str = "f331e794861b4e9d5e6ec4f82085cf6a4a4b8eac2cc0bf21335e273da3ee1250";
+const PIXELS: &str = "b4bf0545b77027bfbab39a704a41b8b5e5aac7810183c28b17220cc4b84ccb61";
 
 #[test]
 fn splits_by_identity_are_disjoint_and_about_70_10_10_10() {
