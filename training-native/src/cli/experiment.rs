@@ -13,7 +13,7 @@ use namelens::experiment::arm::{self, Paths, RULE};
 use namelens::experiment::gate::{self, Passed};
 use namelens::experiment::plan::{BASE, PLAN, Plan};
 use namelens::experiment::record::{self, Record};
-use namelens::experiment::schedule::{Run, due, of_arm};
+use namelens::experiment::schedule::{Run, due, find, of_arm};
 use namelens::experiment::{pool, report};
 use namelens::rl::policy::Policy;
 use namelens::{page, whole_file};
@@ -76,7 +76,8 @@ enum What {
         #[arg(long)]
         key: String,
     },
-    /// Measure on the test split what counts: the rule, the base, and all seeds of all arms. Once, at the very end.
+    /// Measure on the test split what counts: the rule, the base, and all seeds of all arms. Once, at the very end; several
+    /// processes of it share the work.
     Test(Places),
     /// Make the tables and the plot from the results.
     Report {
@@ -258,8 +259,19 @@ impl ExperimentArgs {
                 if record.splits.contains_key("test") {
                     continue;
                 }
-                eprintln!("{name}, seed {}", record.seed);
-                arm::test(plan, record, &paths, &device)?;
+                let (rate, seed) = (record.learning_rate, record.seed);
+                let key = Record::key(&name, rate, seed);
+                let Ok(_claim) = pool::claim(&places.runs.join(&key)) else {
+                    eprintln!("{key}: another process is at it");
+                    continue;
+                };
+                // Another process may have measured it since the results were read.
+                let now = record::read(&self.results)?;
+                let now = find(&now, &name, rate, seed);
+                if now.is_none_or(|now| !now.splits.contains_key("test")) {
+                    eprintln!("{key}");
+                    arm::test(plan, record, &paths, &device)?;
+                }
             }
         }
         Ok(())
