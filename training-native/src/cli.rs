@@ -9,6 +9,7 @@ mod convert;
 mod curve;
 mod eval;
 mod eval_photos;
+mod experiment;
 mod export;
 mod find;
 mod grpo;
@@ -61,6 +62,8 @@ enum Command {
     Convert(convert::ConvertArgs),
     /// Measure a model on held-out things and names.
     Eval(eval::EvalArgs),
+    /// Compare ways to learn: the arms of RESULTS.md.
+    Experiment(experiment::ExperimentArgs),
     /// Reward completions in a file, as training would.
     Score(score::ScoreArgs),
     /// Put reports of `eval` into a model card.
@@ -97,6 +100,7 @@ impl Cli {
             Command::A2c(args) => args.run(),
             Command::Curve(args) => args.run(),
             Command::Eval(args) => args.run(),
+            Command::Experiment(args) => args.run(),
             Command::Score(args) => args.run(),
             Command::Card(args) => args.run(),
             Command::Export(args) => args.run(),

@@ -2,6 +2,7 @@
 
 pub mod cache;
 pub mod card;
+mod card_lines;
 mod questions;
 pub mod record;
 pub mod report;
@@ -16,7 +17,7 @@ use sha2::{Digest, Sha256};
 
 use cache::{Cache, Origin};
 use questions::Bench;
-pub(crate) use questions::png;
+pub(crate) use questions::{name_all, png};
 use record::Record;
 use report::Report;
 use row::Row;

@@ -3,6 +3,7 @@
 pub mod bundle;
 pub mod device;
 pub mod evaluate;
+pub mod experiment;
 pub mod export;
 pub mod find;
 pub mod gguf_folder;
@@ -12,6 +13,7 @@ pub mod metrics;
 pub mod mpi;
 pub mod native_host;
 pub mod near_miss;
+pub mod page;
 pub mod photos;
 pub mod plots;
 pub mod presets;

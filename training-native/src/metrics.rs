@@ -3,6 +3,7 @@
 //! Pure functions of texts and numbers; the same inputs give the same report on any machine.
 
 pub mod answers;
+pub mod binding;
 pub mod bootstrap;
 pub mod rates;
 pub mod repic_compat;

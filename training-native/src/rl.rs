@@ -21,6 +21,7 @@ pub mod completions;
 pub mod config;
 pub mod course;
 pub mod dataset;
+pub mod demonstrations;
 pub mod early_stop;
 pub mod entropy;
 pub mod estimate;

@@ -9,11 +9,16 @@ use crate::identity::Identity;
 use crate::names;
 use crate::rng::{Rng, scatter};
 
-/// Training, validation or test. Things and names of one split never appear in another.
+/// Training, tuning, validation or test. Things and names of one split never appear in another.
+///
+/// Tuning was set apart later, out of what used to be training: validation and test are what they were, and a model
+/// trained before (the embedded one) has seen things and names of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Split {
-    /// About 80 % of the identities and of the names.
+    /// About 70 % of the identities and of the names.
     Train,
+    /// About 10 %: what a trained model is tuned on afterwards, and has not seen while it was trained.
+    Tune,
     /// About 10 %.
     Val,
     /// About 10 %.
@@ -21,6 +26,9 @@ pub enum Split {
 }
 
 impl Split {
+    /// Every split.
+    pub const ALL: [Self; 4] = [Self::Train, Self::Tune, Self::Val, Self::Test];
+
     /// The split of an identity.
     pub fn of_identity(identity: &Identity) -> Self {
         Self::of_hash(scatter(u64::from(identity.code()) ^ 0x1DE7))
@@ -38,6 +46,8 @@ impl Split {
         match hash % 10 {
             0 => Self::Val,
             1 => Self::Test,
+            // An eighth of the rest; the digits above the last one are as good as another hash.
+            _ if (hash / 10).is_multiple_of(8) => Self::Tune,
             _ => Self::Train,
         }
     }
@@ -46,6 +56,7 @@ impl Split {
     pub fn word(self) -> &'static str {
         match self {
             Self::Train => "train",
+            Self::Tune => "tune",
             Self::Val => "val",
             Self::Test => "test",
         }

@@ -11,7 +11,7 @@ use playroom::{
 };
 use sha2::{Digest, Sha256};
 
-const SPLITS: [Split; 3] = [Split::Train, Split::Val, Split::Test];
+const SPLITS: [Split; 4] = Split::ALL;
 
 fn hex(bytes: impl AsRef<[u8]>) -> String {
     Sha256::digest(bytes)
@@ -58,12 +58,12 @@ fn words_and_pixels_of_known_seeds_do_not_drift() {
     );
 }
 
-const WORDS: &str = "8941e6676afb714ee11cdec7dbc6e5a38f9428a34b50335ab376df8a0a1fd294";
-const PIXELS: &str = "a51ed1138de46df8c846892352185fdb14d947e3d6d857aa9ccaae5849103b37";
+const WORDS: &str = "f331e794861b4e9d5e6ec4f82085cf6a4a4b8eac2cc0bf21335e273da3ee1250";
+const PIXELS: &str = "b4bf0545b77027bfbab39a704a41b8b5e5aac7810183c28b17220cc4b84ccb61";
 
 #[test]
-fn splits_by_identity_are_disjoint_and_about_80_10_10() {
-    let mut counts = [0_usize; 3];
+fn splits_by_identity_are_disjoint_and_about_70_10_10_10() {
+    let mut counts = [0_usize; 4];
     let mut codes = HashSet::new();
     for identity in Identity::every() {
         assert!(
@@ -77,15 +77,19 @@ fn splits_by_identity_are_disjoint_and_about_80_10_10() {
     }
     let total: usize = counts.iter().sum();
     assert!(total > 150_000, "only {total} identities");
-    for (count, share) in counts.into_iter().zip([0.8, 0.1, 0.1]) {
+    for (count, share) in counts.into_iter().zip([0.7, 0.1, 0.1, 0.1]) {
         // The hash deals 150k cards: one percent of the whole is 13 standard deviations.
         assert!(
             (count as f64 / total as f64 - share).abs() < 0.01,
             "{counts:?}"
         );
     }
-    assert_ne!(held_out_digest(Split::Val), held_out_digest(Split::Test));
-    assert_eq!(held_out_digest(Split::Test).len(), 64);
+    let digests: HashSet<String> = SPLITS.into_iter().map(held_out_digest).collect();
+    assert_eq!(digests.len(), SPLITS.len());
+    // What cards and figures quote: setting things apart for tuning left these as they were.
+    for (split, start) in [(Split::Val, "f20898bcc9d6"), (Split::Test, "4e0180bce791")] {
+        assert!(held_out_digest(split).starts_with(start), "{split:?}");
+    }
 }
 
 #[test]

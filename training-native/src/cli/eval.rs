@@ -40,6 +40,8 @@ A row is one kind of question under one condition; its name is as in `caption/2/
   caption/1|2|4/skip         the right concepts are handed over, with where the retriever sees them
   caption/1|2|4/retrieval    what our retrieval finds is handed over
   caption/1|2|4/unaided      the right concepts without what the retriever says of them
+  caption/1|2|4/unaided-all  as many concepts besides whose thing is not there, half of them look-alikes; no hints
+  caption/1|2|4/name-all     no model: the rule that names everything given, with the looks of the references
   recognize, locate          \"Is it here?\", \"Where is it?\"; recognize/unaided and locate/unaided without the retriever
   refuse/absent|unknown      questions to be refused
   answer, plain              questions to be answered; captions without names

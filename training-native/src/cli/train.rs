@@ -89,6 +89,15 @@ pub(super) struct TrainArgs {
     /// Steps over which scenes grow from easy to hard (supervised).
     #[arg(long, default_value_t = 2000)]
     curriculum: u64,
+    /// Most named things in a photo (supervised).
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=4))]
+    most_things: u8,
+    /// Most concepts of a prompt whose thing is not in the photo (supervised).
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(0..=8))]
+    most_absent: u8,
+    /// Prompts do not say where the retriever sees a thing (supervised).
+    #[arg(long)]
+    no_hints: bool,
     /// Seed of weights and data.
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -185,6 +194,9 @@ impl TrainArgs {
             turns: self.turns,
             thaw_vision_at: self.thaw_vision_at,
             curriculum: self.curriculum,
+            things: usize::from(self.most_things),
+            absent: usize::from(self.most_absent),
+            hints: !self.no_hints,
             device: device.clone(),
         };
         let make = |p: &mut ParamBuilder<'_>| Vlm::new(p, &config);

@@ -102,7 +102,7 @@ impl WorldArgs {
                 seed,
             } => samples(out, *count, *side, *seed)?,
             What::Splits => {
-                for split in [Split::Train, Split::Val, Split::Test] {
+                for split in Split::ALL {
                     println!("{:5} {}", split.word(), held_out_digest(split));
                 }
             }

@@ -3,212 +3,12 @@
 use std::fmt::Write;
 use std::path::Path;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
+use super::card_lines::{ANSWERS, BINDING, CAPTIONS, COMPARED, Line, PARTS};
 use super::report::{Figure, Report};
 use crate::metrics::rates::Estimate;
 use crate::plots::{self, Bar};
-
-/// One line of a table: what it says, and where the figure is.
-struct Line {
-    label: &'static str,
-    row: &'static str,
-    figure: &'static str,
-    /// What a model of this size should reach.
-    aim: Option<f64>,
-}
-
-const fn line(
-    label: &'static str,
-    row: &'static str,
-    figure: &'static str,
-    aim: Option<f64>,
-) -> Line {
-    Line {
-        label,
-        row,
-        figure,
-        aim,
-    }
-}
-
-/// Names in captions.
-const CAPTIONS: [Line; 9] = [
-    line(
-        "1 named thing, handed over",
-        "caption/1/skip",
-        F1,
-        Some(0.95),
-    ),
-    line(
-        "2 named things, handed over",
-        "caption/2/skip",
-        F1,
-        Some(0.90),
-    ),
-    line(
-        "4 named things, handed over",
-        "caption/4/skip",
-        F1,
-        Some(0.75),
-    ),
-    line("1 named thing, retrieved", "caption/1/retrieval", F1, None),
-    line("2 named things, retrieved", "caption/2/retrieval", F1, None),
-    line("4 named things, retrieved", "caption/4/retrieval", F1, None),
-    line("1 named thing, unaided", "caption/1/unaided", F1, None),
-    line("2 named things, unaided", "caption/2/unaided", F1, None),
-    line("4 named things, unaided", "caption/4/unaided", F1, None),
-];
-const F1: &str = "strict F1";
-
-/// Everything else that is asked.
-const ANSWERS: [Line; 10] = [
-    line(
-        "\"Is it here?\", balanced accuracy",
-        "recognize",
-        "balanced accuracy",
-        Some(0.95),
-    ),
-    line(
-        "the same, unaided",
-        "recognize/unaided",
-        "balanced accuracy",
-        None,
-    ),
-    line(
-        "\"Where is it?\", boxes with IoU >= 0.5",
-        "locate",
-        "IoU >= 0.5",
-        Some(0.85),
-    ),
-    line("no box given", "locate", "without a box", None),
-    line(
-        "\"Where is it?\", unaided",
-        "locate/unaided",
-        "IoU >= 0.5",
-        None,
-    ),
-    line(
-        "refused: not in the photo",
-        "refuse/absent",
-        "refused rightly",
-        Some(0.95),
-    ),
-    line(
-        "refused: unknown name",
-        "refuse/unknown",
-        "refused rightly",
-        Some(0.95),
-    ),
-    line(
-        "answerable questions answered",
-        "answer",
-        "answered",
-        Some(0.95),
-    ),
-    line(
-        "answered word for word right",
-        "answer",
-        "word for word right",
-        None,
-    ),
-    line(
-        "colour and kind words of plain captions",
-        "plain",
-        "words found",
-        None,
-    ),
-];
-
-/// Where names and boxes of captions come from and get lost.
-const PARTS: [Line; 11] = [
-    line(
-        "boxes of names, IoU >= 0.5, 1 thing handed over",
-        "caption/1/skip",
-        NAMES,
-        None,
-    ),
-    line("the same, 2 things", "caption/2/skip", NAMES, None),
-    line("the same, 4 things", "caption/4/skip", NAMES, None),
-    line(
-        "regions of retrieval, IoU >= 0.5, 1 thing",
-        "caption/1/retrieval",
-        REGIONS,
-        None,
-    ),
-    line("the same, 2 things", "caption/2/retrieval", REGIONS, None),
-    line("the same, 4 things", "caption/4/retrieval", REGIONS, None),
-    line(
-        "names lost in writing, 4 things handed over",
-        "caption/4/skip",
-        "lost in generation",
-        None,
-    ),
-    line(
-        "names lost in retrieval, 4 things",
-        "caption/4/retrieval",
-        "lost in retrieval",
-        None,
-    ),
-    line(
-        "captions with a concept retrieved wrongly, 1 thing",
-        "caption/1/retrieval",
-        STRAYS,
-        None,
-    ),
-    line("the same, 2 things", "caption/2/retrieval", STRAYS, None),
-    line("the same, 4 things", "caption/4/retrieval", STRAYS, None),
-];
-const NAMES: &str = "names: IoU >= 0.5";
-const REGIONS: &str = "regions: IoU >= 0.5";
-const STRAYS: &str = "with a concept handed over wrongly";
-
-/// Other papers' methods, with our model.
-const COMPARED: [Line; 9] = [
-    line(
-        "1 thing, RePIC's retrieval rule",
-        "caption/1/repic-retrieval",
-        F1,
-        None,
-    ),
-    line(
-        "2 things, RePIC's retrieval rule",
-        "caption/2/repic-retrieval",
-        F1,
-        None,
-    ),
-    line(
-        "4 things, RePIC's retrieval rule",
-        "caption/4/repic-retrieval",
-        F1,
-        None,
-    ),
-    line(
-        "1 thing, RePIC's prompt",
-        "caption/1/repic-prompt",
-        F1,
-        None,
-    ),
-    line(
-        "2 things, RePIC's prompt",
-        "caption/2/repic-prompt",
-        F1,
-        None,
-    ),
-    line(
-        "4 things, RePIC's prompt",
-        "caption/4/repic-prompt",
-        F1,
-        None,
-    ),
-    line("1 thing, RAP's prompt", "caption/1/rap-prompt", F1, None),
-    line("2 things, RAP's prompt", "caption/2/rap-prompt", F1, None),
-    line("4 things, RAP's prompt", "caption/4/rap-prompt", F1, None),
-];
-
-/// The lines between which [`write()`] puts the tables.
-const BEGIN: &str = "<!-- figures:begin -->";
-const END: &str = "<!-- figures:end -->";
 
 fn find<'a>(report: &'a Report, line: &Line) -> Option<&'a Figure> {
     let row = report.rows.iter().find(|row| row.row == line.row)?;
@@ -231,6 +31,10 @@ pub fn tables(reports: &[Report]) -> String {
     }
     for (title, lines) in [
         ("strict F1 of names in captions", &CAPTIONS[..]),
+        (
+            "binding F1 of captions, unaided, absent concepts in the prompt",
+            &BINDING,
+        ),
         ("other questions", &ANSWERS),
         ("parts of captions", &PARTS),
         ("methods of other papers, strict F1", &COMPARED),
@@ -281,21 +85,7 @@ pub fn shown(e: Estimate) -> String {
 /// # Errors
 /// When the page has no such lines, or cannot be read or written.
 pub fn write(page: &Path, reports: &[Report]) -> Result<()> {
-    let text =
-        std::fs::read_to_string(page).with_context(|| format!("cannot read {}", page.display()))?;
-    let text = replaced(&text, &tables(reports)).with_context(|| page.display().to_string())?;
-    std::fs::write(page, text).with_context(|| format!("cannot write {}", page.display()))
-}
-
-fn replaced(text: &str, tables: &str) -> Result<String> {
-    let parts = text.split_once(BEGIN).and_then(|(before, rest)| {
-        let (_, after) = rest.split_once(END)?;
-        Some((before, after))
-    });
-    let Some((before, after)) = parts else {
-        bail!("has no lines {BEGIN} and {END} to put the tables between");
-    };
-    Ok(format!("{before}{BEGIN}\n\n{tables}\n{END}{after}"))
+    crate::page::put(page, "figures", &tables(reports))
 }
 
 /// Draws a report into a folder: `captions.png` and `answers.png`.
@@ -384,7 +174,11 @@ mod tests {
     fn a_page_keeps_what_is_around_its_tables() {
         let folder = tempfile::tempdir().unwrap();
         let page = folder.path().join("README.md");
-        std::fs::write(&page, format!("before\n{BEGIN}\nold\n{END}\nafter\n")).unwrap();
+        std::fs::write(
+            &page,
+            "before\n<!-- figures:begin -->\nold\n<!-- figures:end -->\nafter\n",
+        )
+        .unwrap();
         write(&page, &[report("val", 1, 4)]).unwrap();
         let once = std::fs::read_to_string(&page).unwrap();
         assert!(once.starts_with("before\n") && once.ends_with("\nafter\n"));
@@ -403,6 +197,7 @@ mod tests {
             .iter()
             .chain(&ANSWERS)
             .chain(&PARTS)
+            .chain(&BINDING)
             .chain(&COMPARED)
         {
             assert!(keys.iter().any(|key| key == line.row), "{}", line.row);

@@ -13,6 +13,7 @@ use playroom::{Rgb, Sample, SampleOptions, Split, Task, sample_tasks};
 
 use super::record::{Answers, Captioned, Record};
 use super::row::{Mode, Row};
+use crate::metrics::binding::{self, Bound};
 use crate::metrics::{repic_compat, strict};
 use crate::stages::calibrate::rgb8;
 
@@ -31,8 +32,17 @@ impl Bench<'_> {
         let varied = |most: u64| 1 + (photo % most) as usize;
         let answers = match row {
             Row::Caption { things, mode } => {
-                let sample = self.sample(things as u64, photo, things, 3, Task::Caption);
-                Answers::Caption(self.caption(&sample, mode)?)
+                let absent = if mode.hands_over_all() { things } else { 3 };
+                let options = SampleOptions {
+                    // Half of those that are handed over without being there differ in one attribute from one that is.
+                    lookalike_rate: if mode.hands_over_all() { 0.5 } else { 0.3 },
+                    ..self.world(things, absent)
+                };
+                let sample = self.drawn(things as u64, photo, &options, Task::Caption);
+                match mode {
+                    Mode::NameAll => Answers::Caption(judged(&sample, name_all(&sample))),
+                    _ => Answers::Caption(self.caption(&sample, mode)?),
+                }
             }
             Row::Recognize { hints } => {
                 let sample = self.sample(11, photo, varied(3), 2, Task::Recognize);
@@ -73,7 +83,12 @@ impl Bench<'_> {
     }
 
     fn sample(&self, stream: u64, index: u64, present: usize, noise: usize, task: Task) -> Sample {
-        let options = SampleOptions {
+        self.drawn(stream, index, &self.world(present, noise), task)
+    }
+
+    /// What photos with so many named things are like, and so many more concepts.
+    fn world(&self, present: usize, noise: usize) -> SampleOptions {
+        SampleOptions {
             split: self.split,
             present: present..=present,
             noise: noise..=noise,
@@ -83,9 +98,13 @@ impl Bench<'_> {
             lookalike_rate: 0.3,
             side: self.side,
             difficulty: 0.8,
-        };
+        }
+    }
+
+    /// Photo number `index` of a stream.
+    fn drawn(&self, stream: u64, index: u64, options: &SampleOptions, task: Task) -> Sample {
         let seed = (self.seed ^ (stream << 48)).wrapping_add(index.wrapping_mul(0x9e37_79b9));
-        sample_tasks(seed, &options, &[task])
+        sample_tasks(seed, options, &[task])
     }
 
     /// Puts the concepts of a sample into an empty library; returns their ids.
@@ -128,6 +147,7 @@ impl Bench<'_> {
         request.hints = mode.hints();
         match mode {
             Mode::Retrieval => (),
+            Mode::UnaidedAll => request.retrieval = Retrieval::Ids(ids.clone()),
             Mode::RepicRetrieval => {
                 let chosen = self.nearest(sample, &ids, here.len())?;
                 request.retrieval = Retrieval::Ids(chosen);
@@ -138,7 +158,7 @@ impl Bench<'_> {
         }
         request.style = mode.style();
         let outcome = self.run(sample, &request)?;
-        let mut captioned = Captioned::default();
+        let mut captioned = judged(sample, outcome.raw.clone());
         for (i, id) in ids.iter().enumerate() {
             let handed = outcome.retrieved.iter().any(|r| r.id == *id);
             let said = outcome.mentions.iter().any(|m| m.id == *id);
@@ -158,19 +178,6 @@ impl Bench<'_> {
             let found = found.map(|found| (found.box_, thing.box_px));
             captioned.regions.extend(found);
         }
-        let name = |i: usize| sample.concepts[i].name.clone();
-        let known: Vec<KnownName> = (0..ids.len())
-            .map(|i| KnownName {
-                id: ids[i].clone(),
-                spellings: vec![name(i)],
-            })
-            .collect();
-        let expected: Vec<&str> = here.iter().map(|&i| ids[i].as_str()).collect();
-        captioned.names = strict::count(&outcome.raw, &known, &expected);
-        captioned.repic = repic_compat::Row {
-            caption: outcome.raw,
-            expected: here.iter().map(|&i| format!("<{}>", name(i))).collect(),
-        };
         Ok(captioned)
     }
 
@@ -284,6 +291,41 @@ impl Bench<'_> {
         }
         Ok(Answers::Words { found, total })
     }
+}
+
+/// A caption against the truth: who is named, whether what is said with a name is its thing's, and RePIC's row.
+fn judged(sample: &Sample, caption: String) -> Captioned {
+    let name = |i: usize| sample.concepts[i].name.clone();
+    let known: Vec<KnownName> = (0..sample.concepts.len())
+        .map(|i| KnownName {
+            id: i.to_string(),
+            spellings: vec![name(i)],
+        })
+        .collect();
+    let here = here(sample);
+    let ids: Vec<String> = here.iter().map(usize::to_string).collect();
+    let expected: Vec<&str> = ids.iter().map(String::as_str).collect();
+    let present: Vec<Bound> = sample
+        .things
+        .iter()
+        .filter_map(|thing| Some(Bound::of(thing, thing.concept?.to_string())))
+        .collect();
+    Captioned {
+        names: strict::count(&caption, &known, &expected),
+        bound: Some(binding::count(&caption, &known, &present)),
+        repic: repic_compat::Row {
+            caption,
+            expected: here.iter().map(|&i| format!("<{}>", name(i))).collect(),
+        },
+        ..Captioned::default()
+    }
+}
+
+/// The rule "name everything given" at its strongest: every concept with the look of its reference, whatever the photo shows.
+pub(crate) fn name_all(sample: &Sample) -> String {
+    let named = |c: &playroom::ConceptRef| format!("<{}>, the {},", c.name, c.identity.brief());
+    let all: Vec<String> = sample.concepts.iter().map(named).collect();
+    format!("This is {}.", all.join(" with ").trim_end_matches(','))
 }
 
 /// Positions of the concepts that are in the photo.

@@ -57,6 +57,9 @@ pub enum Answers {
 pub struct Captioned {
     /// Names that are right, wrong and missed.
     pub names: Counts,
+    /// The same, where a name is right with a look or a box that is its thing's; absent in answers kept before it was measured.
+    #[serde(default)]
+    pub bound: Option<Counts>,
     /// The caption and the names in brackets it should have.
     pub repic: repic_compat::Row,
     /// Expected names that were not handed to the model.

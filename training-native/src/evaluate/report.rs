@@ -156,6 +156,15 @@ fn caption_figures(name: &str, captions: &[&Captioned], seed: u64) -> Vec<Figure
         figure("precision", report.precision, of, "captions"),
         figure("recall", report.recall, of, "captions"),
     ];
+    let bound: Option<Vec<Counts>> = captions.iter().map(|c| c.bound).collect();
+    if let Some(bound) = bound {
+        figures.push(figure(
+            "binding F1",
+            strict::report(&bound, seed).f1,
+            of,
+            "captions",
+        ));
+    }
     // RePIC's script for two concepts minds case, those for one and four do not.
     let case = match name.starts_with("caption/2/") {
         true => repic_compat::Case::Sensitive,
@@ -287,6 +296,28 @@ mod tests {
         let value = |name: &str| report.figure(name).map(|f| (f.estimate.value, f.of));
         assert_eq!(value("recall"), Some((0.75, 2)));
         assert_eq!(value("lost in generation"), Some((0.25, 4)));
+        // One answer was kept before it was measured: then the row has no such figure.
+        assert_eq!(value("binding F1"), None);
+        let bound = |correct, missed| {
+            let mut record = caption("", 1, 1);
+            if let Answers::Caption(captioned) = &mut record {
+                captioned.bound = Some(Counts {
+                    correct,
+                    wrong: missed,
+                    missed,
+                });
+            }
+            record
+        };
+        let measured = row(
+            "caption/2/unaided-all",
+            &records(vec![bound(2, 0), bound(1, 1)]),
+            1,
+        );
+        let found = measured
+            .figure("binding F1")
+            .map(|f| (f.estimate.value, f.of));
+        assert_eq!(found, Some((0.75, 2)));
         // RePIC's script for two concepts minds case: two of four slots.
         assert!(value("RePIC F1").is_some_and(|(f1, _)| (f1 - 2.0 / 3.0).abs() < 1e-9));
     }

@@ -41,6 +41,11 @@ pub enum Mode {
     Retrieval,
     /// The right concepts and nothing else: what the captioner recognises by itself.
     Unaided,
+    /// The right concepts and as many whose thing is not in the photo, half of them look-alikes, and nothing else: who is here, and
+    /// which is who, is for the captioner to tell.
+    UnaidedAll,
+    /// No captioner, a rule: what [`Mode::UnaidedAll`] is given is all written down, each name with the look of its reference.
+    NameAll,
     /// As [`Mode::Retrieval`], but the concepts are chosen by RePIC's rule: the nearest few of all regions, no threshold.
     RepicRetrieval,
     /// As [`Mode::Unaided`], in RePIC's prompt.
@@ -56,6 +61,8 @@ impl Mode {
             Self::Skip => "skip",
             Self::Retrieval => "retrieval",
             Self::Unaided => "unaided",
+            Self::UnaidedAll => "unaided-all",
+            Self::NameAll => "name-all",
             Self::RepicRetrieval => "repic-retrieval",
             Self::RepicPrompt => "repic-prompt",
             Self::RapPrompt => "rap-prompt",
@@ -65,6 +72,11 @@ impl Mode {
     /// Whether the captioner hears where the retriever saw each concept.
     pub(super) fn hints(self) -> bool {
         matches!(self, Self::Skip | Self::Retrieval | Self::RepicRetrieval)
+    }
+
+    /// Whether concepts whose thing is not in the photo are handed over, too.
+    pub(super) fn hands_over_all(self) -> bool {
+        matches!(self, Self::UnaidedAll | Self::NameAll)
     }
 
     /// Whose prompt the captioner reads.
@@ -100,6 +112,8 @@ impl Row {
             Self::Recognize { hints: false },
             Self::Locate { hints: false },
         ]);
+        rows.extend(captions(Mode::UnaidedAll));
+        rows.extend(captions(Mode::NameAll));
         if compare {
             for mode in [Mode::RepicRetrieval, Mode::RepicPrompt, Mode::RapPrompt] {
                 rows.extend(captions(mode));

@@ -67,7 +67,7 @@ pub fn rate(items: &[(usize, usize)], seed: u64) -> Estimate {
 }
 
 /// A number below `limit`: multiply and shift, whose bias (under 2^-32 here) does not matter.
-fn below(rng: &mut ChaCha8Rng, limit: usize) -> usize {
+pub(crate) fn below(rng: &mut ChaCha8Rng, limit: usize) -> usize {
     ((u128::from(rng.next_u64()) * limit as u128) >> 64) as usize
 }
 

@@ -70,6 +70,21 @@ pub enum ImportanceSamplingMode {
     SequenceMask,
 }
 
+/// Whose completions are learned from. Not in TRL: all but the first are supervised learning in the same loop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Teacher {
+    /// The policy's own, compared with each other: reinforcement learning.
+    Policy,
+    /// The first `reference` of each row.
+    Gold,
+    /// The same, spoiled as captions of a large model are: each name is left out with probability 0.2, and the notes on each
+    /// thing are copied with probability 0.2.
+    NoisyGold,
+    /// The best of `num_generations` of the model as it was, where its first reward is 1: rejection sampling.
+    BestOfReference,
+}
+
 /// How the learning rate goes on after the warm-up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -123,6 +138,8 @@ pub struct GrpoConfig {
     pub num_generations_eval: Option<usize>,
     /// Most tokens of a completion.
     pub max_completion_length: usize,
+    /// Whose completions are learned from. Not in TRL.
+    pub teacher: Teacher,
     /// Whether prompts are shuffled.
     pub shuffle_dataset: bool,
     /// Sampling temperature; the log-probabilities of training are those of the tempered distribution, too.
@@ -248,6 +265,7 @@ impl Default for GrpoConfig {
             num_generations: 8,
             num_generations_eval: None,
             max_completion_length: 512,
+            teacher: Teacher::Policy,
             shuffle_dataset: true,
             temperature: 1.0,
             top_p: 1.0,

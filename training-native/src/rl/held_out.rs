@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use burn::module::Module;
 use namelens_engine::concepts::spelling::{bare, key};
 use namelens_engine::host::Host;
@@ -12,6 +12,7 @@ use super::dataset::Prompts;
 use super::playroom_prompts::LOOKS;
 use super::policy::Policy;
 use super::rollout;
+use crate::metrics::binding::{self, Bound};
 use crate::metrics::rates::Counts;
 use crate::metrics::strict;
 use crate::rewards::{Reward, Row, columns, repic_strict, score_all};
@@ -29,6 +30,8 @@ pub const PRIMARY: &str = "eval/score";
 #[derive(Debug, Default)]
 struct Tally {
     captions: Vec<Counts>,
+    /// The same captions, where a name is right with a look or a box that is its thing's.
+    bound: Vec<Counts>,
     exact: usize,
     answers: Vec<f64>,
     /// Words for what things look like: said, and to be said.
@@ -40,7 +43,7 @@ struct Tally {
 
 /// Completes the first `count` of `prompts` greedily and measures what was said; `rewards` are measured too, to be compared.
 ///
-/// `eval/f1` is strict: every name that is wrong or invented counts against it. `eval/answers` is the share of other questions
+/// `eval/binding_f1` asks besides whether what is said with a name is its thing's ([`binding`]); `eval/f1` is strict: every name that is wrong or invented counts against it. `eval/answers` is the share of other questions
 /// that were answered rightly, `eval/looks` the share of the words for what things look like that captions without names have.
 /// `eval/score` is the mean of those there are.
 ///
@@ -109,6 +112,7 @@ impl Tally {
                 let counts = names(&row)?;
                 self.exact += usize::from(counts.wrong + counts.missed == 0);
                 self.captions.push(counts);
+                self.bound.extend(bound_names(&row)?);
             }
             _ => (),
         }
@@ -128,6 +132,9 @@ impl Tally {
             put("recall", counts.recall());
             put("exact", share(self.exact, self.captions.len()));
             scores.push(counts.f1());
+        }
+        if !self.bound.is_empty() {
+            put("binding_f1", self.bound.iter().sum::<Counts>().f1());
         }
         if !self.answers.is_empty() {
             let right = self.answers.iter().sum::<f64>() / self.answers.len() as f64;
@@ -158,8 +165,25 @@ fn looks(row: &Row) -> Result<(usize, usize)> {
     Ok((found.count(), wanted.len()))
 }
 
+/// Names that are right with what is said with them, wrong and missed; `None` where the row does not say what is true of things.
+///
+/// # Errors
+/// When a column is of the wrong kind.
+pub fn bound_names(row: &Row) -> Result<Option<Counts>> {
+    let Some(truth) = row.columns.get("bound") else {
+        return Ok(None);
+    };
+    let present: Vec<Bound> =
+        serde_json::from_value(truth.clone()).context("column 'bound' is no list of things")?;
+    let known = columns::known(&columns::concepts(row)?);
+    Ok(Some(binding::count(&row.completion, &known, &present)))
+}
+
 /// Names that are right, wrong and missed: of all `concepts` of the row, or of its solution alone where it has no such column.
-fn names(row: &Row) -> Result<Counts> {
+///
+/// # Errors
+/// When a column is of the wrong kind.
+pub fn names(row: &Row) -> Result<Counts> {
     let present = columns::texts(row, "solution")?;
     let mut known = match row.columns.contains_key("concepts") {
         true => columns::known(&columns::concepts(row)?),

@@ -5,7 +5,7 @@
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
 use namelens_engine::personalize::hint::Hint;
 use namelens_engine::personalize::messages::{self, ImageRef, PromptConcept, PromptStyle};
 use namelens_engine::random::Stream;
@@ -14,6 +14,7 @@ use serde_json::{Map, Value, json};
 
 use super::prompt::Prompt;
 use crate::evaluate::png;
+use crate::metrics::binding::Bound;
 use crate::rewards::row::Photo;
 
 /// Which prompts.
@@ -88,6 +89,14 @@ impl PlayroomPrompts {
     /// # Errors
     /// When a task is none that rewards can check.
     pub fn get(&self, index: u64) -> Result<Prompt> {
+        prompt(&self.sample(index)?)
+    }
+
+    /// The sample that prompt number `index` is made of.
+    ///
+    /// # Errors
+    /// When nothing is asked.
+    pub fn sample(&self, index: u64) -> Result<Sample> {
         let options = &self.options;
         let split = options.split.word().bytes().map(u64::from);
         let key: Vec<u64> = split.chain([options.seed, index]).collect();
@@ -95,6 +104,10 @@ impl PlayroomPrompts {
         let (low, high) = (*options.present.start(), *options.present.end());
         let present = low + Rng::new(seed, 0x61).below(high - low + 1);
         let absent = options.absent.unwrap_or(present);
+        ensure!(
+            !options.tasks.is_empty(),
+            "prompts of the Playroom ask nothing"
+        );
         let task = options.tasks[(index % options.tasks.len() as u64) as usize];
         let world = SampleOptions {
             split: options.split,
@@ -107,7 +120,7 @@ impl PlayroomPrompts {
             side: options.side,
             difficulty: DIFFICULTY,
         };
-        prompt(&sample_tasks(seed, &world, &[task]))
+        Ok(sample_tasks(seed, &world, &[task]))
     }
 }
 
@@ -184,8 +197,19 @@ fn columns(sample: &Sample) -> Result<Map<String, Value>> {
                 .collect::<Vec<_>>()
         })
         .collect();
+    let bound: Vec<Bound> = sample
+        .things
+        .iter()
+        .filter_map(|thing| {
+            Some(Bound::of(
+                thing,
+                sample.concepts[thing.concept?].name.clone(),
+            ))
+        })
+        .collect();
     let columns = json!({
         "looks": looks,
+        "bound": bound,
         "accu_reward_method": method,
         "solution": solution,
         "concepts": concepts,

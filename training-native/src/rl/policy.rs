@@ -15,7 +15,7 @@ use namelens_engine::model::params::{ParamBuilder, ParamNames};
 use namelens_engine::model::positions::Grid;
 use namelens_engine::model::vlm::Vlm;
 use namelens_engine::personalize::{CaptionerParts, photo_frames};
-use namelens_engine::text::ChatEncoder;
+use namelens_engine::text::{ChatEncoder, Message, Part};
 
 use super::config::GrpoConfig;
 use super::param_values::{Keyed, restored};
@@ -72,6 +72,8 @@ pub struct Prepared {
     pub visual: Option<Visual>,
     /// Rows and columns of each photo's visual tokens.
     pub grids: Vec<Grid>,
+    /// How the chat shows each photo.
+    layouts: Vec<PhotoLayout>,
     /// Frames of each photo, kept only where the vision tower learns.
     pixels: Vec<Tensor<4>>,
 }
@@ -165,8 +167,28 @@ impl Kit {
             ids,
             visual,
             grids,
+            layouts,
             pixels,
         })
+    }
+
+    /// The tokens of `text` as the answer to a prompt, its end among them.
+    ///
+    /// # Errors
+    /// When the chat cannot be encoded, or its template writes a prompt otherwise once it is answered.
+    pub fn answer(&self, prepared: &Prepared, text: &str) -> Result<Vec<u32>> {
+        let mut messages = prepared.prompt.messages.clone();
+        messages.push(Message {
+            role: "assistant".into(),
+            content: vec![Part::Text(text.to_owned())],
+        });
+        let ids = self.chat.encode(&messages, &prepared.layouts, false)?;
+        let answer = ids
+            .strip_prefix(prepared.ids.as_slice())
+            .context("the chat template writes a prompt otherwise once it is answered")?;
+        let end = answer.iter().position(|id| self.chat.ends().contains(id));
+        let end = end.context("the chat template does not end an answer")?;
+        Ok(answer[..=end].to_vec())
     }
 
     /// Frames of a photo, and how a prompt shows it.
@@ -207,6 +229,7 @@ impl Prepared {
             ids,
             visual: None,
             grids: Vec::new(),
+            layouts: Vec::new(),
             pixels: Vec::new(),
         }
     }

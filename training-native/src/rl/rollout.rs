@@ -9,8 +9,9 @@ use namelens_engine::model::vlm::Vlm;
 use super::advantage::{self, advantages, groups_without_variance};
 use super::buffer::{Generation, Rolled, by_row, scores};
 use super::completion::CompletionMask;
-use super::config::GrpoConfig;
+use super::config::{GrpoConfig, Teacher};
 use super::dataset::Prompts;
+use super::demonstrations;
 use super::metrics::{Figure, Metrics};
 use super::policy::{Kit, Policy, Prepared};
 use crate::ranks::{Alone, Ranks, share};
@@ -141,6 +142,21 @@ pub fn generate_among(
     cursor: &mut u64,
 ) -> Result<Generation> {
     let (kit, ranks) = (&policy.kit, draw.ranks);
+    if config.teacher != Teacher::Policy {
+        ensure!(
+            ranks.size() == 1,
+            "a run that learns from references is one process: start it without mpirun"
+        );
+        return demonstrations::generate(
+            policy,
+            prompts,
+            rewards,
+            config,
+            draw.number,
+            cursor,
+            draw.host,
+        );
+    }
     let sampler = sampler(policy, config, draw.number);
     let options = sampling(kit, config, draw.number);
     let (wanted, samples) = shape(config);
@@ -241,7 +257,7 @@ fn table(rows: &[Rolled]) -> Vec<Vec<Option<f64>>> {
 }
 
 /// The rows of completions with their rewards.
-fn rewarded(
+pub(super) fn rewarded(
     kit: &Kit,
     prompts: &[Prepared],
     said: Vec<Vec<Completion>>,
@@ -307,7 +323,11 @@ fn compare(
 }
 
 /// Fills in log-probabilities under the reference, where the loss asks for them.
-fn reference(policy: &Policy, found: &mut Generation, config: &GrpoConfig) -> Result<()> {
+pub(super) fn reference(
+    policy: &Policy,
+    found: &mut Generation,
+    config: &GrpoConfig,
+) -> Result<()> {
     if config.beta == 0.0 {
         return Ok(());
     }

@@ -2,7 +2,7 @@
 
 use anyhow::{Result, bail, ensure};
 
-use super::config::{GrpoConfig, ImportanceSamplingLevel, LossType};
+use super::config::{GrpoConfig, ImportanceSamplingLevel, LossType, Teacher};
 
 impl GrpoConfig {
     /// Checks the settings.
@@ -13,7 +13,28 @@ impl GrpoConfig {
         self.check_sizes()?;
         self.check_ranges()?;
         self.check_rewards()?;
+        self.check_teacher()?;
         self.check_objective()
+    }
+
+    /// What is learned from other completions than the policy's has no probability it was drawn with.
+    fn check_teacher(&self) -> Result<()> {
+        if self.teacher == Teacher::Policy {
+            return Ok(());
+        }
+        let once =
+            self.num_iterations == 1 && self.generation_steps() == self.gradient_accumulation_steps;
+        ensure!(
+            once,
+            "teacher: completions that the policy did not draw are learned from once; set num_iterations = 1 and leave \
+             steps_per_generation out"
+        );
+        ensure!(
+            !self.importance_sampling_correction && self.off_policy_mask_threshold.is_none(),
+            "teacher: importance_sampling_correction and off_policy_mask_threshold compare with the policy that drew, and here it \
+             did not"
+        );
+        Ok(())
     }
 
     fn check_sizes(&self) -> Result<()> {

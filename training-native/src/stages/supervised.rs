@@ -4,6 +4,7 @@ use anyhow::Result;
 use burn::tensor::{Device, Tensor, TensorData};
 use namelens_engine::image::ImageProcessor;
 use namelens_engine::model::vlm::Vlm;
+use namelens_engine::personalize::hint::Hint;
 use namelens_engine::text::ChatEncoder;
 use playroom::{Rgb, Rng, Sample, SampleOptions, Split, Task};
 
@@ -32,6 +33,12 @@ pub struct Supervised {
     pub thaw_vision_at: u64,
     /// Steps over which scenes grow from easy to the full world.
     pub curriculum: u64,
+    /// Most named things in a photo, 1 to 4.
+    pub things: usize,
+    /// Most concepts of a prompt that are not in the photo.
+    pub absent: usize,
+    /// Whether prompts say where the retriever sees a thing.
+    pub hints: bool,
     /// Where batches are placed.
     pub device: Device,
 }
@@ -61,7 +68,10 @@ impl Objective<Vlm> for Supervised {
         for index in 0..self.batch as u64 {
             let seed = batch.sample_seed(index, self.batch as u64);
             let mut sample = self.sample(seed, batch);
-            let hints = hint_sampling::draw(&mut sample);
+            let hints = match self.hints {
+                true => hint_sampling::draw(&mut sample),
+                false => vec![Hint::None; sample.concepts.len()],
+            };
             chats.push(chats::encode(&self.chat, &sample, &hints)?);
             samples.push(sample);
         }
@@ -153,14 +163,15 @@ impl Supervised {
         playroom::sample_tasks(seed, &options, &tasks)
     }
 
-    /// The world of one sample: one thing in the beginning, up to four and the full mess at the end.
+    /// The world of one sample: one thing in the beginning, all of them and the full mess at the end.
     ///
     /// All chats of a step have as many things, so that little of a batch is padding and no shard waits.
     fn options(&self, seed: u64, batch: BatchKey) -> SampleOptions {
         let grown = (batch.step as f32 / self.curriculum.max(1) as f32).min(1.0);
         let mut counts = Rng::new(batch.seed ^ batch.step.wrapping_mul(0x2545_f491), 0x51);
-        let most = 1 + ((counts.unit() * (1.0 + 3.0 * grown)) as usize).min(3);
-        let noise = (counts.unit() * (1.0 + 2.0 * grown)) as usize;
+        let more = self.things.saturating_sub(1);
+        let most = 1 + ((counts.unit() * (1.0 + more as f32 * grown)) as usize).min(more);
+        let noise = (counts.unit() * (1.0 + self.absent as f32 * grown)) as usize;
         // Half of the steps are as the page asks about one thing among things it does not know.
         let alone = counts.unit() < 0.5;
         let mut rng = Rng::new(seed, 0x52);
