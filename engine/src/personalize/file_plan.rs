@@ -33,6 +33,7 @@ use serde::Serialize;
 use super::file_choice::{Choice, missing, option};
 use super::gguf_choice::{self, Groups};
 use crate::image::ImageProcessor;
+use crate::model::families;
 use crate::text::TextSettings;
 use crate::weights::shard_files;
 use crate::{Error, Result};
@@ -85,6 +86,8 @@ pub struct FilePlan {
     there: BTreeMap<String, bool>,
     /// The shards that the index names, once it was read.
     shards: Option<Vec<String>>,
+    /// Whether the configuration is of a model that reads text only, once it was read.
+    text_only: Option<bool>,
 }
 
 /// Files found to be needed, or names of which it must first be known whether they are there.
@@ -105,6 +108,7 @@ impl FilePlan {
                 .map(|name| (name, true))
                 .collect(),
             shards: None,
+            text_only: None,
         }
     }
 
@@ -120,6 +124,11 @@ impl FilePlan {
     pub fn read(&mut self, name: &str, bytes: &[u8]) -> Result<()> {
         if name == INDEX {
             self.shards = Some(shard_files(bytes)?);
+        }
+        if name == CONFIG {
+            // What is wrong with it is told by whoever loads the model.
+            let text_only = str::from_utf8(bytes).map(families::reads_text_only);
+            self.text_only = Some(matches!(text_only, Ok(Ok(true))));
         }
         Ok(())
     }
@@ -147,6 +156,17 @@ impl FilePlan {
             }
             Known::Ask(names) => return Ok(Step::Find { names }),
         };
+        // Without a word on photos the model must be one that reads none.
+        if is_safetensors(&names)
+            && !names.is_empty()
+            && self.has(CONFIG)
+            && self.text_only.is_none()
+            && !self.has_processor()
+        {
+            return Ok(Step::Read {
+                name: CONFIG.into(),
+            });
+        }
         let mut texts = self.description(&names)?;
         let mut weights = names;
         if !weights.is_empty() && weights != [WHOLE] && is_safetensors(&weights) {
@@ -168,6 +188,11 @@ impl FilePlan {
 
     fn has(&self, name: &str) -> bool {
         self.there.get(name) == Some(&true)
+    }
+
+    /// Whether a file says how photos are prepared.
+    fn has_processor(&self) -> bool {
+        ImageProcessor::FILES.iter().any(|name| self.has(name))
     }
 
     /// Those of `names` of which nobody said whether they are there.
@@ -235,7 +260,7 @@ impl FilePlan {
         Err(missing(first, &why))
     }
 
-    /// The GGUF files of a text model and of its vision projector.
+    /// The GGUF files of a text model and, where there is one, of its vision projector.
     fn gguf(&self) -> Result<Known<Vec<String>>> {
         if !self.listed {
             let guesses = gguf_choice::guesses(&self.choice)?;
@@ -291,7 +316,7 @@ impl FilePlan {
             let card = [CARD].into_iter().filter(|name| self.has(name));
             return Ok(card.map(str::to_owned).collect());
         }
-        let processor = ImageProcessor::FILES.iter().any(|name| self.has(name));
+        let processor = self.has_processor() || self.text_only == Some(true);
         let complete = self.has(CONFIG) && self.has(TOKENIZER) && processor;
         if is_safetensors(names) {
             self.need(CONFIG, "this is not the folder of a model")?;

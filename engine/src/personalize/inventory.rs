@@ -134,7 +134,8 @@ impl Inventory {
             inventory.blame(counted.err());
         }
         // A captioner that cannot be described has been blamed; its retriever may need its image processor.
-        if found.processor.is_some() || !is_captioner {
+        let reads_text_only = found.config.as_ref().is_some_and(|c| !c.sees_photos());
+        if found.processor.is_some() || reads_text_only || !is_captioner {
             let processor = found.processor.as_ref();
             let folders = RetrieverFiles::folders(&files);
             let mut digests = Vec::new();
