@@ -3,6 +3,7 @@
 // The macros of `std` panic where a reader went away, as in `cargo xtask map | head`; those of `anstream` do not.
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
+mod bench;
 mod check;
 mod demo;
 mod fixtures;
@@ -50,6 +51,12 @@ enum Verb {
     Test(suite::Options),
     /// Check format, file maps, directions of dependencies, notices, lints, documentation and types; changes nothing
     Check,
+    /// Time what must be fast, beside limits and peers of the same run, after a gate on what comes out
+    #[command(
+        after_help = "Examples:\n  cargo xtask bench kernels\n  cargo xtask bench text --json text.json\n  \
+            cargo xtask bench text --dev    # with the profile of tests, which may be built already"
+    )]
+    Bench(bench::Options),
     /// Build the engine for the browser into wasm-pkg/npm/wasm
     #[command(
         after_help = "Examples:\n  cargo xtask wasm\n  cargo xtask wasm --release    # also wasm-opt, and the size budget is enforced"
@@ -87,6 +94,7 @@ fn main() -> ExitCode {
         Verb::Demo(options) => demo::demo(&options),
         Verb::Test(options) => suite::test(&options),
         Verb::Check => check::check(),
+        Verb::Bench(options) => bench::bench(&options),
         Verb::Wasm(options) => wasm::build(&options).map(drop),
         Verb::Fixtures(options) => fixtures::fixtures(&options),
         Verb::Mutants(options) => mutants::mutants(&options),

@@ -392,7 +392,8 @@ impl Vlm {
             };
             flat.iter().enumerate().map(&mut take).collect()
         };
-        let text = self.decoder.embed(int(flat.clone()));
+        let tokens: Vec<u32> = ids.iter().flatten().copied().collect();
+        let text = self.decoder.embed(&tokens);
         let hidden = text.dims()[1];
         let shape = [rows, width, hidden];
         let (x, deep) = match visual {
