@@ -77,7 +77,10 @@ fn main() -> Result<()> {
 fn model(file: &Path, packed: bool) -> Result<Model> {
     let device = Device::flex();
     let folder = file.parent().context("a folder")?;
-    let name = file.file_name().and_then(|n| n.to_str()).context("a name")?;
+    let name = file
+        .file_name()
+        .and_then(|n| n.to_str())
+        .context("a name")?;
     let weights = weights(folder, name);
     let config = VlmConfig::from_gguf(&weights)?;
     let mut source = CheckpointSource::new(weights).with_layout(GgufLayout::of(&config));
@@ -94,7 +97,10 @@ fn model(file: &Path, packed: bool) -> Result<Model> {
 /// Ids of every prompt, greedy tokens wherever the reference's choice was clear, and packed weights against expanded ones.
 fn gate(file: &Path, golden: &Value, packed: &Model, expanded: &Model) -> Result<Value> {
     let folder = file.parent().context("a folder")?;
-    let name = file.file_name().and_then(|n| n.to_str()).context("a name")?;
+    let name = file
+        .file_name()
+        .and_then(|n| n.to_str())
+        .context("a name")?;
     let weights = weights(folder, name);
     let (metadata, _) = pair(&weights)?;
     let settings = TextSettings::from_gguf(metadata)?;
@@ -134,9 +140,17 @@ fn gate(file: &Path, golden: &Value, packed: &Model, expanded: &Model) -> Result
             }
         }
     }
-    ensure!(divergence < DIVERGENCE, "packed weights are {divergence:e} nats off");
-    let total: usize = cases.iter().map(|c| c["greedy"].as_array().map_or(0, Vec::len)).sum();
-    Ok(json!({ "gate": "tokens", "same": same, "clear": clear, "of": total, "divergence": divergence }))
+    ensure!(
+        divergence < DIVERGENCE,
+        "packed weights are {divergence:e} nats off"
+    );
+    let total: usize = cases
+        .iter()
+        .map(|c| c["greedy"].as_array().map_or(0, Vec::len))
+        .sum();
+    Ok(
+        json!({ "gate": "tokens", "same": same, "clear": clear, "of": total, "divergence": divergence }),
+    )
 }
 
 /// Of `found` from `want`, nats.
