@@ -34,7 +34,7 @@ fn vlm(device: &Device) -> (Vlm, VlmConfig) {
 fn prompt(vlm: &Vlm, config: &VlmConfig, device: &Device) -> (Vec<u32>, Visual) {
     let side = config.vision_config.image_size;
     let pixels = Tensor::<4>::from_data(uniform([1, 3, side, side], 3), device);
-    let visual = vlm.encode_images(pixels);
+    let visual = vlm.encode_images(pixels).unwrap();
     let mut ids: Vec<u32> = (0..9).map(|i| 40 + 13 * i).collect();
     ids.extend(vec![config.image_token_id; config.tokens_per_image()]);
     ids.extend((0..7).map(|i| 300 + 29 * i));

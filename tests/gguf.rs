@@ -56,7 +56,9 @@ fn logits(source: &mut CheckpointSource, device: &Device) -> Vec<f32> {
     let vlm = Vlm::new(&mut ParamBuilder::new(source, device), &config).unwrap();
     assert_eq!(source.unused(), Vec::<&str>::new());
     let side = config.vision_config.image_size;
-    let visual = vlm.encode_images(Tensor::from_data(uniform([1, 3, side, side], 3), device));
+    let visual = vlm
+        .encode_images(Tensor::from_data(uniform([1, 3, side, side], 3), device))
+        .unwrap();
     let mut ids: Vec<u32> = (0..9).map(|i| 40 + 13 * i).collect();
     ids.extend(vec![config.image_token_id; config.tokens_per_image()]);
     ids.extend((0..7).map(|i| 300 + 29 * i));

@@ -16,7 +16,7 @@ use namelens_engine::text::{Message, Part, TextSettings, Tokenizer};
 use namelens_engine::weights::{Array, Dtype, Metadata, Value};
 use namelens_tests::floats;
 use namelens_tests::gguf::{all, converted, model, weights};
-use namelens_tests::golden::{Case, Checkpoint, distance, vlms};
+use namelens_tests::golden::{Case, Checkpoint, distance, vlms, writers};
 
 /// Logits at every position of a case of one row, and the size of the vocabulary.
 fn logits(
@@ -60,15 +60,14 @@ fn a_model_from_gguf_alone_has_the_references_logits() {
     let device = Device::flex();
     // Largest error of a logit in standard deviations, and mean divergence in nats. F32 is held to the bar of the
     // checkpoints themselves, and so is F16: it holds their bf16 numbers exactly where they are not tiny. The quantised
-    // ones may be twice as far off as the worst measured: 0.41 and 8.4e-4 for Q8_0, 3.5 and 0.12 for Q4_0, both of
-    // `qwen3_vl`. These checkpoints are a few dozen numbers wide; in a real model many more errors of rounding cancel out.
+    // ones may be twice as far off as the worst measured: 0.41 (`qwen3_vl`) and 1.8e-3 (`llama`) for Q8_0, 3.5 and 0.12 for Q4_0 (`qwen3_vl`). These checkpoints are a few dozen numbers wide; in a real model many more errors of rounding cancel out.
     let bars = [
         (all(Dtype::F32), 1e-4, 1e-8),
         (all(Dtype::F16), 1e-4, 1e-8),
-        (all(Dtype::Q8_0), 0.8, 1.7e-3),
+        (all(Dtype::Q8_0), 0.8, 3.6e-3),
         (all(Dtype::Q4_0), 7.0, 0.24),
     ];
-    for checkpoint in vlms() {
+    for checkpoint in writers() {
         for (types, bar, nats) in bars {
             let (folder, written) = converted(&checkpoint, types, None);
             let (vlm, config) = model(weights(folder.path(), "model.gguf"), &device);
@@ -159,7 +158,7 @@ fn blocks_made_while_loading_are_those_of_a_conversion() {
     let types = Types {
         text: Dtype::Q8_0,
         vision: Dtype::Q8_0,
-        embeddings: Dtype::F32,
+        embeddings: Dtype::Q8_0,
     };
     let mut rounded = 0;
     for checkpoint in vlms() {
@@ -183,7 +182,7 @@ fn blocks_made_while_loading_are_those_of_a_conversion() {
 
 #[test]
 fn tokens_and_settings_are_those_of_the_folder() {
-    for checkpoint in vlms() {
+    for checkpoint in writers() {
         let (folder, written) = converted(&checkpoint, all(Dtype::F16), None);
         let weights = weights(folder.path(), "model.gguf");
         let (text, _) = pair(&weights).unwrap();
@@ -312,9 +311,10 @@ fn metadata_of_any_kind_is_read_or_refused() {
         let (folder, _) = converted(&checkpoint, all(Dtype::F32), None);
         let weights = weights(folder.path(), "model.gguf");
         let (text, projector) = pair(&weights).unwrap();
+        let projector = projector.unwrap();
         let has = |name: &str| weights.contains(name);
         let read = |text: &Metadata, projector: &Metadata| {
-            let config = from_metadata(text, projector, &has, None);
+            let config = from_metadata(text, Some(projector), &has, None);
             let _ = ImageProcessor::from_gguf(projector);
             let _ = TextSettings::from_gguf(text);
             config

@@ -323,8 +323,10 @@ fn an_adapter_over_blocks_is_the_adapter_over_their_numbers() {
         );
         // Not by the same path, or there would be nothing to compare.
         assert!(plain > 0.0, "the blocks were unpacked");
+        // Products with blocks round activations to 16 bits, and hot layers carry it on: 1.0e-3 measured. Another block moves
+        // logits by 1e-2.
         assert!(
-            wide <= BAR && many <= BAR,
+            wide <= 3e-3 && many <= 3e-3,
             "{wide:.1e} {many:.1e} (plain {plain:.1e})"
         );
         // Eight bits of weights, none of the adapter's.

@@ -7,6 +7,9 @@ use namelens_tests::{assert_close, bytes, fast_devices, floats, ints, uniform, w
 
 /// Sums of up to a few thousand terms near 1, each rounded to 2^-24, in two different orders.
 const SUMS: f32 = 2e-6;
+/// Products of packed matrices on the CPU, whose activations have 16 bits: half a step of 1/32767 of the largest of 32 columns is
+/// 1.5e-5, and signs differ.
+const ROUNDED: f32 = 3e-5;
 /// The same plus exp and division, which WebGPU allows a few units in the last place.
 const SOFTMAX: f32 = 1e-5;
 /// One division of a few exact products.
@@ -141,14 +144,14 @@ fn quant_matvec_matches_the_plain_body() {
                 Tensor::from_data(x.clone(), &Device::flex()),
                 &flex,
             ));
-            for device in fast_devices() {
+            for (device, bar) in fast_devices().into_iter().zip([ROUNDED, SUMS]) {
                 let w = quantised(kind, n, k, &device);
                 let x = Tensor::<2>::from_data(x.clone(), &device);
                 let actual = floats(ops::quant_matvec(x, &w));
                 assert_close(
                     &actual,
                     &expected,
-                    SUMS,
+                    bar,
                     &format!("{device:?} {kind:?} [{m}, {n}, {k}]"),
                 );
             }
@@ -169,7 +172,7 @@ fn quant_linear_keeps_the_leading_axes() {
         ));
         let actual = ops::quant_linear(x, &w);
         assert_eq!(actual.dims(), [batch, 3, 5]);
-        assert_close(&floats(actual), &expected, SUMS, &format!("{batch} x 3"));
+        assert_close(&floats(actual), &expected, ROUNDED, &format!("{batch} x 3"));
     }
 }
 

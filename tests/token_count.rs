@@ -19,7 +19,7 @@ fn run(engine: &mut Engine, request: &Request, photo: &[u8]) -> Outcome {
 
 /// The request's tokens as counted, which must be those that are read.
 fn counted(engine: &mut Engine, request: &Request, photo: &[u8]) -> (usize, usize) {
-    let count = pollster::block_on(engine.count_tokens(request, photo, &Still)).unwrap();
+    let count = pollster::block_on(engine.count_tokens(request, Some(photo), &Still)).unwrap();
     assert_eq!(count.limit, engine.captioner().unwrap().context_length());
     let outcome = run(engine, request, photo);
     assert_eq!(count.prompt, outcome.tokens.prompt, "{request:?}");
@@ -61,7 +61,7 @@ fn every_kind_of_request_is_counted_as_it_is_read() {
         question: Some("word ".repeat(2000)),
         ..ask
     };
-    let count = pollster::block_on(engine.count_tokens(&long, &scene, &Still)).unwrap();
+    let count = pollster::block_on(engine.count_tokens(&long, Some(&scene), &Still)).unwrap();
     assert!(count.prompt > count.limit, "{count:?}");
     let refused = pollster::block_on(engine.run(&long, &scene, &Still, &mut |_| ()));
     assert_eq!(refused.unwrap_err().code(), "context-full");
@@ -73,7 +73,7 @@ fn counting_leaves_the_conversation_as_it_is() {
     let caption = Request::new(Kind::Caption);
     run(&mut engine, &caption, &scene);
     let other = namelens_tests::album::photo("scene-2.png");
-    pollster::block_on(engine.count_tokens(&caption, &other, &Still)).unwrap();
+    pollster::block_on(engine.count_tokens(&caption, Some(&other), &Still)).unwrap();
     assert!(run(&mut engine, &caption, &scene).tokens.reused > 0);
 }
 

@@ -10,7 +10,7 @@ use namelens_engine::model::config::VlmConfig;
 use namelens_engine::personalize::{Engine, Kind, Request};
 use namelens_engine::text::{Message, Part};
 use namelens_tests::floats;
-use namelens_tests::golden::{Case, Checkpoint, bundle, distance, vlms};
+use namelens_tests::golden::{Case, Checkpoint, bundle, distance, vlms, writers};
 use serde_json::Value;
 
 /// As in `goldens.rs`: f32 in another order of summation, against bugs of 1e-3 and more.
@@ -107,7 +107,7 @@ fn walk(checkpoint: &Checkpoint, device: &Device, bar: f32) -> f32 {
 
 #[test]
 fn a_folder_answers_as_the_reference_does() {
-    for checkpoint in vlms() {
+    for checkpoint in writers() {
         let worst = walk(&checkpoint, &Device::flex(), BAR);
         println!("whole | {} | {worst:.1e}", checkpoint.name);
     }
@@ -117,7 +117,7 @@ fn a_folder_answers_as_the_reference_does() {
 #[test]
 fn a_gpu_answers_as_the_reference_does() {
     let device = namelens_tests::wgpu();
-    for checkpoint in vlms() {
+    for checkpoint in writers() {
         let worst = walk(&checkpoint, &device, BAR);
         println!("whole on wgpu | {} | {worst:.1e}", checkpoint.name);
     }

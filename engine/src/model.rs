@@ -41,5 +41,6 @@ pub mod text_tower;
 pub mod token_embedding;
 pub mod variants;
 pub mod vision;
+pub mod vision_encoder;
 pub mod vlm;
 pub mod windows;

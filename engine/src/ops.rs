@@ -4,7 +4,7 @@
 //! |---|---|---|---|
 //! | [`attention_decode`] | kernel | loops | plain |
 //! | [`attention`], [`gelu`], [`silu`] with gradients | plain | loops, forward and back | plain |
-//! | [`quant_matvec`], [`quant_linear`] | kernel | loops over the blocks | plain |
+//! | [`quant_matvec`], [`quant_linear`] | kernel | `namelens_cpu_kernels` | plain |
 //! | [`token_scores`] | plain, a block of rows at a time | | |
 //! | [`cosine_scores`] | kernel | plain | plain |
 //! | [`top_k`], [`cosine_top_k`] | kernels | selection | plain |
@@ -46,6 +46,8 @@ mod flex_pointwise;
 #[cfg(all(feature = "cpu", feature = "train"))]
 mod flex_product;
 #[cfg(feature = "cpu")]
+mod flex_quant;
+#[cfg(feature = "cpu")]
 mod flex_region_scores;
 #[cfg(feature = "cpu")]
 mod flex_softmax;
@@ -75,17 +77,17 @@ use dispatch::on_flex;
 #[cfg(feature = "cube")]
 use dispatch::on_kernels;
 pub use quant::QuantMatrix;
+use quant::Storage;
 pub use region_scores::region_scores;
 pub use seen::{Seen, Shared};
 
 #[cfg(feature = "cube")]
 use crate::kernels;
-#[cfg(any(feature = "cpu", feature = "cube"))]
-use burn::tensor::DType;
 use burn::tensor::ops::AttentionModuleOptions;
 use burn::tensor::{Int, Tensor, activation, module};
 
-/// Rows of activations up to which reading the blocks beats unpacking the matrix once.
+/// Rows of activations up to which reading the blocks beats unpacking the matrix once, on a GPU.
+#[cfg(feature = "cube")]
 const MAX_MATVEC_ROWS: usize = 8;
 
 /// Attention of as many queries as keys.
@@ -265,20 +267,46 @@ pub fn attention_decode(
 impl QuantMatrix {
     /// The weights as `[rows, cols]` f32 on the same device.
     pub fn dequantize(&self) -> Tensor<2> {
-        let blocks = self.blocks.clone().inner();
-        #[cfg(feature = "cpu")]
-        if on_flex(&blocks.device(), DType::F32) {
-            return flex::dequantize(blocks, self);
+        match &self.storage {
+            Storage::Blocks(blocks) => {
+                reference::dequantize(Tensor::clone(blocks), self.kind, self.cols)
+            }
+            #[cfg(feature = "cpu")]
+            Storage::Packed(packed) => flex_quant::rows(packed, 0..self.rows, &self.device()),
         }
-        reference::dequantize(blocks, self.kind, self.cols)
+    }
+
+    /// The rows of these numbers as `[count, cols]` f32 on the same device.
+    ///
+    /// # Panics
+    /// When there is no such row.
+    pub fn select(&self, rows: &[u32]) -> Tensor<2> {
+        assert!(
+            rows.iter().all(|&row| (row as usize) < self.rows),
+            "select: rows of a matrix of {}",
+            self.rows
+        );
+        match &self.storage {
+            Storage::Blocks(blocks) => {
+                let numbers: Vec<i64> = rows.iter().map(|&row| i64::from(row)).collect();
+                let numbers = Tensor::<1, Int>::from_data(numbers.as_slice(), &blocks.device());
+                reference::dequantize(blocks.clone().select(0, numbers), self.kind, self.cols)
+            }
+            #[cfg(feature = "cpu")]
+            Storage::Packed(packed) => {
+                let rows = rows.iter().map(|&row| row as usize);
+                flex_quant::rows(packed, rows, &self.device())
+            }
+        }
     }
 }
 
-/// Product of a few rows of activations with a quantised matrix.
+/// Product of rows of activations with a quantised matrix.
 ///
 /// # Shapes
-/// x `[M, K]`, `w` of N rows and K columns -> `[M, N]`. More than a few rows are multiplied with
-/// the unpacked matrix instead, which needs memory for `[N, K]` f32.
+/// x `[M, K]`, `w` of N rows and K columns -> `[M, N]`. On the CPU x is rounded to 16 bits with a scale for each 32 columns
+/// (`namelens_cpu_kernels` publishes the error); on a GPU more than a few rows are multiplied with the unpacked matrix, which
+/// needs memory for `[N, K]` f32.
 ///
 /// # Panics
 /// When x is not `[M, K]`.
@@ -290,22 +318,21 @@ pub fn quant_matvec(x: Tensor<2>, w: &QuantMatrix) -> Tensor<2> {
         w.cols
     );
     let x = x.inner();
-    if m > MAX_MATVEC_ROWS {
-        return x.matmul(w.dequantize().transpose());
+    match &w.storage {
+        #[cfg(feature = "cpu")]
+        Storage::Packed(packed) if on_flex(&x.device(), x.dtype()) => {
+            flex_quant::product(x, packed)
+        }
+        #[cfg(feature = "cube")]
+        Storage::Blocks(blocks)
+            if m <= MAX_MATVEC_ROWS && on_kernels(&x.device(), &[x.dtype()]) =>
+        {
+            let blocks = Tensor::clone(blocks);
+            let (x, blocks) = (kernels::into_cube(x), kernels::into_cube(blocks));
+            kernels::from_cube(kernels::quant_matvec::run(&x, &blocks, w.kind))
+        }
+        _ => reference::quant_matvec(x, w),
     }
-    #[cfg(feature = "cube")]
-    if on_kernels(&x.device(), &[x.dtype()]) {
-        let (x, blocks) = (
-            kernels::into_cube(x),
-            kernels::into_cube(w.blocks.clone().inner()),
-        );
-        return kernels::from_cube(kernels::quant_matvec::run(&x, &blocks, w.kind));
-    }
-    #[cfg(feature = "cpu")]
-    if on_flex(&x.device(), x.dtype()) {
-        return flex::quant_matvec(x, w);
-    }
-    reference::quant_matvec(x, w)
 }
 
 /// [`quant_matvec`] over the last axis of x: the product of a quantised `Linear`.

@@ -74,6 +74,11 @@ pub fn checkpoints(types: &[&str]) -> Vec<Checkpoint> {
     found
 }
 
+/// Those that write: the vision-language checkpoints, and that of a decoder which reads text only.
+pub fn writers() -> Vec<Checkpoint> {
+    checkpoints(&["idefics3", "smolvlm", "qwen2_5_vl", "qwen3_vl", "llama"])
+}
+
 /// The vision-language checkpoints.
 pub fn vlms() -> Vec<Checkpoint> {
     checkpoints(&["idefics3", "smolvlm", "qwen2_5_vl", "qwen3_vl"])
@@ -260,11 +265,14 @@ impl Case {
         device: &Device,
     ) -> (Option<Visual>, Vec<Grid>) {
         let photos = self.frames(checkpoint, config, device);
-        let grid = |pixels: &Tensor<4>| vlm.token_grid(pixels.dims()[2], pixels.dims()[3]);
+        let grid = |pixels: &Tensor<4>| {
+            let vision = vlm.vision().expect("a tower");
+            vision.token_grid(pixels.dims()[2], pixels.dims()[3])
+        };
         let grids = photos.iter().map(grid).collect();
         let parts = photos
             .into_iter()
-            .map(|pixels| vlm.encode_images(pixels))
+            .map(|pixels| vlm.encode_images(pixels).expect("a tower"))
             .collect();
         (Visual::joined(parts), grids)
     }

@@ -63,7 +63,7 @@ pub fn scenes(vlm: &Vlm, config: &VlmConfig) -> Vec<Asked> {
             let data = TensorData::new(frame.pixels.clone(), [1, 3, frame.height, frame.width]);
             Tensor::<4>::from_data(data, &device)
         });
-        vlm.encode_images(Tensor::cat(frames.collect(), 0))
+        vlm.encode_images(Tensor::cat(frames.collect(), 0)).unwrap()
     };
     let chat = namelens::bundle::chat(&model(), config.tokens_per_image()).unwrap();
     let prompt = |files: &[&str], question: &str| {

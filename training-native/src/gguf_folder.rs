@@ -12,7 +12,7 @@ use crate::bundle::FileSource;
 /// folder.
 ///
 /// # Errors
-/// When a file cannot be read, or there is not one projector.
+/// When a file cannot be read, or it is not clear which projector is meant.
 pub fn gguf_files(path: &Path) -> Result<Vec<PathBuf>> {
     model_files(path, None)
 }
@@ -35,13 +35,8 @@ pub fn model_files(path: &Path, mmproj: Option<&str>) -> Result<Vec<PathBuf>> {
         Some(parts) => parts.iter().map(|part| folder.join(part)).collect(),
         None => vec![path.to_owned()],
     };
-    match chosen(&projectors(folder)?, folder, mmproj)? {
-        Some(projector) => files.push(projector),
-        None => bail!(
-            "no vision projector (mmproj) beside {}; put it there, or name it with --mmproj",
-            path.display()
-        ),
-    }
+    // Without one the text model is all there is: it reads text only, or says itself what it lacks.
+    files.extend(chosen(&projectors(folder)?, folder, mmproj)?);
     Ok(files)
 }
 

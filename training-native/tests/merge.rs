@@ -43,11 +43,13 @@ fn logits(vlm: &Vlm, config: &VlmConfig) -> Vec<f32> {
     };
     let pixels = (0..3 * side * side).map(|at| (at as f32 * 0.37).sin());
     let pixels = TensorData::new(pixels.collect::<Vec<f32>>(), [1, 3, side, side]);
-    let visual = vlm.encode_images(Tensor::from_data(pixels, &Device::flex()));
+    let visual = vlm
+        .encode_images(Tensor::from_data(pixels, &Device::flex()))
+        .unwrap();
     let mut ids = vec![5, 11, 17];
     ids.extend(vec![config.image_token_id; visual.len()]);
     ids.extend([40, 7, 31, 22]);
-    let grid = vlm.token_grid(side, side);
+    let grid = vlm.vision().unwrap().token_grid(side, side);
     let (spots, _) = vlm.positions(&ids, &[grid]).unwrap();
     let reading = vlm.read_at(&ids, Some(&visual), &spots).unwrap();
     let hidden = vlm.forward(reading, None);

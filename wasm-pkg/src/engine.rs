@@ -84,6 +84,7 @@ impl NameLensEngine {
         to_value(&json!({
             "name": self.name,
             "captions": captioner.is_some(),
+            "seesPhotos": captioner.is_none_or(Captioner::sees_photos),
             "family": captioner.map_or("", Captioner::family),
             "parameters": captioner.map_or(0, Captioner::parameters),
             "bytes": self.bytes,
@@ -95,22 +96,23 @@ impl NameLensEngine {
         }))
     }
 
-    /// Answers a request about a photo; `on_event` hears of progress and of the growing answer.
+    /// Answers a request about a photo, or a question about none; `on_event` hears of progress and of the growing answer.
     pub async fn run(
         &mut self,
         request: JsValue,
-        photo: Vec<u8>,
+        photo: Option<Vec<u8>>,
         on_event: Function,
         cancel: &CancelFlag,
     ) -> JsResult<JsValue> {
         let request: Request = from_value(&request)?;
         let host = Worker::new(cancel);
         let mut hear = |event: Event| report(&on_event, &event);
-        let outcome = self
-            .engine
-            .run(&request, &photo, &host, &mut hear)
-            .await
-            .map_err(|e| to_js(&e))?;
+        let engine = &mut self.engine;
+        let outcome = match photo {
+            Some(photo) => engine.run(&request, &photo, &host, &mut hear).await,
+            None => engine.reply(&request, &host, &mut hear).await,
+        };
+        let outcome = outcome.map_err(|e| to_js(&e))?;
         to_value(&outcome)
     }
 

@@ -11,19 +11,19 @@ use crate::value::{from_value, to_value};
 
 #[wasm_bindgen]
 impl NameLensEngine {
-    /// `{ prompt, visual, limit }` of a request about a photo, in tokens.
+    /// `{ prompt, visual, limit }` of a request about a photo, or of a question about none, in tokens.
     #[wasm_bindgen(js_name = countTokens)]
     pub async fn count_tokens(
         &self,
         request: JsValue,
-        photo: Vec<u8>,
+        photo: Option<Vec<u8>>,
         cancel: &CancelFlag,
     ) -> Result<JsValue, JsValue> {
         let request: Request = from_value("request", &request)?;
         let host = Worker::new(cancel);
         let count = self
             .engine
-            .count_tokens(&request, &photo, &host)
+            .count_tokens(&request, photo.as_deref(), &host)
             .await
             .map_err(|e| to_js(&e))?;
         to_value(&count)

@@ -1,28 +1,55 @@
-//! `cargo xtask bench`: how fast things are, as ratios against a peer in the same run.
+//! `cargo xtask bench`: how fast what is, each figure beside a limit or a peer of the same run, and nothing before a gate on what
+//! comes out.
+//!
+//! Each bench is a file of `bench/`: it builds, runs programs that print lines of JSON, and shows them. Figures that are worth
+//! keeping go into `tests/benches/RESULTS.md` by hand, with the machine's line that every bench prints first.
 
+mod kernels;
+mod model_file;
+mod report;
+mod text;
 mod train;
 
+use std::path::PathBuf;
+
 use anyhow::Result;
+use clap::Subcommand;
 
 /// Options of `cargo xtask bench`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
     #[command(subcommand)]
     what: What,
+    /// Also write all figures as JSON
+    #[arg(long, value_name = "FILE", global = true)]
+    json: Option<PathBuf>,
+    /// Seconds for each figure
+    #[arg(long, default_value_t = 1.0, global = true)]
+    seconds: f64,
 }
 
-#[derive(Debug, clap::Subcommand)]
+#[derive(Debug, Subcommand)]
 enum What {
+    /// The products of packed matrices, natively and as WebAssembly in Node.js, beside the limits of this machine
+    Kernels,
+    /// A real model's tokens against the reference, then its speed natively, packed weights beside expanded ones
+    Text(text::Options),
     /// Steps of GRPO on the CPU against TRL
     Train(train::Options),
 }
 
-/// Measures, prints a table and writes JSON.
+/// Runs one bench.
 ///
 /// # Errors
-/// When something cannot be built or run.
+/// When something cannot be built or run, or a gate fails: nothing is timed then.
 pub(crate) fn bench(options: &Options) -> Result<()> {
-    match &options.what {
-        What::Train(options) => train::train(options),
+    let figures = match &options.what {
+        What::Kernels => kernels::run(options.seconds)?,
+        What::Text(text) => text::run(text, options.seconds)?,
+        What::Train(options) => train::run(options)?,
+    };
+    if let Some(path) = &options.json {
+        report::write(path, &figures)?;
     }
+    Ok(())
 }

@@ -12,9 +12,10 @@ use crate::paths::{root, target_dir};
 use crate::run::{loud, quiet, stage, step};
 
 /// Which script makes which checkpoints, in the order they must run: adapters lie inside folders made before.
-const GENERATORS: [(&str, &[&str]); 6] = [
+const GENERATORS: [(&str, &[&str]); 7] = [
     ("idefics.py", &["idefics3", "smolvlm", "smolvlm-scale4"]),
     ("qwen.py", &["qwen2_5_vl", "qwen3_vl"]),
+    ("llama.py", &["llama"]),
     ("duals.py", &["siglip", "siglip2", "siglip2-naflex", "clip"]),
     ("blip2.py", &["blip2"]),
     ("dino.py", &["dinov2", "dinov2-swiglu", "dinov2-registers"]),

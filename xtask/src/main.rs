@@ -78,9 +78,11 @@ enum Verb {
             cargo xtask mutants --write    # also writes tests/mutants.md"
     )]
     Mutants(mutants::Options),
-    /// Measure speed as ratios against a peer in the same run
+    /// Time what must be fast, beside limits and peers of the same run, after a gate on what comes out
     #[command(
-        after_help = "Examples:\n  cargo xtask bench train\n  cargo xtask bench train --python ~/venv/bin/python --threads 2"
+        after_help = "Examples:\n  cargo xtask bench kernels\n  cargo xtask bench text --json text.json\n  \
+            cargo xtask bench text --dev    # with the profile of tests, which may be built already\n  \
+            cargo xtask bench train --python ~/venv/bin/python --threads 2"
     )]
     Bench(bench::Options),
     /// Compare the file maps of the READMEs with the first line of each file

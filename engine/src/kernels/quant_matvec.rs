@@ -53,6 +53,7 @@ pub(crate) fn run(x: &CubeTensor, blocks: &CubeTensor, kind: QuantKind) -> CubeT
     let kernel = match kind {
         QuantKind::Q4_0 => &Q4_0,
         QuantKind::Q8_0 => &Q8_0,
+        other => unreachable!("{other:?} is expanded when it is read (`QuantMatrix::keeps`)"),
     };
     let y = launch::output(x, [m, n], DType::F32);
     let params = [word(n), word(row_words), word(k / BLOCK), word(k / 4)];

@@ -6,7 +6,7 @@ use super::gguf_layout::GgufLayout;
 use super::gguf_layout::Piece;
 use super::names::{self, Names, Part, Stored};
 use super::params::{Init, ParamSource, Values};
-use crate::ops::{QuantKind, QuantMatrix};
+use crate::ops::QuantMatrix;
 use crate::weights::{Dtype, TensorInfo, Weights};
 use crate::{Error, Result};
 
@@ -175,10 +175,10 @@ impl ParamSource for CheckpointSource {
         let Some(device) = &self.keep_blocks else {
             return Ok(None);
         };
-        let kind = match self.weights.find(&name).map(|(_, tensor)| tensor.dtype) {
-            Some(Dtype::Q8_0) => QuantKind::Q8_0,
-            Some(Dtype::Q4_0) => QuantKind::Q4_0,
-            // Missing or dense: `values` says which.
+        let stored = self.weights.find(&name).map(|(_, tensor)| tensor.dtype);
+        let kind = match stored.and_then(Dtype::quant_kind) {
+            Some(kind) if QuantMatrix::keeps(kind, device) => kind,
+            // Missing, dense, or in blocks that are expanded here: `values` says which.
             _ => return Ok(None),
         };
         let (_, bytes) = self

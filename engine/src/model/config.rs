@@ -6,12 +6,13 @@ pub use super::variants::Activation;
 use super::variants::{BoxUnits, ConnectorKind, PatchPositions, TextVariant, VisionVariant};
 use crate::{Error, Result, foreign};
 
-/// A vision-language model. Its JSON is SmolVLM's; other families are read by [`super::families`].
+/// A model that writes: a vision-language model, or one that reads text only. Its JSON is SmolVLM's; other families are read by
+/// [`super::families`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct VlmConfig {
     /// Architecture family.
     pub model_type: String,
-    /// Token id that marks the place of one visual token in the prompt.
+    /// Token id that marks the place of one visual token in the prompt; [`NO_IMAGE_TOKEN`] in a model that reads text only.
     pub image_token_id: u32,
     /// Side of the square of patch features folded into one visual token.
     pub scale_factor: usize,
@@ -21,7 +22,7 @@ pub struct VlmConfig {
     /// The numbers boxes are written in.
     #[serde(skip)]
     pub box_units: BoxUnits,
-    /// The vision tower.
+    /// The vision tower; all 0 in a model that reads text only.
     pub vision_config: VisionConfig,
     /// The decoder.
     pub text_config: TextConfig,
@@ -97,8 +98,11 @@ fn default_rope_theta() -> f64 {
 impl VlmConfig {
     pub(super) fn check(&self) -> Result<()> {
         let (vision, text) = (&self.vision_config, &self.text_config);
-        vision.check()?;
         text.check()?;
+        if !self.sees_photos() {
+            return Ok(());
+        }
+        vision.check()?;
         positive("scale_factor", self.scale_factor)?;
         if self.connector == ConnectorKind::PixelShuffle {
             divides("scale_factor", self.scale_factor, vision.patches_per_side())?;
@@ -122,14 +126,22 @@ impl VlmConfig {
         Ok(())
     }
 
-    /// Visual tokens one frame becomes, where all frames are of one size.
+    /// Whether there is a tower; without one the model reads text only.
+    pub fn sees_photos(&self) -> bool {
+        self.connector != ConnectorKind::Absent
+    }
+
+    /// Visual tokens one frame becomes, where all frames are of one size; 0 where the model reads text only.
     pub fn tokens_per_image(&self) -> usize {
+        if !self.sees_photos() {
+            return 0;
+        }
         (self.vision_config.patches_per_side() / self.scale_factor).pow(2)
     }
 
     /// Whether every photo keeps its own shape, so that its visual tokens are its own in number.
     pub fn is_dynamic(&self) -> bool {
-        self.vision_config.image_size == 0
+        self.sees_photos() && self.vision_config.image_size == 0
     }
 }
 
@@ -259,6 +271,9 @@ pub(super) fn refuse(key: &str, problem: String) -> Error {
         problem,
     }
 }
+
+/// The id that no token has: no token holds a place for a photo.
+pub const NO_IMAGE_TOKEN: u32 = u32::MAX;
 
 /// Longest conversation kept in memory, whatever the model could read: its cache is allocated at once.
 pub const CONTEXT: usize = 8192;

@@ -97,18 +97,19 @@ pub struct PatchMerger {
 const MERGER_EPS: f64 = 1e-6;
 
 impl Connector {
-    /// Builds the connector below `name` (`model.connector`).
+    /// Builds the connector below `name` (`model.connector`), if the model has one.
     ///
     /// # Errors
     /// [`crate::Error::Weights`] when the source lacks a tensor.
-    pub fn new(p: &mut ParamBuilder<'_>, name: &str, config: &VlmConfig) -> Result<Self> {
+    pub fn new(p: &mut ParamBuilder<'_>, name: &str, config: &VlmConfig) -> Result<Option<Self>> {
         let (vision, text) = (
             config.vision_config.hidden_size,
             config.text_config.hidden_size,
         );
         let scale = config.scale_factor;
         let folded = vision * scale * scale;
-        Ok(match config.connector {
+        Ok(Some(match config.connector {
+            ConnectorKind::Absent => return Ok(None),
             ConnectorKind::PixelShuffle => Self::PixelShuffle(PixelShuffle {
                 proj: Linear::new(
                     p,
@@ -139,7 +140,7 @@ impl Connector {
                         .collect::<Result<_>>()?,
                 })
             }
-        })
+        }))
     }
 
     /// Its projections.

@@ -1,7 +1,7 @@
 //! The decoder: RMS norm, grouped-query attention with rotary positions, gated feed-forward (Llama, Qwen2, Qwen3).
 
-use burn::module::{Module, Param};
-use burn::tensor::{Device, Int, Tensor};
+use burn::module::Module;
+use burn::tensor::{Device, Tensor};
 
 use super::attention::{Attention, AttentionShape, Mask, Place};
 use super::config::{Activation, TextConfig};
@@ -9,11 +9,11 @@ use super::kv_cache::KvCache;
 use super::linear::Linear;
 use super::mlp::GatedMlp;
 use super::norm::RmsNorm;
-use super::params::{Init, ParamBuilder};
+use super::params::ParamBuilder;
 use super::rope::{Rope, Rotation};
 use crate::Result;
 #[cfg(feature = "train")]
-use crate::ops::{self, Head, TokenScores};
+use crate::ops::{self, TokenScores};
 
 #[derive(Module, Debug)]
 struct DecoderLayer {
@@ -26,7 +26,8 @@ struct DecoderLayer {
 /// Embeddings, layers, final norm and the head that turns hidden states into logits.
 #[derive(Module, Debug)]
 pub struct Decoder {
-    embed_tokens: Param<Tensor<2>>,
+    /// A row for each token.
+    embed_tokens: Linear,
     layers: Vec<DecoderLayer>,
     norm: RmsNorm,
     /// `None` when the head is the embedding matrix.
@@ -80,13 +81,9 @@ impl Decoder {
         let layers = (0..config.num_hidden_layers)
             .map(&mut layer)
             .collect::<Result<_>>()?;
-        let embedding_std = (1.0 / hidden as f64).sqrt();
+        let table = format!("{name}.embed_tokens");
         Ok(Self {
-            embed_tokens: p.param(
-                &format!("{name}.embed_tokens.weight"),
-                [config.vocab_size, hidden],
-                Init::Normal(embedding_std),
-            )?,
+            embed_tokens: Linear::table(p, &table, config.vocab_size, hidden)?,
             layers,
             norm: RmsNorm::new(p, &format!("{name}.norm"), hidden, eps)?,
             lm_head: if tied {
@@ -106,7 +103,7 @@ impl Decoder {
 
     /// The device the parameters live on.
     pub fn device(&self) -> Device {
-        self.embed_tokens.val().device()
+        self.norm.device()
     }
 
     /// The projections of every layer, and the head where it is one.
@@ -118,9 +115,12 @@ impl Decoder {
         layers.chain(&mut self.lm_head).collect()
     }
 
-    /// Token ids `[N]` to embeddings `[N, hidden]`.
-    pub fn embed(&self, ids: Tensor<1, Int>) -> Tensor<2> {
-        self.embed_tokens.val().select(0, ids)
+    /// Tokens to embeddings `[N, hidden]`.
+    ///
+    /// # Panics
+    /// When a token is not in the vocabulary.
+    pub fn embed(&self, ids: &[u32]) -> Tensor<2> {
+        self.embed_tokens.rows(ids)
     }
 
     /// Number of layers, the steps of progress a caller may report.
@@ -175,10 +175,7 @@ impl Decoder {
     ) -> TokenScores {
         let head = match &self.lm_head {
             Some(head) => head.unmerged(hidden.clone()),
-            None => Head {
-                weight: self.embed_tokens.val(),
-                adapter: None,
-            },
+            None => self.embed_tokens.unmerged(hidden.clone()),
         };
         ops::token_scores(hidden, head, targets, temperature)
     }
@@ -187,7 +184,7 @@ impl Decoder {
     pub fn logits(&self, hidden: Tensor<2>) -> Tensor<2> {
         match &self.lm_head {
             Some(head) => head.forward(hidden),
-            None => hidden.matmul(self.embed_tokens.val().transpose()),
+            None => self.embed_tokens.forward(hidden),
         }
     }
 }

@@ -7,6 +7,7 @@ mod dinov2;
 mod efficientnet_lite;
 mod idefics3;
 mod json;
+mod llama;
 mod quantised;
 mod qwen2_5_vl;
 mod qwen3_vl;
@@ -14,7 +15,7 @@ mod siglip;
 
 use self::json::Json;
 pub use self::quantised::refuse_quantised;
-use super::config::{Activation, TextConfig, VisionConfig, VlmConfig, refuse};
+use super::config::{Activation, NO_IMAGE_TOKEN, TextConfig, VisionConfig, VlmConfig, refuse};
 use super::dual_config::DualConfig;
 use super::feature_config::FeatureConfig;
 use super::gguf_keys::Keys;
@@ -36,14 +37,14 @@ struct Family {
     gguf: Option<GgufFamily>,
 }
 
-/// One family's GGUF files: a text model and a vision projector.
+/// One family's GGUF files: a text model and, unless it reads text only, a vision projector.
 pub(super) struct GgufFamily {
     /// `general.architecture` of the text model.
     pub(super) architecture: &'static str,
-    /// `clip.projector_type` of the projector.
-    pub(super) projector: &'static str,
-    /// The text of the token that marks the place of a visual token.
-    pub(super) image_token: &'static str,
+    /// `clip.projector_type` of the projector, if there is one.
+    pub(super) projector: Option<&'static str>,
+    /// The text of the token that marks the place of a visual token, if there are any.
+    pub(super) image_token: Option<&'static str>,
     /// Whether llama.cpp rotates neighbours, and its converter interleaves the rows for it.
     interleaved: bool,
     /// Whether the text model says how many of its layers DeepStack reaches.
@@ -58,7 +59,7 @@ pub(super) struct GgufFamily {
 
 /// What kind of model a family is, and how its configuration is read.
 enum Reader {
-    /// Photos and texts in, texts out.
+    /// Texts in, and photos where there is a tower; texts out.
     Vlm(fn(&Json) -> Result<VlmConfig>),
     /// Photos and texts in one space.
     Dual(fn(&Json) -> Result<DualConfig>),
@@ -72,6 +73,7 @@ const FAMILIES: &[Family] = &[
     idefics3::FAMILY,
     qwen2_5_vl::FAMILY,
     qwen3_vl::FAMILY,
+    llama::FAMILY,
     siglip::FAMILY,
     clip::FAMILY,
     blip2::FAMILY,
@@ -93,7 +95,7 @@ impl VlmConfig {
     /// # Errors
     /// [`crate::Error::Config`] naming the key that is missing or cannot be.
     pub fn from_json(json: &str) -> Result<Self> {
-        let config = read(json, "vision-language model", |reader| match reader {
+        let config = read(json, "model that writes", |reader| match reader {
             Reader::Vlm(read) => Some(*read),
             _ => None,
         })?;
@@ -147,6 +149,14 @@ impl FeatureConfig {
         config.check()?;
         Ok(config)
     }
+}
+
+/// Whether a `config.json` is of a family whose models read text only, so that nothing need say how photos are prepared.
+///
+/// # Errors
+/// [`crate::Error::Config`] when it is no JSON or names no family.
+pub fn reads_text_only(json: &str) -> Result<bool> {
+    Ok(Json::parse(json)?.text("model_type")? == llama::MODEL_TYPE)
 }
 
 /// Whether a `config.json` is of a family whose models make maps of features.
@@ -270,6 +280,20 @@ fn blank(
             variant: text,
         },
         tie_word_embeddings: false,
+    }
+}
+
+/// A configuration of a model that reads text only.
+fn text_only(model_type: &str, text: TextVariant) -> VlmConfig {
+    VlmConfig {
+        image_token_id: NO_IMAGE_TOKEN,
+        ..blank(
+            model_type,
+            ConnectorKind::Absent,
+            BoxUnits::default(),
+            VisionVariant::default(),
+            text,
+        )
     }
 }
 

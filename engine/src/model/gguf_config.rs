@@ -18,10 +18,10 @@ const TOKENS: &str = "tokenizer.ggml.tokens";
 pub type Has<'a> = dyn Fn(&str) -> bool + 'a;
 
 impl VlmConfig {
-    /// Reads the configuration of a text model and its vision projector out of the files' metadata.
+    /// Reads the configuration of a text model, and of its vision projector where there is one, out of the files' metadata.
     ///
     /// # Errors
-    /// [`Error::Config`] naming the key that is missing or cannot be; [`Error::Weights`] when one of the two is missing.
+    /// [`Error::Config`] naming the key that is missing or cannot be; [`Error::Weights`] when the text model is missing.
     pub fn from_gguf(weights: &Weights) -> Result<Self> {
         let (text, projector) = pair(weights)?;
         let has = |name: &str| weights.contains(name);
@@ -32,27 +32,23 @@ impl VlmConfig {
     }
 }
 
-/// The metadata of the text model and of the vision projector.
+/// The metadata of the text model, and of the vision projector where there is one.
 ///
 /// # Errors
-/// [`Error::Weights`] when one of them is not there.
-pub fn pair(weights: &Weights) -> Result<(&Metadata, &Metadata)> {
+/// [`Error::Weights`] when the text model is not there.
+pub fn pair(weights: &Weights) -> Result<(&Metadata, Option<&Metadata>)> {
     let of = |projector: bool| {
         let metadata = weights.files().iter().map(|file| file.metadata());
         let mut described = metadata.filter(|metadata| metadata.str(ARCHITECTURE).is_some());
         described.find(|metadata| (metadata.str(ARCHITECTURE) == Some(PROJECTOR)) == projector)
     };
-    let missing = |what: &str| Error::Weights {
+    let text = of(false).ok_or_else(|| Error::Weights {
         file: "GGUF".into(),
         place: ARCHITECTURE.into(),
-        problem: format!(
-            "no file with the {what} is there; a model is a text model and its mmproj file"
-        ),
-    };
-    Ok((
-        of(false).ok_or_else(|| missing("text model"))?,
-        of(true).ok_or_else(|| missing("vision projector"))?,
-    ))
+        problem: "no file with the text model is there; a model that sees photos is a text model and its mmproj file"
+            .into(),
+    })?;
+    Ok((text, of(true)))
 }
 
 /// Reads a configuration. `rows` is the number of rows of the embedding matrix, where it is known.
@@ -61,7 +57,7 @@ pub fn pair(weights: &Weights) -> Result<(&Metadata, &Metadata)> {
 /// As [`VlmConfig::from_gguf`].
 pub fn from_metadata(
     text: &Metadata,
-    projector: &Metadata,
+    projector: Option<&Metadata>,
     has: &Has<'_>,
     rows: Option<usize>,
 ) -> Result<VlmConfig> {
@@ -70,7 +66,7 @@ pub fn from_metadata(
     exchange(
         family,
         &mut Keys::Read(text),
-        &mut Keys::Read(projector),
+        projector.map(Keys::Read).as_mut(),
         &mut config,
     )?;
     let tokens = text.strings(TOKENS).unwrap_or_default();
@@ -78,10 +74,12 @@ pub fn from_metadata(
     config.text_config.vocab_size = rows
         .or_else(|| told.and_then(|told| usize::try_from(told).ok()))
         .unwrap_or(tokens.len());
-    let image = tokens.iter().position(|token| token == family.image_token);
-    config.image_token_id = image
-        .and_then(|id| u32::try_from(id).ok())
-        .ok_or_else(|| fail(TOKENS, &format!("has no `{}`", family.image_token)))?;
+    if let Some(image_token) = family.image_token {
+        let image = tokens.iter().position(|token| token == image_token);
+        config.image_token_id = image
+            .and_then(|id| u32::try_from(id).ok())
+            .ok_or_else(|| fail(TOKENS, &format!("has no `{image_token}`")))?;
+    }
     config.tie_word_embeddings = !has("output.weight");
     config.text_config.variant.qkv_bias = has("blk.0.attn_q.bias");
     config.text_config.variant.output_bias = has("blk.0.attn_output.bias");
@@ -89,7 +87,7 @@ pub fn from_metadata(
     Ok(config)
 }
 
-/// Writes a configuration into the metadata of the two files.
+/// Writes a configuration into the metadata of the two files; a model that reads text only leaves the projector's alone.
 ///
 /// # Errors
 /// [`Error::Config`] when GGUF has no way of saying it.
@@ -106,47 +104,72 @@ pub fn to_metadata(
     })?;
     text.set(ARCHITECTURE, Value::String(family.architecture.into()));
     text.set("general.type", Value::String("model".into()));
-    projector.set(ARCHITECTURE, Value::String(PROJECTOR.into()));
-    projector.set("general.type", Value::String("mmproj".into()));
-    projector.set("clip.has_vision_encoder", Value::Bool(true));
-    projector.set(PROJECTOR_TYPE, Value::String(family.projector.into()));
+    let projector = family.projector.map(|kind| {
+        projector.set(ARCHITECTURE, Value::String(PROJECTOR.into()));
+        projector.set("general.type", Value::String("mmproj".into()));
+        projector.set("clip.has_vision_encoder", Value::Bool(true));
+        projector.set(PROJECTOR_TYPE, Value::String(kind.into()));
+        projector
+    });
     let mut config = config.clone();
     exchange(
         family,
         &mut Keys::Write(&mut *text),
-        &mut Keys::Write(projector),
+        projector.map(Keys::Write).as_mut(),
         &mut config,
     )?;
     let key = format!("{}.vocab_size", family.architecture);
     Keys::Write(text).number(&key, &mut config.text_config.vocab_size)
 }
 
-fn family(text: &Metadata, projector: &Metadata) -> Result<&'static GgufFamily> {
+fn family(text: &Metadata, projector: Option<&Metadata>) -> Result<&'static GgufFamily> {
     let architecture = text.str(ARCHITECTURE).unwrap_or_default();
-    let kind = projector
-        .str(PROJECTOR_TYPE)
-        .or_else(|| projector.str("clip.vision.projector_type"))
-        .unwrap_or_default();
+    let kind = projector.map(|projector| {
+        projector
+            .str(PROJECTOR_TYPE)
+            .or_else(|| projector.str("clip.vision.projector_type"))
+            .unwrap_or_default()
+    });
     families::gguf_families()
         .find(|family| family.architecture == architecture && family.projector == kind)
         .ok_or_else(|| {
             let known: Vec<String> = families::gguf_families()
-                .map(|family| format!("{} with {}", family.architecture, family.projector))
+                .map(|family| told(family.architecture, family.projector))
                 .collect();
             let problem = format!(
-                "`{architecture}` with a projector `{kind}` is none of: {}",
+                "`{architecture}` {} is none of: {}",
+                with(kind),
                 known.join(", ")
             );
             fail(ARCHITECTURE, &problem)
         })
 }
 
+/// A family of GGUF files, as an error names it.
+fn told(architecture: &str, projector: Option<&str>) -> String {
+    match projector {
+        Some(kind) => format!("{architecture} with {kind}"),
+        None => format!("{architecture} alone"),
+    }
+}
+
+/// What beside the text model was found.
+fn with(projector: Option<&str>) -> String {
+    match projector {
+        Some(kind) => format!("with a projector `{kind}`"),
+        None => "without a vision projector (mmproj)".into(),
+    }
+}
+
 fn exchange(
     family: &GgufFamily,
     text: &mut Keys<'_>,
-    projector: &mut Keys<'_>,
+    projector: Option<&mut Keys<'_>>,
     config: &mut VlmConfig,
 ) -> Result<()> {
+    let Some(projector) = projector else {
+        return decoder(text, family.architecture, &mut config.text_config);
+    };
     tower(projector, &mut config.vision_config)?;
     (family.tower)(projector, config)?;
     decoder(text, family.architecture, &mut config.text_config)?;

@@ -2,7 +2,7 @@
 //! adds to either.
 
 use burn::module::{Module, Param};
-use burn::tensor::{Tensor, module::linear};
+use burn::tensor::{Device, Int, Tensor, TensorData, module::linear};
 
 use super::lora::Lora;
 use super::params::{Init, ParamBuilder};
@@ -40,8 +40,31 @@ impl Linear {
         output: usize,
         bias: bool,
     ) -> Result<Self> {
+        let blocks = p.quantised(&format!("{name}.weight"), output, input)?;
+        Self::with(p, name, [output, input], bias, blocks)
+    }
+
+    /// Builds a table of `rows` embeddings as a layer without bias, to be read by [`Linear::rows`] and, where it is the head as
+    /// well, multiplied with. Where gradients are wanted it is dense: training reads all of it in every step.
+    ///
+    /// # Errors
+    /// [`crate::Error::Weights`] when the source lacks the tensor.
+    pub fn table(p: &mut ParamBuilder<'_>, name: &str, rows: usize, width: usize) -> Result<Self> {
+        let blocks = match p.device().is_autodiff() {
+            true => None,
+            false => p.quantised(&format!("{name}.weight"), rows, width)?,
+        };
+        Self::with(p, name, [rows, width], false, blocks)
+    }
+
+    fn with(
+        p: &mut ParamBuilder<'_>,
+        name: &str,
+        [output, input]: [usize; 2],
+        bias: bool,
+        blocks: Option<QuantMatrix>,
+    ) -> Result<Self> {
         let key = format!("{name}.weight");
-        let blocks = p.quantised(&key, output, input)?;
         let weight = match blocks {
             Some(_) => None,
             None => {
@@ -103,6 +126,34 @@ impl Linear {
     pub(super) fn remove_adapter(&mut self, name: &str) {
         self.active = None;
         self.loras.retain(|lora| lora.adapter() != name);
+    }
+
+    /// The rows of the matrix with these numbers, `[count, in]`: a table of embeddings is a layer read so.
+    ///
+    /// # Panics
+    /// When there is no such row.
+    pub fn rows(&self, numbers: &[u32]) -> Tensor<2> {
+        match (&self.weight, &self.blocks) {
+            (Some(weight), _) => {
+                let numbers: Vec<i64> = numbers.iter().map(|&n| i64::from(n)).collect();
+                let count = numbers.len();
+                let data = TensorData::new(numbers, [count]);
+                let weight = weight.val();
+                let numbers = Tensor::<1, Int>::from_data(data, &weight.device());
+                weight.select(0, numbers)
+            }
+            (None, Some(blocks)) => blocks.select(numbers),
+            (None, None) => unreachable!("a Linear is dense or quantised by construction"),
+        }
+    }
+
+    /// The device the matrix is on.
+    pub fn device(&self) -> Device {
+        match (&self.weight, &self.blocks) {
+            (Some(weight), _) => weight.val().device(),
+            (None, Some(blocks)) => blocks.device(),
+            (None, None) => unreachable!("a Linear is dense or quantised by construction"),
+        }
     }
 
     /// # Shapes

@@ -1,7 +1,7 @@
 //! Layer norm (SigLIP, CLIP, Qwen3-VL towers), RMS norm (decoders, Qwen2.5-VL tower), and a norm that is either.
 
 use burn::module::{Module, Param};
-use burn::tensor::Tensor;
+use burn::tensor::{Device, Tensor};
 
 use super::params::{Init, ParamBuilder};
 use super::variants::NormKind;
@@ -56,6 +56,11 @@ impl RmsNorm {
             weight: p.param(&format!("{name}.weight"), [width], Init::Constant(1.0))?,
             eps,
         })
+    }
+
+    /// The device it is on.
+    pub(super) fn device(&self) -> Device {
+        self.weight.val().device()
     }
 
     /// # Shapes

@@ -165,6 +165,8 @@ pub enum ConnectorKind {
         /// Activation between the projections.
         act: Activation,
     },
+    /// There is neither connector nor tower: the model reads text only (Llama).
+    Absent,
 }
 
 /// The numbers boxes are written in.

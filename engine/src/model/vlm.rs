@@ -1,4 +1,4 @@
-//! The vision-language model: tower, connector and decoder, joined at the image tokens of the prompt.
+//! The language model, with what it sees photos through, if it does: the two are joined at the image tokens of the prompt.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use burn::tensor::{Int, Tensor, TensorData};
 use super::adapters::Adapters;
 use super::attention::Mask;
 use super::config::VlmConfig;
-use super::connector::{Connector, Visual};
+use super::connector::Visual;
 use super::decoder::Decoder;
 use super::kv_cache::KvCache;
 use super::linear::Linear;
@@ -17,17 +17,15 @@ use super::names::Names;
 use super::params::{ParamBuilder, ParamNames};
 use super::positions::{Grid, positions};
 use super::rope::{Position, Rotation};
-use super::vision::{Features, VisionTower};
+use super::vision_encoder::VisionEncoder;
 use crate::ops::{Seen, Shared};
 use crate::{Error, Result};
 
-/// The whole vision-language model.
+/// The whole model.
 #[derive(Module, Debug)]
 pub struct Vlm {
-    /// Photos to patch features.
-    pub vision: VisionTower,
-    /// Patch features to visual tokens.
-    pub connector: Connector,
+    /// Photos to visual tokens; `None` in a model that reads text only.
+    vision: Option<VisionEncoder>,
     /// Visual and text tokens to logits.
     pub decoder: Decoder,
     image_token_id: u32,
@@ -35,8 +33,6 @@ pub struct Vlm {
     head_dim: usize,
     /// Whether tokens of photos stand on rows and columns.
     on_grid: bool,
-    /// Side of the squares of patches that become one visual token.
-    scale_factor: usize,
     #[module(skip)]
     adapters: Adapters,
 }
@@ -61,32 +57,35 @@ impl Vlm {
     pub fn new(p: &mut ParamBuilder<'_>, config: &VlmConfig) -> Result<Self> {
         let text = &config.text_config;
         Ok(Self {
-            vision: VisionTower::new(p, "model.vision_model", &config.vision_config)?,
-            connector: Connector::new(p, "model.connector", config)?,
+            vision: VisionEncoder::new(p, config)?,
             decoder: Decoder::new(p, "model.text_model", text, config.tie_word_embeddings)?,
             image_token_id: config.image_token_id,
             kv_heads: text.num_key_value_heads,
             head_dim: text.head_dim(),
             on_grid: text.variant.mrope.is_some(),
-            scale_factor: config.scale_factor,
             adapters: Adapters::default(),
         })
     }
 
+    /// What makes visual tokens of photos.
+    ///
+    /// # Errors
+    /// [`Error::Option`] when the model reads text only.
+    pub fn vision(&self) -> Result<&VisionEncoder> {
+        self.vision.as_ref().ok_or_else(|| Error::Option {
+            option: "photo".into(),
+            problem: "is nothing this model can see: it reads text only. Ask without a photo, or take a model with a \
+                      vision tower (of GGUF files, the mmproj beside it)"
+                .into(),
+        })
+    }
+
     /// Frames `[N, 3, H, W]` of one size to their visual tokens, frame by frame.
-    pub fn encode_images(&self, pixels: Tensor<4>) -> Visual {
-        self.connector.forward(self.vision.features(pixels))
-    }
-
-    /// Patch features to visual tokens.
-    pub fn connect(&self, features: Features) -> Visual {
-        self.connector.forward(features)
-    }
-
-    /// Rows and columns of visual tokens that a frame of this many pixels becomes.
-    pub fn token_grid(&self, height: usize, width: usize) -> Grid {
-        let side = self.vision.patch_size() * self.scale_factor;
-        (height / side, width / side)
+    ///
+    /// # Errors
+    /// As [`Vlm::vision`].
+    pub fn encode_images(&self, pixels: Tensor<4>) -> Result<Visual> {
+        Ok(self.vision()?.encode(pixels))
     }
 
     /// Token ids with the visual tokens in the places of the image token, the first at position 0.
@@ -257,7 +256,7 @@ impl Vlm {
     /// than its layer, holds a number that is none, or has no layer here. The model is then unchanged.
     pub fn add_adapter(&mut self, name: &str, adapter: Adapter) -> Result<()> {
         let device = self.decoder.device();
-        let mut linears = linears(&mut self.vision, &mut self.connector, &mut self.decoder);
+        let mut linears = linears(&mut self.vision, &mut self.decoder);
         self.adapters.add(name, adapter, &mut linears, &device)
     }
 
@@ -275,13 +274,13 @@ impl Vlm {
         config: &LoraConfig,
         p: &mut ParamBuilder<'_>,
     ) -> Result<()> {
-        let mut linears = linears(&mut self.vision, &mut self.connector, &mut self.decoder);
+        let mut linears = linears(&mut self.vision, &mut self.decoder);
         self.adapters.create(name, config, p, &mut linears)
     }
 
     /// Names and ids of an adapter's parameters, as checkpoints of its training have them.
     pub fn adapter_params(&mut self, name: &str) -> ParamNames {
-        let linears = linears(&mut self.vision, &mut self.connector, &mut self.decoder);
+        let linears = linears(&mut self.vision, &mut self.decoder);
         let params = linears.iter().filter_map(|linear| {
             let lora = linear.lora_of(name)?;
             Some(lora.params(linear.key()))
@@ -292,7 +291,7 @@ impl Vlm {
     /// Draws what adapters leave out of their inputs by this key from now on, which should be another one in every step;
     /// `None`, as it is at first, leaves nothing out.
     pub fn set_dropout(&mut self, key: Option<u64>) {
-        let linears = linears(&mut self.vision, &mut self.connector, &mut self.decoder);
+        let linears = linears(&mut self.vision, &mut self.decoder);
         linears
             .into_iter()
             .for_each(|linear| linear.set_dropout(key));
@@ -310,7 +309,7 @@ impl Vlm {
         base: Option<&str>,
     ) -> Result<SavedAdapter> {
         self.adapters.usable(name)?;
-        let linears = linears(&mut self.vision, &mut self.connector, &mut self.decoder);
+        let linears = linears(&mut self.vision, &mut self.decoder);
         let share =
             |linear: &Linear| Some((linear.key().to_owned(), linear.lora_of(name)?.clone()));
         let shares: Vec<_> = linears.iter().filter_map(|linear| share(linear)).collect();
@@ -327,7 +326,7 @@ impl Vlm {
     /// # Errors
     /// [`Error::Option`] when no adapter of this name is loaded, or it cannot be used; the choice is then unchanged.
     pub fn set_adapter(&mut self, name: Option<&str>) -> Result<()> {
-        let linears = linears(&mut self.vision, &mut self.connector, &mut self.decoder);
+        let linears = linears(&mut self.vision, &mut self.decoder);
         self.adapters.choose(name, linears)
     }
 
@@ -336,7 +335,7 @@ impl Vlm {
     /// # Errors
     /// [`Error::Option`] when no adapter of this name is loaded.
     pub fn remove_adapter(&mut self, name: &str) -> Result<()> {
-        let linears = linears(&mut self.vision, &mut self.connector, &mut self.decoder);
+        let linears = linears(&mut self.vision, &mut self.decoder);
         self.adapters.remove(name, linears)
     }
 
@@ -357,7 +356,7 @@ impl Vlm {
 
     /// Our names of the layers an adapter may add to.
     pub(super) fn adaptable(&mut self) -> Vec<String> {
-        let linears = linears(&mut self.vision, &mut self.connector, &mut self.decoder);
+        let linears = linears(&mut self.vision, &mut self.decoder);
         let name = |linear: &&mut Linear| linear.key().to_owned();
         linears.iter().map(name).collect()
     }
@@ -393,7 +392,8 @@ impl Vlm {
             };
             flat.iter().enumerate().map(&mut take).collect()
         };
-        let text = self.decoder.embed(int(flat.clone()));
+        let tokens: Vec<u32> = ids.iter().flatten().copied().collect();
+        let text = self.decoder.embed(&tokens);
         let hidden = text.dims()[1];
         let shape = [rows, width, hidden];
         let (x, deep) = match visual {
@@ -421,11 +421,9 @@ impl Vlm {
 
 /// Every layer an adapter may add to.
 fn linears<'a>(
-    vision: &'a mut VisionTower,
-    connector: &'a mut Connector,
+    vision: &'a mut Option<VisionEncoder>,
     decoder: &'a mut Decoder,
 ) -> Vec<&'a mut Linear> {
-    let tower = vision.linears().into_iter();
-    let connector = connector.linears();
-    tower.chain(connector).chain(decoder.linears()).collect()
+    let vision = vision.iter_mut().flat_map(VisionEncoder::linears);
+    vision.chain(decoder.linears()).collect()
 }

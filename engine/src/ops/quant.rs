@@ -1,29 +1,65 @@
-//! Matrices of ggml blocks, kept packed as they are stored in a GGUF file.
+//! Quantised matrices in memory: on the CPU packed for its loops, elsewhere as the blocks of a GGUF file.
 
+#[cfg(feature = "cpu")]
+use std::sync::Arc;
+
+use burn::tensor::{DType, Device, Int, Tensor, TensorData};
+#[cfg(feature = "cpu")]
+use namelens_cpu_kernels::{Bits, Group, Packed};
+
+#[cfg(feature = "cpu")]
+use super::on_flex;
 use crate::blocks::{BLOCK, QuantKind};
 use crate::{Error, Result};
-use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 
 /// A matrix `[rows, cols]` of quantised blocks on a device.
 #[derive(Debug, Clone)]
 pub struct QuantMatrix {
-    /// `[rows, words]` i32 bit patterns of the little-endian blocks, each row padded to whole words.
-    pub blocks: Tensor<2, Int>,
-    /// Format of a block.
+    pub(super) storage: Storage,
+    /// Format of the blocks it was made of.
     pub kind: QuantKind,
     /// N
     pub rows: usize,
     /// K, a multiple of [`BLOCK`]
     pub cols: usize,
+    device: Device,
+}
+
+/// How a matrix is held.
+#[derive(Debug, Clone)]
+pub(super) enum Storage {
+    /// `[rows, words]` i32 bit patterns of the little-endian blocks, each row padded to whole words.
+    Blocks(Box<Tensor<2, Int>>),
+    /// In the order of the CPU's loops.
+    #[cfg(feature = "cpu")]
+    Packed(Arc<Packed>),
 }
 
 impl QuantMatrix {
+    /// Whether a device works on blocks of a format as they are: the CPU on all, GPUs on those their kernels know.
+    pub fn keeps(kind: QuantKind, device: &Device) -> bool {
+        is_packed(device) || matches!(kind, QuantKind::Q8_0 | QuantKind::Q4_0)
+    }
+
+    /// Bytes that a matrix of `rows` rows takes in the memory of a device, saturating.
+    pub fn bytes(kind: QuantKind, rows: usize, cols: usize, device: &Device) -> u64 {
+        #[cfg(feature = "cpu")]
+        if is_packed(device) {
+            let bits = bits(kind);
+            // 8-bit blocks alone have no offsets: those of 4 bits count from 0.
+            let offsets = bits == Bits::Four || matches!(kind, QuantKind::Q5_1 | QuantKind::Q5K);
+            return Packed::bytes_of(bits, rows, cols, offsets) as u64;
+        }
+        let _ = device;
+        (rows as u64).saturating_mul(4 * kind.row_words(cols) as u64)
+    }
+
     /// Takes the blocks of a GGUF tensor of `rows` rows of `cols` weights to a device.
     ///
     /// # Errors
-    /// [`Error::Weights`] when `cols` is not a multiple of [`BLOCK`], the number of bytes is not
-    /// what the shape needs, or a scale is not finite. The caller knows the file and the tensor's
-    /// name; this says `ggml blocks` and the shape.
+    /// [`Error::Weights`] when `cols` is not a multiple of the block, the number of bytes is not what the shape needs, a scale
+    /// is not finite, or the device does not keep the format ([`QuantMatrix::keeps`]). The caller knows the file and the
+    /// tensor's name; this says `ggml blocks` and the shape.
     pub fn from_ggml(
         bytes: &[u8],
         kind: QuantKind,
@@ -36,12 +72,13 @@ impl QuantMatrix {
             place: format!("{kind:?} [{rows}, {cols}]"),
             problem,
         };
-        if rows == 0 || cols == 0 || !cols.is_multiple_of(BLOCK) {
+        if rows == 0 || cols == 0 || !cols.is_multiple_of(kind.block_len()) {
             return Err(fail(format!(
-                "a row must hold whole blocks of {BLOCK} weights; convert this tensor to f16 or f32"
+                "a row must hold whole blocks of {} weights; convert this tensor to f16 or f32",
+                kind.block_len()
             )));
         }
-        let row_bytes = (cols / BLOCK).checked_mul(kind.block_bytes());
+        let row_bytes = (cols / kind.block_len()).checked_mul(kind.block_bytes());
         let (row_bytes, expected) = row_bytes
             .and_then(|row| Some((row, row.checked_mul(rows)?)))
             .ok_or_else(|| fail("the shape overflows; the file is corrupt".into()))?;
@@ -51,29 +88,99 @@ impl QuantMatrix {
                 bytes.len()
             )));
         }
-        let is_finite = |block: &[u8]| half::f16::from_le_bytes([block[0], block[1]]).is_finite();
-        if let Some(block) = bytes
-            .chunks_exact(kind.block_bytes())
-            .position(|block| !is_finite(block))
-        {
+        let (mut at, mut odd) = (0, None);
+        kind.codes(bytes, &mut |codes| {
+            if odd.is_none() && !codes.is_finite() {
+                odd = Some(at * BLOCK / kind.block_len());
+            }
+            at += 1;
+        });
+        if let Some(block) = odd {
             return Err(fail(format!(
                 "block {block} has a scale that is not finite; the file is corrupt"
             )));
         }
-        let words: Vec<i32> = bytes
-            .chunks_exact(row_bytes)
-            .flat_map(padded_words)
-            .collect();
-        let data = TensorData::new(words, [rows, kind.row_words(cols)]);
-        // The dtype is named because a device's default integers may have 64 bits.
-        let blocks = Tensor::from_data(data, (&device.clone().inner(), DType::I32));
+        if !Self::keeps(kind, device) {
+            return Err(fail("no kernel of this device reads these blocks".into()));
+        }
         Ok(Self {
-            blocks,
+            storage: stored(bytes, kind, [rows, cols], row_bytes, device)
+                .ok_or_else(|| fail("cannot be packed; the file is corrupt".into()))?,
             kind,
             rows,
             cols,
+            device: device.clone().inner(),
         })
     }
+
+    /// The device it is on, without gradients.
+    pub fn device(&self) -> Device {
+        self.device.clone()
+    }
+}
+
+/// Whether matrices on this device are packed for the CPU's loops.
+fn is_packed(device: &Device) -> bool {
+    #[cfg(feature = "cpu")]
+    return on_flex(&device.clone().inner(), DType::F32);
+    #[cfg(not(feature = "cpu"))]
+    {
+        let _ = device;
+        false
+    }
+}
+
+fn stored(
+    bytes: &[u8],
+    kind: QuantKind,
+    [rows, cols]: [usize; 2],
+    row_bytes: usize,
+    device: &Device,
+) -> Option<Storage> {
+    #[cfg(feature = "cpu")]
+    if is_packed(device) {
+        let packed = packed(bytes, kind, rows, cols)?;
+        return Some(Storage::Packed(Arc::new(packed)));
+    }
+    let _ = cols;
+    let words: Vec<i32> = bytes
+        .chunks_exact(row_bytes)
+        .flat_map(padded_words)
+        .collect();
+    let words_a_row = words.len() / rows;
+    let data = TensorData::new(words, [rows, words_a_row]);
+    // The dtype is named because a device's default integers may have 64 bits.
+    let blocks = Tensor::from_data(data, (&device.clone().inner(), DType::I32));
+    Some(Storage::Blocks(Box::new(blocks)))
+}
+
+/// Bits of the codes that hold a format.
+#[cfg(feature = "cpu")]
+fn bits(kind: QuantKind) -> Bits {
+    match kind {
+        QuantKind::Q4_0 | QuantKind::Q4_1 | QuantKind::Q4K => Bits::Four,
+        QuantKind::Q8_0 | QuantKind::Q5_0 | QuantKind::Q5_1 | QuantKind::Q5K => Bits::Eight,
+    }
+}
+
+#[cfg(feature = "cpu")]
+fn packed(bytes: &[u8], kind: QuantKind, rows: usize, cols: usize) -> Option<Packed> {
+    let bits = bits(kind);
+    let mut groups = Vec::with_capacity(rows * cols / BLOCK);
+    kind.codes(bytes, &mut |codes| {
+        let mut group = Group {
+            scale: codes.scale,
+            least: codes.least.unwrap_or(0.0),
+            codes: codes.codes,
+        };
+        if kind == QuantKind::Q4_0 {
+            // Codes from -8 on: 8 steps up, and the offset takes them back, exactly, for scales are halves.
+            group.codes = group.codes.map(|code| code + 8);
+            group.least = -8.0 * group.scale;
+        }
+        groups.push(group);
+    });
+    Packed::new(bits, rows, cols, groups)
 }
 
 /// The bytes of a row as words; the last is filled with zeros.
@@ -96,7 +203,7 @@ mod tests {
         let mut bytes = scale.to_le_bytes().to_vec();
         match kind {
             QuantKind::Q8_0 => bytes.extend((0..32).map(|i| quant(i) as i8 as u8)),
-            QuantKind::Q4_0 => bytes
+            _ => bytes
                 .extend((0..16).map(|i| (quant(i) + 8) as u8 | ((quant(i + 16) + 8) as u8) << 4)),
         }
         bytes
@@ -114,7 +221,7 @@ mod tests {
         for kind in [QuantKind::Q8_0, QuantKind::Q4_0] {
             let quant = |row: usize, i: usize| match kind {
                 QuantKind::Q8_0 => -128 + (i as i32 * 37 + row as i32 * 90) % 256,
-                QuantKind::Q4_0 => -8 + (i as i32 * 7 + row as i32 * 3) % 16,
+                _ => -8 + (i as i32 * 7 + row as i32 * 3) % 16,
             };
             let bytes: Vec<u8> = scales
                 .iter()
@@ -129,7 +236,14 @@ mod tests {
                 .flat_map(|(row, &(_, scale))| (0..32).map(move |i| scale * quant(row, i) as f32))
                 .collect();
             let direct: Vec<f32> = matrix.dequantize().into_data().try_to_vec().unwrap();
-            let plain: Vec<f32> = reference::dequantize(matrix.blocks.clone(), kind, 64)
+            // The plain body reads the blocks themselves, as it does where there is no packed form.
+            let words: Vec<i32> = bytes
+                .chunks_exact(bytes.len() / 2)
+                .flat_map(padded_words)
+                .collect();
+            let blocks = TensorData::new(words, [2, kind.row_words(64)]);
+            let blocks = Tensor::from_data(blocks, (&Device::flex(), DType::I32));
+            let plain: Vec<f32> = reference::dequantize(blocks, kind, 64)
                 .into_data()
                 .try_to_vec()
                 .unwrap();

@@ -47,8 +47,7 @@ pub fn attention_decode(
 
 /// Plain body of [`crate::ops::quant_matvec`].
 pub fn quant_matvec(x: Tensor<2>, w: &QuantMatrix) -> Tensor<2> {
-    let blocks = w.blocks.clone().inner();
-    x.matmul(dequantize(blocks, w.kind, w.cols).transpose())
+    x.matmul(w.dequantize().transpose())
 }
 
 /// Blocks `[N, words]` of `kind` as weights `[N, cols]` f32: plain body of [`QuantMatrix::dequantize`].
@@ -70,13 +69,14 @@ pub fn dequantize(blocks: Tensor<2, Int>, kind: QuantKind, cols: usize) -> Tenso
     let scale = f32_from_half(bytes.clone().narrow(2, 0, 1), bytes.clone().narrow(2, 1, 1));
     let quants = bytes.narrow(2, 2, kind.block_bytes() - 2);
     let quants = match kind {
-        QuantKind::Q4_0 => {
-            let low = quants.clone().bitwise_and_scalar(15);
-            Tensor::cat(vec![low, quants.bitwise_right_shift_scalar(4)], 2) - 8
-        }
+        // Only formats that a device keeps as blocks get here (`QuantMatrix::keeps`).
         QuantKind::Q8_0 => {
             let negative = quants.clone().greater_elem(127).int().cast(DType::I32);
             quants - negative * 256
+        }
+        _ => {
+            let low = quants.clone().bitwise_and_scalar(15);
+            Tensor::cat(vec![low, quants.bitwise_right_shift_scalar(4)], 2) - 8
         }
     };
     (quants.float().cast(DType::F32) * scale).reshape([rows, cols])

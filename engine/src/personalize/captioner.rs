@@ -1,4 +1,4 @@
-//! The captioner in memory: a vision-language model with its tokenizer, its image processor and its adapters.
+//! The captioner in memory: a model that writes, with its tokenizer, its adapters and, where it sees photos, its image processor.
 
 use burn::tensor::Device;
 
@@ -6,7 +6,6 @@ use super::answer::BoxScale;
 use super::captioner_files::CaptionerFiles;
 use super::files::{ModelFiles, all_taken};
 use super::photo_cache::ReferencePhotos;
-use crate::Result;
 use crate::generate::SamplingOptions;
 use crate::host::{Host, breathe};
 use crate::image::ImageProcessor;
@@ -15,17 +14,20 @@ use crate::model::families;
 use crate::model::lora::Adapter;
 use crate::model::params::{ParamBuilder, ParamNames};
 use crate::model::precision::{InPrecision, Precision};
+use crate::model::vision_encoder::VisionEncoder;
 use crate::model::vlm::Vlm;
 use crate::text::{ChatEncoder, GenerationSettings};
 use crate::weights::ByteSource;
+use crate::{Error, Result};
 
-/// A vision-language model that writes captions.
+/// A model that writes captions, or answers about texts alone where it has no eyes.
 #[derive(Debug)]
 pub struct Captioner {
     pub(super) vlm: Vlm,
     pub(super) config: VlmConfig,
     pub(super) chat: ChatEncoder,
-    pub(super) processor: ImageProcessor,
+    /// `None` where the model reads text only.
+    pub(super) processor: Option<ImageProcessor>,
     pub(super) device: Device,
     /// Reference photos as the decoder takes them.
     pub(super) reference_photos: ReferencePhotos,
@@ -48,8 +50,8 @@ pub struct CaptionerParts {
     pub config: VlmConfig,
     /// Encodes chats.
     pub chat: ChatEncoder,
-    /// Prepares photos.
-    pub processor: ImageProcessor,
+    /// Prepares photos; `None` where the model reads text only.
+    pub processor: Option<ImageProcessor>,
     generation: GenerationSettings,
 }
 
@@ -154,9 +156,28 @@ impl Captioner {
         self.config.text_config.context()
     }
 
-    /// Side of the square the model sees, pixels; `None` where every photo keeps its shape.
+    /// Side of the square the model sees, pixels; `None` where every photo keeps its shape, or the model sees none.
     pub fn image_side(&self) -> Option<usize> {
-        self.processor.side()
+        self.processor.as_ref()?.side()
+    }
+
+    /// Whether it sees photos; it reads text only otherwise.
+    pub fn sees_photos(&self) -> bool {
+        self.config.sees_photos()
+    }
+
+    /// What prepares photos, and what makes visual tokens of them.
+    ///
+    /// # Errors
+    /// As [`Vlm::vision`].
+    pub(super) fn sight(&self) -> Result<(&ImageProcessor, &VisionEncoder)> {
+        let vision = self.vlm.vision()?;
+        let processor = self.processor.as_ref().ok_or_else(|| Error::Config {
+            file: "preprocessor_config.json".into(),
+            key: "(whole file)".into(),
+            problem: "is missing; it says how photos are prepared".into(),
+        })?;
+        Ok((processor, vision))
     }
 
     /// How the model writes boxes on a photo it saw in this width and height.

@@ -46,7 +46,8 @@ fn fits(processor: &ImageProcessor, config: &VlmConfig) -> Result<()> {
 /// What is known of a captioner before its parameters are read.
 pub(super) struct CaptionerFiles {
     pub(super) config: VlmConfig,
-    pub(super) processor: ImageProcessor,
+    /// `None` where the model reads text only.
+    pub(super) processor: Option<ImageProcessor>,
     pub(super) chat: ChatEncoder,
     pub(super) generation: GenerationSettings,
     /// The files, where they had to be opened to know the rest.
@@ -100,7 +101,9 @@ impl Examined {
         let tokenizer = tokenizer.and_then(|json| Tokenizer::from_json(json.as_bytes()));
         let tokenizer = self.keep(tokenizer);
         let settings = self.keep(TextSettings::read(&read));
-        self.processor = self.keep(ImageProcessor::from_folder(&read));
+        if self.config.as_ref().is_none_or(VlmConfig::sees_photos) {
+            self.processor = self.keep(ImageProcessor::from_folder(&read));
+        }
         self.join(tokenizer, settings);
     }
 
@@ -118,7 +121,9 @@ impl Examined {
             let settings = TextSettings::from_gguf(text)
                 .and_then(|settings| Ok(settings.or(TextSettings::read(&read)?)));
             let settings = self.keep(settings);
-            self.processor = self.keep(ImageProcessor::from_gguf(projector));
+            if let Some(projector) = projector {
+                self.processor = self.keep(ImageProcessor::from_gguf(projector));
+            }
             self.join(tokenizer, settings);
         }
         self.weights = Some(weights);
@@ -152,13 +157,13 @@ impl CaptionerFiles {
     /// From `config.json` and the files beside it, or else from the metadata of GGUF files.
     pub(super) fn describe(files: &mut ModelFiles) -> Result<Self> {
         let found = Examined::of(files);
-        match (found.config, found.processor, found.chat, found.generation) {
-            (Some(config), Some(processor), Some(chat), Some(generation))
-                if found.faults.is_empty() =>
+        match (found.config, found.chat, found.generation) {
+            (Some(config), Some(chat), Some(generation))
+                if found.faults.is_empty() && config.sees_photos() == found.processor.is_some() =>
             {
                 Ok(Self {
                     config,
-                    processor,
+                    processor: found.processor,
                     chat,
                     generation,
                     weights: found.weights,
@@ -189,25 +194,29 @@ fn chat_encoder(
     tokenizer: Tokenizer,
     config: &VlmConfig,
 ) -> Result<ChatEncoder> {
-    let markup = match config.is_dynamic() {
-        true => ImageMarkup::Repeat,
-        false => settings.smolvlm_markup(config.tokens_per_image()),
+    let markup = match (config.sees_photos(), config.is_dynamic()) {
+        (false, _) => ImageMarkup::Absent,
+        (true, true) => ImageMarkup::Repeat,
+        (true, false) => settings.smolvlm_markup(config.tokens_per_image()),
     };
     settings.chat_encoder(tokenizer, config.image_token_id, markup)
 }
 
-/// A chat encoder whose template has shown what every request asks of it: a photo and a text in a person's turn. A file that
+/// A chat encoder whose template has shown what every request asks of it: a text in a person's turn, and a photo before it where
+/// the model sees any. A file that
 /// is no template compiles, too, and prints always the same.
 fn tried(chat: ChatEncoder, config: &VlmConfig) -> Result<ChatEncoder> {
-    let turn = Message {
-        role: "user".into(),
-        content: vec![Part::Image, Part::Text("?".into())],
-    };
-    let layout = match config.is_dynamic() {
+    let mut content = vec![Part::Image, Part::Text("?".into())];
+    let mut layouts = vec![match config.is_dynamic() {
         true => PhotoLayout::Tokens(1),
         false => PhotoLayout::WHOLE,
-    };
-    chat.encode(&[turn], &[layout], true)?;
+    }];
+    if !config.sees_photos() {
+        content.remove(0);
+        layouts.clear();
+    }
+    let role = "user".into();
+    chat.encode(&[Message { role, content }], &layouts, true)?;
     Ok(chat)
 }
 

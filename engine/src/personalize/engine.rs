@@ -181,7 +181,7 @@ impl Engine {
 }
 
 /// The error of what only a captioner can do.
-fn no_captioner() -> Error {
+pub(super) fn no_captioner() -> Error {
     Error::Option {
         option: "model".into(),
         problem: "has no captioner; load one beside it for captions, adapters and token counts"
@@ -194,7 +194,7 @@ fn load_retriever(
     captioner: Option<&Captioner>,
     device: &Device,
 ) -> Result<Option<Retriever>> {
-    let processor = captioner.map(|captioner| &captioner.processor);
+    let processor = captioner.and_then(|captioner| captioner.processor.as_ref());
     let mut all: Option<Retriever> = None;
     for folder in RetrieverFiles::folders(files) {
         let described = RetrieverFiles::describe(files, &folder, processor)?;

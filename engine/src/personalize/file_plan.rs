@@ -89,6 +89,8 @@ pub struct FilePlan {
     shards: Option<Vec<String>>,
     /// Whether `config.json` is that of a photo encoder, once it was read.
     encoder: Option<bool>,
+    /// Whether the configuration is of a model that reads text only, once it was read.
+    text_only: Option<bool>,
 }
 
 /// Files found to be needed, or names of which it must first be known whether they are there.
@@ -110,6 +112,7 @@ impl FilePlan {
                 .collect(),
             shards: None,
             encoder: None,
+            text_only: None,
         }
     }
 
@@ -129,6 +132,7 @@ impl FilePlan {
                 // A file that names no family is for whoever reads it as a captioner's to complain about.
                 let json = String::from_utf8_lossy(bytes);
                 self.encoder = Some(families::makes_features(&json).unwrap_or(false));
+                self.text_only = Some(families::reads_text_only(&json).unwrap_or(false));
             }
             _ => {}
         }
@@ -155,6 +159,17 @@ impl FilePlan {
             }
             Known::Ask(names) => return Ok(Step::Find { names }),
         };
+        // Without a word on photos the model must be one that reads none.
+        if is_safetensors(&names)
+            && !names.is_empty()
+            && self.has(CONFIG)
+            && self.text_only.is_none()
+            && !self.has_processor()
+        {
+            return Ok(Step::Read {
+                name: CONFIG.into(),
+            });
+        }
         let mut texts = self.description(&names)?;
         let mut weights = names;
         if !weights.is_empty() && weights != [WHOLE] && is_safetensors(&weights) {
@@ -242,6 +257,11 @@ impl FilePlan {
         }))
     }
 
+    /// Whether a file says how photos are prepared.
+    fn has_processor(&self) -> bool {
+        ImageProcessor::FILES.iter().any(|name| self.has(name))
+    }
+
     /// Those of `names` of which nobody said whether they are there.
     fn unknown(&self, names: impl IntoIterator<Item = String>) -> Vec<String> {
         if self.listed {
@@ -307,7 +327,7 @@ impl FilePlan {
         Err(missing(first, &why))
     }
 
-    /// The GGUF files of a text model and of its vision projector.
+    /// The GGUF files of a text model and, where there is one, of its vision projector.
     fn gguf(&self) -> Result<Known<Vec<String>>> {
         if !self.listed {
             let guesses = gguf_choice::guesses(&self.choice)?;
@@ -374,7 +394,7 @@ impl FilePlan {
             let card = [CARD].into_iter().filter(|name| self.has(name));
             return Ok(card.map(str::to_owned).collect());
         }
-        let processor = ImageProcessor::FILES.iter().any(|name| self.has(name));
+        let processor = self.has_processor() || self.text_only == Some(true);
         let complete = self.has(CONFIG) && self.has(TOKENIZER) && processor;
         if is_safetensors(names) {
             self.need(CONFIG, "this is not the folder of a model")?;

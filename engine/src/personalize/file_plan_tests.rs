@@ -247,6 +247,36 @@ fn a_split_gguf_is_taken_in_all_its_parts_and_missing_ones_are_named() {
     );
 }
 
+/// A model that reads text only has nothing that prepares photos, and its configuration says that it needs nothing.
+#[test]
+fn a_model_that_reads_text_only_needs_neither_processor_nor_projector() {
+    let has = ["config.json", "tokenizer.json", "model.safetensors"];
+    for (model_type, whole) in [("llama", true), ("smolvlm", false)] {
+        let mut plan = FilePlan::new(Some(has.map(str::to_owned).into()), Choice::default());
+        let Step::Read { name } = plan.next().unwrap() else {
+            panic!("the configuration was not asked for");
+        };
+        assert_eq!(name, "config.json");
+        let config = format!(r#"{{"model_type": "{model_type}"}}"#);
+        plan.read(&name, config.as_bytes()).unwrap();
+        assert_eq!(plan.next().is_ok(), whole, "{model_type}");
+    }
+    for alone in ["model.gguf", "SmolLM2-135M-Instruct.Q4_1.gguf"] {
+        assert_eq!(plain_with(&[alone], &weights(alone)), [alone]);
+    }
+    assert_eq!(plain(&["model.gguf"]), ["model.gguf"]);
+    // Two of one stem are one model twice, and no text model with its projector.
+    let twice = ["M.Q4_1.gguf", "M.Q8_0.gguf"];
+    assert_eq!(plain_with(&twice, &weights(twice[0])), [twice[0]]);
+    let listed = Some(twice.map(str::to_owned).into());
+    let (code, message) = match drive(&twice, listed, &Choice::default()) {
+        Err(error) => (error.code(), error.to_string()),
+        Ok((names, _)) => panic!("{names:?}"),
+    };
+    assert_eq!(code, "option", "{message}");
+    assert!(message.contains(twice[0]) && message.contains(twice[1]));
+}
+
 #[test]
 fn where_several_are_possible_the_choice_is_asked_for_with_their_names() {
     let text = ["S-Q4_0.gguf", "S-Q8_0.gguf"];
@@ -310,7 +340,7 @@ fn where_several_are_possible_the_choice_is_asked_for_with_their_names() {
 
 #[test]
 fn what_is_missing_is_named() {
-    let cases: [(&[&str], &str); 7] = [
+    let cases: [(&[&str], &str); 6] = [
         (
             &["photo.jpg"],
             "config.json is missing: this is not the folder of a model",
@@ -326,10 +356,6 @@ fn what_is_missing_is_named() {
         (
             &TEXTS,
             "the file of weights is missing: neither model.safetensors nor",
-        ),
-        (
-            &[TEXTS[0], TEXTS[1], TEXTS[2], "model.gguf"],
-            "the vision projector (mmproj-….gguf) is missing",
         ),
         (
             &["mmproj.gguf"],

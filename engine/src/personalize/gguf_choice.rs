@@ -1,4 +1,5 @@
-//! Which GGUF files of a repository are the text model and its vision projector, told by their names and a caller's choice.
+//! Which GGUF files of a repository are the text model and, if there is one, its vision projector, told by their names and a
+//! caller's choice.
 
 use std::collections::BTreeMap;
 
@@ -32,18 +33,19 @@ impl Groups {
         self.0.is_empty()
     }
 
-    /// The parts of the text model, and those of its projector.
+    /// The parts of the text model, and those of its projector; without one the model reads text only.
     ///
     /// # Errors
     /// [`crate::Error::Option`] where several are possible, with all their names; [`crate::Error::Missing`] where there is none.
-    pub(super) fn choose(self, choice: &Choice) -> Result<[Vec<String>; 2]> {
+    pub(super) fn choose(self, choice: &Choice) -> Result<Vec<Vec<String>>> {
         let names = || self.0.keys().cloned().collect::<Vec<_>>();
         // Two files whose names say nothing: what they say inside tells the engine which is which.
         if let ([one, other], None, None) = (&*names(), &choice.weights, &choice.mmproj)
             && !is_projector(one)
             && !is_projector(other)
+            && stem(one) != stem(other)
         {
-            return Ok([self.0[one].clone(), self.0[other].clone()]);
+            return Ok(vec![self.0[one].clone(), self.0[other].clone()]);
         }
         let weights = self.chosen("weights", choice.weights.as_deref())?;
         let mmproj = self.chosen(PROJECTOR, choice.mmproj.as_deref())?;
@@ -67,19 +69,24 @@ impl Groups {
             }
         };
         let mmproj = match mmproj {
-            Some(name) => name,
+            Some(name) => Some(name),
             None => {
                 let rest = others(&Some(weights.clone()));
                 let named = rest.iter().filter(|name| is_projector(name));
                 let mut found: Vec<String> = named.cloned().collect();
-                if let ([other], [], true) = (&*rest, &*found, choice.weights.is_some()) {
+                if let ([other], [], true) = (&*rest, &*found, choice.weights.is_some())
+                    && stem(other) != stem(&weights)
+                {
                     found.push(other.clone());
                 }
-                let what = "the vision projector (mmproj-….gguf)";
-                only(PROJECTOR, found, what)?
+                match found.is_empty() {
+                    true => None,
+                    false => Some(only(PROJECTOR, found, "the vision projector")?),
+                }
             }
         };
-        Ok([self.0[&weights].clone(), self.0[&mmproj].clone()])
+        let chosen = std::iter::once(&weights).chain(&mmproj);
+        Ok(chosen.map(|name| self.0[name].clone()).collect())
     }
 
     /// The name of the group that has the chosen file.
@@ -109,10 +116,6 @@ fn only(what: &str, mut found: Vec<String>, called: &str) -> Result<String> {
             let names = found.join(", ");
             Err(option(what, format!("choose one of {names}")))
         }
-        (None, _) if what == PROJECTOR => Err(missing(
-            called,
-            "it has the part of the model that sees, and lies beside the text model",
-        )),
         (None, _) => Err(missing(called, "only a vision projector is there")),
     }
 }
@@ -163,6 +166,15 @@ fn projectors_of(weights: &str) -> Vec<String> {
     }
     names.push(format!("mmproj-{stem}.gguf"));
     names
+}
+
+/// A name without what says how its weights are stored.
+fn stem(name: &str) -> &str {
+    let whole = name.strip_suffix(".gguf").unwrap_or(name);
+    match whole.rsplit_once(['-', '.']) {
+        Some((stem, kind)) if is_type(kind) => stem,
+        _ => whole,
+    }
 }
 
 /// Whether the last part of a name says how weights are stored: `Q4_K_M`, `IQ2_XS`, `f16`, `BF16`.

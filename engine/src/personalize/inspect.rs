@@ -56,13 +56,14 @@ impl Engine {
         let mut grids = Vec::with_capacity(photos.len());
         let mut parts = Vec::with_capacity(photos.len());
         for photo in photos {
-            let (prepared, layout) = frames(&captioner.processor, &decode(photo)?, self.device())?;
+            let (processor, vision) = captioner.sight()?;
+            let (prepared, layout) = frames(processor, &decode(photo)?, self.device())?;
             let [_, _, height, width] = prepared.dims();
-            grids.push(vlm.token_grid(height, width));
+            grids.push(vision.token_grid(height, width));
             layouts.push(layout);
             pixels.push(values(prepared.clone()).await?);
-            let features = features(&vlm.vision, prepared, host).await?;
-            parts.push(vlm.connect(features));
+            let features = features(&vision.tower, prepared, host).await?;
+            parts.push(vision.connect(features));
         }
         let input_ids = chat.encode(messages, &layouts, true)?;
         let visual = Visual::joined(parts);

@@ -21,8 +21,8 @@ use crate::model::families;
 use crate::model::feature_net::FeatureNet;
 use crate::model::gguf_layout::GgufLayout;
 use crate::model::plan::{Planned, claim, claim_vlm, surplus};
-use crate::ops::QuantKind;
-use crate::weights::{Dtype, TensorInfo, Weights};
+use crate::ops::QuantMatrix;
+use crate::weights::{TensorInfo, Weights};
 use crate::{Error, Result};
 
 /// Tensors without a place that are listed one by one.
@@ -135,7 +135,8 @@ impl Inventory {
             inventory.blame(counted.err());
         }
         // A captioner that cannot be described has been blamed; its retriever may need its image processor.
-        if found.processor.is_some() || !is_captioner {
+        let reads_text_only = found.config.as_ref().is_some_and(|c| !c.sees_photos());
+        if found.processor.is_some() || reads_text_only || !is_captioner {
             let processor = found.processor.as_ref();
             let folders = RetrieverFiles::folders(&files);
             let mut digests = Vec::new();
@@ -187,7 +188,8 @@ impl Inventory {
                 Vec::new()
             });
             let planned = &claimed.planned;
-            let bytes = memory(planned, &stored, source.keeps_blocks());
+            let keeps = source.keeps_blocks().then_some(device);
+            let bytes = memory(planned, &stored, keeps);
             let name = part_of(&planned.key);
             let part = parts.entry(name).or_default();
             part.part = name;
@@ -332,19 +334,17 @@ fn part_of(key: &str) -> &'static str {
     }
 }
 
-/// Bytes of a parameter in memory.
-fn memory(planned: &Planned, stored: &[TensorInfo], keeps_blocks: bool) -> u64 {
-    let kind = match stored.first().map(|tensor| tensor.dtype) {
-        Some(Dtype::Q8_0) => Some(QuantKind::Q8_0),
-        Some(Dtype::Q4_0) => Some(QuantKind::Q4_0),
-        _ => None,
-    };
-    match (kind, planned.shape.as_slice()) {
-        (Some(kind), &[rows, cols]) if keeps_blocks && planned.keeps_blocks => {
-            (rows as u64).saturating_mul(kind.row_words(cols) as u64 * 4)
+/// Bytes of a parameter in memory; `keeps` is the device that blocks are kept on, where they are.
+fn memory(planned: &Planned, stored: &[TensorInfo], keeps: Option<&Device>) -> u64 {
+    let kind = stored.first().and_then(|tensor| tensor.dtype.quant_kind());
+    match (kind, planned.shape.as_slice(), keeps) {
+        (Some(kind), &[rows, cols], Some(device))
+            if planned.keeps_blocks && QuantMatrix::keeps(kind, device) =>
+        {
+            QuantMatrix::bytes(kind, rows, cols, device)
         }
         // A kernel over several frames is summed.
-        (_, &[_, _, frames, _, _]) => {
+        (_, &[_, _, frames, _, _], _) => {
             (planned.elements() / frames.max(1) as u64).saturating_mul(F32)
         }
         _ => planned.elements().saturating_mul(F32),

@@ -80,9 +80,9 @@ pub(super) struct PhotoCache {
 }
 
 impl PhotoCache {
-    /// This cache if it is of this photo, else an empty one of it.
-    pub(super) fn of(self, photo: &[u8]) -> Self {
-        let digest = Some(Sha256::digest(photo).into());
+    /// This cache if it is of this photo (or of none), else an empty one of it.
+    pub(super) fn of(self, photo: Option<&[u8]>) -> Self {
+        let digest = photo.map(|photo| Sha256::digest(photo).into());
         if self.digest == digest {
             return self;
         }
@@ -131,7 +131,7 @@ mod tests {
 
     #[test]
     fn another_photo_empties_the_cache() {
-        let mut cache = PhotoCache::default().of(b"one");
+        let mut cache = PhotoCache::default().of(Some(b"one"));
         cache.scan = Some(Scan {
             windows: Vec::new(),
             embeddings: Vec::new(),
@@ -140,8 +140,8 @@ mod tests {
             looks: Vec::new(),
             others: Vec::new(),
         });
-        let cache = cache.of(b"one");
+        let cache = cache.of(Some(b"one"));
         assert!(cache.scan.is_some());
-        assert!(cache.of(b"two").scan.is_none());
+        assert!(cache.of(Some(b"two")).scan.is_none());
     }
 }

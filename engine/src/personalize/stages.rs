@@ -14,15 +14,18 @@ mod retrieve;
 mod token_count;
 mod vision_pass;
 
-use super::engine::Engine;
+use super::captioner::Captioner;
+use super::engine::{Engine, no_captioner};
 use super::photo_cache::PhotoCache;
 use super::retriever::Retriever;
 use super::types::{Event, Outcome, Request, Timings};
 use crate::Result;
+use crate::concepts::Retrieved;
 use crate::host::{Host, breathe};
 use crate::image::decode;
 use caller::Caller;
 pub use token_count::TokenCount;
+use vision_pass::EncodedPhotos;
 
 /// Measures one stage after the other.
 struct Clock<'a> {
@@ -68,9 +71,48 @@ impl Engine {
         host: &dyn Host,
         on_event: &mut dyn FnMut(Event),
     ) -> Result<Outcome> {
-        let mut cache = std::mem::take(&mut self.photo_cache).of(photo);
+        let mut cache = std::mem::take(&mut self.photo_cache).of(Some(photo));
         let caller = Caller { host, on_event };
         let outcome = self.walk(request, photo, &mut cache, caller).await;
+        self.photo_cache = cache;
+        outcome
+    }
+
+    /// Answers a question about no photo, as [`Self::run`] does; a model that reads text only answers nothing else. Concepts
+    /// take no part: they are recognised by photos. What was read is kept until the next request about a photo.
+    ///
+    /// # Errors
+    /// As [`Self::run`]; [`crate::Error::Option`] for requests that need a photo, and where there is no captioner.
+    pub async fn reply(
+        &mut self,
+        request: &Request,
+        host: &dyn Host,
+        on_event: &mut dyn FnMut(Event),
+    ) -> Result<Outcome> {
+        question::check_without_photo(request)?;
+        let mut cache = std::mem::take(&mut self.photo_cache).of(None);
+        let question = question::question(request, &self.library)?;
+        self.captioner
+            .as_mut()
+            .ok_or_else(no_captioner)?
+            .chat
+            .set_time(host.local_time());
+        let prompt = prompt::Prompt::without_photo(request, question);
+        let clock = Clock::start(host);
+        let with = self.need_captioner()?;
+        let shown = (&prompt, &vision_pass::EncodedPhotos::none());
+        let mut caller = Caller { host, on_event };
+        let measured = (clock, Timings::default());
+        let outcome = self
+            .write(
+                with,
+                request,
+                (shown, &[]),
+                &mut cache,
+                measured,
+                &mut caller,
+            )
+            .await;
         self.photo_cache = cache;
         outcome
     }
@@ -98,7 +140,6 @@ impl Engine {
         timings.retrieve_ms = clock.lap();
 
         let chosen = choose::choose(self, &found, request.hints);
-        let exact = self.retriever.as_ref().is_some_and(Retriever::proposes);
         let Self {
             captioner, library, ..
         } = self;
@@ -112,29 +153,45 @@ impl Engine {
             });
             return Ok(outcome);
         };
+        captioner.vlm.vision()?;
         let splitting = request.splitting;
         let with = (&mut *captioner, &*library);
         let photos =
             vision_pass::vision_pass(with, &chosen, &photo, splitting, cache, &mut caller).await?;
         timings.vision_ms = clock.lap();
 
-        let captioner = &*captioner;
+        let captioner = self.need_captioner()?;
         let prompt = prompt::Prompt::new(request, &chosen, question);
-        let tokens = prompt.tokens(captioner, &photos)?;
-        let mut read = prefill::prefill(captioner, tokens, cache, &mut caller).await?;
+        let about = ((&prompt, &photos), &*found);
+        let measured = (clock, timings);
+        self.write(captioner, request, about, cache, measured, &mut caller)
+            .await
+    }
+
+    /// The stages from the prompt on: it is read, the answer written, and what it mentions is found in the photo.
+    async fn write(
+        &self,
+        captioner: &Captioner,
+        request: &Request,
+        ((prompt, photos), found): ((&prompt::Prompt<'_>, &EncodedPhotos), &[Retrieved]),
+        cache: &mut PhotoCache,
+        (mut clock, mut timings): (Clock<'_>, Timings),
+        caller: &mut Caller<'_>,
+    ) -> Result<Outcome> {
+        let exact = self.retriever.as_ref().is_some_and(Retriever::proposes);
+        let tokens = prompt.tokens(captioner, photos)?;
+        let mut read = prefill::prefill(captioner, tokens, cache, caller).await?;
         timings.prefill_ms = clock.lap();
 
-        let with = (captioner, &*library);
+        let with = (captioner, &self.library);
         let answer =
-            generate_answer::generate_answer(with, request, &prompt, &mut read, &mut caller)
-                .await?;
+            generate_answer::generate_answer(with, request, prompt, &mut read, caller).await?;
         timings.generate_ms = clock.lap();
         timings.tokens_per_second =
             answer.generated.tokens.len() as f64 / (timings.generate_ms / 1e3).max(1e-6);
 
-        let (with, shown) = ((captioner, exact), (&prompt, &photos));
-        let mentions =
-            locate::locate(with, request, shown, &answer, &mut read, &mut caller).await?;
+        let (with, shown) = ((captioner, exact), (prompt, photos));
+        let mentions = locate::locate(with, request, shown, &answer, &mut read, caller).await?;
         timings.locate_ms = clock.lap();
         timings.total_ms = clock.total();
 
@@ -145,7 +202,7 @@ impl Engine {
             request,
             answer,
             mentions,
-            &found,
+            found,
             scale,
             (timings, counts),
         ))

@@ -13,8 +13,8 @@ pub struct ChatEncoder {
     markup: ImageMarkup,
     /// Each ends an answer; the first ends every turn of the template.
     ends: Vec<u32>,
-    /// Stands for one visual token.
-    image_token: u32,
+    /// Stands for one visual token; `None` where the model reads text only.
+    image_token: Option<u32>,
     /// What stands between the end of a turn and an answer; empty when the template does not say.
     header: Vec<u32>,
 }
@@ -35,11 +35,12 @@ impl ChatEncoder {
             .ok_or_else(|| Error::Tokenizer {
                 problem: format!("has no token `{}`, which ends a turn", specials.eos),
             })?;
-        let image_token = tokenizer
-            .token_id(&specials.image)
-            .ok_or_else(|| Error::Tokenizer {
+        let image_token = tokenizer.token_id(&specials.image);
+        if image_token.is_none() && markup != ImageMarkup::Absent {
+            return Err(Error::Tokenizer {
                 problem: format!("has no token `{}`, which stands for photos", specials.image),
-            })?;
+            });
+        }
         Ok(Self {
             tokenizer,
             template,
@@ -82,8 +83,8 @@ impl ChatEncoder {
         &self.ends
     }
 
-    /// The token that holds the place of a visual token.
-    pub fn image_token(&self) -> u32 {
+    /// The token that holds the place of a visual token; `None` where the model reads text only.
+    pub fn image_token(&self) -> Option<u32> {
         self.image_token
     }
 

@@ -19,6 +19,8 @@ pub enum ImageMarkup {
     },
     /// Qwen-VL and others: the image token the template prints, once for each visual token.
     Repeat,
+    /// Not at all: the model reads text only.
+    Absent,
 }
 
 /// What one photo became, as far as its prompt shows it.
@@ -59,6 +61,9 @@ impl ImageMarkup {
     /// [`Error::Image`] when `layout` is of another family, or has over a million visual tokens.
     pub fn expand(&self, image: &str, layout: PhotoLayout) -> Result<String> {
         match (self, layout) {
+            (Self::Absent, _) => Err(Error::Image {
+                problem: "cannot be shown to this model, which reads text only".into(),
+            }),
             (Self::Repeat, PhotoLayout::Tokens(count)) => Ok(image.repeat(bounded(Some(count))?)),
             (
                 Self::Tiles {

@@ -121,7 +121,7 @@ impl TextSettings {
     }
 
     /// Joins the settings and a tokenizer into what encodes chats; `image_token_id` is that of the
-    /// checkpoint's `config.json`.
+    /// checkpoint's `config.json`, and not asked for where `markup` says that there are no photos.
     ///
     /// # Errors
     /// When the folder has no chat template or no token that ends an answer, a token is not in the
@@ -160,7 +160,10 @@ impl TextSettings {
             bos: self.bos.clone().unwrap_or_default(),
             pad: self.pad.clone().unwrap_or_default(),
             eos,
-            image: known("config.json", "image_token_id", image_token_id)?,
+            image: match markup {
+                ImageMarkup::Absent => String::new(),
+                _ => known("config.json", "image_token_id", image_token_id)?,
+            },
         };
         let template = ChatTemplate::new(template)?;
         Ok(

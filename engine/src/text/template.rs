@@ -41,7 +41,7 @@ pub struct Specials {
     pub eos: String,
     /// `pad_token`.
     pub pad: String,
-    /// What the template prints for a photo, such as `<image>` or `<|image_pad|>`.
+    /// What the template prints for a photo, such as `<image>` or `<|image_pad|>`; empty in a model that reads text only.
     pub image: String,
 }
 

@@ -11,6 +11,7 @@ use std::fmt;
 
 use half::{bf16, f16};
 
+use crate::blocks::QuantKind;
 use crate::{Error, Result};
 
 /// How the elements of a tensor are stored.
@@ -60,8 +61,14 @@ impl Dtype {
     pub const fn block_len(self) -> usize {
         match self {
             Self::F32 | Self::F16 | Self::BF16 => 1,
-            Self::Q8_0 | Self::Q4_0 | Self::Q4_1 | Self::Q5_0 | Self::Q5_1 => legacy::BLOCK,
-            Self::Q4K | Self::Q5K | Self::Q6K => k::BLOCK,
+            Self::Q8_0 => QuantKind::Q8_0.block_len(),
+            Self::Q4_0 => QuantKind::Q4_0.block_len(),
+            Self::Q4_1 => QuantKind::Q4_1.block_len(),
+            Self::Q5_0 => QuantKind::Q5_0.block_len(),
+            Self::Q5_1 => QuantKind::Q5_1.block_len(),
+            Self::Q4K => QuantKind::Q4K.block_len(),
+            Self::Q5K => QuantKind::Q5K.block_len(),
+            Self::Q6K => k::BLOCK,
         }
     }
 
@@ -70,14 +77,28 @@ impl Dtype {
         match self {
             Self::F32 => 4,
             Self::F16 | Self::BF16 => 2,
-            Self::Q8_0 => legacy::Q8_0,
-            Self::Q4_0 => legacy::Q4_0,
-            Self::Q4_1 => legacy::Q4_1,
-            Self::Q5_0 => legacy::Q5_0,
-            Self::Q5_1 => legacy::Q5_1,
-            Self::Q4K => k::Q4_K,
-            Self::Q5K => k::Q5_K,
+            Self::Q8_0 => QuantKind::Q8_0.block_bytes(),
+            Self::Q4_0 => QuantKind::Q4_0.block_bytes(),
+            Self::Q4_1 => QuantKind::Q4_1.block_bytes(),
+            Self::Q5_0 => QuantKind::Q5_0.block_bytes(),
+            Self::Q5_1 => QuantKind::Q5_1.block_bytes(),
+            Self::Q4K => QuantKind::Q4K.block_bytes(),
+            Self::Q5K => QuantKind::Q5K.block_bytes(),
             Self::Q6K => k::Q6_K,
+        }
+    }
+
+    /// The format of its blocks, where operations can work on them: those with a scale for each 32 elements.
+    pub const fn quant_kind(self) -> Option<QuantKind> {
+        match self {
+            Self::Q8_0 => Some(QuantKind::Q8_0),
+            Self::Q4_0 => Some(QuantKind::Q4_0),
+            Self::Q4_1 => Some(QuantKind::Q4_1),
+            Self::Q5_0 => Some(QuantKind::Q5_0),
+            Self::Q5_1 => Some(QuantKind::Q5_1),
+            Self::Q4K => Some(QuantKind::Q4K),
+            Self::Q5K => Some(QuantKind::Q5K),
+            Self::F32 | Self::F16 | Self::BF16 | Self::Q6K => None,
         }
     }
 
@@ -158,14 +179,16 @@ pub fn decode(dtype: Dtype, bytes: &[u8], out: &mut Vec<f32>) -> Result<()> {
             let (words, _) = bytes.as_chunks::<2>();
             out.extend(words.iter().map(|w| bf16::from_le_bytes(*w).to_f32()));
         }
-        Dtype::Q8_0 => each(bytes, out, legacy::decode_q8_0),
-        Dtype::Q4_0 => each(bytes, out, legacy::decode_q4_0),
-        Dtype::Q4_1 => each(bytes, out, legacy::decode_q4_1),
-        Dtype::Q5_0 => each(bytes, out, legacy::decode_q5_0),
-        Dtype::Q5_1 => each(bytes, out, legacy::decode_q5_1),
-        Dtype::Q4K => each(bytes, out, k::decode_q4),
-        Dtype::Q5K => each(bytes, out, k::decode_q5),
-        Dtype::Q6K => each(bytes, out, k::decode_q6),
+        Dtype::Q6K => {
+            for block in bytes.as_chunks::<{ k::Q6_K }>().0 {
+                k::decode_q6(block, out);
+            }
+        }
+        blocks => {
+            if let Some(kind) = blocks.quant_kind() {
+                kind.codes(bytes, &mut |codes| out.extend(codes.weights()));
+            }
+        }
     }
     Ok(())
 }
@@ -216,13 +239,6 @@ pub fn encode(dtype: Dtype, values: &[f32]) -> Result<Vec<u8>> {
         block(values, &mut out)?;
     }
     Ok(out)
-}
-
-/// Decodes every block of `bytes`, which is whole blocks of `N`.
-fn each<const N: usize>(bytes: &[u8], out: &mut Vec<f32>, block: fn(&[u8; N], &mut Vec<f32>)) {
-    for bytes in bytes.as_chunks::<N>().0 {
-        block(bytes, out);
-    }
 }
 
 fn half_at(bytes: [u8; 2]) -> f32 {

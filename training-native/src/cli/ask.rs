@@ -1,6 +1,6 @@
-//! `namelens caption` and `namelens ask`: a photo and some named things to an answer.
+//! `namelens caption` and `namelens ask`: a photo and some named things, or a question alone, to an answer.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
 use anstream::{eprintln, print, println};
@@ -13,11 +13,18 @@ use namelens_engine::personalize::{Engine, Event, Kind, Request, Retrieval};
 use super::concept;
 use super::model::ModelArgs;
 
-/// Options of `namelens caption` and `namelens ask`.
+/// Options of `namelens caption`.
 #[derive(Debug, Args)]
 pub(super) struct PhotoArgs {
     /// The photo: PNG, JPEG or WebP.
     photo: PathBuf,
+    #[command(flatten)]
+    how: AnswerArgs,
+}
+
+/// What `namelens caption` and `namelens ask` share.
+#[derive(Debug, Args)]
+struct AnswerArgs {
     #[command(flatten)]
     model: ModelArgs,
     /// A thing you named: `NAME=PHOTO`, or `NAME=PHOTO:what cannot be seen`. May be repeated, for more things or with
@@ -43,14 +50,22 @@ pub(super) struct PhotoArgs {
 
 /// Options of `namelens ask`.
 #[derive(Debug, Args)]
-#[command(after_help = "\
-Example:
-  namelens ask photo.png 'Where is Mochi?' --model models/playroom --concept Mochi=mochi.png")]
+#[command(
+    allow_missing_positional = true,
+    after_help = "\
+Without a photo the model answers the question alone; a model that reads text only (Llama, SmolLM2) answers nothing else.
+
+Examples:
+  namelens ask photo.png 'Where is Mochi?' --model models/playroom --concept Mochi=mochi.png
+  namelens ask 'Why is the sky blue?' --model SmolLM2-135M-Instruct"
+)]
 pub(super) struct AskArgs {
-    #[command(flatten)]
-    photo: PhotoArgs,
+    /// The photo, if the question is about one: PNG, JPEG or WebP.
+    photo: Option<PathBuf>,
     /// The question; names may be written with or without brackets.
     question: String,
+    #[command(flatten)]
+    how: AnswerArgs,
 }
 
 impl AskArgs {
@@ -59,10 +74,11 @@ impl AskArgs {
     /// # Errors
     /// When the model, a photo or a name cannot be used.
     pub(super) fn run(&self) -> Result<()> {
-        self.photo.answer(Request {
+        let request = Request {
             question: Some(self.question.clone()),
             ..Request::new(Kind::Ask)
-        })
+        };
+        self.how.answer(self.photo.as_deref(), request)
     }
 }
 
@@ -72,17 +88,22 @@ impl PhotoArgs {
     /// # Errors
     /// When the model, a photo or a name cannot be used.
     pub(super) fn run(&self) -> Result<()> {
-        self.answer(Request::new(Kind::Caption))
+        self.how
+            .answer(Some(&self.photo), Request::new(Kind::Caption))
     }
+}
 
-    fn answer(&self, mut request: Request) -> Result<()> {
+impl AnswerArgs {
+    fn answer(&self, photo: Option<&Path>, mut request: Request) -> Result<()> {
         if self.all {
             request.retrieval = Retrieval::All;
         }
         // What a person mistyped is said before gigabytes are loaded.
         let concepts = concept::read_all("--concept ", &self.concepts)?;
-        let photo = std::fs::read(&self.photo)
-            .with_context(|| format!("cannot read {}", self.photo.display()))?;
+        let read = |photo: &Path| {
+            std::fs::read(photo).with_context(|| format!("cannot read {}", photo.display()))
+        };
+        let photo = photo.map(read).transpose()?;
         let stop = AtomicBool::new(false);
         let host = NativeHost::new(&stop);
         let files = self.model.open()?;
@@ -102,7 +123,10 @@ impl PhotoArgs {
                 let _ = std::io::stdout().flush();
             }
         };
-        let outcome = pollster::block_on(engine.run(&request, &photo, &host, &mut on_event))?;
+        let outcome = match &photo {
+            Some(photo) => pollster::block_on(engine.run(&request, photo, &host, &mut on_event)),
+            None => pollster::block_on(engine.reply(&request, &host, &mut on_event)),
+        }?;
         if self.json {
             println!("{}", serde_json::to_string_pretty(&outcome)?);
             return Ok(());

@@ -85,7 +85,7 @@ fn name_of(from: &Path) -> String {
     name.unwrap_or_else(|| "model".into())
 }
 
-/// Metadata of text model and projector, and whether the tokenizer must lie beside them.
+/// Metadata of text model and projector (without meaning where the model reads text only), and whether the tokenizer must lie beside them.
 fn describe(
     from: &Path,
     config: &VlmConfig,
@@ -111,7 +111,9 @@ fn describe(
     for lost in write_settings(&settings, &mut text)? {
         notes.push(format!("not in GGUF: {lost}"));
     }
-    ImageProcessor::to_gguf(&read, &mut projector)?;
+    if config.sees_photos() {
+        ImageProcessor::to_gguf(&read, &mut projector)?;
+    }
     agree(config, &text, &projector)?;
     Ok(([text, projector], vocabulary == Vocabulary::Beside))
 }
@@ -126,6 +128,7 @@ fn agree(config: &VlmConfig, text: &Metadata, projector: &Metadata) -> Result<()
         .collect();
     let has = |name: &str| names.iter().any(|known| known == name);
     let rows = Some(config.text_config.vocab_size);
+    let projector = config.sees_photos().then_some(projector);
     let mut read = from_metadata(text, projector, &has, rows)?;
     // Types of one family are one to GGUF.
     read.model_type.clone_from(&config.model_type);

@@ -1,4 +1,4 @@
-//! Writes a model as GGUF files, text model (in parts, if asked) and vision projector, holding one tensor at a time.
+//! Writes a model as GGUF files, text model (in parts, if asked) and vision projector if it has one, holding one tensor at a time.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -83,7 +83,7 @@ struct Sum {
     errors: f64,
 }
 
-/// Writes `model.gguf` (or its parts of at most `split` bytes each) and `mmproj.gguf` into `out`. `described` is the
+/// Writes `model.gguf` (or its parts of at most `split` bytes each) and, where the model sees photos, `mmproj.gguf` into `out`. `described` is the
 /// metadata of both; `progress` hears of parameters done, and how many there are.
 ///
 /// # Errors
@@ -107,11 +107,10 @@ pub fn write_pair(
     let [text_metadata, projector_metadata] = described;
     let text_metadata = typed(text_metadata, types.text);
     let mut files = parts(text, &text_metadata, split);
-    files.push((
-        "mmproj.gguf".into(),
-        typed(projector_metadata, types.vision),
-        projector,
-    ));
+    if config.sees_photos() {
+        let metadata = typed(projector_metadata, types.vision);
+        files.push(("mmproj.gguf".into(), metadata, projector));
+    }
     let mut sums: BTreeMap<Part, Sum> = BTreeMap::new();
     let mut done = 0;
     for (name, metadata, targets) in &files {

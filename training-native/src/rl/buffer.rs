@@ -92,7 +92,7 @@ pub fn states(vlm: &Vlm, prompts: &[Prepared], rows: &[Rolled]) -> Result<Tensor
     let mut states = Vec::new();
     for group in rows.chunk_by(|a, b| a.prompt == b.prompt) {
         let prepared = &prompts[group[0].prompt];
-        let visual = prepared.visual_of(vlm);
+        let visual = prepared.visual_of(vlm)?;
         let completions: Vec<&[u32]> = group.iter().map(|row| row.tokens.as_slice()).collect();
         states.push(vlm.completion_states(&Completed {
             prompt: &prepared.ids,

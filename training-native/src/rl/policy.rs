@@ -46,7 +46,8 @@ pub struct Kit {
     pub adapter: bool,
     /// Whether what photos become stays as it is.
     pub freeze_vision: bool,
-    processor: ImageProcessor,
+    /// `None` where the model reads text only.
+    processor: Option<ImageProcessor>,
     device: Device,
 }
 
@@ -153,12 +154,12 @@ impl Kit {
         for photo in &prompt.photos {
             let (frames, layout) = self.photo(photo)?;
             let [_, _, height, width] = frames.dims();
-            grids.push(vlm.token_grid(height, width));
+            grids.push(vlm.vision()?.token_grid(height, width));
             layouts.push(layout);
             pixels.push(frames);
         }
         let ids = self.chat.encode(&prompt.messages, &layouts, true)?;
-        let visual = encode(vlm, &pixels);
+        let visual = encode(vlm, &pixels)?;
         if self.freeze_vision {
             pixels.clear();
         }
@@ -196,13 +197,11 @@ impl Kit {
     /// # Errors
     /// When it cannot be read or processed.
     pub fn photo(&self, photo: &Photo) -> Result<(Tensor<4>, PhotoLayout)> {
-        let frames = |bytes: &[u8]| {
-            Ok(photo_frames(
-                &self.processor,
-                &decode(bytes)?,
-                &self.device,
-            )?)
-        };
+        let processor = self
+            .processor
+            .as_ref()
+            .context("the model reads text only; leave the photos out of its prompts")?;
+        let frames = |bytes: &[u8]| Ok(photo_frames(processor, &decode(bytes)?, &self.device)?);
         match photo {
             Photo::Bytes(bytes) => frames(bytes),
             Photo::File(path) => std::fs::read(path)
@@ -235,20 +234,24 @@ impl Prepared {
     }
 
     /// Visual tokens under `vlm`: those that are known where the tower does not learn, else computed anew.
-    pub fn visual_of(&self, vlm: &Vlm) -> Option<Visual> {
+    ///
+    /// # Errors
+    /// When there are photos and `vlm` reads text only.
+    pub fn visual_of(&self, vlm: &Vlm) -> Result<Option<Visual>> {
         if self.pixels.is_empty() {
-            return self.visual.clone();
+            return Ok(self.visual.clone());
         }
         encode(vlm, &self.pixels)
     }
 }
 
-fn encode(vlm: &Vlm, photos: &[Tensor<4>]) -> Option<Visual> {
+fn encode(vlm: &Vlm, photos: &[Tensor<4>]) -> Result<Option<Visual>> {
     let parts = photos.iter().map(|frames| {
         let device = vlm.decoder.device();
-        vlm.encode_images(Tensor::from_data(frames.clone().into_data(), &device))
+        let frames = Tensor::from_data(frames.clone().into_data(), &device);
+        Ok(vlm.encode_images(frames)?)
     });
-    Visual::joined(parts.collect())
+    Ok(Visual::joined(parts.collect::<Result<_>>()?))
 }
 
 /// Makes the adapter and lets it count.

@@ -16,7 +16,9 @@ use super::{attribute_loss, probe_targets};
 /// Finds the tokens of the chat `ids` about `sample` that have something to predict.
 pub(super) fn find(chat: &ChatEncoder, sample: &Sample, ids: &[u32]) -> Result<Probes> {
     let image = chat.image_token();
-    let places: Vec<usize> = (0..ids.len()).filter(|&at| ids[at] == image).collect();
+    let places: Vec<usize> = (0..ids.len())
+        .filter(|&at| Some(ids[at]) == image)
+        .collect();
     let tokens = places.len() / (sample.concepts.len() + 1);
     // The photo comes last, after the references.
     let (references, photo) = places.split_at(places.len() - tokens);

@@ -77,7 +77,7 @@ impl Objective<Vlm> for Supervised {
         }
         let photos: Vec<&Rgb> = samples.iter().flat_map(photos_in_order).collect();
         let pixels = pixels(&self.processor, &photos, &self.device)?;
-        let images = model.encode_images(pixels);
+        let images = model.encode_images(pixels)?;
         let width = chats.iter().map(|chat| chat.ids.len()).max().unwrap_or(0);
         let rows: Vec<Vec<u32>> = chats
             .iter()

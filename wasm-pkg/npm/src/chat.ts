@@ -1,4 +1,4 @@
-// A conversation about one photo: every turn sees what was asked and answered before it.
+// A conversation about one photo, or about none: every turn sees what was asked and answered before it.
 
 /// <reference lib="esnext.disposable" preserve="true" />
 
@@ -13,8 +13,8 @@ export interface Turn {
   readonly result: RunResult;
 }
 
-/** Starts a run about a photo. */
-export type Ask = (photo: PhotoSource, what: Request, options: RunOptions) => Run<RunResult>;
+/** Starts a run about a photo, or about none. */
+export type Ask = (photo: PhotoSource | null, what: Request, options: RunOptions) => Run<RunResult>;
 
 /** How a caption is asked for where it is a turn among others; what the engine asks when nothing else is said. */
 const CAPTION = "Give a personalized caption of this image.";
@@ -32,7 +32,7 @@ const CAPTION = "Give a personalized caption of this image.";
  * A turn that fails or is stopped is not part of the conversation. One turn at a time: the next one waits.
  */
 export class Chat {
-  readonly #photo: PhotoSource;
+  readonly #photo: PhotoSource | null;
   readonly #ask: Ask;
   readonly #options: RunOptions;
   #bytes: Promise<Blob> | null = null;
@@ -42,7 +42,7 @@ export class Chat {
   #disposed = false;
 
   /** @internal */
-  constructor(photo: PhotoSource, options: RunOptions, ask: Ask) {
+  constructor(photo: PhotoSource | null, options: RunOptions, ask: Ask) {
     this.#photo = photo;
     this.#options = options;
     this.#ask = ask;
@@ -53,7 +53,7 @@ export class Chat {
     return this.#turns;
   }
 
-  /** Asks about the photo. `options` come before those of the conversation. */
+  /** Asks about the photo, or a question alone. `options` come before those of the conversation. */
   ask(question: string, options: RunOptions = {}): Run<RunResult> {
     return this.#turn({ kind: "ask", question }, question, options);
   }
@@ -110,7 +110,8 @@ export class Chat {
   }
 
   /** The photo's bytes, read once: an address may change, and the engine knows a photo by them. */
-  #bytesOf(): Promise<Blob> {
+  #bytesOf(): Promise<Blob | null> {
+    if (this.#photo === null) return Promise.resolve(null);
     const reading = (this.#bytes ??= photoBytes(this.#photo).then((bytes) => new Blob([bytes])));
     // A photo that could not be read may be readable at the next turn.
     reading.catch(() => {

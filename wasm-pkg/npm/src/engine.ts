@@ -41,11 +41,11 @@ export interface Engine {
     nowMs: number,
   ): Promise<ImportNotes & { concepts: StoredConcept[] }>;
   exportBundle(ids?: readonly string[]): Uint8Array;
-  run(request: Request, photo: Uint8Array, onEvent: (event: RunEvent) => void, cancel: CancelFlag): Promise<RunResult>;
+  run(request: Request, photo: Uint8Array | null, onEvent: (event: RunEvent) => void, cancel: CancelFlag): Promise<RunResult>;
   enrolment(photo: Uint8Array, box?: Box): Promise<Enrolment>;
   memoryBytes(): number;
   /** Tokens of the prompt and of the longest conversation, without running the model. */
-  countTokens(request: Request, photo: Uint8Array, cancel: CancelFlag): Promise<TokenCount>;
+  countTokens(request: Request, photo: Uint8Array | null, cancel: CancelFlag): Promise<TokenCount>;
   adapters(): string[];
   activeAdapter(): string | undefined;
   addAdapter(name: string, config: string, weights: Blob | Uint8Array): void;

@@ -153,8 +153,11 @@ export class NameLens implements AsyncDisposable {
     return this.#run(photo, { kind: "caption" }, options);
   }
 
-  /** Answers a question about the photo or about a named thing. */
-  ask(photo: PhotoSource, question: string, options: RunOptions = {}): Run<RunResult> {
+  /**
+   * Answers a question about the photo or about a named thing. Without a photo (`null`) the model answers the question alone, and
+   * named things take no part; a model that reads text only answers nothing else.
+   */
+  ask(photo: PhotoSource | null, question: string, options: RunOptions = {}): Run<RunResult> {
     return this.#run(photo, { kind: "ask", question }, options);
   }
 
@@ -169,9 +172,9 @@ export class NameLens implements AsyncDisposable {
   }
 
   /**
-   * A conversation about one photo: turns see those before them, and pay only for what is new. `options` hold for every turn.
+   * A conversation about one photo, or about none (`null`): turns see those before them, and pay only for what is new. `options` hold for every turn.
    */
-  chat(photo: PhotoSource, options: RunOptions = {}): Chat {
+  chat(photo: PhotoSource | null, options: RunOptions = {}): Chat {
     return new Chat(photo, options, (photo, what, options) => this.#run(photo, what, options));
   }
 
@@ -186,14 +189,14 @@ export class NameLens implements AsyncDisposable {
   }
 
   /**
-   * How many tokens a question about the photo would take, with the concepts that would be put before the model; without a
+   * How many tokens a question about the photo (or about none: `null`) would take, with the concepts that would be put before the model; without a
    * question, a caption. The model does not run; the retriever does, where it is needed to know the concepts.
    */
-  async countTokens(photo: PhotoSource, question?: string, options: RunOptions = {}): Promise<TokenCount> {
+  async countTokens(photo: PhotoSource | null, question?: string, options: RunOptions = {}): Promise<TokenCount> {
     const { signal, onEvent: _, onToken: __, ...how } = options;
     const request: Request = { ...(question === undefined ? { kind: "caption" } : { kind: "ask", question }), ...how };
-    const bytes = await photoBytes(photo, signal);
-    return this.#link.call("countTokens", { request, photo: bytes }, { signal, transfer: [bytes.buffer] });
+    const bytes = photo === null ? null : await photoBytes(photo, signal);
+    return this.#link.call("countTokens", { request, photo: bytes }, { signal, transfer: bytes === null ? [] : [bytes.buffer] });
   }
 
   /** Bytes of memory the engine holds now, on the CPU side. */
@@ -211,16 +214,16 @@ export class NameLens implements AsyncDisposable {
     return this.dispose();
   }
 
-  #run(photo: PhotoSource, what: Request, options: RunOptions): Run<RunResult> {
+  #run(photo: PhotoSource | null, what: Request, options: RunOptions): Run<RunResult> {
     const { signal, onEvent, onToken, ...how } = options;
     return new Run<RunResult>(async (emit, stop) => {
-      const bytes = await photoBytes(photo, stop);
+      const bytes = photo === null ? null : await photoBytes(photo, stop);
       return this.#link.call(
         "run",
         { request: { ...what, ...how }, photo: bytes },
         {
           signal: stop,
-          transfer: [bytes.buffer],
+          transfer: bytes === null ? [] : [bytes.buffer],
           onEvent: (event) => {
             emit(event);
             onEvent?.(event);

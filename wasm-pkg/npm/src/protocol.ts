@@ -137,7 +137,7 @@ export interface Calls {
     Opened,
     LoadProgress
   >;
-  run: Call<{ request: Request; photo: Uint8Array }, RunResult, RunEvent>;
+  run: Call<{ request: Request; photo: Uint8Array | null }, RunResult, RunEvent>;
   addConcept: Call<NewConcept, Concept>;
   updateConcept: Call<{ id: string; patch: ConceptPatch }, Concept>;
   removeConcept: Call<{ id: string }, void>;
@@ -152,7 +152,7 @@ export interface Calls {
   exportConcepts: Call<{ ids?: readonly string[] }, Uint8Array>;
   enrolment: Call<{ photo: Uint8Array; box?: Box | undefined }, Enrolment>;
   memory: Call<void, number>;
-  countTokens: Call<{ request: Request; photo: Uint8Array }, TokenCount>;
+  countTokens: Call<{ request: Request; photo: Uint8Array | null }, TokenCount>;
   addAdapter: Call<NewAdapter, AdapterState>;
   useAdapter: Call<{ name: string | null }, AdapterState>;
   removeAdapter: Call<{ name: string }, AdapterState>;

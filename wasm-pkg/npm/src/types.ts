@@ -288,6 +288,8 @@ export interface ModelInfo {
   readonly name: string;
   /** Whether it writes captions. Without a captioner answers are facts; see {@link RunResult.source}. */
   readonly captions: boolean;
+  /** Whether photos can be shown to it: false where its captioner reads text only, and `ask(null, question)` is all it answers. */
+  readonly seesPhotos: boolean;
   /** What its configuration calls the family of the captioner, such as `smolvlm` or `qwen2_5_vl`; empty without one. */
   readonly family: string;
   readonly parameters: number;

@@ -11,6 +11,7 @@ use anstream::println;
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
+use super::report;
 use crate::fixtures;
 use crate::paths::{root, target_dir};
 use crate::run::{loud, quiet, step};
@@ -71,7 +72,7 @@ struct Taken {
 ///
 /// # Errors
 /// When Python, its packages or the binary are missing, or a run fails.
-pub(crate) fn train(options: &Options) -> Result<()> {
+pub(super) fn run(options: &Options) -> Result<Vec<Value>> {
     ensure!(
         options.steps >= 2,
         "--steps must be at least 2: the first is left out"
@@ -99,7 +100,7 @@ pub(crate) fn train(options: &Options) -> Result<()> {
             })
         })?;
     }
-    report(&room, &ours, &theirs, &versions, options)
+    told(&ours, &theirs, &versions, options)
 }
 
 /// `namelens` as users have it.
@@ -273,20 +274,15 @@ fn median(values: &[f64]) -> f64 {
 }
 
 /// Prints the table and writes `train.json`.
-fn report(
-    room: &Path,
-    ours: &Taken,
-    theirs: &Taken,
-    versions: &Value,
-    options: &Options,
-) -> Result<()> {
+fn told(ours: &Taken, theirs: &Taken, versions: &Value, options: &Options) -> Result<Vec<Value>> {
+    let machine = report::machine();
     println!(
         "\n{:22} {:>12} {:>12} {:>8}",
         "a step of GRPO", "namelens", "TRL", "ratio"
     );
     let mut figures = json!({
         "settings": settings(), "threads": options.threads, "steps": options.steps, "rounds": options.rounds,
-        "cpu": cpu_model(), "versions": versions,
+        "versions": versions,
     });
     type Column = fn(&Taken) -> &[f64];
     let columns: [(&str, Column); 3] = [
@@ -301,25 +297,7 @@ fn report(
             "namelens": of(ours), "trl": of(theirs), "median": [own, other], "ratio": other / own,
         });
     }
-    let path = room.join("train.json");
-    fs::write(&path, serde_json::to_vec_pretty(&figures)?)?;
-    println!(
-        "\n{}, {} thread(s) each; all figures are in {}",
-        cpu_model(),
-        options.threads,
-        path.display()
-    );
-    Ok(())
-}
-
-/// What the processor calls itself.
-fn cpu_model() -> String {
-    let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let line = info.lines().find(|line| line.starts_with("model name"));
-    let name = line
-        .and_then(|line| line.split_once(':'))
-        .map(|(_, name)| name.trim().to_owned());
-    name.unwrap_or_else(|| std::env::consts::ARCH.to_owned())
+    Ok(vec![machine, figures])
 }
 
 #[cfg(test)]

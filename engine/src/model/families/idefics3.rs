@@ -1,6 +1,6 @@
 //! Idefics3, SmolVLM and SmolVLM2: a SigLIP tower with bucketed positions, pixel shuffle, a Llama decoder.
 
-use super::{Family, GgufFamily, Json, Reader, blank, decoder, three_channels};
+use super::{Family, GgufFamily, Json, Reader, blank, llama, three_channels};
 use crate::Result;
 use crate::model::config::{TextConfig, VisionConfig, VlmConfig};
 use crate::model::gguf_keys::Keys;
@@ -14,8 +14,8 @@ pub(super) const FAMILY: Family = Family {
     names: NAMES,
     gguf: Some(GgufFamily {
         architecture: "llama",
-        projector: "idefics3",
-        image_token: "<image>",
+        projector: Some("idefics3"),
+        image_token: Some("<image>"),
         interleaved: true,
         counts_deepstack: false,
         names: &[
@@ -101,16 +101,5 @@ fn text(json: &Json) -> Result<TextConfig> {
         let problem = format!("{kind} is not supported; the decoder must be a llama");
         return Err(json.fail("model_type", &problem));
     }
-    let bias = json.flag("attention_bias")?;
-    if json.flag("mlp_bias")? {
-        return Err(json.fail("mlp_bias", "is not supported"));
-    }
-    Ok(TextConfig {
-        variant: TextVariant {
-            qkv_bias: bias,
-            output_bias: bias,
-            ..TextVariant::default()
-        },
-        ..decoder(json, &[])?
-    })
+    llama::text(json)
 }

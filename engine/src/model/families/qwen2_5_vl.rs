@@ -16,8 +16,8 @@ pub(super) const FAMILY: Family = Family {
     names: NAMES,
     gguf: Some(GgufFamily {
         architecture: "qwen2vl",
-        projector: "qwen2.5vl_merger",
-        image_token: "<|image_pad|>",
+        projector: Some("qwen2.5vl_merger"),
+        image_token: Some("<|image_pad|>"),
         interleaved: false,
         counts_deepstack: false,
         names: &[APART, FUSED, MERGERS[0], MERGERS[1], MERGERS[2]],

@@ -17,8 +17,8 @@ pub(super) const FAMILY: Family = Family {
     names: NAMES,
     gguf: Some(GgufFamily {
         architecture: "qwen3vl",
-        projector: "qwen3vl_merger",
-        image_token: "<|image_pad|>",
+        projector: Some("qwen3vl_merger"),
+        image_token: Some("<|image_pad|>"),
         interleaved: false,
         counts_deepstack: true,
         names: &[FUSED, APART, MERGERS[0], MERGERS[1], MERGERS[2]],

@@ -9,7 +9,9 @@ use crate::image::PhotoLayout;
 use crate::model::connector::Visual;
 use crate::model::positions::Grid;
 use crate::personalize::captioner::Captioner;
-use crate::personalize::messages::{self, Exchange, ImageRef, PromptConcept, PromptStyle};
+use crate::personalize::messages::{
+    self, Exchange, ImageRef, PromptConcept, PromptPart, PromptStyle,
+};
 use crate::personalize::photo_cache::{EncodedPhoto, PhotoKey};
 use crate::personalize::sanitize;
 use crate::personalize::types::Request;
@@ -42,10 +44,12 @@ pub(super) struct Prompt<'a> {
     earlier: &'a [Exchange],
     question: String,
     style: PromptStyle,
+    /// Whether it is about a photo.
+    shows_photo: bool,
 }
 
 impl<'a> Prompt<'a> {
-    /// The prompt of a request.
+    /// The prompt of a request about a photo.
     pub(super) fn new(request: &'a Request, chosen: &'a [Chosen], question: String) -> Self {
         Self {
             concepts: chosen
@@ -56,6 +60,15 @@ impl<'a> Prompt<'a> {
             earlier: &request.earlier,
             question,
             style: request.style,
+            shows_photo: true,
+        }
+    }
+
+    /// The prompt of a request about no photo: what was said, and the question.
+    pub(super) fn without_photo(request: &'a Request, question: String) -> Self {
+        Self {
+            shows_photo: false,
+            ..Self::new(request, &[], question)
         }
     }
 
@@ -67,6 +80,7 @@ impl<'a> Prompt<'a> {
             earlier: &[],
             question,
             style: self.style,
+            shows_photo: self.shows_photo,
         }
     }
 
@@ -115,7 +129,14 @@ impl<'a> Prompt<'a> {
         captioner: &Captioner,
         layout: impl Fn(ImageRef) -> Option<PhotoLayout>,
     ) -> Result<(Vec<u32>, Vec<ImageRef>)> {
-        let messages = messages::build(self.style, &self.concepts, self.earlier, &self.question);
+        let mut messages =
+            messages::build(self.style, &self.concepts, self.earlier, &self.question);
+        if !self.shows_photo {
+            let photo = PromptPart::Image(ImageRef::Photo);
+            for message in &mut messages {
+                message.parts.retain(|part| *part != photo);
+            }
+        }
         let mut places = Vec::new();
         let mut turns = Vec::with_capacity(messages.len());
         for message in &messages {

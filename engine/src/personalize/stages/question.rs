@@ -31,6 +31,20 @@ pub(super) fn question(request: &Request, library: &Library) -> Result<String> {
     })
 }
 
+/// Refuses what only a photo can answer.
+///
+/// # Errors
+/// [`Error::Option`] for everything but a question.
+pub(super) fn check_without_photo(request: &Request) -> Result<()> {
+    match request.kind {
+        Kind::Ask => Ok(()),
+        _ => Err(Error::Option {
+            option: "photo".into(),
+            problem: "is needed; without one only a question can be answered".into(),
+        }),
+    }
+}
+
 /// The name of the thing a request is about, as it was typed.
 pub(super) fn asked_name<'a>(request: &'a Request, library: &'a Library) -> Option<&'a str> {
     let wanted = request.concept.as_deref()?;

@@ -1,4 +1,4 @@
-//! Stage 4: the reference photos and the photo become visual tokens.
+//! Stage 4: the reference photos and the photo become visual tokens, where there is a photo.
 
 use super::caller::Caller;
 use super::choose::Chosen;
@@ -15,11 +15,21 @@ use crate::personalize::types::Stage;
 /// The photos of a request: those of the references, in the order of the chosen concepts, then the one that is asked about.
 pub(super) struct EncodedPhotos {
     references: Vec<(PhotoKey, EncodedPhoto)>,
-    asked: EncodedPhoto,
+    /// `None` where the request is about no photo.
+    asked: Option<EncodedPhoto>,
     splitting: Option<bool>,
 }
 
 impl EncodedPhotos {
+    /// Those of a request that is about no photo.
+    pub(super) fn none() -> Self {
+        Self {
+            references: Vec::new(),
+            asked: None,
+            splitting: None,
+        }
+    }
+
     /// The photo that a place of the prompt shows.
     pub(super) fn get(&self, place: ImageRef) -> Option<(PhotoKey, &EncodedPhoto)> {
         match place {
@@ -29,14 +39,15 @@ impl EncodedPhotos {
             }
             ImageRef::Photo => {
                 let splitting = self.splitting;
-                Some((PhotoKey::Asked { splitting }, &self.asked))
+                let asked = self.asked.as_ref()?;
+                Some((PhotoKey::Asked { splitting }, asked))
             }
         }
     }
 
-    /// Width and height of the photo that is asked about as the model sees it, pixels.
+    /// Width and height of the photo that is asked about as the model sees it, pixels; 0 where there is none.
     pub(super) fn size(&self) -> (usize, usize) {
-        self.asked.size
+        self.asked.as_ref().map_or((0, 0), |asked| asked.size)
     }
 }
 
@@ -56,7 +67,7 @@ pub(super) async fn vision_pass(
         let encoded = match captioner.reference_photos.get(&concept.id, photo) {
             Some(known) => known,
             None => {
-                let single = processor(captioner, Some(false));
+                let single = processor(captioner, Some(false))?;
                 let new = encode(captioner, &single, &decode(photo)?, caller.host).await?;
                 let photos = &mut captioner.reference_photos;
                 photos.insert(&concept.id, photo.clone(), new.clone());
@@ -69,7 +80,7 @@ pub(super) async fn vision_pass(
     let asked = match &cache.encoded {
         Some((before, known)) if *before == splitting => known.clone(),
         _ => {
-            let processor = processor(captioner, splitting);
+            let processor = processor(captioner, splitting)?;
             let new = encode(captioner, &processor, photo, caller.host).await?;
             cache.encoded = Some((splitting, new.clone()));
             new
@@ -78,18 +89,21 @@ pub(super) async fn vision_pass(
     caller.progress(Stage::Vision, total, total);
     Ok(EncodedPhotos {
         references,
-        asked,
+        asked: Some(asked),
         splitting,
     })
 }
 
 /// What prepares a photo that is cut into tiles, or not; as the checkpoint says when nobody chose.
-pub(super) fn processor(captioner: &Captioner, splitting: Option<bool>) -> ImageProcessor {
-    let processor = captioner.processor.clone();
-    match splitting {
+///
+/// # Errors
+/// When the model reads text only.
+pub(super) fn processor(captioner: &Captioner, splitting: Option<bool>) -> Result<ImageProcessor> {
+    let processor = captioner.sight()?.0.clone();
+    Ok(match splitting {
         Some(split) => processor.with_image_splitting(split),
         None => processor,
-    }
+    })
 }
 
 /// Visual tokens of one photo.
@@ -101,11 +115,12 @@ async fn encode(
 ) -> Result<EncodedPhoto> {
     let (pixels, layout) = frames(processor, photo, &captioner.device)?;
     let [_, _, height, width] = pixels.dims();
-    let features = features(&captioner.vlm.vision, pixels, host).await?;
+    let (_, vision) = captioner.sight()?;
+    let features = features(&vision.tower, pixels, host).await?;
     Ok(EncodedPhoto {
-        visual: captioner.vlm.connect(features),
+        visual: vision.connect(features),
         layout,
-        grid: captioner.vlm.token_grid(height, width),
+        grid: vision.token_grid(height, width),
         size: (width, height),
     })
 }

@@ -1,65 +1,14 @@
-//! The ggml blocks of 32 elements: 4, 5 and 8 bits with one scale, and 4 and 5 bits with a scale and an offset.
+//! Encoders of the ggml blocks of 32 elements: 4, 5 and 8 bits with one scale, and 4 and 5 bits with a scale and an offset.
 
 use half::f16;
 
-use super::{Dtype, half_at, misfit};
+use super::{Dtype, misfit};
 use crate::Result;
 
 /// Elements a block.
 pub(super) const BLOCK: usize = 32;
 /// Bytes of the elements' low nibbles.
 const NIBBLES: usize = BLOCK / 2;
-
-/// Bytes a block.
-pub(super) const Q8_0: usize = 2 + BLOCK;
-/// Bytes a block.
-pub(super) const Q4_0: usize = 2 + NIBBLES;
-/// Bytes a block.
-pub(super) const Q4_1: usize = 4 + NIBBLES;
-/// Bytes a block.
-pub(super) const Q5_0: usize = 2 + 4 + NIBBLES;
-/// Bytes a block.
-pub(super) const Q5_1: usize = 4 + 4 + NIBBLES;
-
-pub(super) fn decode_q8_0([lo, hi, quants @ ..]: &[u8; Q8_0], out: &mut Vec<f32>) {
-    let scale = half_at([*lo, *hi]);
-    out.extend(quants.iter().map(|&q| f32::from(q as i8) * scale));
-}
-
-pub(super) fn decode_q4_0([lo, hi, quants @ ..]: &[u8; Q4_0], out: &mut Vec<f32>) {
-    let scale = half_at([*lo, *hi]);
-    let codes = codes(quants, 0);
-    out.extend(codes.map(|q| scale * f32::from(q as i8 - 8)));
-}
-
-pub(super) fn decode_q4_1([d0, d1, m0, m1, quants @ ..]: &[u8; Q4_1], out: &mut Vec<f32>) {
-    let (scale, least) = (half_at([*d0, *d1]), half_at([*m0, *m1]));
-    out.extend(codes(quants, 0).map(|q| scale * f32::from(q) + least));
-}
-
-pub(super) fn decode_q5_0([lo, hi, h0, h1, h2, h3, quants @ ..]: &[u8; Q5_0], out: &mut Vec<f32>) {
-    let scale = half_at([*lo, *hi]);
-    let codes = codes(quants, u32::from_le_bytes([*h0, *h1, *h2, *h3]));
-    out.extend(codes.map(|q| scale * f32::from(q as i8 - 16)));
-}
-
-pub(super) fn decode_q5_1(
-    [d0, d1, m0, m1, h0, h1, h2, h3, quants @ ..]: &[u8; Q5_1],
-    out: &mut Vec<f32>,
-) {
-    let (scale, least) = (half_at([*d0, *d1]), half_at([*m0, *m1]));
-    let codes = codes(quants, u32::from_le_bytes([*h0, *h1, *h2, *h3]));
-    out.extend(codes.map(|q| scale * f32::from(q) + least));
-}
-
-/// The codes of a block in element order; bit `i` of `fifth` is the fifth bit of element `i`.
-fn codes(nibbles: &[u8; NIBBLES], fifth: u32) -> impl Iterator<Item = u8> {
-    let low = nibbles.iter().map(|q| q & 0x0F);
-    let high = nibbles.iter().map(|q| q >> 4);
-    low.chain(high)
-        .enumerate()
-        .map(move |(i, q)| q | ((fifth >> i & 1) as u8) << 4)
-}
 
 pub(super) fn encode_q8_0(block: &[f32; BLOCK], out: &mut Vec<u8>) -> Result<()> {
     let scale = extreme(block).abs() / 127.0;

@@ -1,0 +1,343 @@
+//! What the bench of kernels runs: one piece of work at a time, prepared first and then run as often as the caller counts.
+
+use namelens_cpu_kernels::{Activations, Bits, COLUMNS, Group, Packed, product};
+
+/// Numbers between -1 and 1 (a linear congruential generator, Knuth).
+struct Numbers(u64);
+
+impl Numbers {
+    fn next(&mut self) -> f32 {
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 40) as f32 / (1u64 << 23) as f32 - 1.0
+    }
+}
+
+/// One matrix and the rows it is multiplied with.
+struct Product {
+    w: Packed,
+    x: Vec<f32>,
+    y: Vec<f32>,
+}
+
+impl Product {
+    fn new(bits: Bits, [rows, cols]: [usize; 2], tokens: usize) -> Self {
+        let mut numbers = Numbers(11);
+        let groups: Vec<Group> = (0..rows * cols / COLUMNS)
+            .map(|_| Group {
+                scale: 0.01 * numbers.next(),
+                least: if bits == Bits::Four { 0.05 } else { 0.0 },
+                codes: core::array::from_fn(|_| ((numbers.next() + 1.0) * 7.9) as i8),
+            })
+            .collect();
+        Self {
+            w: Packed::new(bits, rows, cols, groups).expect("a shape of groups"),
+            x: (0..tokens * cols).map(|_| numbers.next()).collect(),
+            y: vec![0.0; tokens * rows],
+        }
+    }
+
+    /// The activations are rounded in every run, as in a model.
+    fn run(&mut self) {
+        let x = Activations::new(&self.x, self.w.cols());
+        product(&self.w, &x, &mut self.y);
+    }
+}
+
+/// Work of one kind.
+enum Work {
+    /// Products, of which each run does the next one.
+    Products {
+        all: Vec<Product>,
+        next: usize,
+    },
+    /// 4-bit blocks row by row with activations of 8 bits: the arithmetic of the usual loops, without repacking.
+    RowWise(RowWise),
+    /// Activations to 16 bits.
+    Round(Vec<f32>, usize),
+    /// The limits: bytes copied, and sums of products in f32 registers.
+    Copy {
+        from: Vec<u64>,
+        to: Vec<u64>,
+        next: usize,
+    },
+    Fma(Box<[[f32; 8]; 12]>),
+}
+
+/// A matrix of Q4_0-like blocks of 18 bytes (a half scale, 16 bytes of nibbles), and activations of 8 bits by blocks.
+struct RowWise {
+    blocks: Vec<[u8; 18]>,
+    rows: usize,
+    x: Vec<([i8; 32], f32)>,
+    y: Vec<f32>,
+}
+
+/// A bench that is prepared.
+pub(crate) struct Bench {
+    work: Work,
+    /// Runs that make the whole, each short enough to be timed on a machine that does other things as well.
+    pub(crate) parts: usize,
+    /// Bytes that all parts must read and write at the least.
+    pub(crate) bytes: f64,
+    /// Multiplications and additions of all parts.
+    pub(crate) flops: f64,
+}
+
+/// The shapes of SmolLM2-135M: seven matrices in each of 30 layers, and the head.
+const LAYER: [[usize; 2]; 7] = [
+    [576, 576],
+    [192, 576],
+    [192, 576],
+    [576, 576],
+    [1536, 576],
+    [1536, 576],
+    [576, 1536],
+];
+const LAYERS: usize = 30;
+const HEAD: [usize; 2] = [49_152, 576];
+const HEAD_PARTS: usize = 16;
+/// Bytes copied at a time.
+const COPIED: usize = 1 << 20;
+
+fn products(all: Vec<Product>) -> Work {
+    Work::Products { all, next: 0 }
+}
+
+impl Bench {
+    /// Prepares work by its name: `a4 ROWS COLS TOKENS`, `a8 ...`, `model 0 0 TOKENS`, `layers 0 0 TOKENS`, `rowwise ROWS COLS 1`,
+    /// `round 0 COLS TOKENS`, `copy BYTES 0 0`, `fma 0 0 0`.
+    pub(crate) fn new(kind: &str, rows: usize, cols: usize, tokens: usize) -> Option<Self> {
+        let work = match kind {
+            "a4" => products(vec![Product::new(Bits::Four, [rows, cols], tokens)]),
+            "a8" => products(vec![Product::new(Bits::Eight, [rows, cols], tokens)]),
+            "model" | "layers" => {
+                let layers = (0..LAYERS).flat_map(|_| LAYER);
+                let mut all: Vec<Product> = layers
+                    .map(|s| Product::new(Bits::Four, s, tokens))
+                    .collect();
+                if kind == "model" {
+                    // Of a prompt only the last token has logits.
+                    let [rows, cols] = HEAD;
+                    all.extend(
+                        (0..HEAD_PARTS)
+                            .map(|_| Product::new(Bits::Eight, [rows / HEAD_PARTS, cols], 1)),
+                    );
+                }
+                products(all)
+            }
+            "rowwise" => Work::RowWise(RowWise::new(rows, cols)),
+            "round" => {
+                let mut numbers = Numbers(5);
+                Work::Round((0..tokens * cols).map(|_| numbers.next()).collect(), cols)
+            }
+            "copy" => Work::Copy {
+                from: vec![1; rows / 8],
+                to: vec![0; rows / 8],
+                next: 0,
+            },
+            "fma" => Work::Fma(Box::new([[1.0; 8]; 12])),
+            _ => return None,
+        };
+        let (bytes, flops) = match &work {
+            Work::Products { all, .. } => {
+                let bytes = |p: &Product| p.w.bytes() + 4 * (p.x.len() + p.y.len());
+                let flops = |p: &Product| 2.0 * (p.w.rows() * p.x.len()) as f64;
+                (
+                    all.iter().map(bytes).sum::<usize>() as f64,
+                    all.iter().map(flops).sum(),
+                )
+            }
+            Work::RowWise(w) => ((w.blocks.len() * 18) as f64, (w.blocks.len() * 64) as f64),
+            Work::Round(x, _) => ((x.len() * 6) as f64, (x.len() * 4) as f64),
+            Work::Copy { from, .. } => ((from.len() * 16) as f64, 0.0),
+            Work::Fma(_) => (0.0, (FMA_STEPS * 12 * 8 * 2) as f64),
+        };
+        let parts = match &work {
+            Work::Products { all, .. } => all.len(),
+            Work::Copy { from, .. } => from.len() * 8 / COPIED,
+            _ => 1,
+        };
+        Some(Self {
+            work,
+            parts,
+            bytes,
+            flops,
+        })
+    }
+
+    /// Runs so many parts, one after the other; the number keeps the work from being left out.
+    pub(crate) fn run(&mut self, times: usize) -> f32 {
+        let mut kept = 0.0;
+        for _ in 0..times {
+            kept += match &mut self.work {
+                Work::Products { all, next } => {
+                    let product = &mut all[*next];
+                    *next = (*next + 1) % self.parts;
+                    product.run();
+                    product.y[0]
+                }
+                Work::RowWise(w) => w.run(),
+                Work::Round(x, cols) => Activations::new(x, *cols).rows() as f32,
+                Work::Copy { from, to, next } => {
+                    let part = *next * COPIED / 8..(*next + 1) * COPIED / 8;
+                    *next = (*next + 1) % self.parts;
+                    to[part.clone()].copy_from_slice(&from[part]);
+                    std::hint::black_box(&to);
+                    to[0] as f32
+                }
+                Work::Fma(sums) => fma(sums),
+            };
+        }
+        kept
+    }
+}
+
+const FMA_STEPS: usize = 1 << 16;
+
+/// As many multiplications and additions in f32 as independent registers allow.
+#[cfg(target_arch = "x86_64")]
+#[allow(unsafe_code, reason = "a call of what needs AVX2")]
+fn fma(sums: &mut [[f32; 8]; 12]) -> f32 {
+    if std::is_x86_feature_detected!("avx2") && std::is_x86_feature_detected!("fma") {
+        // SAFETY: the processor has both.
+        return unsafe { with_avx2(sums) };
+    }
+    multiply(sums, |lane, a, b| lane * a + b)
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma")]
+fn with_avx2(sums: &mut [[f32; 8]; 12]) -> f32 {
+    multiply(sums, f32::mul_add)
+}
+
+/// WebAssembly has no instruction for both at once.
+#[cfg(not(target_arch = "x86_64"))]
+fn fma(sums: &mut [[f32; 8]; 12]) -> f32 {
+    multiply(sums, |lane, a, b| lane * a + b)
+}
+
+#[inline(always)]
+fn multiply(sums: &mut [[f32; 8]; 12], step: impl Fn(f32, f32, f32) -> f32) -> f32 {
+    let (a, b) = (
+        std::hint::black_box(0.999_9f32),
+        std::hint::black_box(1e-6f32),
+    );
+    for _ in 0..FMA_STEPS {
+        for sum in sums.iter_mut() {
+            for lane in sum.iter_mut() {
+                *lane = step(*lane, a, b);
+            }
+        }
+    }
+    sums.as_flattened().iter().sum()
+}
+
+impl RowWise {
+    fn new(rows: usize, cols: usize) -> Self {
+        let mut numbers = Numbers(9);
+        let mut byte = move || ((numbers.next() + 1.0) * 127.0) as u8;
+        Self {
+            // 0x2000 is a small half.
+            blocks: (0..rows * cols / 32)
+                .map(|_| core::array::from_fn(|at| if at < 2 { [0, 0x20][at] } else { byte() }))
+                .collect(),
+            rows,
+            x: (0..cols / 32)
+                .map(|at| (core::array::from_fn(|i| (i + at) as i8), 0.01))
+                .collect(),
+            y: vec![0.0; rows],
+        }
+    }
+
+    fn run(&mut self) -> f32 {
+        for (blocks, y) in self.blocks.chunks_exact(self.x.len()).zip(&mut self.y) {
+            *y = row(blocks, &self.x);
+        }
+        self.y[self.rows - 1]
+    }
+}
+
+/// A half as f32; these scales are neither subnormal nor infinite.
+fn half(bytes: [u8; 2]) -> f32 {
+    let bits = u32::from(u16::from_le_bytes(bytes));
+    let magnitude = ((bits & 0x7fff) << 13) + (112 << 23);
+    f32::from_bits(((bits & 0x8000) << 16) | magnitude)
+}
+
+#[cfg(target_arch = "wasm32")]
+#[allow(unsafe_code, reason = "loads of vectors")]
+fn row(blocks: &[[u8; 18]], x: &[([i8; 32], f32)]) -> f32 {
+    use core::arch::wasm32::*;
+    let mut sums = f32x4_splat(0.0);
+    let (low, eight) = (u8x16_splat(15), i8x16_splat(8));
+    for (block, (x, scale)) in blocks.iter().zip(x) {
+        // SAFETY: 16 bytes are there behind the scale, and 32 of activations.
+        let (codes, x0, x1) = unsafe {
+            (
+                v128_load(block.as_ptr().add(2).cast()),
+                v128_load(x.as_ptr().cast()),
+                v128_load(x.as_ptr().add(16).cast()),
+            )
+        };
+        let a = i8x16_sub(v128_and(codes, low), eight);
+        let b = i8x16_sub(u8x16_shr(codes, 4), eight);
+        let dot = |w: v128, x: v128| {
+            i32x4_add(
+                i32x4_dot_i16x8(i16x8_extend_low_i8x16(w), i16x8_extend_low_i8x16(x)),
+                i32x4_dot_i16x8(i16x8_extend_high_i8x16(w), i16x8_extend_high_i8x16(x)),
+            )
+        };
+        let whole = i32x4_add(dot(a, x0), dot(b, x1));
+        let scale = f32x4_splat(half([block[0], block[1]]) * scale);
+        sums = f32x4_add(sums, f32x4_mul(f32x4_convert_i32x4(whole), scale));
+    }
+    f32x4_extract_lane::<0>(sums)
+        + f32x4_extract_lane::<1>(sums)
+        + f32x4_extract_lane::<2>(sums)
+        + f32x4_extract_lane::<3>(sums)
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+fn row(blocks: &[[u8; 18]], x: &[([i8; 32], f32)]) -> f32 {
+    let mut sum = 0.0;
+    for (block, (x, scale)) in blocks.iter().zip(x) {
+        let mut whole = 0i32;
+        for (at, &byte) in block[2..].iter().enumerate() {
+            whole += (i32::from(byte & 15) - 8) * i32::from(x[at]);
+            whole += (i32::from(byte >> 4) - 8) * i32::from(x[at + 16]);
+        }
+        sum += whole as f32 * half([block[0], block[1]]) * scale;
+    }
+    sum
+}
+
+/// How far the loops of this processor are from exact arithmetic, as a share of the error they publish, over shapes whole and
+/// ragged; nothing is timed where it is more than 1.
+pub(crate) fn worst_error() -> f64 {
+    let mut worst = 0.0f64;
+    for bits in [Bits::Four, Bits::Eight] {
+        for (shape, tokens) in [([7, 64], 1), ([33, 576], 3), ([64, 1536], 9)] {
+            let mut one = Product::new(bits, shape, tokens);
+            one.run();
+            let mut weights = vec![0.0; shape[1]];
+            for row in 0..shape[0] {
+                one.w.unpack_row(row, &mut weights);
+                for (at, x) in one.x.chunks_exact(shape[1]).enumerate() {
+                    let terms = weights.iter().zip(x);
+                    let want: f64 = terms.map(|(w, x)| f64::from(*w) * f64::from(*x)).sum();
+                    let far = (f64::from(one.y[at * shape[0] + row]) - want).abs();
+                    let share = far / one.w.error_bound(row, x);
+                    worst = if share.is_nan() {
+                        f64::INFINITY
+                    } else {
+                        worst.max(share)
+                    };
+                }
+            }
+        }
+    }
+    worst
+}

@@ -1,0 +1,256 @@
+//! A matrix in memory: codes of four rows and 32 columns side by side, in the order the loops read them.
+
+use alloc::vec;
+use alloc::vec::Vec;
+
+use crate::{COLUMNS, ROWS};
+
+/// Columns of the four rows that one register of 128 bits holds as bytes.
+pub(crate) const STEP: usize = 4;
+
+/// Bytes of 16 columns of four rows in codes of four bits.
+pub(crate) const HALF: usize = 2 * ROWS * STEP;
+
+/// Bits of a code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Bits {
+    /// Codes from 0 to 15.
+    Four,
+    /// Codes from -128 to 127.
+    Eight,
+}
+
+impl Bits {
+    /// Bytes of the codes of four rows and 32 columns.
+    pub(crate) const fn square(self) -> usize {
+        match self {
+            Self::Four => ROWS * COLUMNS / 2,
+            Self::Eight => ROWS * COLUMNS,
+        }
+    }
+}
+
+/// 32 weights of a row: `scale * code + least` each.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Group {
+    /// What a step of the codes is worth.
+    pub scale: f32,
+    /// The weight of code 0.
+    pub least: f32,
+    /// Codes, by column.
+    pub codes: [i8; COLUMNS],
+}
+
+/// A matrix `[rows, cols]` of groups.
+///
+/// For each four rows, and in them for each 32 columns, stand the codes of the square; the scales of the four rows; their
+/// offsets. Codes of eight bits stand by fours of columns, `[4 rows][4 columns]`. Of four bits 16 columns stand together as
+/// `[4 rows][4]` words of 16 bits, of which the lowest four bits are columns 0 to 3, the next 4 to 7, and so on: shifted and
+/// masked, a register of words is ready to be multiplied. Rows that are missing from the last four are zeros.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Packed {
+    bits: Bits,
+    rows: usize,
+    cols: usize,
+    codes: Vec<u8>,
+    scales: Vec<[f32; ROWS]>,
+    /// Empty where all offsets are 0.
+    leasts: Vec<[f32; ROWS]>,
+}
+
+impl Packed {
+    /// Packs the groups of a matrix, row by row.
+    ///
+    /// `None` when `cols` is not whole groups, a side is 0 or the shape overflows, there are not as many groups as the shape
+    /// needs, or a code is beyond the bits.
+    pub fn new(
+        bits: Bits,
+        rows: usize,
+        cols: usize,
+        groups: impl IntoIterator<Item = Group>,
+    ) -> Option<Self> {
+        if rows == 0 || cols == 0 || !cols.is_multiple_of(COLUMNS) {
+            return None;
+        }
+        let across = cols / COLUMNS;
+        let squares = rows.div_ceil(ROWS).checked_mul(across)?;
+        let mut codes = vec![0; squares.checked_mul(bits.square())?];
+        let mut scales = vec![[0.0; ROWS]; squares];
+        let mut leasts = vec![[0.0; ROWS]; squares];
+        let mut groups = groups.into_iter();
+        for row in 0..rows {
+            let (tile, lane) = (row / ROWS, row % ROWS);
+            for at in 0..across {
+                let group = groups.next()?;
+                let square = tile * across + at;
+                scales[square][lane] = group.scale;
+                leasts[square][lane] = group.least;
+                let codes = &mut codes[square * bits.square()..][..bits.square()];
+                write(bits, codes, lane, &group.codes)?;
+            }
+        }
+        if groups.next().is_some() {
+            return None;
+        }
+        if leasts.as_flattened().iter().all(|&least| least == 0.0) {
+            leasts = Vec::new();
+        }
+        Some(Self {
+            bits,
+            rows,
+            cols,
+            codes,
+            scales,
+            leasts,
+        })
+    }
+
+    /// Bits of a code.
+    pub fn bits(&self) -> Bits {
+        self.bits
+    }
+
+    /// Rows.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Columns, a multiple of [`COLUMNS`].
+    pub fn cols(&self) -> usize {
+        self.cols
+    }
+
+    /// Bytes in memory.
+    pub fn bytes(&self) -> usize {
+        self.codes.len() + size_of::<f32>() * ROWS * (self.scales.len() + self.leasts.len())
+    }
+
+    /// Bytes in memory of a matrix of this shape, with or without offsets; saturating.
+    pub fn bytes_of(bits: Bits, rows: usize, cols: usize, offsets: bool) -> usize {
+        let squares = rows.div_ceil(ROWS).saturating_mul(cols / COLUMNS);
+        let scales = size_of::<f32>() * ROWS * if offsets { 2 } else { 1 };
+        squares.saturating_mul(bits.square() + scales)
+    }
+
+    /// The codes, scales and offsets of the four rows from `ROWS * tile` on.
+    pub(crate) fn tile(&self, tile: usize) -> Tile<'_> {
+        let across = self.cols / COLUMNS;
+        let square = self.bits.square();
+        Tile {
+            codes: &self.codes[tile * across * square..][..across * square],
+            scales: &self.scales[tile * across..][..across],
+            leasts: match self.leasts.is_empty() {
+                true => &[],
+                false => &self.leasts[tile * across..][..across],
+            },
+        }
+    }
+
+    /// Writes the weights of a row to `out`, `scale * code + least` in f32.
+    ///
+    /// # Panics
+    /// When there is no such row, or `out` is not as long as a row.
+    pub fn unpack_row(&self, row: usize, out: &mut [f32]) {
+        assert!(row < self.rows && out.len() == self.cols, "a row to unpack");
+        let (tile, lane) = (self.tile(row / ROWS), row % ROWS);
+        for (at, out) in out.as_chunks_mut::<COLUMNS>().0.iter_mut().enumerate() {
+            let scale = tile.scales[at][lane];
+            let least = tile.leasts.get(at).map_or(0.0, |least| least[lane]);
+            let codes = &tile.codes[at * self.bits.square()..][..self.bits.square()];
+            for (column, out) in out.iter_mut().enumerate() {
+                *out = scale * f32::from(read(self.bits, codes, lane, column)) + least;
+            }
+        }
+    }
+
+    /// How far entry `row` of a product may be from that of exact arithmetic with the same weights, for activations `x`.
+    ///
+    /// Activations are rounded to steps of `largest / 32767`, the largest of each 32 columns, so each weight adds half a step at
+    /// most; and a sum of `n` terms in f32 is off by `n * 2^-24` of the sum of their sizes at most, of which a hundredth is
+    /// ample in practice but is not promised.
+    ///
+    /// # Panics
+    /// When there is no such row, or `x` is not as long as a row.
+    pub fn error_bound(&self, row: usize, x: &[f32]) -> f64 {
+        let mut weights = vec![0.0; self.cols];
+        self.unpack_row(row, &mut weights);
+        let groups = weights
+            .as_chunks::<COLUMNS>()
+            .0
+            .iter()
+            .zip(x.as_chunks::<COLUMNS>().0);
+        let mut bound = 0.0;
+        let mut sizes = 0.0;
+        for (weights, x) in groups {
+            let largest = x.iter().fold(0.0f32, |most, x| most.max(x.abs()));
+            let sum: f64 = weights.iter().map(|w| f64::from(w.abs())).sum();
+            bound += sum * f64::from(largest) / f64::from(i16::MAX) / 2.0;
+            sizes += sum * f64::from(largest);
+        }
+        // Per group: a conversion, two scalings and two additions, and the offsets' share.
+        let terms = 6.0 + (self.cols / COLUMNS) as f64;
+        bound + terms * sizes * f64::from(f32::EPSILON)
+    }
+}
+
+/// What four rows hold, by groups of columns.
+#[derive(Clone, Copy)]
+pub(crate) struct Tile<'a> {
+    /// Squares of codes, [`Bits::square`] bytes each.
+    pub(crate) codes: &'a [u8],
+    /// A scale for each row.
+    pub(crate) scales: &'a [[f32; ROWS]],
+    /// An offset for each row; empty where there are none.
+    pub(crate) leasts: &'a [[f32; ROWS]],
+}
+
+impl Tile<'_> {
+    /// The same, known to be of so many groups: the loops then need not check each access.
+    #[inline(always)]
+    pub(crate) fn of_length(self, groups: usize) -> Self {
+        Self {
+            codes: self.codes,
+            scales: &self.scales[..groups],
+            leasts: match self.leasts.is_empty() {
+                true => &[],
+                false => &self.leasts[..groups],
+            },
+        }
+    }
+}
+
+/// Where the code of a row and column stands in its square, and for four bits whether in the high half.
+const fn place(bits: Bits, lane: usize, column: usize) -> (usize, bool) {
+    let (step, within) = (column / STEP, column % STEP);
+    let at = lane * STEP + within;
+    match bits {
+        Bits::Four => {
+            let (half, nibble) = (step / 4, step % 4);
+            let byte = half * HALF + 2 * at + nibble / 2;
+            (byte, nibble % 2 == 1)
+        }
+        Bits::Eight => (step * ROWS * STEP + at, false),
+    }
+}
+
+fn write(bits: Bits, square: &mut [u8], lane: usize, codes: &[i8; COLUMNS]) -> Option<()> {
+    for (column, &code) in codes.iter().enumerate() {
+        let (at, high) = place(bits, lane, column);
+        match bits {
+            Bits::Eight => square[at] = code as u8,
+            Bits::Four if !(0..16).contains(&code) => return None,
+            Bits::Four => square[at] |= (code as u8) << if high { 4 } else { 0 },
+        }
+    }
+    Some(())
+}
+
+/// The code of a row and column of a square.
+pub(crate) fn read(bits: Bits, square: &[u8], lane: usize, column: usize) -> i8 {
+    let (at, high) = place(bits, lane, column);
+    match (bits, high) {
+        (Bits::Eight, _) => square[at] as i8,
+        (Bits::Four, false) => (square[at] & 15) as i8,
+        (Bits::Four, true) => (square[at] >> 4) as i8,
+    }
+}

@@ -1,0 +1,133 @@
+//! The product: which instruction set, and which rows together.
+
+use crate::ROWS;
+use crate::activations::Activations;
+use crate::packed::{Bits, Packed};
+use crate::portable::Portable;
+use crate::tile::{Arithmetic, TOKENS};
+
+/// An instruction set that this processor has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Level(Kind);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Portable,
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+    Simd128,
+}
+
+impl Level {
+    /// Plain Rust.
+    pub const PORTABLE: Self = Self(Kind::Portable);
+
+    /// The quickest there is here.
+    #[allow(
+        unreachable_code,
+        reason = "of the lines each target keeps those that are for it"
+    )]
+    pub fn best() -> Self {
+        #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+        return Self(Kind::Simd128);
+        #[cfg(target_arch = "x86_64")]
+        if has_avx2() {
+            return Self(Kind::Avx2);
+        }
+        Self::PORTABLE
+    }
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self.0 {
+            Kind::Portable => "portable",
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx2 => "avx2",
+            #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+            Kind::Simd128 => "simd128",
+        }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+fn has_avx2() -> bool {
+    #[cfg(feature = "std")]
+    return std::is_x86_feature_detected!("avx2") && std::is_x86_feature_detected!("fma");
+    #[cfg(not(feature = "std"))]
+    return cfg!(all(target_feature = "avx2", target_feature = "fma"));
+}
+
+/// `y = x wᵀ`: x `[M, K]`, w of N rows and K columns -> y `[M, N]`, at the best level.
+///
+/// # Panics
+/// When the shapes disagree.
+pub fn product(w: &Packed, x: &Activations, y: &mut [f32]) {
+    product_at(Level::best(), w, x, y);
+}
+
+/// [`product`] at a level of one's choice.
+///
+/// # Panics
+/// When the shapes disagree.
+pub fn product_at(level: Level, w: &Packed, x: &Activations, y: &mut [f32]) {
+    assert_eq!(
+        w.cols(),
+        x.cols(),
+        "product: columns of weights and activations"
+    );
+    assert_eq!(y.len(), x.rows() * w.rows(), "product: results");
+    match level.0 {
+        Kind::Portable => all(Portable, w, x, y),
+        #[cfg(target_arch = "x86_64")]
+        Kind::Avx2 => crate::simd_x86::product(w, x, y),
+        #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+        Kind::Simd128 => crate::simd_wasm::product(w, x, y),
+    }
+}
+
+/// Every four rows of weights with every row of activations. Weights are the outer loop of a few activations, whose codes the
+/// nearest cache holds; of many activations each four rows of weights stay there instead.
+#[inline(always)]
+pub(crate) fn all<A: Arithmetic + Copy>(by: A, w: &Packed, x: &Activations, y: &mut [f32]) {
+    for tile in 0..w.rows().div_ceil(ROWS) {
+        let mut first = 0;
+        while first + TOKENS <= x.rows() {
+            some::<A, TOKENS>(by, w, tile, x, first, y);
+            first += TOKENS;
+        }
+        match x.rows() - first {
+            3 => some::<A, 3>(by, w, tile, x, first, y),
+            2 => some::<A, 2>(by, w, tile, x, first, y),
+            1 => some::<A, 1>(by, w, tile, x, first, y),
+            _ => {}
+        }
+    }
+}
+
+#[inline(always)]
+fn some<A: Arithmetic, const M: usize>(
+    by: A,
+    w: &Packed,
+    tile: usize,
+    x: &Activations,
+    first: usize,
+    y: &mut [f32],
+) {
+    let rows = core::array::from_fn(|m| x.row(first + m));
+    let found = match w.bits() {
+        Bits::Four => by.four::<M>(w.tile(tile), rows),
+        Bits::Eight => by.eight::<M>(w.tile(tile), rows),
+    };
+    put(w, tile, first, &found, y);
+}
+
+/// Writes what four rows of weights gave with the rows of activations from `first` on to its place.
+#[inline(always)]
+pub(crate) fn put(w: &Packed, tile: usize, first: usize, found: &[[f32; ROWS]], y: &mut [f32]) {
+    let at = tile * ROWS;
+    let count = ROWS.min(w.rows() - at);
+    for (m, found) in found.iter().enumerate() {
+        y[(first + m) * w.rows() + at..][..count].copy_from_slice(&found[..count]);
+    }
+}

@@ -1,0 +1,112 @@
+//! `cargo xtask bench kernels`: each product of a packed matrix at the shapes of SmolLM2-135M, beside copying and multiplying alone.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use anstream::println;
+use anyhow::{Result, ensure};
+use serde_json::{Value, json};
+
+use super::report::{lines, machine, number};
+use crate::paths::{root, target_dir, web_target_dir};
+use crate::run::{quiet, stage};
+use crate::toolchain::WasmToolchain;
+
+/// What is timed: the limits first, then products of a token and of many, then all of a token.
+const WORK: [(&str, &str); 11] = [
+    ("copy:67108864:0:0", "limit: copied"),
+    ("fma:0:0:0", "limit: f32 multiplied and added"),
+    ("round:0:576:1", "activations to 16 bits"),
+    ("a4:576:576:1", "4 bits, one token"),
+    ("a4:1536:576:1", "4 bits, one token"),
+    ("a4:576:1536:1", "4 bits, one token"),
+    ("a8:3072:576:1", "8 bits, one token"),
+    ("a4:48:576:128", "4 bits, 128 tokens"),
+    ("a8:48:576:128", "8 bits, 128 tokens"),
+    ("rowwise:1536:576:1", "peer: row by row, 8-bit activations"),
+    ("model:0:0:1", "all products of a token, 135M"),
+];
+/// Operations of a token's products in a model of this shape; what the peer's arithmetic would need for them is computed.
+const TOKEN: &str = "model:0:0:1";
+const PEER: &str = "rowwise:1536:576:1";
+
+/// Builds, proves and times; natively, then as WebAssembly.
+///
+/// # Errors
+/// When something cannot be built or run, or results are not within the published error.
+pub(super) fn run(seconds: f64) -> Result<Vec<Value>> {
+    let mut figures = vec![machine()];
+    let native = stage("kernels, native", native)?;
+    let module = stage("kernels, WebAssembly", module)?;
+    let script = root().join("tests/benches/kernels.mjs");
+    let mut node = Command::new("node");
+    node.arg(script).arg(module);
+    for (name, mut command) in [
+        ("native, one thread", Command::new(native)),
+        ("WebAssembly, one thread", node),
+    ] {
+        command.arg(seconds.to_string());
+        command.args(WORK.map(|(work, _)| work));
+        let mut found = lines(&quiet(&mut command, "see its message")?)?;
+        ensure!(!found.is_empty(), "{name}: printed nothing");
+        let worst = number(&found.remove(0), "worst");
+        ensure!(
+            worst <= 1.0,
+            "{name}: results are {worst} times the published error off; nothing was timed"
+        );
+        println!("\n{name}; errors at most {worst:.2} of the published bound");
+        table(&found);
+        figures.push(json!({ "where": name, "worst_error": worst, "figures": found }));
+    }
+    Ok(figures)
+}
+
+fn table(figures: &[Value]) {
+    println!(
+        "{:24} {:38} {:>11} {:>8} {:>9}",
+        "work", "", "us", "GB/s", "GFLOP/s"
+    );
+    let seconds = |work: &str| {
+        let line = figures.iter().find(|line| line["work"] == work);
+        line.map_or((f64::NAN, f64::NAN), |line| {
+            (number(line, "seconds"), number(line, "flops"))
+        })
+    };
+    for (line, (work, what)) in figures.iter().zip(WORK) {
+        let time = number(line, "seconds");
+        println!(
+            "{work:24} {what:38} {:>11.2} {:>8.1} {:>9.1}",
+            time * 1e6,
+            number(line, "bytes") / time / 1e9,
+            number(line, "flops") / time / 1e9
+        );
+    }
+    let ((token, operations), (peer, peers)) = (seconds(TOKEN), seconds(PEER));
+    let peer = peer * operations / peers;
+    println!(
+        "a token's products: {:.1} ms, {:.0} a second; by the peer's arithmetic {:.1} ms (computed): {:.2} times",
+        token * 1e3,
+        1.0 / token,
+        peer * 1e3,
+        peer / token
+    );
+}
+
+fn native() -> Result<PathBuf> {
+    let mut cargo = Command::new("cargo");
+    cargo.current_dir(root()).args(build());
+    cargo.args(["--release", "--example", "bench_native"]);
+    quiet(&mut cargo, "the errors above say what to change")?;
+    Ok(target_dir().join("release/examples/bench_native"))
+}
+
+fn module() -> Result<PathBuf> {
+    let mut cargo = WasmToolchain::find()?.cargo("build", &build()[1..]);
+    cargo.current_dir(root()).args(["--example", "bench_wasm"]);
+    quiet(&mut cargo, "the errors above say what to change")?;
+    Ok(web_target_dir().join("wasm32-unknown-unknown/web/examples/bench_wasm.wasm"))
+}
+
+fn build() -> [&'static str; 3] {
+    ["build", "-p", "namelens-cpu-kernels"]
+}
