@@ -170,8 +170,9 @@ fn blocks_made_while_loading_are_those_of_a_conversion() {
         let loaded = Engine::load_as(files, precision, &device, &Still, &mut progress);
         let in_blocks = inspect(&pollster::block_on(loaded).unwrap());
         let off = distance(&in_blocks.logits.values, &from_gguf.logits.values);
-        // The same blocks, but attention's rows come in another order, and so do its sums; another block moves logits by 1e-2.
-        assert!(off <= 1e-4, "{}: {off}", checkpoint.name);
+        // The same blocks, but attention's rows come in another order, and so do its sums, which now and then tips the rounding of
+        // an activation to 16 bits: 3.4e-4 measured; another block moves logits by 1e-2.
+        assert!(off <= 2e-3, "{}: {off}", checkpoint.name);
         let stored = inspected(&checkpoint.dir);
         let rounding = distance(&in_blocks.logits.values, &stored.logits.values);
         rounded += usize::from(rounding > 1e-3);
