@@ -12,9 +12,10 @@ use namelens::rewards::Reward;
 use namelens::rl::buffer::scores;
 use namelens::rl::config::{GrpoConfig, Teacher};
 use namelens::rl::dataset::{Prompts, Source};
+use namelens::rl::demonstrations::generate;
 use namelens::rl::playroom_prompts::{PlayroomOptions, PlayroomPrompts};
 use namelens::rl::policy::Policy;
-use namelens::rl::rollout::generate;
+use namelens::rl::rollout::Draw;
 use namelens::rl::step::{StepKey, gradients};
 use namelens::train::Loss;
 use namelens::train::gradients::Summed;
@@ -216,16 +217,13 @@ fn what_is_taught_has_the_gradient_of_its_log_likelihood() {
     let prompts = Prompts::new(Source::Playroom(PlayroomPrompts::new(options)), None).unwrap();
     let mut cursor = 0;
     let mut rewards: Vec<Box<dyn Reward>> = Vec::new();
-    let mut taught = generate(
-        &policy,
-        &prompts,
-        &mut rewards,
-        &config,
-        0,
-        &mut cursor,
-        &Still,
-    )
-    .unwrap();
+    let draw = Draw {
+        number: 0,
+        ranks: &namelens::ranks::Alone,
+        host: &Still,
+    };
+    let rewards = &mut rewards;
+    let mut taught = generate(&policy, &prompts, rewards, &config, draw, &mut cursor).unwrap();
     assert_eq!((cursor, taught.rows.len()), (3, 3));
     for row in &taught.rows {
         let gold = taught.prompts[row.prompt].prompt.columns["reference"][0]

@@ -5,8 +5,8 @@ use std::cell::RefCell;
 use burn::tensor::Device;
 use burn::tensor::wgpu::WgpuBackend;
 use namelens_engine::Error;
+use wasm_bindgen::JsValue;
 
-use crate::engine::JsResult;
 use crate::error::to_js;
 
 thread_local! {
@@ -18,7 +18,7 @@ thread_local! {
 ///
 /// # Errors
 /// `no-adapter` where the browser has none to give.
-pub(crate) async fn open() -> JsResult<Device> {
+pub(crate) async fn open() -> Result<Device, JsValue> {
     if let Some(device) = WEBGPU.with_borrow(Clone::clone) {
         return Ok(device);
     }

@@ -3,7 +3,7 @@
 //! They go the way of a rollout with an advantage of 1. Its first pass has a ratio of 1, so the gradient of `-ratio` is that of
 //! `-log p`: supervised learning, mean over tokens with `loss_type = "dapo"`, in the same loop, schedule and evaluation.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use namelens_engine::concepts::spelling::bare;
 use namelens_engine::host::Host;
 use namelens_engine::random::Stream;
@@ -14,7 +14,7 @@ use super::config::{GrpoConfig, Teacher};
 use super::dataset::Prompts;
 use super::metrics::{Figure, Metrics};
 use super::policy::{Kit, Policy, Prepared};
-use super::rollout::{complete, reference, rewarded, sampling};
+use super::rollout::{Draw, complete, generate_among, reference, rewarded, sampling};
 use crate::rewards::columns::{self, Concept};
 use crate::rewards::{Reward, Row};
 
@@ -23,19 +23,27 @@ const SPOILED: f64 = 0.2;
 /// Reward from which a drawn completion is good enough to be learned from; the rest is rounding.
 const GOOD: f32 = 1.0 - 1e-6;
 
-/// One completion of each of the next prompts; those that no completion could be found for do not count in the loss.
+/// A generation as `config.teacher` has it: drawn by the policy, or one completion of each of the next prompts, of which those that
+/// none could be found for do not count in the loss.
 ///
 /// # Errors
-/// When a prompt, a completion or a reward fails, or a row has no reference.
+/// When a prompt, a completion or a reward fails, a row has no reference, or several ranks would learn from the same ones.
 pub fn generate(
     policy: &Policy,
     prompts: &Prompts,
     rewards: &mut [Box<dyn Reward>],
     config: &GrpoConfig,
-    number: u64,
+    draw: Draw<'_>,
     cursor: &mut u64,
-    host: &dyn Host,
 ) -> Result<Generation> {
+    if config.teacher == Teacher::Policy {
+        return generate_among(policy, prompts, rewards, config, draw, cursor);
+    }
+    ensure!(
+        draw.ranks.size() == 1,
+        "a run that learns from references is one process: start it without mpirun"
+    );
+    let (number, host) = (draw.number, draw.host);
     let kit = &policy.kit;
     let wanted = config.per_device_train_batch_size * config.generation_steps();
     let serials = *cursor..*cursor + wanted as u64;

@@ -9,8 +9,9 @@ use namelens_engine::host::Still;
 
 use super::config::GrpoConfig;
 use super::dataset::Prompts;
+use super::demonstrations;
 use super::policy::Policy;
-use super::rollout::{generate, shape};
+use super::rollout::{Draw, shape};
 use super::step::{self, StepKey};
 use crate::ranks::Alone;
 use crate::rewards::Reward;
@@ -76,7 +77,12 @@ pub fn estimate(
         ..config.clone()
     };
     let began = Instant::now();
-    let mut found = generate(policy, prompts, rewards, &trial, 0, &mut 0, &Still)?;
+    let draw = Draw {
+        number: 0,
+        ranks: &Alone,
+        host: &Still,
+    };
+    let mut found = demonstrations::generate(policy, prompts, rewards, &trial, draw, &mut 0)?;
     let drawn = began.elapsed().as_secs_f64();
     let began = Instant::now();
     let key = StepKey {

@@ -14,12 +14,13 @@ use super::completions;
 use super::config::{GrpoConfig, LrSchedulerType};
 use super::course::{self, Method, Outcome, RunOptions, State};
 use super::dataset::Prompts;
+use super::demonstrations;
 use super::entropy::EntropyControl;
 use super::held_out::{self, Figures};
 use super::metrics::Metrics;
 use super::output;
 use super::policy::Policy;
-use super::rollout::{Draw, generate_among, shape};
+use super::rollout::{Draw, shape};
 use super::step::{self, StepKey};
 use crate::ranks::{Alone, Ranks, share};
 use crate::rewards::Reward;
@@ -178,7 +179,7 @@ impl Method for Learner<'_, '_> {
         };
         let own = &mut self.own;
         let cursor = &mut state.cursor;
-        let mut found = generate_among(
+        let mut found = demonstrations::generate(
             &own.policy,
             own.prompts,
             own.rewards,

@@ -9,9 +9,8 @@ use namelens_engine::model::vlm::Vlm;
 use super::advantage::{self, advantages, groups_without_variance};
 use super::buffer::{Generation, Rolled, by_row, scores};
 use super::completion::CompletionMask;
-use super::config::{GrpoConfig, Teacher};
+use super::config::GrpoConfig;
 use super::dataset::Prompts;
-use super::demonstrations;
 use super::metrics::{Figure, Metrics};
 use super::policy::{Kit, Policy, Prepared};
 use crate::ranks::{Alone, Ranks, share};
@@ -142,21 +141,6 @@ pub fn generate_among(
     cursor: &mut u64,
 ) -> Result<Generation> {
     let (kit, ranks) = (&policy.kit, draw.ranks);
-    if config.teacher != Teacher::Policy {
-        ensure!(
-            ranks.size() == 1,
-            "a run that learns from references is one process: start it without mpirun"
-        );
-        return demonstrations::generate(
-            policy,
-            prompts,
-            rewards,
-            config,
-            draw.number,
-            cursor,
-            draw.host,
-        );
-    }
     let sampler = sampler(policy, config, draw.number);
     let options = sampling(kit, config, draw.number);
     let (wanted, samples) = shape(config);
