@@ -40,7 +40,7 @@ fn rows(folder: &Path) -> PathBuf {
     file
 }
 
-fn start(data: &Path, run: &Path, more: &[&str]) -> Child {
+fn start(data: &Path, run: &Path, steps: u64, more: &[&str]) -> Child {
     let mut command = Command::new(env!("CARGO_BIN_EXE_namelens"));
     command.args([
         "grpo", "--device", "cpu", "--preset", "trl", "--reward", "set-f1",
@@ -48,9 +48,8 @@ fn start(data: &Path, run: &Path, more: &[&str]) -> Child {
     command.arg("--model").arg(root().join("models/playroom"));
     command.arg("--data").arg(data).arg("--eval-data").arg(data);
     command.arg("--run").arg(run);
+    command.arg("--steps").arg(steps.to_string());
     command.args([
-        "--steps",
-        "6",
         "--save-every",
         "2",
         "--eval-every",
@@ -154,7 +153,7 @@ fn a_run_that_is_killed_at_any_moment_ends_as_one_that_is_not() {
     let room = tempfile::tempdir().unwrap();
     let data = rows(room.path());
     let whole = room.path().join("whole");
-    ended(start(&data, &whole, &[]));
+    ended(start(&data, &whole, 6, &[]));
     let log = logged(&whole);
     // One line before the first step, one each step, one each evaluation.
     assert_eq!(log.len(), 1 + 6 + 3);
@@ -175,7 +174,7 @@ fn a_run_that_is_killed_at_any_moment_ends_as_one_that_is_not() {
     ];
     let mut kills = 0;
     for (name, moment) in moments {
-        let mut child = start(&data, run, &[]);
+        let mut child = start(&data, run, 6, &[]);
         if until(&mut child, moment) {
             child.kill().unwrap();
             kills += 1;
@@ -184,7 +183,7 @@ fn a_run_that_is_killed_at_any_moment_ends_as_one_that_is_not() {
         child.wait_with_output().unwrap();
     }
     assert!(kills >= 3, "it was too fast to be killed");
-    ended(start(&data, run, &[]));
+    ended(start(&data, run, 6, &[]));
     assert_eq!(log, logged(run));
     let (want, got) = (files(&whole), files(run));
     let names = |files: &[(String, Vec<u8>)]| files.iter().map(|f| f.0.clone()).collect::<Vec<_>>();
@@ -199,13 +198,12 @@ fn a_folder_takes_one_process_and_the_second_changes_nothing() {
     let room = tempfile::tempdir().unwrap();
     let data = rows(room.path());
     let run = room.path().join("run");
-    let mut first = start(&data, &run, &["--steps", "100000"]);
+    let mut first = start(&data, &run, 100_000, &[]);
     assert!(until(&mut first, || has(&run, "step-")));
-    for more in [
-        &["--steps", "100000"][..],
-        &["--steps", "100000", "--start-over"],
-    ] {
-        let second = start(&data, &run, more).wait_with_output().unwrap();
+    for more in [&[][..], &["--start-over"]] {
+        let second = start(&data, &run, 100_000, more)
+            .wait_with_output()
+            .unwrap();
         let said = String::from_utf8_lossy(&second.stderr);
         assert!(
             !second.status.success() && said.contains("in use"),
