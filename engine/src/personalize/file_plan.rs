@@ -405,6 +405,13 @@ impl FilePlan {
                 return Err(missing(older, &why));
             }
         }
+        if let [_] = names
+            && !is_safetensors(names)
+            && self.has_processor()
+        {
+            let why = "the description of how photos are prepared is that of a model that sees, whose vision projector is a file of its own";
+            return Err(missing("mmproj", why));
+        }
         // GGUF files describe the model themselves; half a description beside them would stand in their way.
         let useful =
             |name: &&str| complete || (*name != CONFIG && !ImageProcessor::FILES.contains(name));

@@ -265,6 +265,11 @@ fn a_model_that_reads_text_only_needs_neither_processor_nor_projector() {
         assert_eq!(plain_with(&[alone], &weights(alone)), [alone]);
     }
     assert_eq!(plain(&["model.gguf"]), ["model.gguf"]);
+    // Beside a description of photos it is half of a model that sees.
+    let half = [&TEXTS[..], &["model.gguf"]].concat();
+    let (code, message) = refusal(&half, &Choice::default());
+    assert_eq!(code, "missing");
+    assert!(message.contains("mmproj"), "{message}");
     // Two of one stem are one model twice, and no text model with its projector.
     let twice = ["M.Q4_1.gguf", "M.Q8_0.gguf"];
     assert_eq!(plain_with(&twice, &weights(twice[0])), [twice[0]]);
