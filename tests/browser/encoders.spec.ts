@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Page } from "@playwright/test";
-import { serveHub, servePackage } from "./package.js";
+import { pickFolder, serveHub, servePackage } from "./package.js";
 import { photoPath, Photos } from "./photos.js";
 import { expect, test } from "./page.js";
 
@@ -125,12 +125,7 @@ test.describe("the package", () => {
     await encoder("both/retriever/dino", true);
     await demo.goto();
     const script = await servePackage(page);
-    await page.evaluate(() => {
-      const input = document.createElement("input");
-      Object.assign(input, { type: "file", webkitdirectory: true, id: "picked" });
-      document.body.append(input);
-    });
-    await page.locator("#picked").setInputFiles(folder);
+    await pickFolder(page, folder);
     expect(await load(page, script, { model: null })).toEqual({ name: "both", captions: false, found: 1 });
     await rm(join(folder, "retriever/dino/retrieval.json"));
     await page.locator("#picked").setInputFiles(folder);

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Page } from "@playwright/test";
-import { modelFolder, said, serveHub, servePackage } from "./package.js";
+import { pickFolder, modelFolder, said, serveHub, servePackage } from "./package.js";
 import { expect, test } from "./page.js";
 
 async function pick(page: Page, folder: string): Promise<void> {
@@ -132,12 +132,7 @@ test("adapters of a picked folder are loaded with it, and one of them can be cho
     await copyFile(join(folder, "adapters/wide/adapter_config.json"), join(folder, "adapters/half/adapter_config.json"));
     await demo.goto();
     const script = await servePackage(page);
-    await page.evaluate(() => {
-      const input = document.createElement("input");
-      Object.assign(input, { type: "file", webkitdirectory: true, id: "picked" });
-      document.body.append(input);
-    });
-    await page.locator("#picked").setInputFiles(folder);
+    await pickFolder(page, folder);
     const found = await page.evaluate(async (script) => {
       const { NameLens } = (await import(script)) as typeof import("namelens");
       const files = [...((document.querySelector("#picked") as HTMLInputElement).files ?? [])];

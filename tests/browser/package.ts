@@ -58,3 +58,13 @@ export async function serveHub(page: Page, folder: string, lists: boolean, asked
   });
   return "org/model/resolve/main/";
 }
+
+/** Picks a folder in an input `#picked`, as somebody would who has it on disk. */
+export async function pickFolder(page: Page, folder: string): Promise<void> {
+  await page.evaluate(() => {
+    const input = document.createElement("input");
+    Object.assign(input, { type: "file", webkitdirectory: true, id: "picked" });
+    document.body.append(input);
+  });
+  await page.locator("#picked").setInputFiles(folder);
+}

@@ -2,8 +2,9 @@
 
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import type { BrowserContext, Page } from "@playwright/test";
 import { COLLIE, OTHERS, overlap, photoBytes, photoPath, Photos, picture } from "./photos.js";
-import { expect, test } from "./page.js";
+import { expect, test, type Watch } from "./page.js";
 
 const NAME = "Pixel";
 /** All that recognition may say. */
@@ -258,14 +259,33 @@ test("a captioner beside the model for photos writes, what is found stays found;
   await expect(page.locator("#captions")).toContainText("Get a model");
 });
 
-test("without a connection the room opens as before", async ({ page, context, watch }) => {
-  const photos = new Photos(page);
+test("of the engine's modules only the processor's is fetched and kept where there is no graphics adapter", async ({ page }) => {
+  const fetched: string[] = [];
+  page.on("request", (request) => {
+    if (request.url().endsWith(".wasm")) fetched.push(request.url());
+  });
+  await new Photos(page).open();
+  await expect(page.locator("#status-offline")).toHaveText("Works offline");
+  const kept = await page.evaluate(async () => {
+    const caches_ = await Promise.all((await caches.keys()).map(async (name) => (await caches.open(name)).keys()));
+    return caches_.flat().map(({ url }) => url).filter((url) => url.endsWith(".wasm"));
+  });
+  for (const urls of [fetched, kept]) expect(urls.map((url) => /namelens_[a-z]+/.exec(url)?.[0])).toEqual(["namelens_cpu"]);
+});
+
+/** Names a thing in the first room, waits until the page keeps itself, and takes the connection away. */
+async function nameThenDisconnect(photos: Photos, page: Page, context: BrowserContext, watch: Watch): Promise<void> {
   await photos.open();
   await photos.pick();
   await photos.name(NAME);
   await expect(page.locator("#status-offline")).toHaveText("Works offline");
   watch.allow(/ERR_INTERNET_DISCONNECTED/);
   await context.setOffline(true);
+}
+
+test("without a connection the room opens as before", async ({ page, context, watch }) => {
+  const photos = new Photos(page);
+  await nameThenDisconnect(photos, page, context, watch);
   await page.reload();
   await photos.loaded();
   await expect(photos.card("A collie standing among fallen leaves").locator(".facts .tag", { hasText: NAME })).toBeVisible();
@@ -274,12 +294,7 @@ test("without a connection the room opens as before", async ({ page, context, wa
 
 test("the other room, opened for the first time without a connection, says what it lacks; this room goes on, and so does that one later", async ({ page, context, demo, watch }) => {
   const photos = new Photos(page);
-  await photos.open();
-  await photos.pick();
-  await photos.name(NAME);
-  await expect(page.locator("#status-offline")).toHaveText("Works offline");
-  watch.allow(/ERR_INTERNET_DISCONNECTED/);
-  await context.setOffline(true);
+  await nameThenDisconnect(photos, page, context, watch);
   await page.getByRole("link", { name: "Playroom" }).click();
   const alert = page.getByRole("alert");
   await expect(alert).toContainText("The model of this room is not in this browser yet");

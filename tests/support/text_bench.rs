@@ -16,6 +16,7 @@ use namelens_engine::model::gguf_layout::GgufLayout;
 use namelens_engine::model::params::ParamBuilder;
 use namelens_engine::model::vlm::Vlm;
 use namelens_engine::text::{ImageMarkup, Message, Part, TextSettings, Tokenizer};
+use namelens_engine::weights::Weights;
 use namelens_tests::gguf::weights;
 use serde_json::{Value, json};
 
@@ -74,14 +75,19 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-fn model(file: &Path, packed: bool) -> Result<Model> {
-    let device = Device::flex();
+/// The tensors of a GGUF file.
+fn opened(file: &Path) -> Result<Weights> {
     let folder = file.parent().context("a folder")?;
     let name = file
         .file_name()
         .and_then(|n| n.to_str())
         .context("a name")?;
-    let weights = weights(folder, name);
+    Ok(weights(folder, name))
+}
+
+fn model(file: &Path, packed: bool) -> Result<Model> {
+    let device = Device::flex();
+    let weights = opened(file)?;
     let config = VlmConfig::from_gguf(&weights)?;
     let mut source = CheckpointSource::new(weights).with_layout(GgufLayout::of(&config));
     if packed {
@@ -96,12 +102,7 @@ fn model(file: &Path, packed: bool) -> Result<Model> {
 
 /// Ids of every prompt, greedy tokens wherever the reference's choice was clear, and packed weights against expanded ones.
 fn gate(file: &Path, golden: &Value, packed: &Model, expanded: &Model) -> Result<Value> {
-    let folder = file.parent().context("a folder")?;
-    let name = file
-        .file_name()
-        .and_then(|n| n.to_str())
-        .context("a name")?;
-    let weights = weights(folder, name);
+    let weights = opened(file)?;
     let (metadata, _) = pair(&weights)?;
     let settings = TextSettings::from_gguf(metadata)?;
     let chat = settings.chat_encoder(

@@ -1,19 +1,9 @@
 //! Products at every level against exact arithmetic, over shapes whole and ragged, within the error that is published.
 
+mod numbers;
+
 use namelens_cpu_kernels::{Activations, Bits, COLUMNS, Group, Level, Packed, product_at};
-
-/// Numbers between -1 and 1 (a linear congruential generator, Knuth).
-struct Numbers(u64);
-
-impl Numbers {
-    fn next(&mut self) -> f32 {
-        self.0 = self
-            .0
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 40) as f32 / (1u64 << 23) as f32 - 1.0
-    }
-}
+use numbers::Numbers;
 
 fn groups(bits: Bits, count: usize, offsets: bool, numbers: &mut Numbers) -> Vec<Group> {
     let mut group = || Group {

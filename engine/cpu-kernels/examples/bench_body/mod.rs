@@ -1,19 +1,10 @@
 //! What the bench of kernels runs: one piece of work at a time, prepared first and then run as often as the caller counts.
 
+#[path = "../../tests/numbers/mod.rs"]
+mod numbers;
+
 use namelens_cpu_kernels::{Activations, Bits, COLUMNS, Group, Packed, product};
-
-/// Numbers between -1 and 1 (a linear congruential generator, Knuth).
-struct Numbers(u64);
-
-impl Numbers {
-    fn next(&mut self) -> f32 {
-        self.0 = self
-            .0
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 40) as f32 / (1u64 << 23) as f32 - 1.0
-    }
-}
+use numbers::Numbers;
 
 /// One matrix and the rows it is multiplied with.
 struct Product {
