@@ -85,7 +85,7 @@ export class Status {
     document.documentElement.dataset.device = device;
     await this.#showMemory(lens);
     // Only once the model is kept does "offline" hold for the whole page.
-    this.#offline.textContent = (await readyOffline()) ? "Works offline" : "";
+    this.#offline.textContent = (await readyOffline(device)) ? "Works offline" : "";
   }
 
   async #showMemory(lens: NameLens): Promise<void> {

@@ -8,22 +8,13 @@ const scope = self as unknown as ServiceWorkerGlobalScope;
 const FILES = JSON.parse('__PRECACHE__') as string[];
 const PREFIX = "namelens-page-";
 const CACHE = `${PREFIX}__VERSION__`;
-/** The engine's module for WebGPU: some megabytes that are of no use without a graphics adapter. */
+/** The engine's module for WebGPU: some megabytes, kept only once an engine runs on it here. */
 const WEBGPU = /namelens_webgpu.*\.wasm$/;
 
 scope.addEventListener("install", (event) => {
   event.waitUntil(
     (async () => {
-      const cache = await caches.open(CACHE);
-      const hasGpu = await hasAdapter();
-      const files = FILES.filter((file) => hasGpu || !WEBGPU.test(file));
-      // Names with a content hash never change; the few others are asked for afresh.
-      await Promise.all(
-        files.map(async (file) => {
-          const hashed = file.startsWith("assets/");
-          await cache.add(new Request(file, { cache: hashed ? "default" : "no-cache" }));
-        }),
-      );
+      await keep(FILES.filter((file) => !WEBGPU.test(file)));
       await scope.skipWaiting();
     })(),
   );
@@ -40,6 +31,17 @@ scope.addEventListener("activate", (event) => {
   );
 });
 
+// The page says which device its engine runs on, and is answered once that can be done without a connection.
+scope.addEventListener("message", (event) => {
+  const [port] = event.ports;
+  const files = FILES.filter((file) => event.data === "webgpu" && WEBGPU.test(file));
+  const kept = keep(files).then(
+    () => true,
+    () => false,
+  );
+  event.waitUntil(kept.then((whole) => port?.postMessage(whole)));
+});
+
 scope.addEventListener("fetch", (event) => {
   const { request } = event;
   const url = new URL(request.url);
@@ -48,10 +50,16 @@ scope.addEventListener("fetch", (event) => {
   else if (isKept(url)) event.respondWith(kept(request));
 });
 
-/** Whether there is an adapter that the package would take by itself: one that is no software. */
-async function hasAdapter(): Promise<boolean> {
-  const adapter = await (scope.navigator as { gpu?: GPU }).gpu?.requestAdapter().catch(() => null);
-  return adapter ? !adapter.info.isFallbackAdapter : false;
+/** Puts the files that are not there yet into the cache. Names with a content hash never change; the few others are asked for afresh. */
+async function keep(files: readonly string[]): Promise<void> {
+  const cache = await caches.open(CACHE);
+  await Promise.all(
+    files.map(async (file) => {
+      if (await cache.match(file, { ignoreVary: true })) return;
+      const hashed = file.startsWith("assets/");
+      await cache.add(new Request(file, { cache: hashed ? "default" : "no-cache" }));
+    }),
+  );
 }
 
 /** A page: the newest when there is a connection, else the kept one; the main page stands in for what is not kept. */
