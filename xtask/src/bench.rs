@@ -4,11 +4,16 @@
 //! Each bench is a file of `bench/`: it builds, runs programs that print lines of JSON, and shows them. Figures that are worth
 //! keeping go into `tests/benches/RESULTS.md` by hand, with the machine's line that every bench prints first.
 
+mod browser;
 mod kernels;
+mod memory;
 mod model_file;
+mod opcodes;
 mod report;
+mod start;
 mod text;
 mod train;
+mod web;
 
 use std::path::PathBuf;
 
@@ -34,6 +39,12 @@ enum What {
     Kernels,
     /// A real model's tokens against the reference, then its speed natively, packed weights beside expanded ones
     Text(text::Options),
+    /// A real model in Chromium: its answers against the reference, then its speed beside wllama and ONNX Runtime in the same run
+    Web(web::Options),
+    /// The memory that captions take in WebAssembly, after a few and after many
+    Memory(memory::Options),
+    /// From loading the page to the first token and the first thing recognised, cold and warm
+    Start(start::Options),
     /// Steps of GRPO on the CPU against TRL
     Train(train::Options),
 }
@@ -46,6 +57,9 @@ pub(crate) fn bench(options: &Options) -> Result<()> {
     let figures = match &options.what {
         What::Kernels => kernels::run(options.seconds)?,
         What::Text(text) => text::run(text, options.seconds)?,
+        What::Web(options) => web::run(options)?,
+        What::Memory(options) => memory::run(options)?,
+        What::Start(options) => start::run(options)?,
         What::Train(options) => train::run(options)?,
     };
     if let Some(path) = &options.json {

@@ -25,19 +25,24 @@ impl Serving {
     /// # Errors
     /// When the directory does not exist or the port is taken.
     pub(crate) fn start(dir: &Path, port: u16) -> Result<Self> {
-        let dir: Arc<Path> = dir
-            .canonicalize()
-            .with_context(|| format!("nothing to serve in {}", dir.display()))?
-            .into();
+        Self::start_with(dir, &[], port)
+    }
+
+    /// The same with further directories, each below a path such as `/package`.
+    ///
+    /// # Errors
+    /// As above.
+    pub(crate) fn start_with(dir: &Path, more: &[(&str, &Path)], port: u16) -> Result<Self> {
+        let mut router = files(dir)?;
+        for (path, dir) in more {
+            router = router.nest_service(path, files(dir)?);
+        }
         let runtime = Runtime::new().context("the server's threads")?;
         let listener = runtime
             .block_on(TcpListener::bind(("127.0.0.1", port)))
             .with_context(|| format!("port {port}; choose another with --port"))?;
         let address = format!("http://{}/", listener.local_addr()?);
-        let files = Router::new()
-            .fallback_service(ServeDir::new(&dir))
-            .layer(from_fn_with_state(dir, answer));
-        runtime.spawn(async move { axum::serve(listener, files).await });
+        runtime.spawn(async move { axum::serve(listener, router).await });
         Ok(Self { runtime, address })
     }
 
@@ -50,6 +55,17 @@ impl Serving {
     pub(crate) fn wait(self) {
         self.runtime.block_on(std::future::pending())
     }
+}
+
+/// The files of a directory.
+fn files(dir: &Path) -> Result<Router> {
+    let dir: Arc<Path> = dir
+        .canonicalize()
+        .with_context(|| format!("nothing to serve in {}", dir.display()))?
+        .into();
+    Ok(Router::new()
+        .fallback_service(ServeDir::new(&dir))
+        .layer(from_fn_with_state(dir, answer)))
 }
 
 /// Refuses what a link leads out of the directory, and adds the headers a page needs.
@@ -166,6 +182,32 @@ mod tests {
             assert!(refused.starts_with("HTTP/1.1 404"), "{path}: {refused}");
         }
         assert!(ask(&serving, "POST", "/", "Accept: */*").starts_with("HTTP/1.1 405"));
+    }
+
+    #[test]
+    fn a_second_directory_keeps_to_itself() {
+        let outer = tempfile::tempdir().unwrap();
+        let [page, more] = ["page", "more"].map(|name| outer.path().join(name));
+        for (dir, text) in [(&page, "<p>home"), (&more, "<p>more")] {
+            fs::create_dir(dir).unwrap();
+            fs::write(dir.join("index.html"), text).unwrap();
+        }
+        fs::write(more.join("own.txt"), "own").unwrap();
+        let serving = Serving::start_with(&page, &[("/more", &more)], 0).unwrap();
+        for (path, ending) in [
+            ("/index.html", "<p>home"),
+            ("/more/index.html", "<p>more"),
+            ("/more/own.txt", "own"),
+        ] {
+            let found = ask(&serving, "GET", path, "Accept: */*");
+            assert!(found.starts_with("HTTP/1.1 200"), "{path}: {found}");
+            assert!(found.ends_with(ending), "{path}: {found}");
+            assert!(found.contains("require-corp"), "{path}: {found}");
+        }
+        for path in ["/own.txt", "/more/../page/index.html", "/more/%2e%2e/page/index.html"] {
+            let refused = ask(&serving, "GET", path, "Accept: */*");
+            assert!(refused.starts_with("HTTP/1.1 404"), "{path}: {refused}");
+        }
     }
 
     #[test]

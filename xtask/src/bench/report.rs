@@ -30,6 +30,7 @@ pub(super) fn machine() -> Value {
         "cores": std::thread::available_parallelism().map_or(0, usize::from),
         "avx2": has("avx2"),
         "avx512_vnni": has("avx512_vnni"),
+        "avx_vnni": has("avx_vnni"),
         "load": load.split_whitespace().next(),
         "rustc": version("rustc", "--version"),
         "node": version("node", "--version"),
@@ -55,6 +56,41 @@ pub(super) fn number(line: &Value, key: &str) -> f64 {
     line[key].as_f64().unwrap_or(f64::NAN)
 }
 
+/// What is known of a figure that was taken several times.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Spread {
+    /// The one in the middle; of an even number the lower of the two.
+    pub(super) median: f64,
+    pub(super) least: f64,
+    pub(super) most: f64,
+}
+
+impl Spread {
+    /// Of these; of none all are NaN.
+    pub(super) fn of(mut values: Vec<f64>) -> Self {
+        values.sort_by(f64::total_cmp);
+        let at = |index: usize| values.get(index).copied().unwrap_or(f64::NAN);
+        Self {
+            median: at(values.len().saturating_sub(1) / 2),
+            least: at(0),
+            most: at(values.len().wrapping_sub(1)),
+        }
+    }
+
+    /// As JSON.
+    pub(super) fn json(self) -> Value {
+        json!({ "median": self.median, "least": self.least, "most": self.most })
+    }
+
+    /// `12.3 (11.9-12.8)`, with as many decimals as asked for.
+    pub(super) fn shown(self, decimals: usize) -> String {
+        format!(
+            "{:.decimals$} ({:.decimals$}-{:.decimals$})",
+            self.median, self.least, self.most
+        )
+    }
+}
+
 /// Writes figures as JSON.
 ///
 /// # Errors
@@ -62,4 +98,18 @@ pub(super) fn number(line: &Value, key: &str) -> f64 {
 pub(super) fn write(path: &Path, figures: &[Value]) -> Result<()> {
     let text = serde_json::to_string_pretty(figures)? + "\n";
     fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_spread_is_the_middle_and_both_ends() {
+        let spread = Spread::of(vec![3.0, 1.0, 2.0]);
+        assert_eq!((spread.least, spread.median, spread.most), (1.0, 2.0, 3.0));
+        assert_eq!(Spread::of(vec![4.0, 2.0]).median, 2.0);
+        assert_eq!(spread.shown(1), "2.0 (1.0-3.0)");
+        assert!(Spread::of(Vec::new()).most.is_nan());
+    }
 }

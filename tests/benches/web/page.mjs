@@ -1,0 +1,44 @@
+// Measures one engine in a page of its own: answers that a gate looks at, a warm-up, and what prompts take, by the page's clock.
+//
+// An engine is a file with `open({ model, threads })`, which resolves to `{ threads, version, answer?, write, close }`:
+// `answer({ question, chat, tokens })` gives the greedy answer, `write({ question, chat, read, tokens }, heard)` reads a prompt and
+// writes tokens, calls `heard` for each and resolves to how many it read and wrote.
+
+/** A prompt whose question ends with `words` words of one token each. */
+const question = (verb, words) => {
+  const list = ["the", "river", "of", "stone", "light", "green", "house", "bird", "cloud", "road", "tree"];
+  return `${verb} a long story with these words:${Array.from({ length: words }, (_, at) => ` ${list[(at * 7 + at * at) % list.length]}`).join("")}`;
+};
+
+/** Tokens of such a prompt beside those words, all of the chat included. */
+const AROUND = 38;
+
+/** Different from the first word on, so that nothing but the system's words is known from the run before. */
+const VERBS = ["Write", "Tell", "Give", "Find"];
+
+/** Runs in the page. */
+export async function measure({ engine, model, threads, prompts, tokens, gate, system }) {
+  const start = performance.now();
+  const module = await import(`./${engine.split("-")[0]}.mjs`);
+  const opened = await module.open({ engine, model, threads });
+  const load = performance.now() - start;
+  const chat = (user) => `${system}<|im_start|>user\n${user}<|im_end|>\n<|im_start|>assistant\n`;
+  const answers = [];
+  for (const one of opened.answer ? gate : []) answers.push(await opened.answer({ question: one.prompt, chat: chat(one.prompt), tokens: one.tokens }));
+  const runs = [];
+  // The first prompt twice: the first time warms up.
+  for (const [at, read] of [prompts[0], ...prompts].entries()) {
+    const text = question(VERBS[at % VERBS.length], read - AROUND + (module.KNOWN ?? 0));
+    runs.push({ prompt: read, ...(await timed(opened, { question: text, chat: chat(text), read, tokens })) });
+  }
+  await opened.close();
+  return { load, threads: opened.threads, version: opened.version, isolated: crossOriginIsolated, answers, runs: runs.slice(1) };
+}
+
+async function timed(opened, prompt) {
+  let first = 0;
+  const start = performance.now();
+  const { read, written } = await opened.write(prompt, () => (first ||= performance.now()));
+  const end = performance.now();
+  return { read, written, firstMs: first - start, prefill: (read / (first - start)) * 1e3, decode: ((written - 1) / (end - first)) * 1e3 };
+}

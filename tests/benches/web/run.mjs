@@ -1,0 +1,45 @@
+// Measures engines in turns, each time in a new browser: `node run.mjs URL CHROMIUM SETTINGS`; a line of JSON for each.
+//
+// SETTINGS: { rounds, engines, threads, prompts, tokens, file, golden, gate }; what is served at URL says `xtask/src/bench/web.rs`.
+
+import { readFileSync } from "node:fs";
+import { basename } from "node:path";
+import { browser } from "./browser.mjs";
+import { reader } from "./gguf_words.mjs";
+
+const [url, chromium, given] = process.argv.slice(2);
+const { rounds, engines, threads, prompts, tokens, file, golden, gate } = JSON.parse(given);
+const { cases } = JSON.parse(readFileSync(golden, "utf8"));
+const read = reader(file);
+const asked = cases.slice(0, gate).map(({ prompt, ids, greedy, gaps }) => ({ prompt, ids, greedy, gaps, tokens: greedy.length }));
+// What stands before the user's turn is the same for all.
+const system = read(asked[0].ids).split("<|im_start|>user")[0];
+
+for (let round = 0; round < rounds; round += 1) {
+  for (const engine of engines) {
+    // Answers are looked at once: they are greedy.
+    const gated = round === 0 ? asked.map(({ prompt, tokens }) => ({ prompt, tokens })) : [];
+    const settings = { engine, threads, prompts, tokens, gate: gated, system, model: `/model/${basename(file)}` };
+    const measured = await once(settings);
+    const answers = measured.answers.map((answer, at) => judged(answer, asked[at]));
+    console.log(JSON.stringify({ engine, round, ...measured, answers }));
+  }
+}
+
+async function once(settings) {
+  const { page, close } = await browser(chromium, url);
+  try {
+    return await page.evaluate(async (settings) => (await import("/page.mjs")).measure(settings), settings);
+  } finally {
+    await close();
+  }
+}
+
+/** How much of an answer is as the reference gave it, by ids where an engine tells them and by text otherwise. */
+function judged({ text, prompt, ids }, { prompt: question, ids: before, greedy, gaps }) {
+  const end = greedy.at(-1) === 2 ? greedy.slice(0, -1) : greedy;
+  const want = read(end);
+  let same = 0;
+  while (same < end.length && (ids ? ids[same] === end[same] : text.startsWith(read(end.slice(0, same + 1))))) same += 1;
+  return { question, prompt: prompt === before.length, equal: text === want, same, of: end.length, gap: gaps[same] ?? null, text: text === want ? undefined : text, want: text === want ? undefined : want };
+}

@@ -1,0 +1,74 @@
+//! `cargo xtask bench memory`: what the WebAssembly module holds after captions, and that it is no more after many than after ten.
+//!
+//! A module's memory only ever grows, so what it is after a caption is the most that was needed until then.
+
+use std::ffi::OsString;
+
+use anstream::println;
+use anyhow::{Result, ensure};
+use serde_json::{Value, json};
+
+use super::browser::{Built, script};
+use super::report::{machine, number};
+use crate::paths::root;
+
+/// Captions after which memory should stand still.
+const SETTLED: usize = 10;
+/// How much more may be held after many captions, as a share of what was held after ten.
+const BAR: f64 = 0.02;
+
+/// Options of `cargo xtask bench memory`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Options {
+    #[command(flatten)]
+    built: Built,
+    /// Captions of each model
+    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(11..))]
+    captions: u32,
+}
+
+/// Measures and prints the table.
+///
+/// # Errors
+/// When something cannot be run, or memory grows by more than the bar.
+pub(super) fn run(options: &Options) -> Result<Vec<Value>> {
+    let package = options.built.package()?;
+    let mut figures = vec![machine()];
+    let found = script(
+        "memory.mjs",
+        [
+            OsString::from(package),
+            root().into(),
+            SETTLED.to_string().into(),
+            options.captions.to_string().into(),
+        ],
+    )?;
+    println!(
+        "\n{:10} {:>9} {:>9} {:>9} {:>12} {:>12} {:>8}",
+        "model, MB", "instance", "loaded", "a caption", "after ten", "after all", "growth"
+    );
+    let mut worst = f64::NEG_INFINITY;
+    for line in &found {
+        let at = |key: &str| number(line, key);
+        let growth = at("all") / at("settled") - 1.0;
+        // NaN is worse than everything.
+        worst = if growth <= worst { worst } else { growth };
+        println!(
+            "{:10} {:>9.1} {:>9.1} {:>9.1} {:>12.1} {:>12.1} {:>7.2}%",
+            line["model"].as_str().unwrap_or_default(),
+            at("instance") / 1e6,
+            at("loaded") / 1e6,
+            at("first") / 1e6,
+            at("settled") / 1e6,
+            at("all") / 1e6,
+            growth * 100.0
+        );
+    }
+    figures.push(json!({ "captions": options.captions, "figures": found }));
+    ensure!(
+        worst <= BAR,
+        "memory grew by {:.1} %, and 2 % is the bar",
+        worst * 100.0
+    );
+    Ok(figures)
+}
