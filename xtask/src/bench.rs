@@ -9,6 +9,7 @@ mod kernels;
 mod memory;
 mod model_file;
 mod opcodes;
+mod photo;
 mod report;
 mod start;
 mod text;
@@ -43,6 +44,8 @@ enum What {
     Web(web::Options),
     /// The memory that captions take in WebAssembly, after a few and after many
     Memory(memory::Options),
+    /// A photo before a model of SmolVLM-256M's shape in Chromium, and its tower beside ONNX Runtime's
+    Photo(photo::Options),
     /// From loading the page to the first token and the first thing recognised, cold and warm
     Start(start::Options),
     /// Steps of GRPO on the CPU against TRL
@@ -59,6 +62,7 @@ pub(crate) fn bench(options: &Options) -> Result<()> {
         What::Text(text) => text::run(text, options.seconds)?,
         What::Web(options) => web::run(options)?,
         What::Memory(options) => memory::run(options)?,
+        What::Photo(options) => photo::run(options)?,
         What::Start(options) => start::run(options)?,
         What::Train(options) => train::run(options)?,
     };

@@ -204,7 +204,11 @@ mod tests {
             assert!(found.ends_with(ending), "{path}: {found}");
             assert!(found.contains("require-corp"), "{path}: {found}");
         }
-        for path in ["/own.txt", "/more/../page/index.html", "/more/%2e%2e/page/index.html"] {
+        for path in [
+            "/own.txt",
+            "/more/../page/index.html",
+            "/more/%2e%2e/page/index.html",
+        ] {
             let refused = ask(&serving, "GET", path, "Accept: */*");
             assert!(refused.starts_with("HTTP/1.1 404"), "{path}: {refused}");
         }

@@ -6,25 +6,13 @@
 
 import { writeFileSync } from "node:fs";
 import { constant, model, node, value } from "./proto.mjs";
+import { random } from "./random.mjs";
 import { CONTEXT, EPSILON, HEAD, HEADS, HIDDEN, INNER, KV_HEADS, LAYERS, ROPE_THETA, VOCABULARY } from "./shape.mjs";
 
 const BLOCK = 32;
 const MICROSOFT = "com.microsoft";
 const [kind, file] = process.argv.slice(2);
 const parts = [];
-
-let state = 1;
-/** Random bytes, the same at every run (xorshift). */
-function random(count) {
-  const words = new Uint32Array(Math.ceil(count / 4));
-  for (let at = 0; at < words.length; at += 1) {
-    state ^= state << 13;
-    state ^= state >>> 17;
-    state ^= state << 5;
-    words[at] = state;
-  }
-  return new Uint8Array(words.buffer, 0, count);
-}
 
 /** `x` times a matrix that keeps its size about: the standard deviation of evenly spread codes is their number over √12. */
 function product(name, x, [inner, outer]) {

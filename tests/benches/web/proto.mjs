@@ -20,6 +20,7 @@ function bytes(field, value) {
 const message = (field, parts) => bytes(field, Buffer.concat(parts.flat()));
 
 function attribute([name, value]) {
+  if (Array.isArray(value)) return message(5, [bytes(1, name), value.map((one) => number(8, one)), number(20, 7)]);
   if (Number.isInteger(value)) return message(5, [bytes(1, name), number(3, value), number(20, 2)]);
   const float = Buffer.alloc(5);
   float[0] = (2 << 3) | 5;
@@ -27,7 +28,7 @@ function attribute([name, value]) {
   return message(5, [bytes(1, name), float, number(20, 1)]);
 }
 
-/** A node; an attribute is a whole number or `{ float }`. */
+/** A node; an attribute is a whole number, a list of them, or `{ float }`. */
 export const node = (operator, inputs, outputs, attributes = {}, domain = "") =>
   message(1, [
     inputs.map((name) => bytes(1, name)),

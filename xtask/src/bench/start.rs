@@ -62,7 +62,10 @@ pub(super) fn run(options: &Options) -> Result<Vec<Value>> {
     )?;
     fs::remove_dir_all(&profiles).context("removing the profiles")?;
     println!();
-    for (room, first) in [("playroom", "first token"), ("photos", "first thing recognised")] {
+    for (room, first) in [
+        ("playroom", "first token"),
+        ("photos", "first thing recognised"),
+    ] {
         for start in ["cold", "warm"] {
             println!("{room}, {start} (first: {first})");
             let own: Vec<&Value> = lines

@@ -33,7 +33,11 @@ pub(crate) struct Options {
     #[arg(long, default_value_t = 7)]
     rounds: usize,
     /// What takes turns. `ort-q4i8` is `ort-q4` with activations of 8 bits where the runtime can
-    #[arg(long, value_delimiter = ',', default_value = "namelens,wllama,ort-q4,ort-q4i8,ort-q8")]
+    #[arg(
+        long,
+        value_delimiter = ',',
+        default_value = "namelens,wllama,ort-q4,ort-q4i8,ort-q8"
+    )]
     engines: Vec<String>,
     /// Threads of the peers; ours has one
     #[arg(long, default_value_t = 1)]
@@ -102,7 +106,7 @@ fn decoders(engines: &[String]) -> Result<PathBuf> {
     let folder = target_dir().join("bench-web/onnx");
     fs::create_dir_all(&folder)?;
     let mut made_by = Vec::new();
-    for name in ["onnx.mjs", "proto.mjs", "shape.mjs"] {
+    for name in ["onnx.mjs", "proto.mjs", "random.mjs", "shape.mjs"] {
         made_by.extend(fs::read(scripts().join(name))?);
     }
     for engine in engines.iter().filter(|name| name.starts_with("ort-")) {
@@ -126,7 +130,12 @@ fn gate(lines: &[Value]) -> Result<()> {
     for line in lines {
         let engine = line["engine"].as_str().unwrap_or_default();
         let answers = line["answers"].as_array().context("answers")?;
-        let of = |key: &str| answers.iter().map(|answer| number(answer, key)).sum::<f64>();
+        let of = |key: &str| {
+            answers
+                .iter()
+                .map(|answer| number(answer, key))
+                .sum::<f64>()
+        };
         if !answers.is_empty() {
             println!(
                 "{engine}: {} of {} greedy tokens as the reference's",
@@ -160,7 +169,13 @@ fn gate(lines: &[Value]) -> Result<()> {
 fn table(options: &Options, lines: &[Value]) -> Vec<Value> {
     println!(
         "\n{:10} {:>7} {:>7} {:>26} {:>24} {:>24} {:>14}",
-        "engine", "threads", "prompt", "prefill, tok/s", "first token, ms", "decode, tok/s", "ours / it"
+        "engine",
+        "threads",
+        "prompt",
+        "prefill, tok/s",
+        "first token, ms",
+        "decode, tok/s",
+        "ours / it"
     );
     let mut rows = Vec::new();
     for (at, prompt) in options.prompts.iter().enumerate() {
@@ -169,8 +184,8 @@ fn table(options: &Options, lines: &[Value]) -> Vec<Value> {
             own.map(|line| number(&line["runs"][at], key)).collect()
         };
         for engine in &options.engines {
-            let [prefill, first, decode] = ["prefill", "firstMs", "decode"]
-                .map(|key| Spread::of(values(engine, key)));
+            let [prefill, first, decode] =
+                ["prefill", "firstMs", "decode"].map(|key| Spread::of(values(engine, key)));
             let [read, written] = ["prefill", "decode"].map(|key| {
                 let pairs = values(OURS, key).into_iter().zip(values(engine, key));
                 Spread::of(pairs.map(|(ours, theirs)| ours / theirs).collect())
@@ -260,7 +275,8 @@ mod tests {
         let same = json!({ "equal": true, "prompt": true, "same": 8, "of": 8, "gap": null });
         gate(&[line(same.clone(), 128)]).unwrap();
         assert!(gate(&[line(same, 127)]).is_err());
-        let other = |gap: Value| json!({ "equal": false, "prompt": true, "same": 7, "of": 8, "gap": gap });
+        let other =
+            |gap: Value| json!({ "equal": false, "prompt": true, "same": 7, "of": 8, "gap": gap });
         gate(&[line(other(json!(0.01)), 128)]).unwrap();
         for gap in [json!(0.3), Value::Null] {
             assert!(gate(&[line(other(gap), 128)]).is_err());

@@ -1,0 +1,21 @@
+// The shape of SmolVLM-256M: SigLIP-B/16 at 512 x 512 before the decoder of SmolLM2-135M.
+
+import { HEAD, HEADS, HIDDEN, INNER, KV_HEADS, LAYERS } from "./shape.mjs";
+
+export const TOWER = { hidden_size: 768, intermediate_size: 3072, num_attention_heads: 12, num_hidden_layers: 12, image_size: 512, patch_size: 16, layer_norm_eps: 1e-6 };
+/** Patches of one tile. */
+export const PATCHES = (TOWER.image_size / TOWER.patch_size) ** 2;
+/** Patches of a side that become one token of the decoder. */
+export const SCALE = 4;
+export const TEXT = {
+  hidden_size: HIDDEN,
+  intermediate_size: INNER,
+  num_hidden_layers: LAYERS,
+  num_attention_heads: HEADS,
+  num_key_value_heads: KV_HEADS,
+  head_dim: HEAD,
+  vocab_size: 49_280,
+  max_position_embeddings: 8192,
+  rms_norm_eps: 1e-5,
+  rope_parameters: { rope_type: "default", rope_theta: 100_000 },
+};
