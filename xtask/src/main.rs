@@ -82,6 +82,8 @@ enum Verb {
     #[command(
         after_help = "Examples:\n  cargo xtask bench kernels\n  cargo xtask bench text --json text.json\n  \
             cargo xtask bench text --dev    # with the profile of tests, which may be built already\n  \
+            cargo xtask bench web --rounds 3 --prompts 128    # fetches the model and the peers once\n  \
+            cargo xtask bench memory --captions 200 --as-it-stands    # builds nothing\n  \
             cargo xtask bench train --python ~/venv/bin/python --threads 2"
     )]
     Bench(bench::Options),

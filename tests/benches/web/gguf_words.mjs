@@ -6,14 +6,11 @@ import { closeSync, openSync, readSync } from "node:fs";
 const SIZES = [1, 1, 2, 2, 4, 4, 4, 1, 0, 0, 8, 8, 8];
 const [STRING, ARRAY] = [8, 9];
 
-/** A function from ids to text. Byte-level vocabularies only, as GPT-2 has one. */
+/** A function from ids to the bytes of their text. Byte-level vocabularies only, as GPT-2 has one. */
 export function reader(file) {
   const tokens = metadata(file, "tokenizer.ggml.tokens");
   const bytes = new Map(letters().map((letter, byte) => [letter, byte]));
-  return (ids) => {
-    const text = ids.flatMap((id) => [...tokens[id]].map((letter) => bytes.get(letter)));
-    return Buffer.from(text).toString("utf8");
-  };
+  return (ids) => Buffer.from(ids.flatMap((id) => [...tokens[id]].map((letter) => bytes.get(letter))));
 }
 
 /** GPT-2's letter for each byte: printable ones stand for themselves, the rest follows behind 255. */

@@ -9,11 +9,11 @@ import { reader } from "./gguf_words.mjs";
 
 const [url, chromium, given] = process.argv.slice(2);
 const { rounds, engines, threads, prompts, tokens, file, golden, gate } = JSON.parse(given);
-const { cases } = JSON.parse(readFileSync(golden, "utf8"));
+const { cases, end: END } = JSON.parse(readFileSync(golden, "utf8"));
 const read = reader(file);
 const asked = cases.slice(0, gate).map(({ prompt, ids, greedy, gaps }) => ({ prompt, ids, greedy, gaps, tokens: greedy.length }));
 // What stands before the user's turn is the same for all.
-const system = read(asked[0].ids).split("<|im_start|>user")[0];
+const system = read(asked[0].ids).toString().split("<|im_start|>user")[0];
 
 for (let round = 0; round < rounds; round += 1) {
   for (const engine of engines) {
@@ -35,11 +35,17 @@ async function once(settings) {
   }
 }
 
-/** How much of an answer is as the reference gave it, by ids where an engine tells them and by text otherwise. */
-function judged({ text, prompt, ids }, { prompt: question, ids: before, greedy, gaps }) {
-  const end = greedy.at(-1) === 2 ? greedy.slice(0, -1) : greedy;
-  const want = read(end);
+/** How much of an answer is as the reference gave it, read as text; tokens may end within a letter, so by bytes. */
+function judged({ text, prompt }, { prompt: question, ids, greedy, gaps }) {
+  const words = greedy.at(-1) === END ? greedy.slice(0, -1) : greedy;
+  const got = Buffer.from(text);
+  const agrees = (count) => {
+    const want = read(words.slice(0, count));
+    return got.subarray(0, want.length).equals(want);
+  };
   let same = 0;
-  while (same < end.length && (ids ? ids[same] === end[same] : text.startsWith(read(end.slice(0, same + 1))))) same += 1;
-  return { question, prompt: prompt === before.length, equal: text === want, same, of: end.length, gap: gaps[same] ?? null, text: text === want ? undefined : text, want: text === want ? undefined : want };
+  while (same < words.length && agrees(same + 1)) same += 1;
+  const equal = got.equals(read(words));
+  const seen = equal ? {} : { text, want: read(words).toString() };
+  return { question, prompt: prompt === ids.length, equal, same, of: words.length, gap: gaps[same] ?? null, ...seen };
 }
