@@ -38,9 +38,12 @@ export async function measure({ engine, model, threads, prompts, tokens, gate, s
 }
 
 async function timed(opened, prompt) {
-  let first = 0;
+  let [first, heard] = [0, 0];
   const start = performance.now();
-  const { read, written } = await opened.write(prompt, () => (first ||= performance.now()));
+  const { read, written } = await opened.write(prompt, () => {
+    first ||= performance.now();
+    heard += 1;
+  });
   const end = performance.now();
-  return { read, written, firstMs: first - start, prefill: (read / (first - start)) * 1e3, decode: ((written - 1) / (end - first)) * 1e3 };
+  return { read, written, heard, firstMs: first - start, prefill: (read / (first - start)) * 1e3, decode: ((written - 1) / (end - first)) * 1e3 };
 }

@@ -22,6 +22,8 @@ use crate::serve::Serving;
 
 /// What the reference's choice of the next token must lead by, in logits, for another choice to be a fault; as in `text-bench`.
 const CLEAR: f64 = 0.02;
+/// The share of tokens that are told one by one as they are written; a letter may be of several.
+const TOLD: f64 = 0.9;
 const OURS: &str = "namelens";
 
 /// Options of `cargo xtask bench web`.
@@ -156,9 +158,11 @@ fn gate(lines: &[Value]) -> Result<()> {
             "our answers were not looked at"
         );
         for run in line["runs"].as_array().context("runs")? {
+            // What is told late, several tokens at once, would be taken for speed.
+            let told = number(run, "heard") >= TOLD * number(run, "written");
             ensure!(
-                run["read"] == run["prompt"] && run["written"].is_u64(),
-                "{engine} read or wrote something else: {run}"
+                run["read"] == run["prompt"] && told,
+                "{engine} read something else, or told of its tokens late: {run}"
             );
         }
     }
@@ -266,7 +270,7 @@ mod tests {
     fn line(answer: Value, read: u64) -> Value {
         json!({
             "engine": "namelens", "round": 0, "answers": [answer],
-            "runs": [{ "prompt": 128, "read": read, "written": 64 }],
+            "runs": [{ "prompt": 128, "read": read, "written": 64, "heard": 63 }],
         })
     }
 
@@ -274,7 +278,6 @@ mod tests {
     fn another_answer_passes_only_where_the_reference_was_unsure() {
         let same = json!({ "equal": true, "prompt": true, "same": 8, "of": 8, "gap": null });
         gate(&[line(same.clone(), 128)]).unwrap();
-        assert!(gate(&[line(same, 127)]).is_err());
         let other =
             |gap: Value| json!({ "equal": false, "prompt": true, "same": 7, "of": 8, "gap": gap });
         gate(&[line(other(json!(0.01)), 128)]).unwrap();
