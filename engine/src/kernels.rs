@@ -11,14 +11,20 @@
 //! - Nothing of a shape is baked in; one text is compiled once a device.
 #![cfg(feature = "cube")]
 
+pub mod attention;
 pub mod attention_decode;
 pub mod cosine_scores;
 pub mod depthwise;
+pub mod gated_silu;
 mod launch;
+pub mod layer_norm;
 pub mod nms;
 pub mod pairwise_iou;
+pub mod quant_matmul;
 pub mod quant_matvec;
 pub mod region_scores;
+pub mod rms_norm;
+pub mod rotate;
 pub mod top_k;
 
 use std::hash::Hasher;
@@ -82,15 +88,22 @@ impl Kernel {
 }
 
 /// Every kernel of the engine.
-pub static KERNELS: [&Kernel; 9] = [
+pub static KERNELS: [&Kernel; 16] = [
+    &attention::KERNEL,
     &attention_decode::KERNEL,
     &cosine_scores::KERNEL,
     &depthwise::KERNEL,
+    &gated_silu::KERNEL,
+    &layer_norm::KERNEL,
     &nms::KERNEL,
     &pairwise_iou::KERNEL,
+    &quant_matmul::Q4_0,
+    &quant_matmul::Q8_0,
     &quant_matvec::Q4_0,
     &quant_matvec::Q8_0,
     &region_scores::KERNEL,
+    &rms_norm::KERNEL,
+    &rotate::KERNEL,
     &top_k::KERNEL,
 ];
 

@@ -2,8 +2,10 @@
 //!
 //! | operation | wgpu with WGSL | flex (CPU) | anything else |
 //! |---|---|---|---|
-//! | [`attention_decode`] | kernel | loops | plain |
-//! | [`attention`], [`gelu`], [`silu`] with gradients | plain | loops, forward and back | plain |
+//! | [`cached_attention`] | kernels for one query and for many | loops | plain |
+//! | [`attention`] | kernel without gradients | loops, forward and back | plain |
+//! | [`gelu`], [`gelu_tanh`], [`silu`] | plain | loops, forward and back | plain |
+//! | [`gated_silu`], [`rms_norm`], [`layer_norm`], [`rotate`] | kernels without gradients | loops without gradients | plain |
 //! | [`quant_matvec`], [`quant_linear`] | kernel | `namelens_cpu_kernels` | plain |
 //! | [`token_scores`] | plain, a block of rows at a time | | |
 //! | [`cosine_scores`] | kernel | plain | plain |
@@ -12,14 +14,16 @@
 //! | [`depthwise`], [`region_scores()`] | kernel | loops | plain |
 //! | [`pointwise`], [`stem`] | plain | loops | plain |
 //!
-//! The plain bodies ([`mod@reference`]) are what the fast paths are tested against. All but those of the second line,
+//! The plain bodies ([`mod@reference`]) are what the fast paths are tested against. All but those of the second to fourth line,
 //! [`quant_linear`] and [`token_scores`] run without gradients: tensors of an autodiff device are taken off their graph, and so
 //! are results.
 
 pub mod reference;
 
+mod activation;
 #[cfg(all(feature = "cpu", feature = "train"))]
 mod activation_grad;
+mod attention;
 #[cfg(all(feature = "cpu", feature = "train"))]
 mod attention_grad;
 mod bottleneck;
@@ -27,28 +31,33 @@ mod conv_weights;
 mod conv_window;
 mod convolution;
 mod dispatch;
+pub(crate) mod exp;
 #[cfg(feature = "cpu")]
 mod flex;
-#[cfg(all(feature = "cpu", feature = "train"))]
+#[cfg(feature = "cpu")]
 mod flex_activation;
-#[cfg(all(feature = "cpu", feature = "train"))]
+#[cfg(feature = "cpu")]
 mod flex_attention;
 #[cfg(feature = "cpu")]
 mod flex_bottleneck;
 #[cfg(feature = "cpu")]
-mod flex_decode;
+mod flex_cached;
 #[cfg(feature = "cpu")]
 mod flex_depthwise;
+#[cfg(feature = "cpu")]
+mod flex_norm;
 #[cfg(feature = "cpu")]
 mod flex_packed;
 #[cfg(feature = "cpu")]
 mod flex_pointwise;
-#[cfg(all(feature = "cpu", feature = "train"))]
+#[cfg(feature = "cpu")]
 mod flex_product;
 #[cfg(feature = "cpu")]
 mod flex_quant;
 #[cfg(feature = "cpu")]
 mod flex_region_scores;
+#[cfg(feature = "cpu")]
+mod flex_rotate;
 #[cfg(feature = "cpu")]
 mod flex_softmax;
 #[cfg(feature = "cpu")]
@@ -59,15 +68,19 @@ mod flex_top_k;
 mod flex_vector;
 #[cfg(feature = "train")]
 mod logprob_grad;
+mod norm;
 #[cfg(feature = "train")]
 mod own_grad;
 mod quant;
 #[cfg(feature = "train")]
 mod quant_grad;
 mod region_scores;
+mod rotate;
 mod seen;
 
 pub use crate::blocks::{BLOCK, QuantKind};
+pub use activation::{gated_silu, gelu, gelu_tanh, silu};
+pub use attention::{attention, cached_attention};
 pub use bottleneck::{Bottleneck, bottleneck, one_by_one};
 pub use conv_weights::ConvWeights;
 pub use conv_window::Window;
@@ -76,54 +89,20 @@ pub use convolution::{depthwise, pointwise, pointwise_map, stem};
 use dispatch::on_flex;
 #[cfg(feature = "cube")]
 use dispatch::on_kernels;
+pub use norm::{layer_norm, rms_norm};
 pub use quant::QuantMatrix;
 use quant::Storage;
 pub use region_scores::region_scores;
+pub use rotate::rotate;
 pub use seen::{Seen, Shared};
 
 #[cfg(feature = "cube")]
 use crate::kernels;
-use burn::tensor::ops::AttentionModuleOptions;
-use burn::tensor::{Int, Tensor, activation, module};
+use burn::tensor::{Int, Tensor};
 
-/// Rows of activations up to which reading the blocks beats unpacking the matrix once, on a GPU.
+/// Rows of activations up to which reading all blocks for each of them beats sharing them out in tiles.
 #[cfg(feature = "cube")]
 const MAX_MATVEC_ROWS: usize = 8;
-
-/// Attention of as many queries as keys.
-///
-/// # Shapes
-/// q, k, v, output: `[B, H, T, D]`; scores are scaled by `1 / sqrt(D)`.
-///
-/// # Panics
-/// When shapes disagree, or `seen` is for another number of tokens.
-pub fn attention(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, seen: &Seen) -> Tensor<4> {
-    assert_eq!(q.dims(), k.dims(), "attention: queries and keys");
-    assert_eq!(k.dims(), v.dims(), "attention: keys and values");
-    let tokens = q.dims()[2];
-    let shared = seen.tokens();
-    assert!(
-        shared.is_none_or(|shared| shared == tokens),
-        "attention: {tokens} tokens for {seen:?}"
-    );
-    // Without gradients burn's loops are as good for the masks it knows, and spread over the cores.
-    #[cfg(all(feature = "cpu", feature = "train"))]
-    if attention_grad::supported(q.dims()[3])
-        && on_flex(&q.device().inner(), q.dtype())
-        && (q.is_autodiff() || shared.is_some())
-    {
-        return attention_grad::attention(q, k, v, seen.clone());
-    }
-    let options = AttentionModuleOptions {
-        is_causal: matches!(seen, Seen::Before),
-        ..Default::default()
-    };
-    let mask = match seen {
-        Seen::Shared(shared) => Some(shared.mask(&q.device())),
-        Seen::All | Seen::Before => None,
-    };
-    module::attention(q, k, v, mask, None, options)
-}
 
 /// Log-probabilities of chosen tokens and entropies of the distributions they come from.
 #[cfg(feature = "train")]
@@ -182,88 +161,6 @@ pub fn token_scores(
     logprob_grad::scores(hidden, head, function)
 }
 
-/// `x Φ(x)`, the exact GELU (Hendrycks and Gimpel, arXiv 1606.08415).
-pub fn gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
-    #[cfg(all(feature = "cpu", feature = "train"))]
-    if trains_on_flex(&x) {
-        return activation_grad::activate(x, flex_activation::Kind::Gelu);
-    }
-    activation::gelu(x)
-}
-
-/// `x sigmoid(x)` (the same paper).
-pub fn silu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
-    #[cfg(all(feature = "cpu", feature = "train"))]
-    if trains_on_flex(&x) {
-        return activation_grad::activate(x, flex_activation::Kind::Silu);
-    }
-    activation::silu(x)
-}
-
-/// Attention of one query position over the key/value cache.
-///
-/// # Shapes
-/// q `[B, H, 1, D]`, k and v `[B, Hkv, T, D]` -> `[B, H, 1, D]`. Query head h reads key/value head
-/// `h / (H / Hkv)`; scores are scaled by `1 / sqrt(D)`. Of row b only the positions `starts[b]..len`
-/// take part, and what the others hold (even NaN) has no influence.
-///
-/// # Panics
-/// When shapes disagree, `len` is not in 1..=T, or a row begins at or behind it.
-pub fn attention_decode(
-    q: Tensor<4>,
-    k: Tensor<4>,
-    v: Tensor<4>,
-    starts: &[usize],
-    len: usize,
-) -> Tensor<4> {
-    let [batch, heads, one, width] = q.dims();
-    let [_, kv_heads, capacity, _] = k.dims();
-    assert_eq!(one, 1, "attention_decode takes one query position");
-    assert_eq!(
-        k.dims(),
-        [batch, kv_heads, capacity, width],
-        "attention_decode: keys for q {:?}",
-        q.dims()
-    );
-    assert_eq!(v.dims(), k.dims(), "attention_decode: values and keys");
-    assert!(
-        heads.is_multiple_of(kv_heads),
-        "attention_decode: {heads} heads over {kv_heads}"
-    );
-    assert!(
-        (1..=capacity).contains(&len),
-        "attention_decode: {len} of {capacity} positions"
-    );
-    assert!(
-        starts.len() == batch && starts.iter().all(|&start| start < len),
-        "attention_decode: rows from {starts:?} to {len}"
-    );
-    let (q, k, v) = (q.inner(), k.inner(), v.inner());
-    #[cfg(feature = "cube")]
-    {
-        let sizes = kernels::attention_decode::Sizes {
-            batch,
-            heads,
-            kv_heads,
-            capacity,
-            len,
-            width,
-        };
-        // The kernel reads every row from its first column.
-        let whole = starts.iter().all(|&start| start == 0);
-        let on_kernels = on_kernels(&q.device(), &[q.dtype(), k.dtype(), v.dtype()]);
-        if whole && on_kernels && sizes.supported() {
-            let [q, k, v] = [q, k, v].map(kernels::into_cube);
-            return kernels::from_cube(kernels::attention_decode::run(&q, &k, &v, sizes));
-        }
-    }
-    #[cfg(feature = "cpu")]
-    if [&q, &k, &v].iter().all(|x| on_flex(&x.device(), x.dtype())) {
-        return flex_decode::attention_decode(q, k, v, starts, len);
-    }
-    reference::attention_decode(q, k, v, starts, len)
-}
-
 impl QuantMatrix {
     /// The weights as `[rows, cols]` f32 on the same device.
     pub fn dequantize(&self) -> Tensor<2> {
@@ -305,8 +202,8 @@ impl QuantMatrix {
 ///
 /// # Shapes
 /// x `[M, K]`, `w` of N rows and K columns -> `[M, N]`. On the CPU x is rounded to 16 bits with a scale for each 32 columns
-/// (`namelens_cpu_kernels` publishes the error); on a GPU more than a few rows are multiplied with the unpacked matrix, which
-/// needs memory for `[N, K]` f32.
+/// (`namelens_cpu_kernels` publishes the error); where no kernel runs the matrix is unpacked, which needs memory for `[N, K]`
+/// f32.
 ///
 /// # Panics
 /// When x is not `[M, K]`.
@@ -324,12 +221,14 @@ pub fn quant_matvec(x: Tensor<2>, w: &QuantMatrix) -> Tensor<2> {
             flex_quant::product(x, packed)
         }
         #[cfg(feature = "cube")]
-        Storage::Blocks(blocks)
-            if m <= MAX_MATVEC_ROWS && on_kernels(&x.device(), &[x.dtype()]) =>
-        {
+        Storage::Blocks(blocks) if on_kernels(&x.device(), &[x.dtype()]) => {
             let blocks = Tensor::clone(blocks);
             let (x, blocks) = (kernels::into_cube(x), kernels::into_cube(blocks));
-            kernels::from_cube(kernels::quant_matvec::run(&x, &blocks, w.kind))
+            let run = match m {
+                0..=MAX_MATVEC_ROWS => kernels::quant_matvec::run,
+                _ => kernels::quant_matmul::run,
+            };
+            kernels::from_cube(run(&x, &blocks, w.kind))
         }
         _ => reference::quant_matvec(x, w),
     }
@@ -468,11 +367,4 @@ pub fn nms(boxes: Tensor<2>, scores: Tensor<1>, iou_threshold: f32) -> Tensor<1,
         return kernels::from_cube(kernels::nms::run(&boxes, &scores, iou_threshold));
     }
     reference::nms(boxes, scores, iou_threshold)
-}
-
-/// Whether gradients will be asked for on the CPU. Without them burn's own loops are as good, and spread over the cores.
-#[cfg(all(feature = "cpu", feature = "train"))]
-fn trains_on_flex<const D: usize>(x: &Tensor<D>) -> bool {
-    let device = x.device();
-    device.is_autodiff() && on_flex(&device.inner(), x.dtype())
 }

@@ -1,19 +1,23 @@
 // Q4_0: 18 bytes hold 32 weights: a half scale, then 16 bytes whose low nibbles are weights 0..15
 // and whose high nibbles are weights 16..31, each offset by 8.
 //
-// Depends on ggml.wgsl and on the binding `x: array<vec4<f32>>` of the including kernel.
+// Depends on ggml.wgsl.
 
 // Pieces of work in a block: one a word of quants.
 const UNITS: u32 = 4u;
+// vec4s of quants in a piece; part p of piece u are the weights from 4 (u + UNITS p) on.
+const PARTS: u32 = 2u;
 
-// Products of one word of quants with the activations that start at vec4 number `x_base`.
-fn unit_dot(row_base: u32, unit: u32, x_base: u32) -> f32 {
-    let block = unit / UNITS;
-    let quad = unit % UNITS;
-    let scale = f32_from_half(half_at(row_base, block * 9u));
-    let bytes = vec4<u32>(word_at(row_base, block * 9u + 1u + quad * 2u)) >> vec4<u32>(0u, 8u, 16u, 24u);
+// Scale of a block of the row that starts at word `row_base`.
+fn block_scale(row_base: u32, block: u32) -> f32 {
+    return f32_from_half(half_at(row_base, block * 9u));
+}
+
+// Quants of a piece of the row, counted over all its blocks.
+fn unit_quants(row_base: u32, unit: u32) -> array<vec4<f32>, PARTS> {
+    let word = word_at(row_base, unit / UNITS * 9u + 1u + unit % UNITS * 2u);
+    let bytes = vec4<u32>(word) >> vec4<u32>(0u, 8u, 16u, 24u);
     let low = vec4<f32>(bytes & vec4<u32>(15u)) - vec4<f32>(8.0);
     let high = vec4<f32>((bytes >> vec4<u32>(4u)) & vec4<u32>(15u)) - vec4<f32>(8.0);
-    let first = x_base + block * 8u + quad;
-    return scale * (dot(low, x[first]) + dot(high, x[first + 4u]));
+    return array<vec4<f32>, PARTS>(low, high);
 }

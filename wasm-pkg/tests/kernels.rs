@@ -101,7 +101,7 @@ fn assert_close(actual: &[f32], expected: &[f32], what: &str) {
 }
 
 #[wasm_bindgen_test]
-async fn attention_decode() {
+async fn cached_attention() {
     let device = webgpu().await;
     // [B, H, Hkv, T, D], starts, len: a ragged tile, a full cache, one position, rows of two lengths.
     let table: [(_, &[usize], _); 4] = [
@@ -116,12 +116,12 @@ async fn attention_decode() {
                 Tensor::<4>::from_data(uniform([batch, kv_heads, capacity, width], seed), device)
             };
             let q = Tensor::<4>::from_data(uniform([batch, heads, 1, width], 1), device);
-            ops::attention_decode(q, cache(2), cache(3), starts, len)
+            ops::cached_attention(q, cache(2), cache(3), starts, len)
         };
         assert_close(
             &floats(run(&device)).await,
             &floats(run(&Device::flex())).await,
-            "attention_decode",
+            "cached_attention",
         );
     }
 }

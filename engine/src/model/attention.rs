@@ -3,7 +3,7 @@
 use burn::module::Module;
 use burn::tensor::module::attention;
 use burn::tensor::ops::AttentionModuleOptions;
-use burn::tensor::{Bool, Device, Tensor, TensorData};
+use burn::tensor::{Bool, Tensor};
 
 use super::kv_cache::KvCache;
 use super::linear::Linear;
@@ -169,18 +169,8 @@ impl Attention {
         };
         let (keys, values) = cache.write(place.layer, k, v);
         let len = start + tokens;
-        if tokens == 1 {
-            let starts = cache.starts();
-            return self.finish(ops::attention_decode(q, keys, values, starts, len));
-        }
-        let keys = keys.narrow(2, 0, len);
-        let values = values.narrow(2, 0, len);
-        let mask = if start == 0 {
-            Mask::Causal
-        } else {
-            Mask::Explicit(behind(cache.starts(), start, tokens, &q.device()))
-        };
-        self.finish(attend(q, keys, values, mask))
+        let starts = cache.starts();
+        self.finish(ops::cached_attention(q, keys, values, starts, len))
     }
 
     /// Queries of `x`, keys and values of `memory`, `[B, H, T, D]`, each head normed where the model does that.
@@ -203,19 +193,6 @@ impl Attention {
             .reshape([batch, tokens, self.heads * self.head_dim]);
         self.o_proj.forward(joined)
     }
-}
-
-/// Mask `[R, 1, T, start + T]` of tokens behind `start` columns of a cache whose rows begin at `starts`: each sees its row's
-/// columns up to itself.
-fn behind(starts: &[usize], start: usize, tokens: usize, device: &Device) -> Tensor<4, Bool> {
-    let len = start + tokens;
-    let hidden = starts.iter().flat_map(|&first| {
-        (0..tokens).flat_map(move |token| {
-            (0..len).map(move |column| column < first || column > start + token)
-        })
-    });
-    let shape = [starts.len(), 1, tokens, len];
-    Tensor::from_data(TensorData::new(hidden.collect(), shape), device)
 }
 
 /// `[B, T, heads * D] -> [B, heads, T, D]`.

@@ -1,7 +1,7 @@
 //! The two feed-forward layers, plain and gated, and one that is either.
 
 use burn::module::Module;
-use burn::tensor::{Tensor, activation};
+use burn::tensor::Tensor;
 
 use super::config::Activation;
 use super::linear::Linear;
@@ -87,8 +87,12 @@ impl GatedMlp {
     /// # Shapes
     /// - x, output: `[.., hidden]`
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
-        let gate = activate(self.gate_proj.forward(x.clone()), self.act);
-        self.down_proj.forward(gate * self.up_proj.forward(x))
+        let gate = self.gate_proj.forward(x.clone());
+        let up = self.up_proj.forward(x);
+        self.down_proj.forward(match self.act {
+            Activation::Silu => ops::gated_silu(gate, up),
+            act => activate(gate, act) * up,
+        })
     }
 }
 
@@ -145,7 +149,7 @@ impl FeedForward {
 pub(super) fn activate<const D: usize>(x: Tensor<D>, act: Activation) -> Tensor<D> {
     match act {
         Activation::Gelu => ops::gelu(x),
-        Activation::GeluPytorchTanh => activation::gelu_approximate(x),
+        Activation::GeluPytorchTanh => ops::gelu_tanh(x),
         Activation::Silu => ops::silu(x),
         // x sigmoid(1.702 x)
         Activation::QuickGelu => ops::silu(x * 1.702) / 1.702,

@@ -5,7 +5,7 @@ use burn::tensor::{Device, Tensor};
 
 use super::params::{Init, ParamBuilder};
 use super::variants::NormKind;
-use crate::Result;
+use crate::{Result, ops};
 
 /// `(x - mean) / sqrt(var + eps) * weight + bias` over the last dimension.
 #[derive(Module, Debug)]
@@ -31,11 +31,7 @@ impl LayerNorm {
     /// # Shapes
     /// - x, output: `[.., width]`
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
-        let mean = x.clone().mean_dim(D - 1);
-        let centred = x - mean;
-        let var = centred.clone().square().mean_dim(D - 1);
-        centred / (var + self.eps).sqrt() * self.weight.val().unsqueeze()
-            + self.bias.val().unsqueeze()
+        ops::layer_norm(x, self.weight.val(), self.bias.val(), self.eps)
     }
 }
 
@@ -66,8 +62,7 @@ impl RmsNorm {
     /// # Shapes
     /// - x, output: `[.., width]`
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
-        let rms = (x.clone().square().mean_dim(D - 1) + self.eps).sqrt();
-        x / rms * self.weight.val().unsqueeze()
+        ops::rms_norm(x, self.weight.val(), self.eps)
     }
 }
 

@@ -6,6 +6,7 @@
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::variants::Mrope;
+use crate::ops;
 
 /// Position of a token: time, row and column in a decoder, row and column (and 0) in a tower.
 pub type Position = [u32; 3];
@@ -93,10 +94,7 @@ impl Rope {
 impl Rotation {
     /// Turns `x` `[B, H, T, D]`.
     pub fn rotate(&self, x: Tensor<4>) -> Tensor<4> {
-        let half = x.dims()[3] / 2;
-        let low = x.clone().narrow(3, 0, half);
-        let high = x.clone().narrow(3, half, half);
-        x * self.cos.clone() + Tensor::cat(vec![high, low], 3) * self.sin.clone()
+        ops::rotate(x, self.cos.clone(), self.sin.clone())
     }
 }
 

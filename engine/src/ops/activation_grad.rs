@@ -13,35 +13,31 @@ use super::attention_grad::values;
 use super::flex::simd;
 use super::flex_activation::{Forward, Gradient, Kind};
 
-/// Element-wise functions; `silu` chooses between the two.
+/// Element-wise functions.
 #[backend_extension(Flex: cfg(feature = "cpu"), Autodiff: cfg(feature = "train"))]
 pub(crate) trait ActivationOps: Backend {
-    /// GELU or SiLU of every element.
-    fn activate(x: FloatTensor<Self>, silu: bool) -> FloatTensor<Self>;
+    /// The activation of every element.
+    fn activate(x: FloatTensor<Self>, kind: Kind) -> FloatTensor<Self>;
 
     /// `grad` times the slope at `x`.
     fn activate_gradient(
         x: FloatTensor<Self>,
         grad: FloatTensor<Self>,
-        silu: bool,
+        kind: Kind,
     ) -> FloatTensor<Self>;
 }
 
 /// The activation of a tensor of an autodiff flex device.
 pub(super) fn activate<const D: usize>(x: Tensor<D>, kind: Kind) -> Tensor<D> {
-    Tensor::from_dispatch(Dispatch::activate(x.into_dispatch(), kind == Kind::Silu))
-}
-
-fn kind(silu: bool) -> Kind {
-    if silu { Kind::Silu } else { Kind::Gelu }
+    Tensor::from_dispatch(Dispatch::activate(x.into_dispatch(), kind))
 }
 
 impl ActivationOps for Flex {
-    fn activate(x: FloatTensor<Self>, silu: bool) -> FloatTensor<Self> {
+    fn activate(x: FloatTensor<Self>, kind: Kind) -> FloatTensor<Self> {
         let (shape, x) = (x.shape(), x.to_contiguous());
         let mut out = vec![0.0; shape.num_elements()];
         simd(Forward {
-            kind: kind(silu),
+            kind,
             x: values(&x),
             out: &mut out,
         });
@@ -51,13 +47,13 @@ impl ActivationOps for Flex {
     fn activate_gradient(
         x: FloatTensor<Self>,
         grad: FloatTensor<Self>,
-        silu: bool,
+        kind: Kind,
     ) -> FloatTensor<Self> {
         let shape = x.shape();
         let [x, grad] = [x, grad].map(|t| t.to_contiguous());
         let mut own = values(&grad).to_vec();
         simd(Gradient {
-            kind: kind(silu),
+            kind,
             x: values(&x),
             grad: &mut own,
         });
@@ -70,7 +66,7 @@ impl ActivationOps for Flex {
 struct ActivationBackward;
 
 impl<B: ActivationOps> Backward<B, 1> for ActivationBackward {
-    type State = (NodeId, bool);
+    type State = (NodeId, Kind);
 
     fn backward(
         self,
@@ -79,17 +75,17 @@ impl<B: ActivationOps> Backward<B, 1> for ActivationBackward {
         checkpointer: &mut Checkpointer,
     ) {
         let grad = gradients.consume::<B>(&ops.node);
-        let (input, silu) = ops.state;
+        let (input, kind) = ops.state;
         let x: FloatTensor<B> = checkpointer.retrieve_node_output(input);
         let [parent] = ops.parents;
         if let Some(parent) = parent {
-            gradients.register::<B>(parent.id, B::activate_gradient(x, grad, silu));
+            gradients.register::<B>(parent.id, B::activate_gradient(x, grad, kind));
         }
     }
 }
 
 impl<B: ActivationOps, C: CheckpointStrategy> ActivationOps for Autodiff<B, C> {
-    fn activate(x: FloatTensor<Self>, silu: bool) -> FloatTensor<Self> {
+    fn activate(x: FloatTensor<Self>, kind: Kind) -> FloatTensor<Self> {
         match ActivationBackward
             .prepare::<C>([x.node()])
             .compute_bound()
@@ -97,20 +93,20 @@ impl<B: ActivationOps, C: CheckpointStrategy> ActivationOps for Autodiff<B, C> {
         {
             OpsKind::Tracked(mut prepared) => {
                 let input = prepared.checkpoint(&x);
-                prepared.finish((input, silu), B::activate(x.primitive().clone(), silu))
+                prepared.finish((input, kind), B::activate(x.primitive().clone(), kind))
             }
-            OpsKind::UnTracked(prepared) => prepared.finish(B::activate(x.into_primitive(), silu)),
+            OpsKind::UnTracked(prepared) => prepared.finish(B::activate(x.into_primitive(), kind)),
         }
     }
 
     fn activate_gradient(
         x: FloatTensor<Self>,
         grad: FloatTensor<Self>,
-        silu: bool,
+        kind: Kind,
     ) -> FloatTensor<Self> {
         // Second derivatives are not defined: the gradient is a constant.
         let [x, grad] = [x, grad].map(|tensor| tensor.into_primitive());
-        <Self as AutodiffBackend>::from_inner(B::activate_gradient(x, grad, silu))
+        <Self as AutodiffBackend>::from_inner(B::activate_gradient(x, grad, kind))
     }
 }
 
@@ -125,8 +121,13 @@ mod tests {
         let device = Device::flex().autodiff();
         let points: Vec<f32> = (-1200..=1200).map(|i| i as f32 / 100.0).collect();
         type Act = fn(Tensor<1>) -> Tensor<1>;
-        let pairs: [(&str, Act, Act); 2] = [
+        let pairs: [(&str, Act, Act); 3] = [
             ("gelu", crate::ops::gelu, activation::gelu),
+            (
+                "gelu_tanh",
+                crate::ops::gelu_tanh,
+                activation::gelu_approximate,
+            ),
             ("silu", crate::ops::silu, activation::silu),
         ];
         for (name, ours, plain) in pairs {

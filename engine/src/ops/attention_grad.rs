@@ -34,7 +34,7 @@ pub(crate) trait AttentionOps: Backend {
     ) -> FloatTensor<Self>;
 }
 
-/// Attention of an autodiff flex device; asks for equal shapes and [`supported`].
+/// Attention of an autodiff flex device; asks for equal shapes and a width that is supported.
 pub(super) fn attention(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, seen: Seen) -> Tensor<4> {
     Tensor::from_dispatch(Dispatch::sdpa(
         q.into_dispatch(),
@@ -42,11 +42,6 @@ pub(super) fn attention(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, seen: Seen) ->
         v.into_dispatch(),
         seen,
     ))
-}
-
-/// Whether heads of this width can be done.
-pub(super) fn supported(width: usize) -> bool {
-    Sizes::supported(width)
 }
 
 fn sizes<'a>(q: &FloatTensor<Flex>, seen: &'a Seen) -> Sizes<'a> {

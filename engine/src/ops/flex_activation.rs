@@ -1,16 +1,62 @@
-//! GELU and SiLU and their slopes, vectorised, for training on the CPU.
+//! GELU and SiLU and their slopes, vectorised, for the CPU.
 
+use burn::tensor::{Tensor, TensorData};
 use macerator::{Simd, WithSimd};
 
-use super::flex_softmax::exp;
+use super::exp::{exp, fused};
+use super::flex::{simd, slice, storage};
+
+/// Numbers that are worth a core of their own.
+#[cfg(feature = "rayon")]
+const SHARE: usize = 1 << 14;
 
 /// An activation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     /// `x Φ(x)`.
     Gelu,
+    /// Its approximation `x (1 + tanh(√(2/π) (x + 0.044715 x³))) / 2`, which is `x sigmoid(2 √(2/π) (..))`.
+    GeluTanh,
     /// `x sigmoid(x)`.
     Silu,
+}
+
+/// The activation of a tensor of a flex device, without gradients.
+pub(super) fn activate<const D: usize>(x: Tensor<D>, kind: Kind) -> Tensor<D> {
+    let (shape, device) = (x.dims(), x.device());
+    let count = shape.iter().product();
+    let x = storage(x.reshape([1, count]));
+    let out = activated(slice(&x), kind);
+    Tensor::from_data(TensorData::new(out, shape), &device)
+}
+
+/// `silu(gate) up` of two tensors of one shape on a flex device, without gradients.
+pub(super) fn gated_silu<const D: usize>(gate: Tensor<D>, up: Tensor<D>) -> Tensor<D> {
+    let (shape, device) = (gate.dims(), gate.device());
+    let count = shape.iter().product();
+    let [gate, up] = [gate, up].map(|x| storage(x.reshape([1, count])));
+    let mut out = activated(slice(&gate), Kind::Silu);
+    for (out, up) in out.iter_mut().zip(slice(&up)) {
+        *out *= up;
+    }
+    Tensor::from_data(TensorData::new(out, shape), &device)
+}
+
+fn activated(x: &[f32], kind: Kind) -> Vec<f32> {
+    let mut out = vec![0.0; x.len()];
+    #[cfg(feature = "rayon")]
+    {
+        use rayon::prelude::*;
+        let shares = out.par_chunks_mut(SHARE).zip(x.par_chunks(SHARE));
+        shares.for_each(|(out, x)| simd(Forward { kind, x, out }));
+    }
+    #[cfg(not(feature = "rayon"))]
+    simd(Forward {
+        kind,
+        x,
+        out: &mut out,
+    });
+    out
 }
 
 /// Writes the activation of `x` to `out`.
@@ -28,18 +74,21 @@ impl WithSimd for Forward<'_> {
         let pairs = self.out.iter_mut().zip(self.x);
         match self.kind {
             Kind::Gelu => pairs.for_each(|(out, &x)| *out = x * bell(x).0),
+            Kind::GeluTanh => pairs.for_each(|(out, &x)| *out = x * sigmoid(bent(x).0)),
             Kind::Silu => pairs.for_each(|(out, &x)| *out = x * sigmoid(x)),
         }
     }
 }
 
 /// Multiplies `grad` by the slope of the activation at `x`.
+#[cfg(feature = "train")]
 pub(super) struct Gradient<'a> {
     pub kind: Kind,
     pub x: &'a [f32],
     pub grad: &'a mut [f32],
 }
 
+#[cfg(feature = "train")]
 impl WithSimd for Gradient<'_> {
     type Output = ();
 
@@ -49,11 +98,16 @@ impl WithSimd for Gradient<'_> {
         match self.kind {
             Kind::Gelu => pairs.for_each(|(grad, &x)| {
                 let (below, density) = bell(x);
-                *grad *= x.mul_add(density, below);
+                *grad *= fused(x, density, below);
+            }),
+            Kind::GeluTanh => pairs.for_each(|(grad, &x)| {
+                let (at, slope) = bent(x);
+                let share = sigmoid(at);
+                *grad *= share * fused(x * (1.0 - share), slope, 1.0);
             }),
             Kind::Silu => pairs.for_each(|(grad, &x)| {
                 let share = sigmoid(x);
-                *grad *= share * x.mul_add(1.0 - share, 1.0);
+                *grad *= share * fused(x, 1.0 - share, 1.0);
             }),
         }
     }
@@ -67,14 +121,24 @@ fn bell(x: f32) -> (f32, f32) {
     const ROOT_OF_TWO_PI: f32 = 2.506_628_3;
     let size = x.abs();
     let fall = exp(-0.5 * size * size);
-    let t = 1.0 / size.mul_add(0.327_591_1 * std::f32::consts::FRAC_1_SQRT_2, 1.0);
+    let t = 1.0 / fused(size, 0.327_591_1 * std::f32::consts::FRAC_1_SQRT_2, 1.0);
     let mut sum = 1.061_405_4f32;
     for term in [-1.453_152, 1.421_413_7, -0.284_496_74, 0.254_829_6] {
-        sum = sum.mul_add(t, term);
+        sum = fused(sum, t, term);
     }
     let tail = 0.5 * sum * t * fall;
     let below = if x > 0.0 { 1.0 - tail } else { tail };
     (below, fall / ROOT_OF_TWO_PI)
+}
+
+/// `2 √(2/π) (x + 0.044715 x³)` and its slope.
+#[inline(always)]
+fn bent(x: f32) -> (f32, f32) {
+    const TWICE_ROOT: f32 = 1.595_769;
+    const CUBED: f32 = 0.044_715;
+    let square = x * x;
+    let at = TWICE_ROOT * x * fused(CUBED, square, 1.0);
+    (at, TWICE_ROOT * fused(3.0 * CUBED, square, 1.0))
 }
 
 #[inline(always)]

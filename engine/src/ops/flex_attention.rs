@@ -6,10 +6,14 @@
 
 use std::ops::Range;
 
+use burn::tensor::{Tensor, TensorData};
 use macerator::{Simd, WithSimd};
 
+use super::flex::{simd, slice, storage};
 use super::flex_product::{Rows, Size, Weights, product};
-use super::flex_softmax::{STRIP, soften, softmax};
+#[cfg(feature = "train")]
+use super::flex_softmax::soften;
+use super::flex_softmax::{STRIP, softmax};
 use super::seen::Seen;
 
 /// Query rows whose scores are in scratch at a time.
@@ -54,12 +58,12 @@ impl Part {
     }
 }
 
-impl Sizes<'_> {
-    /// Whether the loops can do it.
-    pub(super) fn supported(width: usize) -> bool {
-        width.is_multiple_of(STRIP)
-    }
+/// Whether heads of this width can be done.
+pub(super) fn supported(width: usize) -> bool {
+    width.is_multiple_of(STRIP)
+}
 
+impl Sizes<'_> {
     fn head(&self) -> usize {
         self.tokens * self.width
     }
@@ -199,7 +203,48 @@ impl WithSimd for Forward<'_> {
     }
 }
 
+/// Attention without gradients of tensors `[B, H, T, D]` of a flex device, whose width is supported; natively the heads are
+/// shared out among the cores.
+pub(super) fn attention(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, seen: &Seen) -> Tensor<4> {
+    let (shape, device) = (q.dims(), q.device());
+    let [batch, heads, tokens, width] = shape;
+    let rows = [batch * heads * tokens, width];
+    let [q, k, v] = [q, k, v].map(|x| storage(x.reshape(rows)));
+    let [q, k, v] = [&q, &k, &v].map(slice);
+    let own = tokens * width;
+    let mut out = vec![0.0; batch * heads * own];
+    let some = |at: usize, out: &mut [f32]| {
+        let heads = out.len() / own.max(1);
+        let part = at * own..at * own + out.len();
+        simd(Forward {
+            sizes: Sizes {
+                heads,
+                tokens,
+                width,
+                seen,
+            },
+            q: &q[part.clone()],
+            k: &k[part.clone()],
+            v: &v[part],
+            out,
+        });
+    };
+    #[cfg(feature = "rayon")]
+    {
+        use rayon::prelude::*;
+        let each = (batch * heads)
+            .div_ceil(rayon::current_num_threads())
+            .max(1);
+        let shares = out.par_chunks_mut((each * own).max(1)).enumerate();
+        shares.for_each(|(at, out)| some(at * each, out));
+    }
+    #[cfg(not(feature = "rayon"))]
+    some(0, &mut out);
+    Tensor::from_data(TensorData::new(out, shape), &device)
+}
+
 /// Gradients of [`Forward`] for `grad` of its output; `dq`, `dk` and `dv` start at zero.
+#[cfg(feature = "train")]
 pub(super) struct Gradient<'a> {
     pub(super) sizes: Sizes<'a>,
     pub(super) q: &'a [f32],
@@ -211,6 +256,7 @@ pub(super) struct Gradient<'a> {
     pub(super) dv: &'a mut [f32],
 }
 
+#[cfg(feature = "train")]
 impl WithSimd for Gradient<'_> {
     type Output = ();
     #[inline(always)]

@@ -6,6 +6,8 @@ use super::flex_vector::{load, store};
 
 /// Rows one step of a product computes, so that what is loaded is used as often.
 const TILE: usize = 6;
+/// Rows of a step where fewer are left: query heads that share a key/value head are often three.
+const SMALL: usize = 3;
 /// A matrix of weights in scratch, read along rows or along columns.
 #[derive(Clone, Copy)]
 pub(super) struct Weights<'a> {
@@ -63,6 +65,18 @@ pub(super) fn product<S: Simd>(c: Rows<&mut [f32]>, w: Weights<'_>, b: Rows<&[f3
                 size.depth,
             );
             row += TILE;
+        }
+        while row + SMALL <= size.rows {
+            tile::<S, SMALL>(
+                &mut c.values[column..],
+                c.stride,
+                row,
+                w,
+                &b.values[column..],
+                b.stride,
+                size.depth,
+            );
+            row += SMALL;
         }
         while row < size.rows {
             tile::<S, 1>(

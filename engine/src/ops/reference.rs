@@ -12,37 +12,75 @@ use burn::tensor::{Bool, DType, Int, Tensor, TensorData, s};
 /// Score of a row that has no cosine (a NaN in it): below every cosine.
 const NOT_COMPARABLE: f32 = -2.0;
 
-/// Plain body of [`crate::ops::attention_decode`].
-pub fn attention_decode(
+/// Plain body of [`crate::ops::cached_attention`].
+pub fn cached_attention(
     q: Tensor<4>,
     k: Tensor<4>,
     v: Tensor<4>,
     starts: &[usize],
     len: usize,
 ) -> Tensor<4> {
-    let [batch, heads, _, width] = q.dims();
+    let [batch, heads, queries, width] = q.dims();
     let kv_heads = k.dims()[1];
+    let group = heads / kv_heads;
     // The query heads that share a key/value head become the rows of one product.
-    let q = q.reshape([batch, kv_heads, heads / kv_heads, width]) / (width as f64).sqrt();
+    let q = q.reshape([batch, kv_heads, group * queries, width]) / (width as f64).sqrt();
     let k = k.narrow(2, 0, len);
     let mut v = v.narrow(2, 0, len);
-    let mut scores = q.matmul(k.transpose()); // [B, Hkv, H / Hkv, len]
+    let mut scores = q.matmul(k.transpose()); // [B, Hkv, H / Hkv * T, len]
+    let device = v.device();
+    let of_bools = |bools: Vec<bool>, shape: [usize; 4]| {
+        Tensor::<4, Bool>::from_data(TensorData::new(bools, shape), &device)
+    };
     if starts.iter().any(|&start| start > 0) {
-        let before: Vec<bool> = starts
+        let before = starts
             .iter()
-            .flat_map(|&start| (0..len).map(move |column| column < start))
-            .collect();
-        let before = TensorData::new(before, [batch, 1, 1, len]);
-        let before = Tensor::<4, Bool>::from_data(before, &scores.device());
+            .flat_map(|&start| (0..len).map(move |column| column < start));
         // Nothing times what is no number would be no number.
-        let columns = before.clone().swap_dims(2, 3).expand(v.dims());
+        let before = of_bools(before.collect(), [batch, 1, len, 1]);
+        let columns = before.expand(v.dims());
         v = v.mask_fill(columns, 0.0);
-        scores = scores
-            .clone()
-            .mask_fill(before.expand(scores.dims()), f32::MIN);
+    }
+    if queries > 1 || starts.iter().any(|&start| start > 0) {
+        let hidden = starts.iter().flat_map(|&start| {
+            (0..group * queries).flat_map(move |row| {
+                let own = len - queries + row % queries;
+                (0..len).map(move |column| column < start || column > own)
+            })
+        });
+        let hidden = of_bools(hidden.collect(), [batch, 1, group * queries, len]);
+        let hidden = hidden.expand(scores.dims());
+        scores = scores.mask_fill(hidden, f32::MIN);
     }
     let weights = softmax(scores, 3);
-    weights.matmul(v).reshape([batch, heads, 1, width])
+    weights.matmul(v).reshape([batch, heads, queries, width])
+}
+
+/// Plain body of [`crate::ops::rms_norm`].
+pub fn rms_norm<const D: usize>(x: Tensor<D>, weight: Tensor<1>, eps: f64) -> Tensor<D> {
+    let rms = (x.clone().square().mean_dim(D - 1) + eps).sqrt();
+    x / rms * weight.unsqueeze()
+}
+
+/// Plain body of [`crate::ops::layer_norm`].
+pub fn layer_norm<const D: usize>(
+    x: Tensor<D>,
+    weight: Tensor<1>,
+    bias: Tensor<1>,
+    eps: f64,
+) -> Tensor<D> {
+    let mean = x.clone().mean_dim(D - 1);
+    let centred = x - mean;
+    let var = centred.clone().square().mean_dim(D - 1);
+    centred / (var + eps).sqrt() * weight.unsqueeze() + bias.unsqueeze()
+}
+
+/// Plain body of [`crate::ops::rotate`].
+pub fn rotate(x: Tensor<4>, cos: Tensor<4>, sin: Tensor<4>) -> Tensor<4> {
+    let half = x.dims()[3] / 2;
+    let low = x.clone().narrow(3, 0, half);
+    let high = x.clone().narrow(3, half, half);
+    x * cos + Tensor::cat(vec![high, low], 3) * sin
 }
 
 /// Plain body of [`crate::ops::quant_matvec`].

@@ -1,0 +1,68 @@
+//! Activations of feed-forward layers, with gradients where they are asked for.
+
+use burn::tensor::{Tensor, activation};
+
+#[cfg(all(feature = "cpu", feature = "train"))]
+use super::activation_grad;
+#[cfg(feature = "cpu")]
+use super::flex_activation::{self, Kind};
+#[cfg(feature = "cpu")]
+use super::on_flex;
+#[cfg(feature = "cube")]
+use super::on_kernels;
+#[cfg(feature = "cube")]
+use crate::kernels;
+
+/// `x Φ(x)`, the exact GELU (Hendrycks and Gimpel, arXiv 1606.08415).
+pub fn gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    #[cfg(feature = "cpu")]
+    if on_flex(&x.device().inner(), x.dtype()) {
+        return on_processor(x, Kind::Gelu);
+    }
+    activation::gelu(x)
+}
+
+/// GELU by its approximation `x (1 + tanh(√(2/π) (x + 0.044715 x³))) / 2` (the same paper).
+pub fn gelu_tanh<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    #[cfg(feature = "cpu")]
+    if on_flex(&x.device().inner(), x.dtype()) {
+        return on_processor(x, Kind::GeluTanh);
+    }
+    activation::gelu_approximate(x)
+}
+
+/// `x sigmoid(x)` (the same paper).
+pub fn silu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    #[cfg(feature = "cpu")]
+    if on_flex(&x.device().inner(), x.dtype()) {
+        return on_processor(x, Kind::Silu);
+    }
+    activation::silu(x)
+}
+
+/// `silu(gate) up`, number by number: the inside of SwiGLU (Shazeer, arXiv 2002.05202).
+///
+/// # Panics
+/// When the shapes disagree.
+pub fn gated_silu<const D: usize>(gate: Tensor<D>, up: Tensor<D>) -> Tensor<D> {
+    assert_eq!(gate.dims(), up.dims(), "gated_silu: gate and up");
+    #[cfg(feature = "cpu")]
+    if on_flex(&gate.device(), gate.dtype()) {
+        return flex_activation::gated_silu(gate, up);
+    }
+    #[cfg(feature = "cube")]
+    if on_kernels(&gate.device(), &[gate.dtype(), up.dtype()]) {
+        let [gate, up] = [gate, up].map(kernels::into_cube);
+        return kernels::from_cube(kernels::gated_silu::run(&gate, &up));
+    }
+    silu(gate) * up
+}
+
+#[cfg(feature = "cpu")]
+fn on_processor<const D: usize>(x: Tensor<D>, kind: Kind) -> Tensor<D> {
+    #[cfg(feature = "train")]
+    if x.is_autodiff() {
+        return activation_grad::activate(x, kind);
+    }
+    flex_activation::activate(x, kind)
+}

@@ -1,0 +1,277 @@
+//! Attention over the key/value cache on the CPU: every row by itself, from its own first column.
+//!
+//! A row's sums run in an order that knows nothing of the other rows, so that a batch says to the bit what single rows say;
+//! and the cache is read where it lies, which burn's product would copy first. A single query takes the keys as they are, many
+//! turn them into columns once.
+
+use burn::tensor::{Tensor, TensorData};
+use macerator::{Scalar, Simd, WithSimd};
+
+use super::exp::fused;
+use super::flex::{simd, slice, storage};
+use super::flex_product::{Rows, Size, Weights, product};
+use super::flex_softmax::{STRIP, softmax};
+use super::flex_vector::load;
+
+/// Query rows whose scores are in scratch at a time.
+const ROWS: usize = 32;
+
+/// Sizes of one call.
+#[derive(Debug, Clone, Copy)]
+struct Sizes {
+    /// Query heads a key/value head.
+    group: usize,
+    kv_heads: usize,
+    /// Queries a row, the last of its `len` positions.
+    queries: usize,
+    capacity: usize,
+    len: usize,
+    width: usize,
+}
+
+/// q `[B, H, T, D]`, k and v `[B, Hkv, capacity, D]` -> `[B, H, T, D]`, all f32 of a flex device.
+pub(super) fn cached_attention(
+    q: Tensor<4>,
+    k: Tensor<4>,
+    v: Tensor<4>,
+    starts: &[usize],
+    len: usize,
+) -> Tensor<4> {
+    let ([batch, heads, queries, width], device) = (q.dims(), q.device());
+    let [_, kv_heads, capacity, _] = k.dims();
+    let sizes = Sizes {
+        group: heads / kv_heads,
+        kv_heads,
+        queries,
+        capacity,
+        len,
+        width,
+    };
+    let q = storage(q.reshape([batch * heads * queries, width]));
+    let [k, v] = [k, v].map(|x| storage(x.reshape([batch * kv_heads * capacity, width])));
+    let mut out = vec![0.0; batch * heads * queries * width];
+    heads_of(sizes, starts, [slice(&q), slice(&k), slice(&v)], &mut out);
+    Tensor::from_data(
+        TensorData::new(out, [batch, heads, queries, width]),
+        &device,
+    )
+}
+
+/// All key/value heads of all rows; natively, where there are many queries, shared out among the cores.
+fn heads_of(sizes: Sizes, starts: &[usize], [q, k, v]: [&[f32]; 3], out: &mut [f32]) {
+    let own = sizes.group * sizes.queries * sizes.width;
+    let stored = sizes.capacity * sizes.width;
+    let head = |at: usize, out: &mut [f32]| {
+        let start = starts[at / sizes.kv_heads];
+        let seen = at * stored + start * sizes.width..at * stored + sizes.len * sizes.width;
+        simd(Head {
+            sizes,
+            start,
+            q: &q[at * own..][..own],
+            k: &k[seen.clone()],
+            v: &v[seen],
+            out,
+        });
+    };
+    #[cfg(feature = "rayon")]
+    if sizes.queries > 1 {
+        use rayon::prelude::*;
+        let heads = out.par_chunks_mut(own).enumerate();
+        return heads.for_each(|(at, out)| head(at, out));
+    }
+    for (at, out) in out.chunks_mut(own).enumerate() {
+        head(at, out);
+    }
+}
+
+/// One key/value head of one row with the query heads that share it.
+struct Head<'a> {
+    sizes: Sizes,
+    /// The row's first column.
+    start: usize,
+    /// `[group, queries, width]`, as is `out`.
+    q: &'a [f32],
+    /// `[len - start, width]`, as is `v`.
+    k: &'a [f32],
+    v: &'a [f32],
+    out: &'a mut [f32],
+}
+
+impl WithSimd for Head<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn with_simd<S: Simd>(self) {
+        match self.sizes.queries {
+            1 => self.single::<S>(),
+            _ => self.many::<S>(),
+        }
+    }
+}
+
+impl Head<'_> {
+    fn scale(&self) -> f32 {
+        1.0 / (self.sizes.width as f32).sqrt()
+    }
+
+    #[inline(always)]
+    fn single<S: Simd>(self) {
+        let Sizes { group, width, .. } = self.sizes;
+        let (seen, scale) = (self.k.len() / width, self.scale());
+        let padded = seen.next_multiple_of(STRIP);
+        let mut scores = vec![0.0; group * padded];
+        let mut query = 0;
+        while query < group {
+            let (q, scores) = (&self.q[query * width..], &mut scores[query * padded..]);
+            query += match group - query {
+                1 | 2 => queries_with_keys::<S, 1, 4>(q, self.k, width, padded, scores),
+                _ => queries_with_keys::<S, 3, 2>(q, self.k, width, padded, scores),
+            };
+        }
+        for scores in scores.chunks_exact_mut(padded) {
+            softmax(scores, seen, scale);
+        }
+        weighted::<S>(&scores, padded, (self.v, width), group, seen, self.out);
+    }
+
+    #[inline(always)]
+    fn many<S: Simd>(self) {
+        let Sizes { queries, width, .. } = self.sizes;
+        let (seen, scale) = (self.k.len() / width, self.scale());
+        let padded = seen.next_multiple_of(STRIP);
+        let mut columns = vec![0.0; width * padded];
+        for (token, key) in self.k.chunks_exact(width).enumerate() {
+            for (at, value) in key.iter().enumerate() {
+                columns[at * padded + token] = *value;
+            }
+        }
+        let mut scores = vec![0.0; ROWS * padded];
+        let heads = self.q.chunks_exact(queries * width);
+        for (q, out) in heads.zip(self.out.chunks_exact_mut(queries * width)) {
+            for first in (0..queries).step_by(ROWS) {
+                let rows = ROWS.min(queries - first);
+                // Columns that a query of this block sees: those before the new ones, and these up to itself. A row whose
+                // first columns are all new ones begins with queries that are no part of it, which see nothing.
+                let sees = |row: usize| {
+                    (self.sizes.len - queries + first + row + 1).saturating_sub(self.start)
+                };
+                let most = sees(rows - 1);
+                scores.fill(0.0);
+                let size = Size {
+                    rows,
+                    columns: most.next_multiple_of(STRIP),
+                    depth: width,
+                };
+                let (q, columns) = (Weights::rows(&q[first * width..], width), &columns[..]);
+                let all = Rows {
+                    values: &mut scores[..],
+                    stride: padded,
+                };
+                let keys = Rows {
+                    values: columns,
+                    stride: padded,
+                };
+                product::<S>(all, q, keys, size);
+                for (row, scores) in scores.chunks_exact_mut(padded).take(rows).enumerate() {
+                    let strips = &mut scores[..size.columns];
+                    match sees(row) {
+                        0 => strips.fill(0.0),
+                        seen => softmax(strips, seen, scale),
+                    }
+                }
+                let out = &mut out[first * width..][..rows * width];
+                weighted::<S>(&scores, padded, (self.v, width), rows, most, out);
+            }
+        }
+    }
+}
+
+/// Scores of `M` queries with all keys; returns M.
+#[inline(always)]
+fn queries_with_keys<S: Simd, const M: usize, const N: usize>(
+    q: &[f32],
+    keys: &[f32],
+    width: usize,
+    padded: usize,
+    scores: &mut [f32],
+) -> usize {
+    let count = keys.len() / width;
+    let mut key = 0;
+    while key + N <= count {
+        dots::<S, M, N>(q, &keys[key * width..], width, padded, &mut scores[key..]);
+        key += N;
+    }
+    while key < count {
+        dots::<S, M, 1>(q, &keys[key * width..], width, padded, &mut scores[key..]);
+        key += 1;
+    }
+    M
+}
+
+/// Products of `M` queries with `N` keys into a row of scores a query. Each sum runs in the same order whatever M and N are.
+#[inline(always)]
+fn dots<S: Simd, const M: usize, const N: usize>(
+    q: &[f32],
+    k: &[f32],
+    width: usize,
+    padded: usize,
+    scores: &mut [f32],
+) {
+    let lanes = <f32 as Scalar>::lanes::<S>();
+    let whole = width - width % lanes;
+    let zero = 0.0f32.splat::<S>();
+    let mut sums = [[zero; N]; M];
+    for at in (0..whole).step_by(lanes) {
+        let mut queries = [zero; M];
+        for m in 0..M {
+            queries[m] = load::<S>(&q[m * width + at..]);
+        }
+        for n in 0..N {
+            let key = load::<S>(&k[n * width + at..]);
+            for m in 0..M {
+                sums[m][n] = queries[m].mul_add(key, sums[m][n]);
+            }
+        }
+    }
+    for m in 0..M {
+        for n in 0..N {
+            let mut sum = sums[m][n].reduce_add();
+            for at in whole..width {
+                sum = fused(q[m * width + at], k[n * width + at], sum);
+            }
+            scores[m * padded + n] = sum;
+        }
+    }
+}
+
+/// `out += scores v` for `rows` rows of scores over the first `seen` values.
+#[inline(always)]
+fn weighted<S: Simd>(
+    scores: &[f32],
+    padded: usize,
+    (v, width): (&[f32], usize),
+    rows: usize,
+    seen: usize,
+    out: &mut [f32],
+) {
+    if width.is_multiple_of(STRIP) {
+        let size = Size {
+            rows,
+            columns: width,
+            depth: seen,
+        };
+        let stride = width;
+        let values = Rows { values: v, stride };
+        let out = Rows {
+            values: out,
+            stride,
+        };
+        return product::<S>(out, Weights::rows(scores, padded), values, size);
+    }
+    for (scores, out) in scores.chunks_exact(padded).zip(out.chunks_exact_mut(width)) {
+        for (weight, value) in scores.iter().zip(v.chunks_exact(width)).take(seen) {
+            for (out, value) in out.iter_mut().zip(value) {
+                *out = fused(*weight, *value, *out);
+            }
+        }
+    }
+}

@@ -1,0 +1,83 @@
+// y = x W^T for many rows of x and a matrix W of ggml blocks, tile by tile; the block format is a common/ file.
+// A workgroup makes TILE rows by TILE columns of y; each of its invocations 4 by 4 of them.
+
+struct Params {
+    m: u32,         // rows of x
+    n: u32,         // N, rows of W
+    row_words: u32, // words a row of W is padded to
+    blocks: u32,    // K / 32, blocks a row
+}
+
+@group(0) @binding(0) var<storage, read_write> x: array<vec4<f32>>; // [M, K] f32, row-major
+@group(0) @binding(1) var<storage, read_write> blocks: array<u32>;  // [N, row_words] ggml blocks
+@group(0) @binding(2) var<storage, read_write> y: array<f32>;       // [M, N] f32, row-major
+@group(0) @binding(3) var<uniform> params: Params;
+
+const WORKGROUP: u32 = 64u;
+const TILE: u32 = 32u;
+// vec4s a block of 32.
+const DEPTH: u32 = 8u;
+// Rows or columns between two of an invocation's.
+const STEP: u32 = 8u;
+
+var<workgroup> rows: array<vec4<f32>, TILE * DEPTH>;
+var<workgroup> weights: array<vec4<f32>, TILE * DEPTH>;
+
+@compute @workgroup_size(WORKGROUP)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let first_column = flat_group(group, groups) * TILE;
+    if first_column >= params.n {
+        return;
+    }
+    let first_row = group.z * TILE;
+    let row = local / STEP;
+    let column = local % STEP;
+    var sums = array<vec4<f32>, 4>();
+    for (var block = 0u; block < params.blocks; block++) {
+        for (var i = local; i < TILE * DEPTH; i += WORKGROUP) {
+            let of_x = first_row + i / DEPTH;
+            var value = vec4<f32>();
+            if of_x < params.m {
+                value = x[(of_x * params.blocks + block) * DEPTH + i % DEPTH];
+            }
+            rows[i] = value;
+        }
+        for (var i = local; i < TILE * UNITS; i += WORKGROUP) {
+            let of_w = first_column + i / UNITS;
+            let unit = i % UNITS;
+            if of_w < params.n {
+                let base = of_w * params.row_words;
+                let scale = block_scale(base, block);
+                let quants = unit_quants(base, block * UNITS + unit);
+                for (var part = 0u; part < PARTS; part++) {
+                    weights[i / UNITS * DEPTH + unit + part * UNITS] = scale * quants[part];
+                }
+            }
+        }
+        workgroupBarrier();
+        for (var at = 0u; at < DEPTH; at++) {
+            var w = array<vec4<f32>, 4>();
+            for (var j = 0u; j < 4u; j++) {
+                w[j] = weights[(column + j * STEP) * DEPTH + at];
+            }
+            for (var i = 0u; i < 4u; i++) {
+                let a = rows[(row + i * STEP) * DEPTH + at];
+                sums[i] += vec4<f32>(dot(a, w[0]), dot(a, w[1]), dot(a, w[2]), dot(a, w[3]));
+            }
+        }
+        workgroupBarrier();
+    }
+    for (var i = 0u; i < 4u; i++) {
+        let of_y = first_row + row + i * STEP;
+        for (var j = 0u; j < 4u; j++) {
+            let at = first_column + column + j * STEP;
+            if of_y < params.m && at < params.n {
+                y[of_y * params.n + at] = sums[i][j];
+            }
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! Norms, rotary turns and activations on every fast path, against definitions in f64.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use burn::tensor::{Tensor, TensorData};
+use namelens_engine::ops::{self, reference};
+use namelens_tests::{assert_close, fast_devices, floats, uniform};
+
+/// A mean of up to a thousand terms, a root and a division in f32.
+const NORM: f32 = 3e-6;
+/// Two products and a sum.
+const TURN: f32 = 3e-7;
+/// The error function to 1e-7 times values of up to 6, and exp.
+const ACTIVATION: f32 = 2e-6;
+
+fn values(data: &TensorData) -> Vec<f64> {
+    let values = data.try_to_vec::<f32>().unwrap();
+    values.into_iter().map(f64::from).collect()
+}
+
+fn rounded(values: impl IntoIterator<Item = f64>) -> Vec<f32> {
+    values.into_iter().map(|v| v as f32).collect()
+}
+
+/// Both norms of a row by their definitions: without and with the mean taken away.
+fn norms_f64(x: &[f64], weight: &[f64], bias: &[f64], eps: f64) -> [Vec<f64>; 2] {
+    let count = x.len() as f64;
+    let mean = x.iter().sum::<f64>() / count;
+    let spread = |mean: f64| {
+        let squares: f64 = x.iter().map(|x| (x - mean).powi(2)).sum();
+        (squares / count + eps).sqrt()
+    };
+    let rms = x.iter().zip(weight).map(|(x, w)| x / spread(0.0) * w);
+    let layer = x.iter().zip(weight).zip(bias);
+    let layer = layer.map(|((x, w), b)| (x - mean) / spread(mean) * w + b);
+    [rms.collect(), layer.collect()]
+}
+
+#[test]
+fn norms_follow_their_definitions() {
+    for device in fast_devices() {
+        for (rows, width, eps) in [(1, 1, 1e-5), (3, 31, 1e-6), (70, 96, 1e-5), (2, 1152, 1e-2)] {
+            let x = uniform([1, rows, width], 1);
+            let (weight, bias) = (uniform([width], 2), uniform([width], 3));
+            let (w, b) = (values(&weight), values(&bias));
+            let x64 = values(&x);
+            let expected = x64.chunks(width).map(|x| norms_f64(x, &w, &b, eps));
+            let [rms, layer]: [Vec<f64>; 2] = expected.fold([vec![], vec![]], |[a, b], [c, d]| {
+                [[a, c].concat(), [b, d].concat()]
+            });
+            let x = Tensor::<3>::from_data(x, &device);
+            let [weight, bias] = [weight, bias].map(|data| Tensor::<1>::from_data(data, &device));
+            let (xw, again) = ((x.clone(), weight.clone()), (x.clone(), weight.clone()));
+            let bodies = [
+                (ops::rms_norm(xw.0, xw.1, eps), &rms),
+                (reference::rms_norm(again.0, again.1, eps), &rms),
+                (
+                    ops::layer_norm(x.clone(), weight.clone(), bias.clone(), eps),
+                    &layer,
+                ),
+                (reference::layer_norm(x, weight, bias, eps), &layer),
+            ];
+            for (at, (actual, expected)) in bodies.into_iter().enumerate() {
+                let what = format!("body {at}, {device:?}, {rows} rows of {width}");
+                assert_close(&floats(actual), &rounded(expected.clone()), NORM, &what);
+            }
+        }
+    }
+}
+
+#[test]
+fn turns_follow_their_definition_with_one_table_and_with_one_a_row() {
+    for device in fast_devices() {
+        for (batch, heads, tokens, width, tables) in [
+            (1, 1, 1, 2, 1),
+            (2, 3, 5, 16, 1),
+            (2, 3, 5, 16, 2),
+            (3, 2, 7, 66, 3),
+        ] {
+            // As a layer makes them: heads are the third axis of memory and the second of the view.
+            let x = uniform([batch, tokens, heads, width], 1);
+            let (cos, sin) = (
+                uniform([tables, 1, tokens, width], 2),
+                uniform([tables, 1, tokens, width], 3),
+            );
+            let (x64, c, s) = (values(&x), values(&cos), values(&sin));
+            let mut expected = Vec::new();
+            for b in 0..batch {
+                for h in 0..heads {
+                    for t in 0..tokens {
+                        let x = &x64[((b * tokens + t) * heads + h) * width..][..width];
+                        let turn = (b % tables * tokens + t) * width;
+                        expected.extend((0..width).map(|i| {
+                            let other = x[(i + width / 2) % width];
+                            x[i] * c[turn + i] + other * s[turn + i]
+                        }));
+                    }
+                }
+            }
+            let x = Tensor::<4>::from_data(x, &device).swap_dims(1, 2);
+            let [cos, sin] = [cos, sin].map(|data| Tensor::<4>::from_data(data, &device));
+            let bodies = [
+                ops::rotate(x.clone(), cos.clone(), sin.clone()),
+                reference::rotate(x, cos, sin),
+            ];
+            for actual in bodies {
+                let what = format!("{device:?} {batch} {heads} {tokens} {width} {tables}");
+                assert_close(&floats(actual), &rounded(expected.clone()), TURN, &what);
+            }
+        }
+    }
+}
+
+/// `Φ(x)` by Simpson's rule over the density: shares nothing with the approximation under test.
+fn below_f64(x: f64) -> f64 {
+    let density = |t: f64| (-0.5 * t * t).exp() / (2.0 * std::f64::consts::PI).sqrt();
+    let steps = 400;
+    let step = x / f64::from(steps);
+    let inner = (1..steps).map(|i| {
+        let weight = if i % 2 == 1 { 4.0 } else { 2.0 };
+        weight * density(f64::from(i) * step)
+    });
+    0.5 + (density(0.0) + inner.sum::<f64>() + density(x)) * step / 3.0
+}
+
+#[test]
+fn activations_follow_their_definitions() {
+    // More than one share of a core, and no whole register.
+    let inputs: Vec<f32> = (0..40_001)
+        .map(|i| i as f32 / 40_001.0 * 12.0 - 6.0)
+        .collect();
+    let both = |x: &f32| {
+        let x = f64::from(*x);
+        (x * below_f64(x), x / (1.0 + (-x).exp()))
+    };
+    let (gelu, silu): (Vec<f64>, Vec<f64>) = inputs.iter().map(both).unzip();
+    let ends = [0.0, -0.0, -30.0, 30.0, -90.0, 100.0];
+    for device in fast_devices() {
+        let run = |inputs: &[f32]| {
+            let x = Tensor::<1>::from_floats(inputs, &device);
+            [floats(ops::gelu(x.clone())), floats(ops::silu(x))]
+        };
+        let gate = Tensor::<1>::from_floats(inputs.as_slice(), &device);
+        // Each let through by its neighbour at the other end.
+        let up: Vec<f32> = inputs.iter().rev().copied().collect();
+        let up64 = up.iter().map(|&up| f64::from(up));
+        let want = rounded(silu.iter().zip(up64).map(|(share, up)| share * up));
+        let up = Tensor::from_floats(up.as_slice(), &device);
+        let gated = floats(ops::gated_silu(gate, up));
+        assert_close(&gated, &want, ACTIVATION, &format!("gated {device:?}"));
+        let [found_gelu, found_silu] = run(&inputs);
+        let what = format!("{device:?}");
+        assert_close(&found_gelu, &rounded(gelu.clone()), ACTIVATION, &what);
+        assert_close(&found_silu, &rounded(silu.clone()), ACTIVATION, &what);
+        let tanh = inputs.iter().map(|&x| {
+            let x = f64::from(x);
+            let at = (2.0 / std::f64::consts::PI).sqrt() * (x + 0.044_715 * x.powi(3));
+            0.5 * x * (1.0 + at.tanh())
+        });
+        let x = Tensor::<1>::from_floats(inputs.as_slice(), &device);
+        let found = floats(ops::gelu_tanh(x));
+        assert_close(&found, &rounded(tanh), ACTIVATION, &format!("tanh {what}"));
+        for found in run(&ends) {
+            for (found, x) in found.into_iter().zip(ends) {
+                // e^-30 is 1e-13.
+                assert!((found - x.max(0.0)).abs() < 1e-11, "{what}: {found} at {x}");
+            }
+        }
+    }
+}
