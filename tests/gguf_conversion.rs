@@ -4,10 +4,11 @@
 use std::path::Path;
 
 use burn::tensor::Device;
-use namelens::export::{Conversion, convert};
+use namelens::export::{Conversion, Divergence, convert, divergence};
 use namelens_engine::weights::Dtype;
 use namelens_tests::gguf::{all, converted, model, weights};
-use namelens_tests::golden::vlms;
+use namelens_tests::golden::{Checkpoint, checkpoints, vlms};
+use serde_json::json;
 
 #[test]
 fn a_conversion_is_not_lost_by_accident() {
@@ -128,4 +129,56 @@ fn what_gguf_cannot_say_is_told_in_one_line() {
         );
         std::fs::write(&path, whole).unwrap();
     }
+}
+
+fn text_only() -> Checkpoint {
+    checkpoints(&["llama"]).remove(0)
+}
+
+/// How far a conversion of the text-only checkpoint is from it.
+fn measured(dtype: Dtype, texts: &Path) -> Divergence {
+    let checkpoint = text_only();
+    let (folder, written) = converted(&checkpoint, all(dtype), None);
+    assert!(written.parts.iter().all(|part| part.bytes > 0));
+    divergence(&checkpoint.dir, folder.path(), texts, &mut |_, _| ()).unwrap()
+}
+
+#[test]
+fn a_conversion_is_measured_by_its_next_tokens() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = folder.path().join("words.txt");
+    std::fs::write(
+        &text,
+        "the quick brown fox jumps over the lazy dog. ".repeat(20),
+    )
+    .unwrap();
+    let chats = folder.path().join("chats.jsonl");
+    let turn = |role: &str| json!({ "role": role, "content": "what is in the photo?" });
+    let chat = json!({ "messages": [turn("user"), turn("assistant")] });
+    std::fs::write(&chats, format!("{chat}\n\n{chat}\n")).unwrap();
+    // Nothing is rounded but by summing, then more and more.
+    let same = measured(Dtype::F32, &text);
+    assert!(same.nats.abs() < 1e-9 && same.top1 == 1.0, "{same:?}");
+    let (eight, four) = (measured(Dtype::Q8_0, &text), measured(Dtype::Q4_0, &text));
+    assert!(
+        eight.tokens > 100 && eight.tokens == four.tokens,
+        "{eight:?}"
+    );
+    assert!(
+        eight.nats > 1e-9 && four.nats > 10.0 * eight.nats,
+        "{eight:?} {four:?}"
+    );
+    let chat = measured(Dtype::Q4_0, &chats);
+    assert!(
+        chat.tokens > 10 && chat.nats > 0.0 && chat.error > 0.0,
+        "{chat:?}"
+    );
+    // And what there is nothing to learn from is said.
+    std::fs::write(&text, "").unwrap();
+    let (out, _) = converted(&text_only(), all(Dtype::Q8_0), None);
+    let refused = divergence(&text_only().dir, out.path(), &text, &mut |_, _| ());
+    assert!(refused.unwrap_err().to_string().contains("no text"));
+    std::fs::write(&chats, "{\"turns\": []}\n").unwrap();
+    let refused = divergence(&text_only().dir, out.path(), &chats, &mut |_, _| ());
+    assert!(format!("{:#}", refused.unwrap_err()).contains("line 1"));
 }

@@ -9,6 +9,7 @@ use namelens_engine::host::Still;
 use namelens_engine::image::ImageProcessor;
 use namelens_engine::model::config::VlmConfig;
 use namelens_engine::model::gguf_config::{from_metadata, pair};
+use namelens_engine::model::plan::{self, Planned};
 use namelens_engine::model::vlm::Vlm;
 use namelens_engine::personalize::inspect::Inspection;
 use namelens_engine::personalize::{Engine, Precision};
@@ -155,30 +156,43 @@ fn the_engine_says_the_same_from_the_folder_and_from_gguf() {
 
 #[test]
 fn blocks_made_while_loading_are_those_of_a_conversion() {
-    let types = Types {
-        text: Dtype::Q8_0,
-        vision: Dtype::Q8_0,
-        embeddings: Dtype::Q8_0,
-    };
     let mut rounded = 0;
-    for checkpoint in vlms() {
-        let (folder, _) = converted(&checkpoint, types, None);
-        let from_gguf = inspected(folder.path());
-        let files = open_bundle(&checkpoint.dir).unwrap();
-        let (device, precision) = (Device::flex(), Precision::Q8_0);
-        let mut progress = |_, _| ();
-        let loaded = Engine::load_as(files, precision, &device, &Still, &mut progress);
-        let in_blocks = inspect(&pollster::block_on(loaded).unwrap());
-        let off = distance(&in_blocks.logits.values, &from_gguf.logits.values);
-        // The same blocks, but attention's rows come in another order, and so do its sums, which now and then tips the rounding of
-        // an activation to 16 bits: 3.4e-4 measured; another block moves logits by 1e-2.
-        assert!(off <= 2e-3, "{}: {off}", checkpoint.name);
-        let stored = inspected(&checkpoint.dir);
-        let rounding = distance(&in_blocks.logits.values, &stored.logits.values);
-        rounded += usize::from(rounding > 1e-3);
+    for (precision, dtype) in [
+        (Precision::Q8_0, Dtype::Q8_0),
+        (Precision::Q4_1, Dtype::Q4_1),
+        (Precision::Q4_0, Dtype::Q4_0),
+    ] {
+        let types = Types {
+            text: dtype,
+            vision: dtype,
+            embeddings: Dtype::Q8_0,
+        };
+        for checkpoint in vlms() {
+            let (folder, _) = converted(&checkpoint, types, None);
+            let from_gguf = inspected(folder.path());
+            let files = open_bundle(&checkpoint.dir).unwrap();
+            let device = Device::flex();
+            let mut progress = |_, _| ();
+            let loaded = Engine::load_as(files, precision, &device, &Still, &mut progress);
+            let engine = pollster::block_on(loaded).unwrap();
+            // Blocks count as what they hold.
+            let config = VlmConfig::from_json(&checkpoint.config.to_string()).unwrap();
+            let planned = plan::parameters(&config, &device).unwrap();
+            let planned: u64 = planned.iter().map(Planned::elements).sum();
+            let counted = engine.captioner().unwrap().parameters();
+            assert_eq!(counted as u64, planned, "{}", checkpoint.name);
+            let in_blocks = inspect(&engine);
+            let off = distance(&in_blocks.logits.values, &from_gguf.logits.values);
+            // The same blocks, but attention's rows come in another order, and so do its sums, which now and then tips the rounding
+            // of an activation to 16 bits: 3.4e-4 measured; another block moves logits by 1e-2.
+            assert!(off <= 2e-3, "{} {precision:?}: {off}", checkpoint.name);
+            let stored = inspected(&checkpoint.dir);
+            let rounding = distance(&in_blocks.logits.values, &stored.logits.values);
+            rounded += usize::from(rounding > 1e-3);
+        }
     }
     // Rows narrower than a block stay as they are, and some of these checkpoints have no others.
-    assert!(rounded >= 2, "{rounded} checkpoints were rounded at all");
+    assert!(rounded >= 6, "{rounded} were rounded at all");
 }
 
 #[test]

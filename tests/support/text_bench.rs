@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
 use burn::tensor::Device;
+use namelens::export::kullback_leibler;
 use namelens_engine::generate::Session;
 use namelens_engine::host::Still;
 use namelens_engine::model::checkpoint::CheckpointSource;
@@ -152,21 +153,6 @@ fn gate(file: &Path, golden: &Value, packed: &Model, expanded: &Model) -> Result
     Ok(
         json!({ "gate": "tokens", "same": same, "clear": clear, "of": total, "divergence": divergence }),
     )
-}
-
-/// Of `found` from `want`, nats.
-fn kullback_leibler(want: &[f32], found: &[f32]) -> f64 {
-    let log_sum = |logits: &[f32]| {
-        let most = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-        let sum: f64 = logits.iter().map(|l| f64::from(l - most).exp()).sum();
-        f64::from(most) + sum.ln()
-    };
-    let (a, b) = (log_sum(want), log_sum(found));
-    let terms = want.iter().zip(found).map(|(&w, &f)| {
-        let (p, q) = (f64::from(w) - a, f64::from(f) - b);
-        p.exp() * (p - q)
-    });
-    terms.sum()
 }
 
 /// Seconds to read the prompt, and of each of 32 tokens after it.

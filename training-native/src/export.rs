@@ -2,6 +2,7 @@
 
 pub mod adapter;
 mod convert;
+mod divergence;
 mod manifest;
 mod pair;
 mod photo_encoder;
@@ -21,6 +22,7 @@ use crate::train::checkpoint::latest;
 use crate::{bundle, gguf_folder, tokenizer};
 
 pub use convert::{Conversion, convert};
+pub use divergence::{Divergence, divergence, kullback_leibler};
 pub use pair::{Part, PartReport, Types, Written, write_pair};
 pub use photo_encoder::{EncoderConversion, WrittenEncoder, convert_encoder, is_pytorch};
 pub use weights::WEIGHT_FILES;

@@ -56,7 +56,7 @@ export function startFolder(session: Session): (folder: FileSystemDirectoryEntry
     h(
       "p",
       { class: "fine" },
-      "Large models need memory: about twice the size of their files, and on the processor a page gets 4 GB at most. What does not fit ends with a message, or with a closed tab.",
+      "Large models need memory: about the size of their files, and on the processor a page gets 4 GB at most. What does not fit ends with a message, or with a closed tab.",
     ),
     h("div", { class: "row model-choice" }, h("label", { class: "pill" }, input, "Load a model from a folder"), back),
     close,

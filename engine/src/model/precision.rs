@@ -1,4 +1,4 @@
-//! How matrices are held in memory: as their files store them, or in blocks of 8-bit numbers whatever they are stored as.
+//! How matrices are held in memory: as their files store them, or in blocks of few bits whatever they are stored as.
 
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
@@ -6,18 +6,41 @@ use serde::{Deserialize, Serialize};
 use super::checkpoint::CheckpointSource;
 use super::params::{Init, ParamSource, Values};
 use crate::Result;
-use crate::ops::{QuantKind, QuantMatrix};
+use crate::ops::QuantMatrix;
 use crate::weights::{Dtype, encode};
 
 /// How matrices are held in memory.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Precision {
-    /// Q8_0 and Q4_0 of GGUF files as they are, everything else as f32.
+    /// Blocks of GGUF files as they are where the device works on them ([`QuantMatrix::keeps`]), everything else as f32.
     #[default]
     Stored,
     /// All that can be in blocks as Q8_0, about a quarter of the memory of f32; what is in blocks already stays as it is.
     Q8_0,
+    /// As [`Self::Q8_0`] with 4 bits and an offset for each 32 weights; embeddings, and all of it where the device does not work
+    /// on such blocks, as Q8_0.
+    Q4_1,
+    /// As [`Self::Q4_1`] without an offset, which costs more of what the model knows, and which all devices work on.
+    Q4_0,
+}
+
+impl Precision {
+    /// What a dense matrix becomes on a device; `None` leaves it dense.
+    fn of(self, name: &str, device: &Device) -> Option<Dtype> {
+        let wanted = match self {
+            Self::Stored => return None,
+            Self::Q8_0 => Dtype::Q8_0,
+            // Rounding a token's vector is felt by all layers, and a shared head is the same matrix.
+            Self::Q4_1 | Self::Q4_0 if name.contains("embed_tokens") => Dtype::Q8_0,
+            Self::Q4_1 => Dtype::Q4_1,
+            Self::Q4_0 => Dtype::Q4_0,
+        };
+        let kept = wanted
+            .quant_kind()
+            .is_some_and(|kind| QuantMatrix::keeps(kind, device));
+        Some(if kept { wanted } else { Dtype::Q8_0 })
+    }
 }
 
 /// A checkpoint whose matrices are brought into a precision as they are read.
@@ -48,16 +71,21 @@ impl ParamSource for InPrecision<'_> {
         if let Some(matrix) = self.source.quantised(name, rows, cols)? {
             return Ok(Some(matrix));
         }
+        let dtype = self.precision.of(name, &self.device);
         // A row is a whole number of blocks; what is narrower stays dense.
-        if self.precision == Precision::Stored || !cols.is_multiple_of(Dtype::Q8_0.block_len()) {
+        let whole = |dtype: &Dtype| cols.is_multiple_of(dtype.block_len());
+        let Some((dtype, kind)) = dtype
+            .filter(whole)
+            .and_then(|dtype| Some((dtype, dtype.quant_kind()?)))
+        else {
             return Ok(None);
-        }
+        };
         let init = Init::Constant(0.0);
         let Values::Host(values) = self.source.values(name, &[rows, cols], init)? else {
             return Ok(None);
         };
-        let bytes = encode(Dtype::Q8_0, &values)?;
-        QuantMatrix::from_ggml(&bytes, QuantKind::Q8_0, rows, cols, &self.device).map(Some)
+        let bytes = encode(dtype, &values)?;
+        QuantMatrix::from_ggml(&bytes, kind, rows, cols, &self.device).map(Some)
     }
 
     fn contains(&self, name: &str) -> bool {

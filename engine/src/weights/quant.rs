@@ -33,7 +33,7 @@ pub enum Dtype {
     Q5_0,
     /// As `Q4_1`, with the fifth bits of the 32 elements in 4 bytes before the nibbles.
     Q5_1,
-    /// Blocks of 256: two f16 scales, 8 six-bit scales and offsets in 12 bytes, 128 bytes of nibbles. Read only.
+    /// Blocks of 256: two f16 scales, 8 six-bit scales and offsets in 12 bytes, 128 bytes of nibbles.
     Q4K,
     /// As `Q4K`, with 32 bytes of fifth bits before the nibbles. Read only.
     Q5K,
@@ -228,10 +228,16 @@ pub fn encode(dtype: Dtype, values: &[f32]) -> Result<Vec<u8>> {
         Dtype::Q4_1 => legacy::encode_q4_1,
         Dtype::Q5_0 => legacy::encode_q5_0,
         Dtype::Q5_1 => legacy::encode_q5_1,
-        Dtype::Q4K | Dtype::Q5K | Dtype::Q6K => {
+        Dtype::Q4K => {
+            for values in values.as_chunks::<{ k::BLOCK }>().0 {
+                k::encode_q4(values, &mut out)?;
+            }
+            return Ok(out);
+        }
+        Dtype::Q5K | Dtype::Q6K => {
             return Err(misfit(
                 dtype,
-                "this type is only read; write Q8_0 or Q4_0".into(),
+                "this type is only read; write Q8_0 or Q4_K".into(),
             ));
         }
     };

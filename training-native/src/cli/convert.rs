@@ -1,13 +1,14 @@
 //! `namelens convert`: a model folder to GGUF files, quantised part by part.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anstream::println;
 use anyhow::Result;
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use namelens::export::{
-    Conversion, EncoderConversion, Types, Written, convert, convert_encoder, is_pytorch,
+    Conversion, Divergence, EncoderConversion, Types, Written, convert, convert_encoder,
+    divergence, is_pytorch,
 };
 use namelens_engine::weights::Dtype;
 
@@ -15,19 +16,22 @@ use namelens_engine::weights::Dtype;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 #[value(rename_all = "snake_case")]
 enum Precision {
-    /// 4.5 bits a weight; stays packed in memory.
+    /// 4.5 bits a weight.
     #[value(name = "q4_0")]
     Q4_0,
     /// 5 bits, with an offset.
     #[value(name = "q4_1")]
     Q4_1,
+    /// 4.5 bits, with an offset; rows of whole 256 weights, others become q4_1.
+    #[value(name = "q4_k")]
+    Q4K,
     /// 5.5 bits.
     #[value(name = "q5_0")]
     Q5_0,
     /// 6 bits, with an offset.
     #[value(name = "q5_1")]
     Q5_1,
-    /// 8.5 bits; stays packed in memory.
+    /// 8.5 bits.
     #[value(name = "q8_0")]
     Q8_0,
     /// Half precision.
@@ -43,6 +47,7 @@ impl Precision {
         match self {
             Self::Q4_0 => Dtype::Q4_0,
             Self::Q4_1 => Dtype::Q4_1,
+            Self::Q4K => Dtype::Q4K,
             Self::Q5_0 => Dtype::Q5_0,
             Self::Q5_1 => Dtype::Q5_1,
             Self::Q8_0 => Dtype::Q8_0,
@@ -56,14 +61,17 @@ impl Precision {
 /// Options of `namelens convert`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Writes model.gguf (or its parts), mmproj.gguf and manifest.json. Types other than q4_0 and q8_0 save disk and download, not
-memory: they are expanded to single precision when the model is loaded. One tensor at a time is in memory here.
+Writes model.gguf (or its parts), mmproj.gguf and manifest.json. On the CPU all types in blocks stay packed in memory; a GPU
+keeps q8_0 and q4_0 so and expands the others to single precision. q8_0 loses next to nothing. Of the types of 4 bits those with an
+offset (q4_1, q4_k) lose much less than q4_0: --measure tells how much. One tensor at a time is in memory here, with --measure
+both models.
 
 A .pth file of EfficientNet-Lite becomes a photo encoder: the folder that recognises things in real photos.
 
 Examples:
   namelens convert --model SmolVLM-256M-Instruct --out smolvlm-q8
-  namelens convert --model Qwen3-VL-2B-Instruct --out qwen3-q4 --text q4_0 --vision q8_0 --split-size 500
+  namelens convert --model Qwen3-VL-2B-Instruct --out qwen3-q4 --text q4_k --vision q8_0 --split-size 500
+  namelens convert --model SmolLM2-135M-Instruct --out smollm2-q4 --text q4_1 --measure article.txt
   namelens convert --model efficientnet-lite0.pth --words imagenet.txt --out photos")]
 pub(super) struct ConvertArgs {
     /// Folder of the model: config.json, model.safetensors or its shards, tokenizer.json and the rest; or a .pth file of
@@ -88,6 +96,10 @@ pub(super) struct ConvertArgs {
     /// A word for each category of a photo encoder, a line each.
     #[arg(long, value_name = "FILE")]
     words: Option<PathBuf>,
+    /// Compare the next tokens of the converted model with those of the original over this text, or, by the name .jsonl, over
+    /// chats: a line {"messages": [{"role": "user", "content": "..."}]} each.
+    #[arg(long, value_name = "FILE")]
+    measure: Option<PathBuf>,
     /// Replace the files of a conversion before.
     #[arg(long)]
     force: bool,
@@ -127,6 +139,32 @@ impl ConvertArgs {
         bar.finish_and_clear();
         print(&written?);
         println!("wrote {}", self.out.display());
+        match &self.measure {
+            Some(texts) => self.compare(texts),
+            None => Ok(()),
+        }
+    }
+
+    /// Prints how far the conversion is from its original over a file.
+    fn compare(&self, texts: &Path) -> Result<()> {
+        let style = "{bar:30} {percent:>3} %  {pos}/{len} tokens  {eta} left";
+        let bar = ProgressBar::new(0).with_style(ProgressStyle::with_template(style)?);
+        let found = divergence(&self.model, &self.out, texts, &mut |done, total| {
+            bar.set_length(total as u64);
+            bar.set_position(done as u64);
+        });
+        bar.finish_and_clear();
+        let Divergence {
+            tokens,
+            nats,
+            error,
+            top1,
+        } = found?;
+        println!(
+            "next tokens over {tokens} of {}: {nats:.4} nats off (KL, standard error {error:.4}), the likeliest the same in {:.1} %",
+            texts.display(),
+            top1 * 100.0
+        );
         Ok(())
     }
 }

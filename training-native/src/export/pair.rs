@@ -157,7 +157,7 @@ fn targets(
     notes: &mut Vec<String>,
 ) -> Vec<Target> {
     let mut targets: Vec<Target> = Vec::new();
-    let mut ragged: BTreeMap<(Part, usize), usize> = BTreeMap::new();
+    let mut ragged: BTreeMap<(Part, usize, String), usize> = BTreeMap::new();
     for planned in planned {
         let place = layout.places(&planned.key).swap_remove(0);
         let part = match planned.key.as_str() {
@@ -178,7 +178,8 @@ fn targets(
             }
             let (dtype, is_ragged) = stored_as(&planned.key, &shape, part, types);
             if is_ragged {
-                *ragged.entry((part, shape[shape.len() - 1])).or_default() += 1;
+                let cols = shape[shape.len() - 1];
+                *ragged.entry((part, cols, dtype.to_string())).or_default() += 1;
             }
             targets.push(Target {
                 announced: Announced {
@@ -192,9 +193,9 @@ fn targets(
             });
         }
     }
-    for ((part, cols), count) in ragged {
+    for ((part, cols, dtype), count) in ragged {
         notes.push(format!(
-            "{count} matrices of {part:?} have rows of {cols}, no whole blocks: they are F16"
+            "{count} matrices of {part:?} have rows of {cols}, no whole blocks: they are {dtype}"
         ));
     }
     targets
@@ -216,6 +217,8 @@ fn stored_as(key: &str, shape: &[usize], part: Part, types: Types) -> (Dtype, bo
         (Dtype::F16, false)
     } else if cols.is_multiple_of(wanted.block_len()) {
         (wanted, false)
+    } else if wanted == Dtype::Q4K && cols.is_multiple_of(Dtype::Q4_1.block_len()) {
+        (Dtype::Q4_1, true)
     } else {
         (Dtype::F16, true)
     }
@@ -355,6 +358,8 @@ fn typed(metadata: Metadata, dtype: Dtype) -> Metadata {
         Dtype::Q8_0 => 7,
         Dtype::Q5_0 => 8,
         Dtype::Q5_1 => 9,
+        // "S": all matrices alike.
+        Dtype::Q4K => 14,
         Dtype::BF16 => 32,
         _ => 1,
     };

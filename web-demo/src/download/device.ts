@@ -12,14 +12,16 @@ export interface Figure {
 }
 
 /** The engine runs on one core, four numbers at a time; processors differ little in that. */
-const PROCESSOR: Figure = { what: "processor", products: 6e9, bytes: 6e9 };
+const PROCESSOR: Figure = { what: "processor", products: 12e9, bytes: 7e9 };
 /** A graphics card that shares the processor's memory, as in most laptops and phones; by cores, which go with its size. */
 const CARD_PER_CORE = { products: 25e9, bytes: 3e9 };
 const MOST_CORES = 16;
 /** Words of a caption, in tokens. */
 const CAPTION = 40;
-/** Weights and what is worked out beside them, as the page on the models says it. */
-const MEMORY_PER_BYTE = 2;
+/** Bytes of a weight in memory: blocks of 8-bit numbers, or fewer where the file has fewer. */
+const MOST_BYTES = 1.125;
+/** Weights of half precision take little more than half of their bytes as blocks; what is worked out beside them takes the rest. */
+const MEMORY_PER_BYTE = 1;
 /** What a page gets on the processor. */
 export const PROCESSOR_MEMORY = 4e9;
 
@@ -34,7 +36,7 @@ export async function figure(): Promise<Figure> {
 /** Seconds until a caption is there: the photo is looked at, the prompt is read, then the weights are read once a word. */
 export function secondsPerCaption({ work, parameters, bytes }: CatalogueEntry, device: Figure): number {
   const products = work.vision * work.patches + work.text * work.prompt;
-  const weights = (bytes / parameters) * work.text;
+  const weights = Math.min(bytes / parameters, MOST_BYTES) * work.text;
   return products / device.products + (CAPTION * weights) / device.bytes;
 }
 

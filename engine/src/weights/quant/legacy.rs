@@ -80,7 +80,7 @@ fn extreme(block: &[f32; BLOCK]) -> f32 {
 }
 
 /// The least and the largest element; NaN twice if the block holds one.
-fn range(block: &[f32; BLOCK]) -> (f32, f32) {
+pub(super) fn range(block: &[f32; BLOCK]) -> (f32, f32) {
     let (mut least, mut most) = (f32::INFINITY, f32::NEG_INFINITY);
     for &v in block {
         if v.is_nan() {
@@ -105,7 +105,7 @@ fn push_five_bits(codes: &[u8; BLOCK], out: &mut Vec<u8>) {
     push_nibbles(codes, out);
 }
 
-fn push_half(dtype: Dtype, value: f32, out: &mut Vec<u8>) -> Result<()> {
+pub(super) fn push_half(dtype: Dtype, value: f32, out: &mut Vec<u8>) -> Result<()> {
     let half = f16::from_f32(value);
     if !half.is_finite() {
         return Err(misfit(
