@@ -21,6 +21,14 @@ pub trait Host {
 
     /// Lets others run: a browser's worker hears of a cancellation only when it returns to its loop.
     fn pause(&self) -> Pin<Box<dyn Future<Output = ()> + '_>>;
+
+    /// What [`Host::keep`] was given under a key, maybe long ago; `None` where that is lost, or nothing is kept at all.
+    fn kept<'a>(&'a self, _key: &'a str) -> Pin<Box<dyn Future<Output = Option<Vec<u8>>> + 'a>> {
+        Box::pin(std::future::ready(None))
+    }
+
+    /// Takes what was expensive to compute. It need not be kept, and what comes back is checked.
+    fn keep(&self, _key: &str, _bytes: Vec<u8>) {}
 }
 
 /// A time of the local calendar.

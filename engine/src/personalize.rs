@@ -48,6 +48,7 @@ pub mod similarity_scale;
 mod stages;
 mod thresholds;
 pub mod types;
+mod visual_bytes;
 mod wanted;
 mod windows;
 

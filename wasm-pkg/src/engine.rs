@@ -11,7 +11,7 @@ use wasm_bindgen::prelude::wasm_bindgen;
 use crate::error::{bad_input, to_js};
 use crate::fault;
 use crate::files::open_files;
-use crate::host::{CancelFlag, Worker};
+use crate::host::{CancelFlag, Keeping, Worker};
 use crate::value::{self, to_value};
 
 pub(crate) type JsResult<T> = Result<T, JsValue>;
@@ -24,6 +24,7 @@ pub struct NameLensEngine {
     knows: String,
     device: String,
     bytes: u64,
+    keeping: Option<Keeping>,
 }
 
 impl std::fmt::Debug for NameLensEngine {
@@ -37,7 +38,7 @@ impl std::fmt::Debug for NameLensEngine {
 #[wasm_bindgen]
 impl NameLensEngine {
     /// Loads a model, given as its files by name, onto `webgpu` or `cpu`. A file is a `Blob`, which is read by
-    /// ranges as its tensors are needed, or a `Uint8Array`. `precision` is `stored` or `q8_0`.
+    /// ranges as its tensors are needed, or a `Uint8Array`. `precision` is `stored`, `q8_0`, `q4_1` or `q4_0`.
     pub async fn create(
         device: String,
         files: Map,
@@ -74,7 +75,15 @@ impl NameLensEngine {
             knows: text("knows", ""),
             device,
             bytes,
+            keeping: None,
         })
+    }
+
+    /// Keeps what is computed of reference photos: `get(name)` promises a `Uint8Array` or nothing, `put(name, bytes)` takes one. A
+    /// name begins with the first 32 hexadecimal digits of its photo's SHA-256.
+    #[wasm_bindgen(js_name = keepIn)]
+    pub fn keep_in(&mut self, get: Function, put: Function) {
+        self.keeping = Some(Keeping { get, put });
     }
 
     /// What was loaded.
@@ -105,7 +114,7 @@ impl NameLensEngine {
         cancel: &CancelFlag,
     ) -> JsResult<JsValue> {
         let request: Request = from_value(&request)?;
-        let host = Worker::new(cancel);
+        let host = Worker::new(cancel).keeping(self.keeping.clone());
         let mut hear = |event: Event| report(&on_event, &event);
         let engine = &mut self.engine;
         let outcome = match photo {

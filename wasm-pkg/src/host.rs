@@ -5,10 +5,10 @@ use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
 
-use js_sys::{Date, Math, Promise};
+use js_sys::{Date, Function, Math, Promise, Uint8Array};
 use namelens_engine::host::{Host, LocalTime};
-use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
+use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::MessageChannel;
 
@@ -48,11 +48,19 @@ impl CancelFlag {
     }
 }
 
+/// Where the page keeps what was expensive to compute: `get(name)` promises a `Uint8Array` or nothing, `put(name, bytes)` takes one.
+#[derive(Debug, Clone)]
+pub(crate) struct Keeping {
+    pub(crate) get: Function,
+    pub(crate) put: Function,
+}
+
 /// The host of one call.
 pub(crate) struct Worker {
     cancel: CancelFlag,
     last_pause: Cell<f64>,
     channel: Option<MessageChannel>,
+    keeping: Option<Keeping>,
 }
 
 impl Worker {
@@ -61,7 +69,14 @@ impl Worker {
             cancel: cancel.clone(),
             last_pause: Cell::new(performance_now()),
             channel: MessageChannel::new().ok(),
+            keeping: None,
         }
+    }
+
+    /// The same host with a place to keep things, if there is one.
+    pub(crate) fn keeping(mut self, keeping: Option<Keeping>) -> Self {
+        self.keeping = keeping;
+        self
     }
 }
 
@@ -104,6 +119,22 @@ impl Host for Worker {
             }
             self.last_pause.set(performance_now());
         })
+    }
+
+    fn kept<'a>(&'a self, key: &'a str) -> Pin<Box<dyn Future<Output = Option<Vec<u8>>> + 'a>> {
+        Box::pin(async move {
+            let get = &self.keeping.as_ref()?.get;
+            let promise = get.call1(&JsValue::NULL, &key.into()).ok()?;
+            let found = JsFuture::from(Promise::resolve(&promise)).await.ok()?;
+            found.dyn_ref::<Uint8Array>().map(Uint8Array::to_vec)
+        })
+    }
+
+    fn keep(&self, key: &str, bytes: Vec<u8>) {
+        if let Some(Keeping { put, .. }) = &self.keeping {
+            // Where it cannot be kept it is computed again.
+            let _ = put.call2(&JsValue::NULL, &key.into(), &Uint8Array::from(&bytes[..]));
+        }
     }
 }
 

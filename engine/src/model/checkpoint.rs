@@ -1,6 +1,7 @@
 //! Parameters out of weight files: dense or quantised, under Hugging Face names or GGUF's.
 
 use burn::tensor::Device;
+use sha2::{Digest, Sha256};
 
 use super::gguf_layout::GgufLayout;
 use super::gguf_layout::Piece;
@@ -20,7 +21,14 @@ pub struct CheckpointSource {
     layout: Option<GgufLayout>,
     /// Where quantised matrices stay quantised; elsewhere they are expanded as they are read.
     keep_blocks: Option<Device>,
+    /// Over samples of everything that was read.
+    samples: Sha256,
+    /// Numbers that were read.
+    parameters: usize,
 }
+
+/// Numbers of a tensor that its model is told by.
+const SAMPLES: usize = 64;
 
 impl CheckpointSource {
     /// Tensors under our names.
@@ -30,6 +38,8 @@ impl CheckpointSource {
             names: &[],
             layout: None,
             keep_blocks: None,
+            samples: Sha256::new(),
+            parameters: 0,
         }
     }
 
@@ -62,6 +72,27 @@ impl CheckpointSource {
     /// Tensors nobody asked for, as their files name them.
     pub fn unused(&self) -> Vec<&str> {
         self.weights.unused()
+    }
+
+    /// Tells this model from others: a hash over samples of every tensor that was read so far, with their names, in the order
+    /// they were read. Training changes every number of a tensor, so some of them are enough.
+    pub fn fingerprint(&self) -> [u8; 32] {
+        self.samples.clone().finalize().into()
+    }
+
+    /// How many parameters were read so far, in blocks or not.
+    pub fn parameters(&self) -> usize {
+        self.parameters
+    }
+
+    /// Hears of a tensor as it was read.
+    fn sample<T: Copy>(&mut self, name: &str, values: &[T], bytes: impl Fn(T) -> u32) {
+        self.samples.update(name);
+        self.samples.update((values.len() as u64).to_le_bytes());
+        let step = values.len().div_ceil(SAMPLES).max(1);
+        for value in values.iter().step_by(step) {
+            self.samples.update(bytes(*value).to_le_bytes());
+        }
     }
 
     /// The file a tensor is in, by the tensor's name there; empty when there is no such tensor.
@@ -115,6 +146,7 @@ impl CheckpointSource {
         let values = self
             .weights
             .take_rows_f32(name, &piece.shape, block(*part))?;
+        self.sample(name, &values, f32::to_bits);
         match values.iter().position(|v| !v.is_finite()) {
             None => Ok(values),
             Some(at) => {
@@ -151,6 +183,7 @@ impl CheckpointSource {
 
 impl ParamSource for CheckpointSource {
     fn values(&mut self, key: &str, shape: &[usize], _init: Init) -> Result<Values> {
+        self.parameters += shape.iter().product::<usize>();
         let pieces = self.pieces(key, shape);
         if let [piece] = pieces.as_slice() {
             let values = self.take(piece)?;
@@ -184,7 +217,12 @@ impl ParamSource for CheckpointSource {
         let (_, bytes) = self
             .weights
             .take_rows_raw(&name, &[rows, cols], block(part))?;
+        self.sample(&name, &bytes, u32::from);
+        self.parameters += rows * cols;
         let bytes = self.in_order(key, bytes, rows);
+        let Some(device) = &self.keep_blocks else {
+            return Ok(None);
+        };
         let matrix = QuantMatrix::from_ggml(&bytes, kind, rows, cols, device);
         matrix.map(Some).map_err(|error| match error {
             Error::Weights { problem, .. } => self.fail(name, problem),

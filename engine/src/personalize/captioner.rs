@@ -1,6 +1,7 @@
 //! The captioner in memory: a model that writes, with its tokenizer, its adapters and, where it sees photos, its image processor.
 
 use burn::tensor::Device;
+use sha2::{Digest, Sha256};
 
 use super::answer::BoxScale;
 use super::captioner_files::CaptionerFiles;
@@ -37,6 +38,7 @@ pub struct Captioner {
     pub(super) max_tokens: Option<usize>,
     generation: GenerationSettings,
     parameters: usize,
+    fingerprint: [u8; 32],
 }
 
 /// A captioner as its files have it, without adapters and without anything a conversation needs: what training starts from.
@@ -53,6 +55,9 @@ pub struct CaptionerParts {
     /// Prepares photos; `None` where the model reads text only.
     pub processor: Option<ImageProcessor>,
     generation: GenerationSettings,
+    parameters: usize,
+    /// Of its weights as they are in memory.
+    fingerprint: [u8; 32],
 }
 
 impl CaptionerParts {
@@ -84,7 +89,12 @@ impl CaptionerParts {
         let vlm = Vlm::new(&mut params, &config)?;
         let names = params.into_names();
         all_taken(&source, config.tie_word_embeddings)?;
+        let fingerprint = Sha256::new()
+            .chain_update(source.fingerprint())
+            .chain_update(format!("{precision:?} {device:?}"));
         Ok(Self {
+            fingerprint: fingerprint.finalize().into(),
+            parameters: source.parameters(),
             vlm,
             names,
             config,
@@ -112,9 +122,10 @@ impl Captioner {
             processor,
             chat,
             generation,
+            parameters,
+            fingerprint,
             ..
         } = CaptionerParts::read(files, precision, device, host).await?;
-        let parameters = burn::module::Module::num_params(&vlm);
         for name in files.adapters() {
             let adapter = files.adapter(&name, families::names(&config.model_type));
             // Nobody has chosen it yet: what is wrong with it is told to who does.
@@ -124,6 +135,7 @@ impl Captioner {
         }
         Ok(Self {
             parameters,
+            fingerprint,
             vlm,
             config,
             chat,
@@ -134,6 +146,23 @@ impl Captioner {
             max_tokens: generation.max_new_tokens.map(|most| most as usize),
             generation,
         })
+    }
+
+    /// The name under which a host keeps what this model makes of a reference photo as `processor` prepares it: the photo's
+    /// hash, then that of everything else it depends on, 32 hexadecimal digits each. `None` with an adapter, of which many may
+    /// be tried.
+    pub(super) fn kept_name(&self, photo: &[u8], processor: &ImageProcessor) -> Option<String> {
+        if self.vlm.active_adapter().is_some() {
+            return None;
+        }
+        let with = Sha256::new()
+            .chain_update(self.fingerprint)
+            .chain_update(format!("{processor:?}"));
+        Some(format!(
+            "{}-{}",
+            half_in_hex(Sha256::digest(photo).as_slice()),
+            half_in_hex(with.finalize().as_slice())
+        ))
     }
 
     /// Its family, as `model_type` of its configuration names it.
@@ -199,4 +228,10 @@ impl Captioner {
         let adapter = Adapter::open(name, config, weights, names)?;
         self.vlm.add_adapter(name, adapter)
     }
+}
+
+/// The first half of a hash: enough to tell apart what nobody has an interest to confuse.
+fn half_in_hex(hash: &[u8]) -> String {
+    let digits = hash.iter().take(16);
+    digits.map(|byte| format!("{byte:02x}")).collect()
 }

@@ -43,6 +43,7 @@ export interface Engine {
   exportBundle(ids?: readonly string[]): Uint8Array;
   run(request: Request, photo: Uint8Array | null, onEvent: (event: RunEvent) => void, cancel: CancelFlag): Promise<RunResult>;
   enrolment(photo: Uint8Array, box?: Box): Promise<Enrolment>;
+  keepIn(get: (name: string) => Promise<Uint8Array | null>, put: (name: string, bytes: Uint8Array) => void): void;
   memoryBytes(): number;
   /** Tokens of the prompt and of the longest conversation, without running the model. */
   countTokens(request: Request, photo: Uint8Array | null, cancel: CancelFlag): Promise<TokenCount>;

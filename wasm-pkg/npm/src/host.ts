@@ -11,6 +11,7 @@ import type { Modules } from "./modules.js";
 import type { AdapterState, Calls, Context, FromHost, Handlers, Kept, NewAdapter, Opened, ReferencePhoto } from "./protocol.js";
 import { Queue } from "./queue.js";
 import { DatabaseStore, MemoryStore, type ConceptStore } from "./store.js";
+import { KeptTokens } from "./tokens.js";
 import type { Concept, Device, ImportNotes, LoadProgress, Precision, StoredConcept } from "./types.js";
 
 const CHANNEL = "namelens-concepts";
@@ -47,6 +48,8 @@ class Host {
   loaded: LoadedEngine | null = null;
   #engine: Engine | null = null;
   #store: ConceptStore = new MemoryStore();
+  /** Null where nothing of the visitor's is to stay. */
+  #tokens: KeptTokens | null = null;
   #tabs: BroadcastChannel | null = null;
 
   constructor(post: (message: FromHost) => void, stop: () => void) {
@@ -110,7 +113,11 @@ class Host {
     emit({ stage: "concepts", done: 0, total: stored.length });
     const { restored, problems: lost } = await engine.restore(stored);
     emit({ stage: "concepts", done: stored.length, total: stored.length });
-    if (storage === "indexeddb") this.#listen(library);
+    if (storage === "indexeddb") {
+      this.#listen(library);
+      this.#tokens = await KeptTokens.open(library);
+      this.#tokens?.serve(engine);
+    }
     const { names, active } = this.#adapterState();
     return { model: engine.modelInfo(), device, fallback, restored, problems: [...problems, ...lost], adapters: names, adapter: active };
   }
@@ -173,6 +180,7 @@ class Host {
       if (kept) await engine.restore([kept]);
       throw thrown;
     }
+    if (kept) await this.#tokens?.forget(kept.photos);
     this.#tabs?.postMessage(null);
   }
 

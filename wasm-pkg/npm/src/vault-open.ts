@@ -4,13 +4,13 @@ import { inWorker, PrivateFiles } from "./vault-files.js";
 import { MemoryVault } from "./vault-memory.js";
 import type { Vault } from "./vault.js";
 
-const FOLDER = "namelens-models";
+const MODELS = "namelens-models";
 
-/** Opens it. */
-export async function openVault(): Promise<Vault> {
+/** Opens the folder of that name in it; left out, that of the models. */
+export async function openVault(name: string = MODELS): Promise<Vault> {
   try {
     const root = await navigator.storage.getDirectory();
-    const folder = await root.getDirectoryHandle(FOLDER, { create: true });
+    const folder = await root.getDirectoryHandle(name, { create: true });
     if (inWorker() || "createWritable" in FileSystemFileHandle.prototype) return new PrivateFiles(folder);
   } catch {
     // Private browsing, an old browser or an insecure page.

@@ -11,6 +11,7 @@ use crate::personalize::messages::ImageRef;
 use crate::personalize::photo_cache::{EncodedPhoto, PhotoCache, PhotoKey};
 use crate::personalize::photo_features::{features, frames};
 use crate::personalize::types::Stage;
+use crate::personalize::visual_bytes::{pack, unpack};
 
 /// The photos of a request: those of the references, in the order of the chosen concepts, then the one that is asked about.
 pub(super) struct EncodedPhotos {
@@ -68,7 +69,9 @@ pub(super) async fn vision_pass(
             Some(known) => known,
             None => {
                 let single = processor(captioner, Some(false))?;
-                let new = encode(captioner, &single, &decode(photo)?, caller.host).await?;
+                let name = captioner.kept_name(photo, &single);
+                let shown = (&decode(photo)?, name.as_deref());
+                let new = encode(captioner, &single, shown, caller.host).await?;
                 let photos = &mut captioner.reference_photos;
                 photos.insert(&concept.id, photo.clone(), new.clone());
                 new
@@ -81,7 +84,7 @@ pub(super) async fn vision_pass(
         Some((before, known)) if *before == splitting => known.clone(),
         _ => {
             let processor = processor(captioner, splitting)?;
-            let new = encode(captioner, &processor, photo, caller.host).await?;
+            let new = encode(captioner, &processor, (photo, None), caller.host).await?;
             cache.encoded = Some((splitting, new.clone()));
             new
         }
@@ -106,21 +109,36 @@ pub(super) fn processor(captioner: &Captioner, splitting: Option<bool>) -> Resul
     })
 }
 
-/// Visual tokens of one photo.
+/// Visual tokens of one photo. Those of a photo with a name are taken from the host if it kept them, and given to it if not.
 async fn encode(
     captioner: &Captioner,
     processor: &ImageProcessor,
-    photo: &Rgb8,
+    (photo, name): (&Rgb8, Option<&str>),
     host: &dyn Host,
 ) -> Result<EncodedPhoto> {
     let (pixels, layout) = frames(processor, photo, &captioner.device)?;
-    let [_, _, height, width] = pixels.dims();
+    let [count, _, height, width] = pixels.dims();
     let (_, vision) = captioner.sight()?;
-    let features = features(&vision.tower, pixels, host).await?;
+    let grid = vision.token_grid(height, width);
+    let kept = match name {
+        Some(name) => host.kept(name).await,
+        None => None,
+    };
+    let tokens = count * grid.0 * grid.1;
+    let visual = match kept.and_then(|kept| unpack(&kept, tokens, &captioner.device)) {
+        Some(visual) => visual,
+        None => {
+            let visual = vision.connect(features(&vision.tower, pixels, host).await?);
+            if let Some(name) = name {
+                host.keep(name, pack(&visual).await?);
+            }
+            visual
+        }
+    };
     Ok(EncodedPhoto {
-        visual: vision.connect(features),
+        visual,
         layout,
-        grid: vision.token_grid(height, width),
+        grid,
         size: (width, height),
     })
 }
