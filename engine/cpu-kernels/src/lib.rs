@@ -27,20 +27,25 @@
 extern crate alloc;
 
 mod activations;
+mod level;
 mod packed;
+mod panel;
 mod portable;
 mod product;
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
 mod simd_wasm;
 #[cfg(target_arch = "x86_64")]
 mod simd_x86;
+#[cfg(target_arch = "x86_64")]
+mod simd_x86_wide;
 mod tile;
 
 pub use activations::Activations;
+pub use level::Level;
 pub use packed::{Bits, Group, Packed};
-pub use product::{Level, product, product_at};
+pub use product::{product, product_at};
 
 /// Columns that share a scale.
 pub const COLUMNS: usize = 32;
 /// Rows that are worked on together.
-pub const ROWS: usize = 4;
+pub const ROWS: usize = 8;

@@ -1,15 +1,21 @@
-//! A matrix in memory: codes of four rows and 32 columns side by side, in the order the loops read them.
+//! A matrix in memory: codes of eight rows and 32 columns side by side, in the order the loops read them.
 
 use alloc::vec;
 use alloc::vec::Vec;
 
 use crate::{COLUMNS, ROWS};
 
-/// Columns of the four rows that one register of 128 bits holds as bytes.
+/// Columns of a row that stand side by side.
 pub(crate) const STEP: usize = 4;
 
-/// Bytes of 16 columns of four rows in codes of four bits.
+/// Steps of columns in a group.
+pub(crate) const STEPS: usize = COLUMNS / STEP;
+
+/// Bytes of 16 columns of a tile in codes of four bits.
 pub(crate) const HALF: usize = 2 * ROWS * STEP;
+
+/// Bytes of a step of columns of a tile in codes of eight bits.
+pub(crate) const WIDE: usize = ROWS * STEP;
 
 /// Bits of a code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -21,7 +27,7 @@ pub enum Bits {
 }
 
 impl Bits {
-    /// Bytes of the codes of four rows and 32 columns.
+    /// Bytes of the codes of a tile's 32 columns.
     pub(crate) const fn square(self) -> usize {
         match self {
             Self::Four => ROWS * COLUMNS / 2,
@@ -43,10 +49,10 @@ pub struct Group {
 
 /// A matrix `[rows, cols]` of groups.
 ///
-/// For each four rows, and in them for each 32 columns, stand the codes of the square; the scales of the four rows; their
-/// offsets. Codes of eight bits stand by fours of columns, `[4 rows][4 columns]`. Of four bits 16 columns stand together as
-/// `[4 rows][4]` words of 16 bits, of which the lowest four bits are columns 0 to 3, the next 4 to 7, and so on: shifted and
-/// masked, a register of words is ready to be multiplied. Rows that are missing from the last four are zeros.
+/// For each tile of eight rows, and in it for each 32 columns, stand the codes of the square; the scales of the rows; their
+/// offsets. Codes of eight bits stand by fours of columns, `[8 rows][4 columns]`. Of four bits 16 columns stand together as
+/// `[8 rows][4]` words of 16 bits, of which the lowest four bits are columns 0 to 3, the next 4 to 7, and so on: shifted and
+/// masked, a register of words is ready to be multiplied. Rows that are missing from the last tile are zeros.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Packed {
     bits: Bits,
@@ -120,6 +126,11 @@ impl Packed {
         self.cols
     }
 
+    /// Whether any weight of code 0 is not 0.
+    pub fn has_offsets(&self) -> bool {
+        !self.leasts.is_empty()
+    }
+
     /// Bytes in memory.
     pub fn bytes(&self) -> usize {
         self.codes.len() + size_of::<f32>() * ROWS * (self.scales.len() + self.leasts.len())
@@ -132,7 +143,7 @@ impl Packed {
         squares.saturating_mul(bits.square() + scales)
     }
 
-    /// The codes, scales and offsets of the four rows from `ROWS * tile` on.
+    /// The codes, scales and offsets of the tile of rows from `ROWS * tile` on.
     pub(crate) fn tile(&self, tile: usize) -> Tile<'_> {
         let across = self.cols / COLUMNS;
         let square = self.bits.square();
@@ -156,9 +167,9 @@ impl Packed {
         for (at, out) in out.as_chunks_mut::<COLUMNS>().0.iter_mut().enumerate() {
             let scale = tile.scales[at][lane];
             let least = tile.leasts.get(at).map_or(0.0, |least| least[lane]);
-            let codes = &tile.codes[at * self.bits.square()..][..self.bits.square()];
-            for (column, out) in out.iter_mut().enumerate() {
-                *out = scale * f32::from(read(self.bits, codes, lane, column)) + least;
+            let square = &tile.codes[at * self.bits.square()..][..self.bits.square()];
+            for (code, out) in read(self.bits, square, lane).into_iter().zip(out) {
+                *out = scale * f32::from(code) + least;
             }
         }
     }
@@ -193,7 +204,7 @@ impl Packed {
     }
 }
 
-/// What four rows hold, by groups of columns.
+/// What a tile of rows holds, by groups of columns.
 #[derive(Clone, Copy)]
 pub(crate) struct Tile<'a> {
     /// Squares of codes, [`Bits::square`] bytes each.
@@ -245,12 +256,28 @@ fn write(bits: Bits, square: &mut [u8], lane: usize, codes: &[i8; COLUMNS]) -> O
     Some(())
 }
 
-/// The code of a row and column of a square.
-pub(crate) fn read(bits: Bits, square: &[u8], lane: usize, column: usize) -> i8 {
-    let (at, high) = place(bits, lane, column);
-    match (bits, high) {
-        (Bits::Eight, _) => square[at] as i8,
-        (Bits::Four, false) => (square[at] & 15) as i8,
-        (Bits::Four, true) => (square[at] >> 4) as i8,
+/// The codes of a row of a square, by column.
+#[inline(always)]
+pub(crate) fn read(bits: Bits, square: &[u8], lane: usize) -> [i8; COLUMNS] {
+    let mut codes = [0; COLUMNS];
+    match bits {
+        Bits::Four => {
+            let halves = square.as_chunks::<HALF>().0.iter();
+            for (words, codes) in halves.zip(codes.as_chunks_mut::<{ 4 * STEP }>().0) {
+                let words = u64::from_le_bytes(words.as_chunks().0[lane]);
+                for (nibble, codes) in codes.as_chunks_mut::<STEP>().0.iter_mut().enumerate() {
+                    for (within, code) in codes.iter_mut().enumerate() {
+                        *code = (words >> (16 * within + 4 * nibble) & 15) as i8;
+                    }
+                }
+            }
+        }
+        Bits::Eight => {
+            let steps = square.as_chunks::<WIDE>().0.iter();
+            for (bytes, codes) in steps.zip(codes.as_chunks_mut::<STEP>().0) {
+                *codes = bytes.as_chunks::<STEP>().0[lane].map(|code| code as i8);
+            }
+        }
     }
+    codes
 }
