@@ -3,7 +3,7 @@
 import { readFileSync } from "node:fs";
 
 // In the order of `engine/cpu-kernels/examples/bench_wasm.rs`.
-const KINDS = ["a4", "a8", "model", "layers", "rowwise", "round", "copy", "fma"];
+const KINDS = ["a4", "a8", "model", "layers", "rowwise", "round", "copy", "fma", "read", "nearest"];
 
 const [file, seconds, ...works] = process.argv.slice(2);
 const { instance } = await WebAssembly.instantiate(readFileSync(file));

@@ -7,8 +7,8 @@ mod bench_body;
 
 use bench_body::Bench;
 
-const KINDS: [&str; 9] = [
-    "a4", "a8", "model", "layers", "rowwise", "round", "copy", "fma", "read",
+const KINDS: [&str; 10] = [
+    "a4", "a8", "model", "layers", "rowwise", "round", "copy", "fma", "read", "nearest",
 ];
 
 thread_local! {

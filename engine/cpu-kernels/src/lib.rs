@@ -27,7 +27,10 @@
 extern crate alloc;
 
 mod activations;
+mod lanes;
 mod level;
+#[cfg(feature = "std")]
+mod nearest;
 mod packed;
 mod panel;
 mod portable;
@@ -42,6 +45,8 @@ mod tile;
 
 pub use activations::Activations;
 pub use level::Level;
+#[cfg(feature = "std")]
+pub use nearest::{Nearest, Queries};
 pub use packed::{Bits, Group, Packed};
 pub use product::{product, product_at};
 

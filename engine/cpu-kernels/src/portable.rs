@@ -1,6 +1,7 @@
 //! The loops without special instructions: what every processor can do, and what the others are compared with.
 
 use crate::activations::Row;
+use crate::lanes::Reals;
 use crate::packed::{Bits, Tile, read};
 use crate::tile::Arithmetic;
 use crate::{COLUMNS, ROWS};
@@ -39,4 +40,41 @@ fn products<const M: usize>(bits: Bits, tile: Tile<'_>, x: [Row<'_>; M]) -> [[f3
         }
     }
     sums
+}
+
+/// Lanes that the compiler may make registers of.
+pub(crate) const LANES: usize = 4;
+
+impl Reals<LANES> for Portable {
+    type Real = [f32; LANES];
+
+    #[inline(always)]
+    fn splat(number: f32) -> Self::Real {
+        [number; LANES]
+    }
+
+    #[inline(always)]
+    fn load(numbers: &[f32; LANES]) -> Self::Real {
+        *numbers
+    }
+
+    #[inline(always)]
+    fn store(numbers: Self::Real, to: &mut [f32; LANES]) {
+        *to = numbers;
+    }
+
+    #[inline(always)]
+    fn add(a: Self::Real, b: Self::Real) -> Self::Real {
+        core::array::from_fn(|lane| a[lane] + b[lane])
+    }
+
+    #[inline(always)]
+    fn mul(a: Self::Real, b: Self::Real) -> Self::Real {
+        core::array::from_fn(|lane| a[lane] * b[lane])
+    }
+
+    #[inline(always)]
+    fn mul_add(a: Self::Real, b: Self::Real, c: Self::Real) -> Self::Real {
+        core::array::from_fn(|lane| a[lane] * b[lane] + c[lane])
+    }
 }

@@ -9,8 +9,11 @@ use core::arch::wasm32::{
 
 use crate::ROWS;
 use crate::activations::{Activations, Row, of_length};
+use crate::lanes::{Lanes, PAIRS, Reals};
+#[cfg(feature = "std")]
+use crate::nearest::Queries;
 use crate::packed::{Bits, HALF, Packed, STEP, STEPS, Tile, WIDE};
-use crate::panel::{self, Lanes, PAIRS};
+use crate::panel;
 use crate::product::put;
 
 /// Lanes of a register.
@@ -40,6 +43,12 @@ pub(crate) fn product(w: &Packed, x: &Activations, y: &mut [f32]) {
             put(w, at, row, &[found], y);
         }
     }
+}
+
+/// The cosines with 128-bit SIMD.
+#[cfg(feature = "std")]
+pub(crate) fn cosines(queries: &Queries<'_>, rows: &[f32], put: impl FnMut(usize, usize, f32)) {
+    queries.each::<Simd128, LANES>(rows, put);
 }
 
 #[inline(always)]
@@ -133,9 +142,44 @@ fn step_of(x: &[i16; STEP * STEPS], step: usize) -> v128 {
     unsafe { v128_load64_splat(four.as_ptr().cast()) }
 }
 
+impl Reals<LANES> for Simd128 {
+    type Real = v128;
+
+    #[inline(always)]
+    fn splat(number: f32) -> v128 {
+        f32x4_splat(number)
+    }
+
+    #[inline(always)]
+    fn load(numbers: &[f32; LANES]) -> v128 {
+        // SAFETY: 16 bytes are there, and loads of WebAssembly ask for no alignment.
+        unsafe { v128_load(numbers.as_ptr().cast()) }
+    }
+
+    #[inline(always)]
+    fn store(numbers: v128, to: &mut [f32; LANES]) {
+        // SAFETY: 16 bytes are there, and stores of WebAssembly ask for no alignment.
+        unsafe { v128_store(to.as_mut_ptr().cast(), numbers) }
+    }
+
+    #[inline(always)]
+    fn add(a: v128, b: v128) -> v128 {
+        f32x4_add(a, b)
+    }
+
+    #[inline(always)]
+    fn mul(a: v128, b: v128) -> v128 {
+        f32x4_mul(a, b)
+    }
+
+    #[inline(always)]
+    fn mul_add(a: v128, b: v128, c: v128) -> v128 {
+        f32x4_add(f32x4_mul(a, b), c)
+    }
+}
+
 impl Lanes<LANES> for Simd128 {
     type Whole = v128;
-    type Real = v128;
 
     #[inline(always)]
     fn four(words: &[u8; HALF]) -> [[u32; ROWS]; PAIRS / 2] {
@@ -201,33 +245,6 @@ impl Lanes<LANES> for Simd128 {
     #[inline(always)]
     fn real(sums: v128) -> v128 {
         f32x4_convert_i32x4(sums)
-    }
-
-    #[inline(always)]
-    fn load(numbers: &[f32; LANES]) -> v128 {
-        // SAFETY: 16 bytes are there, and loads of WebAssembly ask for no alignment.
-        unsafe { v128_load(numbers.as_ptr().cast()) }
-    }
-
-    #[inline(always)]
-    fn splat(number: f32) -> v128 {
-        f32x4_splat(number)
-    }
-
-    #[inline(always)]
-    fn mul(a: v128, b: v128) -> v128 {
-        f32x4_mul(a, b)
-    }
-
-    #[inline(always)]
-    fn mul_add(a: v128, b: v128, c: v128) -> v128 {
-        f32x4_add(f32x4_mul(a, b), c)
-    }
-
-    #[inline(always)]
-    fn store(numbers: v128, to: &mut [f32; LANES]) {
-        // SAFETY: 16 bytes are there, and stores of WebAssembly ask for no alignment.
-        unsafe { v128_store(to.as_mut_ptr().cast(), numbers) }
     }
 }
 

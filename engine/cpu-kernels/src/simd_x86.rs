@@ -3,18 +3,21 @@
 
 use core::arch::x86_64::{
     __m128i, __m256, __m256i, _MM_HINT_T0, _mm_loadu_si128, _mm_prefetch, _mm256_add_epi32,
-    _mm256_and_si256, _mm256_castps_si256, _mm256_castsi256_ps, _mm256_cvtepi8_epi16,
-    _mm256_cvtepi32_ps, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_loadu_si256, _mm256_madd_epi16,
-    _mm256_mul_ps, _mm256_permute4x64_epi64, _mm256_permutevar8x32_ps, _mm256_set1_epi16,
-    _mm256_set1_epi32, _mm256_set1_epi64x, _mm256_set1_ps, _mm256_setr_epi32, _mm256_setzero_ps,
-    _mm256_setzero_si256, _mm256_shuffle_ps, _mm256_srli_epi16, _mm256_storeu_ps,
-    _mm256_storeu_si256,
+    _mm256_add_ps, _mm256_and_si256, _mm256_castps_si256, _mm256_castsi256_ps,
+    _mm256_cvtepi8_epi16, _mm256_cvtepi32_ps, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_loadu_si256,
+    _mm256_madd_epi16, _mm256_mul_ps, _mm256_permute4x64_epi64, _mm256_permutevar8x32_ps,
+    _mm256_set1_epi16, _mm256_set1_epi32, _mm256_set1_epi64x, _mm256_set1_ps, _mm256_setr_epi32,
+    _mm256_setzero_ps, _mm256_setzero_si256, _mm256_shuffle_ps, _mm256_srli_epi16,
+    _mm256_storeu_ps, _mm256_storeu_si256,
 };
 
 use crate::ROWS;
 use crate::activations::{Activations, Row, of_length};
+use crate::lanes::{Lanes, PAIRS, Reals};
+#[cfg(feature = "std")]
+use crate::nearest::Queries;
 use crate::packed::{Bits, HALF, Packed, STEP, STEPS, Tile, WIDE};
-use crate::panel::{self, Lanes, PAIRS};
+use crate::panel;
 use crate::product::all;
 use crate::tile::{Arithmetic, pair, word};
 
@@ -35,6 +38,17 @@ fn with_avx2(w: &Packed, x: &Activations, y: &mut [f32]) {
         return all(Avx2, w, x, y);
     }
     panel::product::<Avx2, LANES, 1, 4>(w, x, y);
+}
+
+/// The cosines with AVX2, as [`product`].
+#[cfg(feature = "std")]
+pub(crate) fn cosines(queries: &Queries<'_>, rows: &[f32], put: impl FnMut(usize, usize, f32)) {
+    #[target_feature(enable = "avx2,fma")]
+    fn with_avx2(queries: &Queries<'_>, rows: &[f32], put: impl FnMut(usize, usize, f32)) {
+        queries.each::<Avx2, LANES>(rows, put);
+    }
+    // SAFETY: as above.
+    unsafe { with_avx2(queries, rows, put) }
 }
 
 /// A panel is unpacked from here on.
@@ -238,9 +252,48 @@ fn load_half(bytes: &[u8; 16]) -> __m128i {
     unsafe { _mm_loadu_si128(bytes.as_ptr().cast()) }
 }
 
+impl Reals<LANES> for Avx2 {
+    type Real = __m256;
+
+    #[inline(always)]
+    fn splat(number: f32) -> __m256 {
+        // SAFETY: as all below: reached through `product` and `nearest` alone.
+        unsafe { _mm256_set1_ps(number) }
+    }
+
+    #[inline(always)]
+    fn load(numbers: &[f32; LANES]) -> __m256 {
+        // SAFETY: 32 bytes are there, and the load asks for no alignment.
+        unsafe { _mm256_loadu_ps(numbers.as_ptr()) }
+    }
+
+    #[inline(always)]
+    fn store(numbers: __m256, to: &mut [f32; LANES]) {
+        // SAFETY: 32 bytes are there, and the store asks for no alignment.
+        unsafe { _mm256_storeu_ps(to.as_mut_ptr(), numbers) }
+    }
+
+    #[inline(always)]
+    fn add(a: __m256, b: __m256) -> __m256 {
+        // SAFETY: as above.
+        unsafe { _mm256_add_ps(a, b) }
+    }
+
+    #[inline(always)]
+    fn mul(a: __m256, b: __m256) -> __m256 {
+        // SAFETY: as above.
+        unsafe { _mm256_mul_ps(a, b) }
+    }
+
+    #[inline(always)]
+    fn mul_add(a: __m256, b: __m256, c: __m256) -> __m256 {
+        // SAFETY: as above.
+        unsafe { _mm256_fmadd_ps(a, b, c) }
+    }
+}
+
 impl Lanes<LANES> for Avx2 {
     type Whole = __m256i;
-    type Real = __m256;
 
     #[inline(always)]
     fn four(words: &[u8; HALF]) -> [[u32; ROWS]; PAIRS / 2] {
@@ -256,7 +309,7 @@ impl Lanes<LANES> for Avx2 {
 
     #[inline(always)]
     fn zeros() -> __m256i {
-        // SAFETY: as all below: reached through `product` alone.
+        // SAFETY: as above.
         unsafe { _mm256_setzero_si256() }
     }
 
@@ -282,35 +335,5 @@ impl Lanes<LANES> for Avx2 {
     fn real(sums: __m256i) -> __m256 {
         // SAFETY: as above.
         unsafe { _mm256_cvtepi32_ps(sums) }
-    }
-
-    #[inline(always)]
-    fn load(numbers: &[f32; LANES]) -> __m256 {
-        // SAFETY: 32 bytes are there, and the load asks for no alignment.
-        unsafe { _mm256_loadu_ps(numbers.as_ptr()) }
-    }
-
-    #[inline(always)]
-    fn splat(number: f32) -> __m256 {
-        // SAFETY: as above.
-        unsafe { _mm256_set1_ps(number) }
-    }
-
-    #[inline(always)]
-    fn mul(a: __m256, b: __m256) -> __m256 {
-        // SAFETY: as above.
-        unsafe { _mm256_mul_ps(a, b) }
-    }
-
-    #[inline(always)]
-    fn mul_add(a: __m256, b: __m256, c: __m256) -> __m256 {
-        // SAFETY: as above.
-        unsafe { _mm256_fmadd_ps(a, b, c) }
-    }
-
-    #[inline(always)]
-    fn store(numbers: __m256, to: &mut [f32; LANES]) {
-        // SAFETY: 32 bytes are there, and the store asks for no alignment.
-        unsafe { _mm256_storeu_ps(to.as_mut_ptr(), numbers) }
     }
 }

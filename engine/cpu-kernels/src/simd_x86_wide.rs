@@ -5,17 +5,21 @@
 )]
 
 use core::arch::x86_64::{
-    __m256i, __m512, __m512i, _mm256_loadu_si256, _mm512_add_epi32, _mm512_and_si512,
-    _mm512_castps256_ps512, _mm512_cvtepi8_epi16, _mm512_cvtepi32_ps, _mm512_dpwssd_epi32,
-    _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_loadu_si512, _mm512_mul_ps, _mm512_permutexvar_ps,
-    _mm512_set1_epi16, _mm512_set1_epi32, _mm512_set1_epi64, _mm512_set1_ps, _mm512_setr_epi32,
-    _mm512_setzero_ps, _mm512_setzero_si512, _mm512_srli_epi16, _mm512_storeu_ps,
+    __m256i, __m512, __m512i, _mm256_loadu_si256, _mm512_add_epi32, _mm512_add_ps,
+    _mm512_and_si512, _mm512_castps256_ps512, _mm512_cvtepi8_epi16, _mm512_cvtepi32_ps,
+    _mm512_dpwssd_epi32, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_loadu_si512, _mm512_mul_ps,
+    _mm512_permutexvar_ps, _mm512_set1_epi16, _mm512_set1_epi32, _mm512_set1_epi64, _mm512_set1_ps,
+    _mm512_setr_epi32, _mm512_setzero_ps, _mm512_setzero_si512, _mm512_srli_epi16,
+    _mm512_storeu_ps,
 };
 
 use crate::ROWS;
 use crate::activations::{Activations, Row, of_length};
+use crate::lanes::{Lanes, PAIRS, Reals};
+#[cfg(feature = "std")]
+use crate::nearest::Queries;
 use crate::packed::{Bits, HALF, Packed, STEP, STEPS, Tile, WIDE};
-use crate::panel::{self, Lanes, PAIRS};
+use crate::panel;
 use crate::product::all;
 use crate::simd_x86::{Avx2, fetch_ahead, offsets, pairs_of_eight, pairs_of_four};
 use crate::tile::{Arithmetic, pair, word};
@@ -37,6 +41,17 @@ fn with_avx512(w: &Packed, x: &Activations, y: &mut [f32]) {
         return all(Avx512, w, x, y);
     }
     panel::product::<Avx512, LANES, 2, 6>(w, x, y);
+}
+
+/// The cosines with AVX-512, as [`product`].
+#[cfg(feature = "std")]
+pub(crate) fn cosines(queries: &Queries<'_>, rows: &[f32], put: impl FnMut(usize, usize, f32)) {
+    #[target_feature(enable = "avx512f,avx512bw,avx512vnni,avx2,fma")]
+    fn with_avx512(queries: &Queries<'_>, rows: &[f32], put: impl FnMut(usize, usize, f32)) {
+        queries.each::<Avx512, LANES>(rows, put);
+    }
+    // SAFETY: as above.
+    unsafe { with_avx512(queries, rows, put) }
 }
 
 /// A panel is unpacked from here on.
@@ -148,9 +163,48 @@ fn load_half(bytes: &[u8; WIDE]) -> __m256i {
     unsafe { _mm256_loadu_si256(bytes.as_ptr().cast()) }
 }
 
+impl Reals<LANES> for Avx512 {
+    type Real = __m512;
+
+    #[inline(always)]
+    fn splat(number: f32) -> __m512 {
+        // SAFETY: as all below: reached through `product` and `nearest` alone.
+        unsafe { _mm512_set1_ps(number) }
+    }
+
+    #[inline(always)]
+    fn load(numbers: &[f32; LANES]) -> __m512 {
+        // SAFETY: 64 bytes are there, and the load asks for no alignment.
+        unsafe { _mm512_loadu_ps(numbers.as_ptr()) }
+    }
+
+    #[inline(always)]
+    fn store(numbers: __m512, to: &mut [f32; LANES]) {
+        // SAFETY: 64 bytes are there, and the store asks for no alignment.
+        unsafe { _mm512_storeu_ps(to.as_mut_ptr(), numbers) }
+    }
+
+    #[inline(always)]
+    fn add(a: __m512, b: __m512) -> __m512 {
+        // SAFETY: as above.
+        unsafe { _mm512_add_ps(a, b) }
+    }
+
+    #[inline(always)]
+    fn mul(a: __m512, b: __m512) -> __m512 {
+        // SAFETY: as above.
+        unsafe { _mm512_mul_ps(a, b) }
+    }
+
+    #[inline(always)]
+    fn mul_add(a: __m512, b: __m512, c: __m512) -> __m512 {
+        // SAFETY: as above.
+        unsafe { _mm512_fmadd_ps(a, b, c) }
+    }
+}
+
 impl Lanes<LANES> for Avx512 {
     type Whole = __m512i;
-    type Real = __m512;
 
     #[inline(always)]
     fn four(words: &[u8; HALF]) -> [[u32; ROWS]; PAIRS / 2] {
@@ -166,7 +220,7 @@ impl Lanes<LANES> for Avx512 {
 
     #[inline(always)]
     fn zeros() -> __m512i {
-        // SAFETY: as all below: reached through `product` alone.
+        // SAFETY: as above.
         unsafe { _mm512_setzero_si512() }
     }
 
@@ -192,35 +246,5 @@ impl Lanes<LANES> for Avx512 {
     fn real(sums: __m512i) -> __m512 {
         // SAFETY: as above.
         unsafe { _mm512_cvtepi32_ps(sums) }
-    }
-
-    #[inline(always)]
-    fn load(numbers: &[f32; LANES]) -> __m512 {
-        // SAFETY: 64 bytes are there, and the load asks for no alignment.
-        unsafe { _mm512_loadu_ps(numbers.as_ptr()) }
-    }
-
-    #[inline(always)]
-    fn splat(number: f32) -> __m512 {
-        // SAFETY: as above.
-        unsafe { _mm512_set1_ps(number) }
-    }
-
-    #[inline(always)]
-    fn mul(a: __m512, b: __m512) -> __m512 {
-        // SAFETY: as above.
-        unsafe { _mm512_mul_ps(a, b) }
-    }
-
-    #[inline(always)]
-    fn mul_add(a: __m512, b: __m512, c: __m512) -> __m512 {
-        // SAFETY: as above.
-        unsafe { _mm512_fmadd_ps(a, b, c) }
-    }
-
-    #[inline(always)]
-    fn store(numbers: __m512, to: &mut [f32; LANES]) {
-        // SAFETY: 64 bytes are there, and the store asks for no alignment.
-        unsafe { _mm512_storeu_ps(to.as_mut_ptr(), numbers) }
     }
 }

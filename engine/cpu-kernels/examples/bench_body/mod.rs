@@ -3,7 +3,7 @@
 #[path = "../../tests/numbers/mod.rs"]
 mod numbers;
 
-use namelens_cpu_kernels::{Activations, Bits, COLUMNS, Group, Level, Packed, product_at};
+use namelens_cpu_kernels::{Activations, Bits, COLUMNS, Group, Level, Packed, Queries, product_at};
 use numbers::Numbers;
 
 /// One matrix and the rows it is multiplied with.
@@ -56,6 +56,13 @@ enum Work {
         to: Vec<u64>,
         next: usize,
     },
+    /// The five rows of an index most like each query.
+    Nearest {
+        index: Vec<f32>,
+        queries: Vec<f32>,
+        width: usize,
+        next: usize,
+    },
     /// A matrix to f32, row by row.
     Unpack(Packed, Vec<f32>),
     /// Bytes only read.
@@ -98,6 +105,8 @@ const LAYER: [[usize; 2]; 7] = [
 const LAYERS: usize = 30;
 const HEAD: [usize; 2] = [49_152, 576];
 const HEAD_PARTS: usize = 16;
+/// Rows of an index that are searched at a time.
+const NEAREST: usize = 1000;
 /// Bytes copied at a time.
 const COPIED: usize = 1 << 20;
 
@@ -141,6 +150,15 @@ impl Bench {
                     let w = Product::new(level, bits, [rows, cols], 1).w;
                     Work::Unpack(w, vec![0.0; cols])
                 }
+                "nearest" => {
+                    let mut numbers = Numbers(7);
+                    Work::Nearest {
+                        index: (0..rows * cols).map(|_| numbers.next()).collect(),
+                        queries: (0..tokens * cols).map(|_| numbers.next()).collect(),
+                        width: cols,
+                        next: 0,
+                    }
+                }
                 "round" => {
                     let mut numbers = Numbers(5);
                     Work::Round((0..tokens * cols).map(|_| numbers.next()).collect(), cols)
@@ -169,12 +187,22 @@ impl Bench {
             Work::RowWise(w) => ((w.blocks.len() * 18) as f64, (w.blocks.len() * 64) as f64),
             Work::Round(x, _) => ((x.len() * 6) as f64, (x.len() * 4) as f64),
             Work::Copy { from, .. } => ((from.len() * 16) as f64, 0.0),
+            Work::Nearest {
+                index,
+                queries,
+                width,
+                ..
+            } => (
+                (index.len() * 4) as f64,
+                (2 * index.len() * (1 + queries.len() / width)) as f64,
+            ),
             Work::Unpack(w, _) => ((w.bytes() + 4 * w.rows() * w.cols()) as f64, 0.0),
             Work::Read { from, .. } => ((from.len() * 8) as f64, 0.0),
             Work::Fma(_) => (0.0, (FMA_STEPS * 12 * 8 * 2) as f64),
         };
         let parts = match &work {
             Work::Products { all, .. } => all.len(),
+            Work::Nearest { index, width, .. } => index.len() / width / NEAREST,
             Work::Copy { from, .. } | Work::Read { from, .. } => from.len() * 8 / COPIED,
             _ => 1,
         };
@@ -205,6 +233,18 @@ impl Bench {
                     to[part.clone()].copy_from_slice(&from[part]);
                     std::hint::black_box(&to);
                     to[0] as f32
+                }
+                Work::Nearest {
+                    index,
+                    queries,
+                    width,
+                    next,
+                } => {
+                    let part = *next * NEAREST * *width..;
+                    let part = &index[part][..NEAREST * *width];
+                    *next = (*next + 1) % self.parts;
+                    let found = Queries::new(queries, *width).nearest(part, 5);
+                    found.into_ranked().map(|found| found[0].1).sum()
                 }
                 Work::Unpack(w, out) => {
                     (0..w.rows()).for_each(|row| w.unpack_row(row, std::hint::black_box(out)));
