@@ -20,6 +20,10 @@ pub(crate) trait Reals<const W: usize> {
     /// To memory.
     fn store(numbers: Self::Real, to: &mut [f32; W]);
     /// `a + b`.
+    #[cfg_attr(
+        not(feature = "std"),
+        allow(dead_code, reason = "vectors are compared with `std` alone")
+    )]
     fn add(a: Self::Real, b: Self::Real) -> Self::Real;
     /// `a * b`.
     fn mul(a: Self::Real, b: Self::Real) -> Self::Real;

@@ -20,6 +20,8 @@ use crate::product::put;
 const LANES: usize = 4;
 /// Registers of two rows each that make a tile.
 const PARTS: usize = ROWS / 2;
+/// Steps of columns in codes of eight bits that are worked on together.
+const EIGHT: usize = 1;
 /// A panel is unpacked from here on.
 const MANY: usize = 4;
 
@@ -54,11 +56,9 @@ pub(crate) fn cosines(queries: &Queries<'_>, rows: &[f32], put: impl FnMut(usize
 #[inline(always)]
 fn four(tile: Tile<'_>, x: Row<'_>) -> [f32; ROWS] {
     let low = u16x8_splat(15);
-    let squares = tile.codes.as_chunks::<{ Bits::Four.square() }>().0;
-    products(tile, x, squares, |square, step| {
-        let words = square.as_chunks::<HALF>().0[step / 4].as_chunks::<16>().0;
-        let words: [v128; PARTS] = [0, 1, 2, 3].map(|part| load(&words[part]));
-        match step % 4 {
+    products::<HALF, 4>(tile, x, |words, step| {
+        let words: [v128; PARTS] = [0, 1, 2, 3].map(|part| load_at(words, 16 * part));
+        match step {
             0 => words.map(|words| v128_and(words, low)),
             1 => words.map(|words| v128_and(u16x8_shr(words, 4), low)),
             2 => words.map(|words| v128_and(u16x8_shr(words, 8), low)),
@@ -69,10 +69,8 @@ fn four(tile: Tile<'_>, x: Row<'_>) -> [f32; ROWS] {
 
 #[inline(always)]
 fn eight(tile: Tile<'_>, x: Row<'_>) -> [f32; ROWS] {
-    let squares = tile.codes.as_chunks::<{ Bits::Eight.square() }>().0;
-    products(tile, x, squares, |square, step| {
-        let bytes = square.as_chunks::<WIDE>().0[step].as_chunks::<16>().0;
-        let [a, b] = [load(&bytes[0]), load(&bytes[1])];
+    products::<{ EIGHT * WIDE }, EIGHT>(tile, x, |bytes, step| {
+        let [a, b] = [0, 16].map(|at| load_at(bytes, WIDE * step + at));
         [
             i16x8_extend_low_i8x16(a),
             i16x8_extend_high_i8x16(a),
@@ -82,24 +80,41 @@ fn eight(tile: Tile<'_>, x: Row<'_>) -> [f32; ROWS] {
     })
 }
 
-/// The products of a tile; `codes` brings a step of a square's columns into four registers, of two rows each.
+/// The products of a tile; `codes` brings each of the four steps of columns in half a square, of `BYTES`, into four registers of two
+/// rows each.
 #[inline(always)]
-fn products<const BYTES: usize>(
+fn products<const BYTES: usize, const EACH: usize>(
     tile: Tile<'_>,
     x: Row<'_>,
-    squares: &[[u8; BYTES]],
     codes: impl Fn(&[u8; BYTES], usize) -> [v128; PARTS],
 ) -> [f32; ROWS] {
-    let tile = tile.of_length(squares.len());
-    let [x] = of_length([x], squares.len());
+    let groups = tile.scales.len();
+    let tile = tile.of_length(groups);
+    let parts = tile.codes.as_chunks::<BYTES>().0;
+    let x_parts = x
+        .codes
+        .as_flattened()
+        .as_chunks::<STEP>()
+        .0
+        .as_chunks::<EACH>()
+        .0;
+    let [x] = of_length([x], groups);
+    // Not known to the compiler: it would put all parts together and order them so that the registers do not suffice.
+    let times = core::hint::black_box(STEPS / EACH);
     let mut sums = [f32x4_splat(0.0); 2];
-    for (group, square) in squares.iter().enumerate() {
+    for group in 0..groups {
         let mut whole = [i32x4_splat(0); PARTS];
-        for step in 0..STEPS {
-            let codes = codes(square, step);
-            let x = step_of(&x.codes[group], step);
-            for (whole, codes) in whole.iter_mut().zip(codes) {
-                *whole = i32x4_add(*whole, i32x4_dot_i16x8(codes, x));
+        let first = group * (STEPS / EACH);
+        for (part, x) in parts[first..][..times]
+            .iter()
+            .zip(&x_parts[first..][..times])
+        {
+            for step in 0..EACH {
+                let codes = codes(part, step);
+                let x = step_of(x, step);
+                for (whole, codes) in whole.iter_mut().zip(codes) {
+                    *whole = i32x4_add(*whole, i32x4_dot_i16x8(codes, x));
+                }
             }
         }
         let scale = f32x4_splat(x.scales[group]);
@@ -136,10 +151,10 @@ fn rows([a, b]: [v128; 2]) -> v128 {
 
 /// The activations of one step of columns, once for each of two rows.
 #[inline(always)]
-fn step_of(x: &[i16; STEP * STEPS], step: usize) -> v128 {
-    let four: &[i16; STEP] = &x.as_chunks::<STEP>().0[step];
+fn step_of<const EACH: usize>(x: &[[i16; STEP]; EACH], step: usize) -> v128 {
+    assert!(step < EACH, "constants");
     // SAFETY: eight bytes are there, and loads of WebAssembly ask for no alignment.
-    unsafe { v128_load64_splat(four.as_ptr().cast()) }
+    unsafe { v128_load64_splat(x.as_ptr().add(step).cast()) }
 }
 
 impl Reals<LANES> for Simd128 {
@@ -257,6 +272,14 @@ fn apart(words: &[u8; 32]) -> [v128; 2] {
         i32x4_shuffle::<0, 2, 4, 6>(a, b),
         i32x4_shuffle::<1, 3, 5, 7>(a, b),
     ]
+}
+
+/// 16 bytes from `at` on. By a pointer, because compilers make an index a sum of its own, and this a part of the load.
+#[inline(always)]
+fn load_at<const BYTES: usize>(bytes: &[u8; BYTES], at: usize) -> v128 {
+    assert!(at + 16 <= BYTES, "constants");
+    // SAFETY: asserted.
+    unsafe { v128_load(bytes.as_ptr().add(at).cast()) }
 }
 
 #[inline(always)]
