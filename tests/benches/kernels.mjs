@@ -11,7 +11,7 @@ const bytes = readFileSync(file);
 /** Runs in Node or in the page, so it takes all it needs. */
 async function measure({ module, seconds, works }) {
   // In the order of `engine/cpu-kernels/examples/bench_wasm.rs`.
-  const KINDS = ["a4", "a8", "model", "layers", "rowwise", "round", "copy", "fma", "read", "nearest"];
+  const KINDS = ["a4", "a8", "model", "layers", "rowwise", "round", "copy", "fma", "read", "nearest", "a6"];
   // A page's clock has steps of 5 us at best.
   const SLICE = 2e-3;
   const wasm = typeof module === "string" ? await (await fetch(module)).arrayBuffer() : module;

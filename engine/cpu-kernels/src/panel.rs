@@ -29,7 +29,7 @@ impl<const W: usize, const V: usize> Panel<W, V> {
         let leasts = if w.has_offsets() { groups } else { 0 };
         Self {
             codes: vec![[[[0; W]; V]; PAIRS]; groups],
-            scales: vec![[[0.0; W]; V]; groups],
+            scales: vec![[[0.0; W]; V]; groups * w.bits().scales()],
             leasts: vec![[[0.0; W]; V]; leasts],
         }
     }
@@ -75,7 +75,7 @@ fn unpack<L: Lanes<W>, const W: usize, const V: usize>(
                 }
             }
         }
-        Bits::Eight => {
+        Bits::Six | Bits::Eight => {
             let pairs = pairs.as_chunks_mut::<{ STEP / 2 }>().0;
             for (bytes, pairs) in square.as_chunks::<WIDE>().0.iter().zip(pairs) {
                 for (to, codes) in pairs.iter_mut().zip(&L::eight(bytes)) {
@@ -96,25 +96,40 @@ pub(crate) fn product<L: Lanes<W>, const W: usize, const V: usize, const T: usiz
     let mut panel = Panel::<W, V>::new(w);
     for first in (0..w.rows().div_ceil(ROWS)).step_by(Panel::<W, V>::TILES) {
         panel.unpack::<L>(w, first);
-        let mut at = 0;
-        while at + T <= x.rows() {
-            tile::<L, W, V, T>(&panel, x, at, first * ROWS, w.rows(), y);
-            at += T;
-        }
-        while at + 2 <= x.rows() {
-            tile::<L, W, V, 2>(&panel, x, at, first * ROWS, w.rows(), y);
-            at += 2;
-        }
-        while at < x.rows() {
-            tile::<L, W, V, 1>(&panel, x, at, first * ROWS, w.rows(), y);
-            at += 1;
+        match w.bits().scales() {
+            1 => with_all::<L, W, V, T, 1>(&panel, x, first * ROWS, w.rows(), y),
+            _ => with_all::<L, W, V, T, 2>(&panel, x, first * ROWS, w.rows(), y),
         }
     }
 }
 
-/// A panel times the `T` rows of activations from `at` on, to the rows from `first` on of the `rows` in `y`.
+/// A panel of `S` scales a group times all rows of activations, to the rows from `first` on of the `rows` in `y`.
 #[inline(always)]
-fn tile<L: Lanes<W>, const W: usize, const V: usize, const T: usize>(
+fn with_all<L: Lanes<W>, const W: usize, const V: usize, const T: usize, const S: usize>(
+    panel: &Panel<W, V>,
+    x: &Activations,
+    first: usize,
+    rows: usize,
+    y: &mut [f32],
+) {
+    let mut at = 0;
+    while at + T <= x.rows() {
+        tile::<L, W, V, T, S>(panel, x, at, first, rows, y);
+        at += T;
+    }
+    while at + 2 <= x.rows() {
+        tile::<L, W, V, 2, S>(panel, x, at, first, rows, y);
+        at += 2;
+    }
+    while at < x.rows() {
+        tile::<L, W, V, 1, S>(panel, x, at, first, rows, y);
+        at += 1;
+    }
+}
+
+/// The same with the `T` rows of activations from `at` on.
+#[inline(always)]
+fn tile<L: Lanes<W>, const W: usize, const V: usize, const T: usize, const S: usize>(
     panel: &Panel<W, V>,
     x: &Activations,
     at: usize,
@@ -124,24 +139,27 @@ fn tile<L: Lanes<W>, const W: usize, const V: usize, const T: usize>(
 ) {
     let x: [Row<'_>; T] = core::array::from_fn(|t| x.row(at + t));
     let x = of_length(x, panel.codes.len());
-    let scales = &panel.scales[..panel.codes.len()];
+    let scales = &panel.scales.as_chunks::<S>().0[..panel.codes.len()];
     let mut sums = [[L::splat(0.0); V]; T];
     for (group, pairs) in panel.codes.iter().enumerate() {
-        let mut whole = [[L::zeros(); V]; T];
-        for (pair, codes) in pairs.iter().enumerate() {
-            for v in 0..V {
-                let codes = L::codes(&codes[v]);
-                for t in 0..T {
-                    let x = L::pair(&x[t].codes[group].as_chunks().0[pair]);
-                    whole[t][v] = L::dot(whole[t][v], codes, x);
+        for (share, scales) in scales[group].iter().enumerate() {
+            let mut whole = [[L::zeros(); V]; T];
+            let first = share * (PAIRS / S);
+            for (pair, codes) in pairs[first..][..PAIRS / S].iter().enumerate() {
+                for v in 0..V {
+                    let codes = L::codes(&codes[v]);
+                    for t in 0..T {
+                        let x = L::pair(&x[t].codes[group].as_chunks().0[first + pair]);
+                        whole[t][v] = L::dot(whole[t][v], codes, x);
+                    }
                 }
             }
-        }
-        for v in 0..V {
-            let scale = L::load(&scales[group][v]);
-            for t in 0..T {
-                let scale = L::mul(scale, L::splat(x[t].scales[group]));
-                sums[t][v] = L::mul_add(L::real(whole[t][v]), scale, sums[t][v]);
+            for v in 0..V {
+                let scale = L::load(&scales[v]);
+                for t in 0..T {
+                    let scale = L::mul(scale, L::splat(x[t].scales[group]));
+                    sums[t][v] = L::mul_add(L::real(whole[t][v]), scale, sums[t][v]);
+                }
             }
         }
         if let Some(leasts) = panel.leasts.get(group) {

@@ -15,6 +15,10 @@ impl Arithmetic for Portable {
         products(Bits::Four, tile, x)
     }
 
+    fn six<const M: usize>(self, tile: Tile<'_>, x: [Row<'_>; M]) -> [[f32; ROWS]; M] {
+        products(Bits::Six, tile, x)
+    }
+
     fn eight<const M: usize>(self, tile: Tile<'_>, x: [Row<'_>; M]) -> [[f32; ROWS]; M] {
         products(Bits::Eight, tile, x)
     }
@@ -22,17 +26,24 @@ impl Arithmetic for Portable {
 
 #[inline(always)]
 fn products<const M: usize>(bits: Bits, tile: Tile<'_>, x: [Row<'_>; M]) -> [[f32; ROWS]; M] {
+    let scales = bits.scales();
     let mut sums = [[0.0; ROWS]; M];
     for (group, square) in tile.codes.chunks_exact(bits.square()).enumerate() {
         let codes: [[i8; COLUMNS]; ROWS] = core::array::from_fn(|lane| read(bits, square, lane));
         for (x, sums) in x.iter().zip(&mut sums) {
             for (lane, codes) in codes.iter().enumerate() {
-                let terms = codes.iter().zip(&x.codes[group]);
-                let whole: i32 = terms
-                    .map(|(&code, &x)| i32::from(code) * i32::from(x))
-                    .sum();
-                let scale = tile.scales[group][lane] * x.scales[group];
-                sums[lane] += whole as f32 * scale;
+                let each = COLUMNS / scales;
+                let shares = codes
+                    .chunks_exact(each)
+                    .zip(x.codes[group].chunks_exact(each));
+                for (share, (codes, x_codes)) in shares.enumerate() {
+                    let terms = codes.iter().zip(x_codes);
+                    let whole: i32 = terms
+                        .map(|(&code, &x)| i32::from(code) * i32::from(x))
+                        .sum();
+                    let scale = tile.scales[group * scales + share][lane] * x.scales[group];
+                    sums[lane] += whole as f32 * scale;
+                }
                 if let Some(least) = tile.leasts.get(group) {
                     sums[lane] += least[lane] * x.sums[group];
                 }

@@ -68,6 +68,7 @@ fn some<A: Arithmetic, const M: usize>(
     let rows = core::array::from_fn(|m| x.row(first + m));
     let found = match w.bits() {
         Bits::Four => by.four::<M>(w.tile(tile), rows),
+        Bits::Six => by.six::<M>(w.tile(tile), rows),
         Bits::Eight => by.eight::<M>(w.tile(tile), rows),
     };
     put(w, tile, first, &found, y);

@@ -40,7 +40,8 @@ pub(crate) fn product(w: &Packed, x: &Activations, y: &mut [f32]) {
         for row in 0..x.rows() {
             let found = match w.bits() {
                 Bits::Four => four(w.tile(at), x.row(row)),
-                Bits::Eight => eight(w.tile(at), x.row(row)),
+                Bits::Six => bytes::<2>(w.tile(at), x.row(row)),
+                Bits::Eight => bytes::<1>(w.tile(at), x.row(row)),
             };
             put(w, at, row, &[found], y);
         }
@@ -56,7 +57,7 @@ pub(crate) fn cosines(queries: &Queries<'_>, rows: &[f32], put: impl FnMut(usize
 #[inline(always)]
 fn four(tile: Tile<'_>, x: Row<'_>) -> [f32; ROWS] {
     let low = u16x8_splat(15);
-    products::<HALF, 4>(tile, x, |words, step| {
+    products::<HALF, 4, 1>(tile, x, |words, step| {
         let words: [v128; PARTS] = [0, 1, 2, 3].map(|part| load_at(words, 16 * part));
         match step {
             0 => words.map(|words| v128_and(words, low)),
@@ -68,8 +69,8 @@ fn four(tile: Tile<'_>, x: Row<'_>) -> [f32; ROWS] {
 }
 
 #[inline(always)]
-fn eight(tile: Tile<'_>, x: Row<'_>) -> [f32; ROWS] {
-    products::<{ EIGHT * WIDE }, EIGHT>(tile, x, |bytes, step| {
+fn bytes<const S: usize>(tile: Tile<'_>, x: Row<'_>) -> [f32; ROWS] {
+    products::<{ EIGHT * WIDE }, EIGHT, S>(tile, x, |bytes, step| {
         let [a, b] = [0, 16].map(|at| load_at(bytes, WIDE * step + at));
         [
             i16x8_extend_low_i8x16(a),
@@ -80,35 +81,28 @@ fn eight(tile: Tile<'_>, x: Row<'_>) -> [f32; ROWS] {
     })
 }
 
-/// The products of a tile; `codes` brings each of the four steps of columns in half a square, of `BYTES`, into four registers of two
+/// The products of a tile of `S` scales a group; `codes` brings each of the steps of columns in half a square, of `BYTES`, into four registers of two
 /// rows each.
 #[inline(always)]
-fn products<const BYTES: usize, const EACH: usize>(
+fn products<const BYTES: usize, const EACH: usize, const S: usize>(
     tile: Tile<'_>,
     x: Row<'_>,
     codes: impl Fn(&[u8; BYTES], usize) -> [v128; PARTS],
 ) -> [f32; ROWS] {
-    let groups = tile.scales.len();
-    let tile = tile.of_length(groups);
+    let groups = tile.scales.len() / S;
+    let tile = tile.of_length::<S>(groups);
     let parts = tile.codes.as_chunks::<BYTES>().0;
-    let x_parts = x
-        .codes
-        .as_flattened()
-        .as_chunks::<STEP>()
-        .0
-        .as_chunks::<EACH>()
-        .0;
+    let x_parts = x.codes.as_flattened().as_chunks::<STEP>().0;
+    let x_parts = x_parts.as_chunks::<EACH>().0;
     let [x] = of_length([x], groups);
     // Not known to the compiler: it would put all parts together and order them so that the registers do not suffice.
-    let times = core::hint::black_box(STEPS / EACH);
+    let times = core::hint::black_box(STEPS / EACH / S);
     let mut sums = [f32x4_splat(0.0); 2];
-    for group in 0..groups {
+    for (share, scales) in tile.scales.iter().enumerate() {
         let mut whole = [i32x4_splat(0); PARTS];
-        let first = group * (STEPS / EACH);
-        for (part, x) in parts[first..][..times]
-            .iter()
-            .zip(&x_parts[first..][..times])
-        {
+        let first = share * (STEPS / EACH / S);
+        let x_parts = &x_parts[first..][..times];
+        for (part, x) in parts[first..][..times].iter().zip(x_parts) {
             for step in 0..EACH {
                 let codes = codes(part, step);
                 let x = step_of(x, step);
@@ -117,8 +111,8 @@ fn products<const BYTES: usize, const EACH: usize>(
                 }
             }
         }
-        let scale = f32x4_splat(x.scales[group]);
-        let scales = tile.scales[group].as_chunks().0;
+        let scale = f32x4_splat(x.scales[share / S]);
+        let scales = scales.as_chunks().0;
         let whole = whole.as_chunks::<2>().0;
         for half in 0..2 {
             let scale = f32x4_mul(Simd128::load(&scales[half]), scale);

@@ -2,13 +2,12 @@
 #![allow(unsafe_code, reason = "loads of vectors, and calls of what needs AVX2")]
 
 use core::arch::x86_64::{
-    __m128i, __m256, __m256i, _MM_HINT_T0, _mm_loadu_si128, _mm_prefetch, _mm256_add_epi32,
-    _mm256_add_ps, _mm256_and_si256, _mm256_castps_si256, _mm256_castsi256_ps,
-    _mm256_cvtepi8_epi16, _mm256_cvtepi32_ps, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_loadu_si256,
-    _mm256_madd_epi16, _mm256_mul_ps, _mm256_permute4x64_epi64, _mm256_permutevar8x32_ps,
-    _mm256_set1_epi16, _mm256_set1_epi32, _mm256_set1_epi64x, _mm256_set1_ps, _mm256_setr_epi32,
-    _mm256_setzero_ps, _mm256_setzero_si256, _mm256_shuffle_ps, _mm256_srli_epi16,
-    _mm256_storeu_ps, _mm256_storeu_si256,
+    __m128i, __m256, __m256i, _mm_loadu_si128, _mm256_add_epi32, _mm256_add_ps, _mm256_and_si256,
+    _mm256_castps_si256, _mm256_castsi256_ps, _mm256_cvtepi8_epi16, _mm256_cvtepi32_ps,
+    _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_loadu_si256, _mm256_madd_epi16, _mm256_mul_ps,
+    _mm256_permute4x64_epi64, _mm256_permutevar8x32_ps, _mm256_set1_epi16, _mm256_set1_epi32,
+    _mm256_set1_epi64x, _mm256_set1_ps, _mm256_setr_epi32, _mm256_setzero_ps, _mm256_setzero_si256,
+    _mm256_shuffle_ps, _mm256_srli_epi16, _mm256_storeu_ps, _mm256_storeu_si256,
 };
 
 use crate::ROWS;
@@ -65,9 +64,15 @@ impl Arithmetic for Avx2 {
     }
 
     #[inline(always)]
+    fn six<const M: usize>(self, tile: Tile<'_>, x: [Row<'_>; M]) -> [[f32; ROWS]; M] {
+        // SAFETY: reached through `product` alone.
+        unsafe { bytes::<M, 2>(tile, x) }
+    }
+
+    #[inline(always)]
     fn eight<const M: usize>(self, tile: Tile<'_>, x: [Row<'_>; M]) -> [[f32; ROWS]; M] {
         // SAFETY: reached through `product` alone.
-        unsafe { eight(tile, x) }
+        unsafe { bytes::<M, 1>(tile, x) }
     }
 }
 
@@ -76,7 +81,7 @@ impl Arithmetic for Avx2 {
 fn four<const M: usize>(tile: Tile<'_>, x: [Row<'_>; M]) -> [[f32; ROWS]; M] {
     let low = _mm256_set1_epi16(15);
     let squares = tile.codes.as_chunks::<{ Bits::Four.square() }>().0;
-    products(tile, x, squares, |square, step| {
+    products::<M, _, 1>(tile, x, squares, |square, step| {
         let words = square.as_chunks::<HALF>().0[step / 4].as_chunks::<32>().0;
         let words = [load(&words[0]), load(&words[1])];
         match step % 4 {
@@ -90,9 +95,9 @@ fn four<const M: usize>(tile: Tile<'_>, x: [Row<'_>; M]) -> [[f32; ROWS]; M] {
 
 #[inline]
 #[target_feature(enable = "avx2,fma")]
-fn eight<const M: usize>(tile: Tile<'_>, x: [Row<'_>; M]) -> [[f32; ROWS]; M] {
+fn bytes<const M: usize, const S: usize>(tile: Tile<'_>, x: [Row<'_>; M]) -> [[f32; ROWS]; M] {
     let squares = tile.codes.as_chunks::<{ Bits::Eight.square() }>().0;
-    products(tile, x, squares, |square, step| {
+    products::<M, _, S>(tile, x, squares, |square, step| {
         let bytes = square.as_chunks::<WIDE>().0[step].as_chunks::<16>().0;
         [
             _mm256_cvtepi8_epi16(load_half(&bytes[0])),
@@ -101,16 +106,19 @@ fn eight<const M: usize>(tile: Tile<'_>, x: [Row<'_>; M]) -> [[f32; ROWS]; M] {
     })
 }
 
-/// The products of a tile; `codes` brings a step of a square's columns into two registers, of four rows each.
+/// The products of a tile of `S` scales a group; `codes` brings a step of a square's columns into two registers, of four rows each.
 #[inline]
 #[target_feature(enable = "avx2,fma")]
-fn products<const M: usize, const BYTES: usize>(
+fn products<const M: usize, const BYTES: usize, const S: usize>(
     tile: Tile<'_>,
     x: [Row<'_>; M],
     squares: &[[u8; BYTES]],
     codes: impl Fn(&[u8; BYTES], usize) -> [__m256i; 2],
 ) -> [[f32; ROWS]; M] {
-    let (tile, x) = (tile.of_length(squares.len()), of_length(x, squares.len()));
+    let (tile, x) = (
+        tile.of_length::<S>(squares.len()),
+        of_length(x, squares.len()),
+    );
     // Each row has two lanes.
     let twice = [
         _mm256_setr_epi32(0, 0, 1, 1, 2, 2, 3, 3),
@@ -118,24 +126,26 @@ fn products<const M: usize, const BYTES: usize>(
     ];
     let mut sums = [[_mm256_setzero_ps(); 2]; M];
     for (group, square) in squares.iter().enumerate() {
-        fetch_ahead(square);
-        let mut whole = [[_mm256_setzero_si256(); 2]; M];
-        for step in 0..STEPS {
-            let codes = codes(square, step);
-            for m in 0..M {
-                let x = _mm256_set1_epi64x(word(x[m].codes[group].as_chunks().0[step]));
-                for v in 0..2 {
-                    let products = _mm256_madd_epi16(codes[v], x);
-                    whole[m][v] = _mm256_add_epi32(whole[m][v], products);
+        for share in 0..S {
+            let mut whole = [[_mm256_setzero_si256(); 2]; M];
+            for step in share * (STEPS / S)..(share + 1) * (STEPS / S) {
+                let codes = codes(square, step);
+                for m in 0..M {
+                    let x = _mm256_set1_epi64x(word(x[m].codes[group].as_chunks().0[step]));
+                    for v in 0..2 {
+                        let products = _mm256_madd_epi16(codes[v], x);
+                        whole[m][v] = _mm256_add_epi32(whole[m][v], products);
+                    }
                 }
             }
-        }
-        let scales = Avx2::load(&tile.scales[group]);
-        for m in 0..M {
-            let scales = _mm256_mul_ps(scales, _mm256_set1_ps(x[m].scales[group]));
-            for v in 0..2 {
-                let scales = _mm256_permutevar8x32_ps(scales, twice[v]);
-                sums[m][v] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(whole[m][v]), scales, sums[m][v]);
+            let scales = Avx2::load(&tile.scales[group * S + share]);
+            for m in 0..M {
+                let scales = _mm256_mul_ps(scales, _mm256_set1_ps(x[m].scales[group]));
+                for v in 0..2 {
+                    let scales = _mm256_permutevar8x32_ps(scales, twice[v]);
+                    let whole = _mm256_cvtepi32_ps(whole[m][v]);
+                    sums[m][v] = _mm256_fmadd_ps(whole, scales, sums[m][v]);
+                }
             }
         }
     }
@@ -216,20 +226,6 @@ fn apart(a: __m256i, b: __m256i) -> [__m256i; 2] {
         _mm256_permute4x64_epi64::<0b11_01_10_00>(second),
     ]
 }
-
-/// Asks for the codes that come after these: the processor's own guess ends where a page does.
-#[inline]
-#[target_feature(enable = "avx")]
-pub(crate) fn fetch_ahead<const BYTES: usize>(square: &[u8; BYTES]) {
-    for line in (0..BYTES).step_by(64) {
-        // It may lie behind the end; what cannot be fetched is not.
-        let ahead = square.as_ptr().wrapping_add(AHEAD + line);
-        _mm_prefetch::<_MM_HINT_T0>(ahead.cast());
-    }
-}
-
-/// Bytes that are fetched ahead: measured, between 1024 (slower by a twentieth) and 4096 (by a fifth).
-const AHEAD: usize = 2048;
 
 #[inline]
 #[target_feature(enable = "avx")]

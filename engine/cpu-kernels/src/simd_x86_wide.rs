@@ -21,7 +21,7 @@ use crate::nearest::Queries;
 use crate::packed::{Bits, HALF, Packed, STEP, STEPS, Tile, WIDE};
 use crate::panel;
 use crate::product::all;
-use crate::simd_x86::{Avx2, fetch_ahead, offsets, pairs_of_eight, pairs_of_four};
+use crate::simd_x86::{Avx2, offsets, pairs_of_eight, pairs_of_four};
 use crate::tile::{Arithmetic, pair, word};
 
 /// Lanes of a register.
@@ -68,9 +68,15 @@ impl Arithmetic for Avx512 {
     }
 
     #[inline(always)]
+    fn six<const M: usize>(self, tile: Tile<'_>, x: [Row<'_>; M]) -> [[f32; ROWS]; M] {
+        // SAFETY: reached through `product` alone.
+        unsafe { bytes::<M, 2>(tile, x) }
+    }
+
+    #[inline(always)]
     fn eight<const M: usize>(self, tile: Tile<'_>, x: [Row<'_>; M]) -> [[f32; ROWS]; M] {
         // SAFETY: reached through `product` alone.
-        unsafe { eight(tile, x) }
+        unsafe { bytes::<M, 1>(tile, x) }
     }
 }
 
@@ -79,7 +85,7 @@ impl Arithmetic for Avx512 {
 fn four<const M: usize>(tile: Tile<'_>, x: [Row<'_>; M]) -> [[f32; ROWS]; M] {
     let low = _mm512_set1_epi16(15);
     let squares = tile.codes.as_chunks::<{ Bits::Four.square() }>().0;
-    products(tile, x, squares, |square| {
+    products::<M, _, 1>(tile, x, squares, |square| {
         let mut steps = [low; STEPS];
         for (half, words) in square.as_chunks::<HALF>().0.iter().enumerate() {
             let words = load(words);
@@ -94,9 +100,9 @@ fn four<const M: usize>(tile: Tile<'_>, x: [Row<'_>; M]) -> [[f32; ROWS]; M] {
 
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni,avx2,fma")]
-fn eight<const M: usize>(tile: Tile<'_>, x: [Row<'_>; M]) -> [[f32; ROWS]; M] {
+fn bytes<const M: usize, const S: usize>(tile: Tile<'_>, x: [Row<'_>; M]) -> [[f32; ROWS]; M] {
     let squares = tile.codes.as_chunks::<{ Bits::Eight.square() }>().0;
-    products(tile, x, squares, |square| {
+    products::<M, _, S>(tile, x, squares, |square| {
         let mut steps = [_mm512_setzero_si512(); STEPS];
         for (step, bytes) in steps.iter_mut().zip(square.as_chunks::<WIDE>().0) {
             *step = _mm512_cvtepi8_epi16(load_half(bytes));
@@ -105,34 +111,38 @@ fn eight<const M: usize>(tile: Tile<'_>, x: [Row<'_>; M]) -> [[f32; ROWS]; M] {
     })
 }
 
-/// The products of a tile whose squares `codes` brings into a register for each step of columns.
+/// The products of a tile of `S` scales a group whose squares `codes` brings into a register for each step of columns.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni,avx2,fma")]
-fn products<const M: usize, const BYTES: usize>(
+fn products<const M: usize, const BYTES: usize, const S: usize>(
     tile: Tile<'_>,
     x: [Row<'_>; M],
     squares: &[[u8; BYTES]],
     codes: impl Fn(&[u8; BYTES]) -> [__m512i; STEPS],
 ) -> [[f32; ROWS]; M] {
-    let (tile, x) = (tile.of_length(squares.len()), of_length(x, squares.len()));
+    let (tile, x) = (
+        tile.of_length::<S>(squares.len()),
+        of_length(x, squares.len()),
+    );
     // Each row has two lanes.
     let twice = _mm512_setr_epi32(0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7);
     let mut sums = [_mm512_setzero_ps(); M];
     for (group, square) in squares.iter().enumerate() {
-        fetch_ahead(square);
         let codes = codes(square);
-        let scales = _mm512_castps256_ps512(Avx2::load(&tile.scales[group]));
-        let scales = _mm512_permutexvar_ps(twice, scales);
-        for m in 0..M {
-            let mut whole = [_mm512_setzero_si512(); 2];
-            for (step, codes) in codes.iter().enumerate() {
-                let x = x[m].codes[group].as_chunks::<STEP>().0[step];
-                let x = _mm512_set1_epi64(word(x));
-                whole[step % 2] = _mm512_dpwssd_epi32(whole[step % 2], *codes, x);
+        for share in 0..S {
+            let scales = Avx2::load(&tile.scales[group * S + share]);
+            let scales = _mm512_permutexvar_ps(twice, _mm512_castps256_ps512(scales));
+            for m in 0..M {
+                let mut whole = [_mm512_setzero_si512(); 2];
+                for step in share * (STEPS / S)..(share + 1) * (STEPS / S) {
+                    let x = word(x[m].codes[group].as_chunks().0[step]);
+                    let sums = &mut whole[step % 2];
+                    *sums = _mm512_dpwssd_epi32(*sums, codes[step], _mm512_set1_epi64(x));
+                }
+                let whole = _mm512_cvtepi32_ps(_mm512_add_epi32(whole[0], whole[1]));
+                let scale = _mm512_mul_ps(scales, _mm512_set1_ps(x[m].scales[group]));
+                sums[m] = _mm512_fmadd_ps(whole, scale, sums[m]);
             }
-            let whole = _mm512_cvtepi32_ps(_mm512_add_epi32(whole[0], whole[1]));
-            let scale = _mm512_mul_ps(scales, _mm512_set1_ps(x[m].scales[group]));
-            sums[m] = _mm512_fmadd_ps(whole, scale, sums[m]);
         }
     }
     let mut out = [[0.0; ROWS]; M];

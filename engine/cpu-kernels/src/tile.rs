@@ -16,6 +16,8 @@ pub(crate) const TOKENS: usize = 4;
 pub(crate) trait Arithmetic {
     /// For codes of four bits.
     fn four<const M: usize>(self, tile: Tile<'_>, x: [Row<'_>; M]) -> [[f32; ROWS]; M];
+    /// For codes of six bits.
+    fn six<const M: usize>(self, tile: Tile<'_>, x: [Row<'_>; M]) -> [[f32; ROWS]; M];
     /// For codes of eight bits.
     fn eight<const M: usize>(self, tile: Tile<'_>, x: [Row<'_>; M]) -> [[f32; ROWS]; M];
 }

@@ -7,10 +7,14 @@ use numbers::Numbers;
 
 fn groups(bits: Bits, count: usize, offsets: bool, numbers: &mut Numbers) -> Vec<Group> {
     let mut group = || Group {
-        scale: 0.01 * numbers.next(),
+        scales: match bits {
+            Bits::Six => [0.01 * numbers.next(), 0.01 * numbers.next()],
+            _ => [0.01 * numbers.next(); 2],
+        },
         least: if offsets { 0.05 * numbers.next() } else { 0.0 },
         codes: core::array::from_fn(|_| match bits {
             Bits::Four => ((numbers.next() + 1.0) * 8.0).clamp(0.0, 15.0) as i8,
+            Bits::Six => (numbers.next() * 32.0).clamp(-32.0, 31.0) as i8,
             Bits::Eight => (numbers.next() * 128.0).clamp(-128.0, 127.0) as i8,
         }),
     };
@@ -27,7 +31,7 @@ fn activations(count: usize, numbers: &mut Numbers) -> Vec<f32> {
 #[test]
 fn every_level_is_within_the_published_error_and_levels_agree() {
     let mut numbers = Numbers(7);
-    for bits in [Bits::Four, Bits::Eight] {
+    for bits in [Bits::Four, Bits::Six, Bits::Eight] {
         for offsets in [false, true] {
             for (rows, cols) in [(1, 32), (8, 64), (7, 576), (33, 96), (203, 576)] {
                 let groups = groups(bits, rows * cols / COLUMNS, offsets, &mut numbers);
@@ -71,12 +75,16 @@ fn whole_numbers_are_the_same_at_every_level() {
     let mut numbers = Numbers(17);
     // One column of each group holds the largest activation, which makes the step 1, and weights of code 0.
     let is_largest = |column: usize, group: usize| column == group % COLUMNS;
-    for (bits, codes) in [(Bits::Four, 0..16), (Bits::Eight, -128..128)] {
+    for (bits, codes) in [
+        (Bits::Four, 0..16),
+        (Bits::Six, -32..32),
+        (Bits::Eight, -128..128),
+    ] {
         for (rows, cols) in [(1, 32), (15, 96), (40, 1536), (77, 608)] {
             let across = cols / COLUMNS;
             let groups: Vec<Group> = (0..rows * across)
                 .map(|group| Group {
-                    scale: 1.0,
+                    scales: [1.0; 2],
                     least: 0.0,
                     codes: core::array::from_fn(|column| {
                         let share = (numbers.next() + 1.0) / 2.0 * codes.len() as f32;
@@ -148,7 +156,7 @@ fn results_are_exact_to_five_digits() {
 fn extremes_of_codes_and_activations_do_not_overflow() {
     for code in [-128, 127] {
         let group = Group {
-            scale: 1.0,
+            scales: [1.0; 2],
             least: 0.0,
             codes: [code; COLUMNS],
         };
@@ -176,7 +184,7 @@ fn extremes_of_codes_and_activations_do_not_overflow() {
 #[test]
 fn what_is_no_number_stays_none() {
     let group = Group {
-        scale: 1.0,
+        scales: [1.0; 2],
         least: -3.0,
         codes: [3; COLUMNS],
     };
@@ -198,15 +206,14 @@ fn what_is_no_number_stays_none() {
 #[test]
 fn rows_are_unpacked_to_their_weights() {
     let mut numbers = Numbers(23);
-    for bits in [Bits::Four, Bits::Eight] {
+    for bits in [Bits::Four, Bits::Six, Bits::Eight] {
         let (rows, cols) = (19, 160);
         let groups = groups(bits, rows * cols / COLUMNS, true, &mut numbers);
         let w = Packed::new(bits, rows, cols, groups.clone()).expect("a shape of groups");
         for (row, groups) in groups.chunks_exact(cols / COLUMNS).enumerate() {
             let want = groups.iter().flat_map(|group| {
-                group
-                    .codes
-                    .map(|code| group.scale * f32::from(code) + group.least)
+                let codes = group.codes.into_iter().enumerate();
+                codes.map(|(at, code)| group.scales[at / 16] * f32::from(code) + group.least)
             });
             let mut found = vec![f32::NAN; cols];
             w.unpack_row(row, &mut found);
@@ -218,12 +225,22 @@ fn rows_are_unpacked_to_their_weights() {
 #[test]
 fn what_cannot_be_packed_is_refused() {
     let group = |code| Group {
-        scale: 1.0,
+        scales: [1.0; 2],
         least: 0.0,
         codes: [code; COLUMNS],
     };
     assert!(Packed::new(Bits::Four, 1, 32, [group(16)]).is_none());
     assert!(Packed::new(Bits::Four, 1, 32, [group(-1)]).is_none());
+    assert!(Packed::new(Bits::Six, 1, 32, [group(32)]).is_none());
+    assert!(Packed::new(Bits::Six, 1, 32, [group(-33)]).is_none());
+    let two = Group {
+        scales: [1.0, 2.0],
+        ..group(1)
+    };
+    assert!(Packed::new(Bits::Six, 1, 32, [two]).is_some());
+    for bits in [Bits::Four, Bits::Eight] {
+        assert!(Packed::new(bits, 1, 32, [two]).is_none());
+    }
     assert!(Packed::new(Bits::Eight, 1, 32, [group(-1)]).is_some());
     assert!(Packed::new(Bits::Eight, 1, 33, [group(1)]).is_none());
     assert!(Packed::new(Bits::Eight, 0, 32, []).is_none());

@@ -19,7 +19,7 @@ impl Product {
         let mut numbers = Numbers(11);
         let groups: Vec<Group> = (0..rows * cols / COLUMNS)
             .map(|_| Group {
-                scale: 0.01 * numbers.next(),
+                scales: [0.01 * numbers.next(); 2],
                 least: if bits == Bits::Four { 0.05 } else { 0.0 },
                 codes: core::array::from_fn(|_| ((numbers.next() + 1.0) * 7.9) as i8),
             })
@@ -125,6 +125,7 @@ impl Bench {
         let work =
             match kind {
                 "a4" => products(vec![Product::new(level, Bits::Four, [rows, cols], tokens)]),
+                "a6" => products(vec![Product::new(level, Bits::Six, [rows, cols], tokens)]),
                 "a8" => products(vec![Product::new(level, Bits::Eight, [rows, cols], tokens)]),
                 "model" | "layers" => {
                     let layers = (0..LAYERS).flat_map(|_| LAYER);
@@ -392,7 +393,7 @@ fn row(blocks: &[[u8; 18]], x: &[([i8; 32], f32)]) -> f32 {
 /// ragged; nothing is timed where it is more than 1.
 pub(crate) fn worst_error() -> f64 {
     let mut worst = 0.0f64;
-    let kinds = [Bits::Four, Bits::Eight];
+    let kinds = [Bits::Four, Bits::Six, Bits::Eight];
     for (level, bits) in Level::all().flat_map(|level| kinds.map(|bits| (level, bits))) {
         for (shape, tokens) in [([7, 64], 1), ([33, 576], 3), ([64, 1536], 9)] {
             let mut one = Product::new(level, bits, shape, tokens);
