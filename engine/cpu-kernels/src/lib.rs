@@ -1,4 +1,4 @@
-//! Products with matrices of 4 and 8 bits on a processor: the same packed formats and arithmetic natively and as WebAssembly.
+//! Products with matrices of 4 to 8 bits on a processor: the same packed formats and arithmetic natively and as WebAssembly.
 //!
 //! A matrix is packed once ([`Packed`]); a product brings its rows of activations to 16 bits ([`Activations`]), multiplies whole
 //! numbers, and scales sums of 32 columns in f32:
