@@ -86,9 +86,16 @@ fn unpack<L: Lanes<W>, const W: usize, const V: usize>(
     }
 }
 
-/// The product by panels of `V * W` rows and tiles of `T` rows of activations, whose sums fit the registers.
+/// The product with a matrix of `S` scales a group, by panels of `V * W` rows and tiles of `T` rows of activations, whose sums fit the
+/// registers.
 #[inline(always)]
-pub(crate) fn product<L: Lanes<W>, const W: usize, const V: usize, const T: usize>(
+pub(crate) fn product<
+    L: Lanes<W>,
+    const W: usize,
+    const V: usize,
+    const T: usize,
+    const S: usize,
+>(
     w: &Packed,
     x: &Activations,
     y: &mut [f32],
@@ -96,39 +103,28 @@ pub(crate) fn product<L: Lanes<W>, const W: usize, const V: usize, const T: usiz
     let mut panel = Panel::<W, V>::new(w);
     for first in (0..w.rows().div_ceil(ROWS)).step_by(Panel::<W, V>::TILES) {
         panel.unpack::<L>(w, first);
-        match w.bits().scales() {
-            1 => with_all::<L, W, V, T, 1>(&panel, x, first * ROWS, w.rows(), y),
-            _ => with_all::<L, W, V, T, 2>(&panel, x, first * ROWS, w.rows(), y),
+        let (first, rows) = (first * ROWS, w.rows());
+        let mut at = 0;
+        while at + T <= x.rows() {
+            tile::<L, W, V, T, S>(&panel, x, at, first, rows, y);
+            at += T;
+        }
+        while at + 2 <= x.rows() {
+            tile::<L, W, V, 2, S>(&panel, x, at, first, rows, y);
+            at += 2;
+        }
+        while at < x.rows() {
+            tile::<L, W, V, 1, S>(&panel, x, at, first, rows, y);
+            at += 1;
         }
     }
 }
 
-/// A panel of `S` scales a group times all rows of activations, to the rows from `first` on of the `rows` in `y`.
-#[inline(always)]
-fn with_all<L: Lanes<W>, const W: usize, const V: usize, const T: usize, const S: usize>(
-    panel: &Panel<W, V>,
-    x: &Activations,
-    first: usize,
-    rows: usize,
-    y: &mut [f32],
-) {
-    let mut at = 0;
-    while at + T <= x.rows() {
-        tile::<L, W, V, T, S>(panel, x, at, first, rows, y);
-        at += T;
-    }
-    while at + 2 <= x.rows() {
-        tile::<L, W, V, 2, S>(panel, x, at, first, rows, y);
-        at += 2;
-    }
-    while at < x.rows() {
-        tile::<L, W, V, 1, S>(panel, x, at, first, rows, y);
-        at += 1;
-    }
-}
-
-/// The same with the `T` rows of activations from `at` on.
-#[inline(always)]
+/// A panel times the `T` rows of activations from `at` on, to the rows from `first` on of the `rows` in `y`.
+///
+/// In WebAssembly each size is a function of its own, as all its loops are (`simd_wasm`).
+#[cfg_attr(target_arch = "wasm32", inline(never))]
+#[cfg_attr(not(target_arch = "wasm32"), inline(always))]
 fn tile<L: Lanes<W>, const W: usize, const V: usize, const T: usize, const S: usize>(
     panel: &Panel<W, V>,
     x: &Activations,

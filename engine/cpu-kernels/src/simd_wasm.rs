@@ -31,10 +31,14 @@ struct Simd128;
 
 /// The product with 128-bit SIMD.
 ///
-/// A few rows of activations pass one after the other: codes and sums of more do not fit the 16 registers.
+/// A few rows of activations pass one after the other: codes and sums of more do not fit the 16 registers. Each loop is a function of
+/// its own: compilers of WebAssembly that met them all in one kept few of their numbers in registers.
 pub(crate) fn product(w: &Packed, x: &Activations, y: &mut [f32]) {
     if x.rows() >= MANY {
-        return panel::product::<Simd128, LANES, 2, 3>(w, x, y);
+        return match w.bits().scales() {
+            1 => many::<1>(w, x, y),
+            _ => many::<2>(w, x, y),
+        };
     }
     for at in 0..w.rows().div_ceil(ROWS) {
         for row in 0..x.rows() {
@@ -48,13 +52,18 @@ pub(crate) fn product(w: &Packed, x: &Activations, y: &mut [f32]) {
     }
 }
 
+#[inline(never)]
+fn many<const S: usize>(w: &Packed, x: &Activations, y: &mut [f32]) {
+    panel::product::<Simd128, LANES, 2, 3, S>(w, x, y);
+}
+
 /// The cosines with 128-bit SIMD.
 #[cfg(feature = "std")]
 pub(crate) fn cosines(queries: &Queries<'_>, rows: &[f32], put: impl FnMut(usize, usize, f32)) {
     queries.each::<Simd128, LANES>(rows, put);
 }
 
-#[inline(always)]
+#[inline(never)]
 fn four(tile: Tile<'_>, x: Row<'_>) -> [f32; ROWS] {
     let low = u16x8_splat(15);
     products::<HALF, 4, 1>(tile, x, |words, step| {
@@ -68,7 +77,7 @@ fn four(tile: Tile<'_>, x: Row<'_>) -> [f32; ROWS] {
     })
 }
 
-#[inline(always)]
+#[inline(never)]
 fn bytes<const S: usize>(tile: Tile<'_>, x: Row<'_>) -> [f32; ROWS] {
     products::<{ EIGHT * WIDE }, EIGHT, S>(tile, x, |bytes, step| {
         let [a, b] = [0, 16].map(|at| load_at(bytes, WIDE * step + at));

@@ -36,7 +36,10 @@ fn with_avx2(w: &Packed, x: &Activations, y: &mut [f32]) {
     if x.rows() < MANY {
         return all(Avx2, w, x, y);
     }
-    panel::product::<Avx2, LANES, 1, 4>(w, x, y);
+    match w.bits().scales() {
+        1 => panel::product::<Avx2, LANES, 1, 4, 1>(w, x, y),
+        _ => panel::product::<Avx2, LANES, 1, 4, 2>(w, x, y),
+    }
 }
 
 /// The cosines with AVX2, as [`product`].

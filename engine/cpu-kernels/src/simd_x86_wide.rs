@@ -40,7 +40,10 @@ fn with_avx512(w: &Packed, x: &Activations, y: &mut [f32]) {
     if x.rows() < MANY {
         return all(Avx512, w, x, y);
     }
-    panel::product::<Avx512, LANES, 2, 6>(w, x, y);
+    match w.bits().scales() {
+        1 => panel::product::<Avx512, LANES, 2, 6, 1>(w, x, y),
+        _ => panel::product::<Avx512, LANES, 2, 6, 2>(w, x, y),
+    }
 }
 
 /// The cosines with AVX-512, as [`product`].

@@ -14,7 +14,7 @@ use crate::system;
 use crate::toolchain::WasmToolchain;
 
 /// What is timed: the limits first, then products of a token and of many, then all of a token.
-const WORK: [(&str, &str); 18] = [
+const WORK: [(&str, &str); 17] = [
     ("copy:67108864:0:0", "limit: copied"),
     ("read:209715200:0:0", "limit: read"),
     ("fma:0:0:0", "limit: f32 multiplied and added"),
