@@ -24,19 +24,16 @@ fn cosines_are_exact_whatever_the_lengths() {
         let (queries, mut rows) = (vectors(3 * width, 1), vectors(29 * width, 2));
         rows[..width].iter_mut().for_each(|x| *x *= 1e-9);
         rows[width..2 * width].iter_mut().for_each(|x| *x *= 1e9);
-        let mut found = vec![f32::NAN; 3 * 29];
-        Queries::new(&queries, width).cosines(&rows, &mut found);
-        for (at, &found) in found.iter().enumerate() {
-            let (query, row) = (at / 29, at % 29);
-            let want = exact(
-                &queries[query * width..][..width],
-                &rows[row * width..][..width],
-            );
-            // A few roundings of sums of terms of size 1 at most.
-            assert!(
-                (f64::from(found) - want).abs() < 2e-6,
-                "{found} for {want}, {width}"
-            );
+        for level in Level::all() {
+            let mut found = vec![f32::NAN; 3 * 29];
+            Queries::at(level, &queries, width).cosines(&rows, &mut found);
+            for (at, &found) in found.iter().enumerate() {
+                let (query, row) = (&queries[at / 29 * width..], &rows[at % 29 * width..]);
+                let want = exact(&query[..width], &row[..width]);
+                // A few roundings of sums of terms of size 1 at most.
+                let far = (f64::from(found) - want).abs();
+                assert!(far < 2e-6, "{level:?}: {found} for {want}, {width}");
+            }
         }
     }
 }
