@@ -3,7 +3,7 @@
 mod k;
 mod legacy;
 
-/// Weights that share a scale, in every format.
+/// Weights that share a scale, in every format but `Q6K`, where half of them do.
 pub const BLOCK: usize = 32;
 
 /// Block formats, named as in GGUF.
@@ -23,13 +23,15 @@ pub enum QuantKind {
     Q4K,
     /// As `Q4K`, with 32 bytes of fifth bits before the nibbles.
     Q5K,
+    /// Sixteen groups of 16: 128 bytes of low nibbles, 64 of upper bit pairs, plus 32; 16 signed scales, a half scale.
+    Q6K,
 }
 
-/// 32 weights of a row: `scale * code`, plus `least` where there is one.
+/// 32 weights of a row: a scale times a code each, plus `least` where there is one.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Codes {
-    /// What a step of the codes is worth.
-    pub scale: f32,
+    /// What a step of the codes is worth in the first and in the second 16; the same but in `Q6K`.
+    pub scales: [f32; 2],
     /// The weight of code 0, in formats with an offset.
     pub least: Option<f32>,
     /// Codes, by column.
@@ -39,9 +41,9 @@ pub struct Codes {
 impl Codes {
     /// The weights, rounded as the reference package rounds them.
     pub fn weights(&self) -> impl Iterator<Item = f32> + '_ {
-        let (scale, least) = (self.scale, self.least);
-        self.codes.iter().map(move |&code| {
-            let steps = scale * f32::from(code);
+        let (scales, least) = (self.scales, self.least);
+        self.codes.iter().enumerate().map(move |(at, &code)| {
+            let steps = scales[at / (BLOCK / 2)] * f32::from(code);
             // Not `+ 0.0`, which would turn a negative zero.
             least.map_or(steps, |least| steps + least)
         })
@@ -49,7 +51,7 @@ impl Codes {
 
     /// Whether all weights are numbers.
     pub fn is_finite(&self) -> bool {
-        self.scale.is_finite() && self.least.is_none_or(f32::is_finite)
+        self.scales.iter().all(|scale| scale.is_finite()) && self.least.is_none_or(f32::is_finite)
     }
 }
 
@@ -58,7 +60,7 @@ impl QuantKind {
     pub const fn block_len(self) -> usize {
         match self {
             Self::Q8_0 | Self::Q4_0 | Self::Q4_1 | Self::Q5_0 | Self::Q5_1 => BLOCK,
-            Self::Q4K | Self::Q5K => k::BLOCK,
+            Self::Q4K | Self::Q5K | Self::Q6K => k::BLOCK,
         }
     }
 
@@ -72,6 +74,7 @@ impl QuantKind {
             Self::Q5_1 => legacy::Q5_1,
             Self::Q4K => k::Q4_K,
             Self::Q5K => k::Q5_K,
+            Self::Q6K => k::Q6_K,
         }
     }
 
@@ -90,6 +93,7 @@ impl QuantKind {
             Self::Q5_1 => blocks(bytes, |block| each(legacy::q5_1(block))),
             Self::Q4K => blocks(bytes, |block| k::q4(block).into_iter().for_each(&mut *each)),
             Self::Q5K => blocks(bytes, |block| k::q5(block).into_iter().for_each(&mut *each)),
+            Self::Q6K => blocks(bytes, |block| k::q6(block).into_iter().for_each(&mut *each)),
         }
     }
 }

@@ -9,7 +9,8 @@
 //! | [`quant_matvec`], [`quant_linear`] | kernel | `namelens_cpu_kernels` | plain |
 //! | [`token_scores`] | plain, a block of rows at a time | | |
 //! | [`cosine_scores`] | kernel | plain | plain |
-//! | [`top_k`], [`cosine_top_k`] | kernels | selection | plain |
+//! | [`top_k`] | kernels | selection | plain |
+//! | [`cosine_top_k`] | kernels | `namelens_cpu_kernels` for a few queries | plain |
 //! | [`pairwise_iou`], [`nms`] | kernel | plain | plain |
 //! | [`depthwise`], [`region_scores()`] | kernel | loops | plain |
 //! | [`pointwise`], [`stem`] | plain | loops | plain |
@@ -44,6 +45,8 @@ mod flex_bottleneck;
 mod flex_cached;
 #[cfg(feature = "cpu")]
 mod flex_depthwise;
+#[cfg(feature = "cpu")]
+mod flex_nearest;
 #[cfg(feature = "cpu")]
 mod flex_norm;
 #[cfg(feature = "cpu")]
@@ -309,6 +312,17 @@ pub fn top_k(scores: Tensor<2>, k: usize) -> (Tensor<2>, Tensor<2, Int>) {
 /// # Panics
 /// When the widths disagree or k is not in 1..=N.
 pub fn cosine_top_k(queries: Tensor<2>, index: Tensor<2>, k: usize) -> (Tensor<2>, Tensor<2, Int>) {
+    #[cfg(feature = "cpu")]
+    {
+        let (queries, index) = (queries.clone().inner(), index.clone().inner());
+        let ([count, width], [rows, index_width]) = (queries.dims(), index.dims());
+        let is_few = (1..=flex_nearest::FEW).contains(&count) && width > 0;
+        let is_sound = width == index_width && (1..=rows).contains(&k);
+        let here = [&queries, &index].map(|x| on_flex(&x.device(), x.dtype()));
+        if is_few && is_sound && here == [true, true] {
+            return flex_nearest::cosine_top_k(queries, index, k);
+        }
+    }
     top_k(cosine_scores(queries, index), k)
 }
 

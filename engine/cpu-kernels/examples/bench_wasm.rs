@@ -7,8 +7,8 @@ mod bench_body;
 
 use bench_body::Bench;
 
-const KINDS: [&str; 8] = [
-    "a4", "a8", "model", "layers", "rowwise", "round", "copy", "fma",
+const KINDS: [&str; 11] = [
+    "a4", "a8", "model", "layers", "rowwise", "round", "copy", "fma", "read", "nearest", "a6",
 ];
 
 thread_local! {

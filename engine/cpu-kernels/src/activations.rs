@@ -4,6 +4,8 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use crate::COLUMNS;
+#[cfg(target_arch = "x86_64")]
+use crate::level::{has_avx2, has_avx512};
 
 /// `1.5 * 2^23`: added to what is below `2^22`, it leaves no bits for a fraction, so that the sum is rounded to the nearest whole
 /// number, ties to even.
@@ -33,19 +35,50 @@ impl Activations {
             x.len()
         );
         let groups = x.as_chunks::<COLUMNS>().0;
-        let mut codes = vec![[0; COLUMNS]; groups.len()];
-        let mut scales = vec![0.0; groups.len()];
-        let mut sums = vec![0.0; groups.len()];
-        for (at, group) in groups.iter().enumerate() {
-            let (scale, sum) = round(group, &mut codes[at]);
-            scales[at] = scale;
-            sums[at] = sum;
-        }
-        Self {
+        let codes = vec![[0; COLUMNS]; groups.len()];
+        let scales = vec![0.0; groups.len()];
+        let sums = vec![0.0; groups.len()];
+        let mut out = Self {
             cols,
             codes,
             scales,
             sums,
+        };
+        out.round(groups);
+        out
+    }
+
+    /// Takes over the groups, with the instructions that the processor has.
+    fn round(&mut self, groups: &[[f32; COLUMNS]]) {
+        #[cfg(target_arch = "x86_64")]
+        {
+            #[target_feature(enable = "avx512f,avx512bw,avx2")]
+            fn with_avx512(out: &mut Activations, groups: &[[f32; COLUMNS]]) {
+                out.round_all(groups);
+            }
+            #[target_feature(enable = "avx2")]
+            fn with_avx2(out: &mut Activations, groups: &[[f32; COLUMNS]]) {
+                out.round_all(groups);
+            }
+            #[allow(unsafe_code, reason = "calls of what needs AVX-512 or AVX2")]
+            // SAFETY: the processor has them.
+            unsafe {
+                if has_avx512() {
+                    return with_avx512(self, groups);
+                }
+                if has_avx2() {
+                    return with_avx2(self, groups);
+                }
+            }
+        }
+        self.round_all(groups);
+    }
+
+    #[inline(always)]
+    fn round_all(&mut self, groups: &[[f32; COLUMNS]]) {
+        let scales = self.scales.iter_mut().zip(&mut self.sums);
+        for ((group, codes), (scale, sum)) in groups.iter().zip(&mut self.codes).zip(scales) {
+            (*scale, *sum) = round(group, codes);
         }
     }
 
@@ -78,19 +111,19 @@ pub(crate) struct Row<'a> {
     pub(crate) sums: &'a [f32],
 }
 
-impl Row<'_> {
-    /// The same, known to be of so many groups.
-    #[inline(always)]
-    pub(crate) fn of_length(self, groups: usize) -> Self {
-        Self {
-            codes: &self.codes[..groups],
-            scales: &self.scales[..groups],
-            sums: &self.sums[..groups],
-        }
+/// The same rows, known to be of so many groups: the loops then need not check each access.
+#[inline(always)]
+pub(crate) fn of_length<const M: usize>(mut rows: [Row<'_>; M], groups: usize) -> [Row<'_>; M] {
+    for row in &mut rows {
+        row.codes = &row.codes[..groups];
+        row.scales = &row.scales[..groups];
+        row.sums = &row.sums[..groups];
     }
+    rows
 }
 
 /// Writes the codes of a group; its scale and `scale * sum of the codes`.
+#[inline(always)]
 fn round(group: &[f32; COLUMNS], codes: &mut [i16; COLUMNS]) -> (f32, f32) {
     // As whole numbers: these are compared quickly everywhere, and what is not finite is larger than all that is.
     let size = |x: &f32| x.to_bits() & !(1 << 31);

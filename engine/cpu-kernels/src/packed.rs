@@ -1,40 +1,66 @@
-//! A matrix in memory: codes of four rows and 32 columns side by side, in the order the loops read them.
+//! A matrix in memory: codes of eight rows and 32 columns side by side, in the order the loops read them.
 
 use alloc::vec;
 use alloc::vec::Vec;
+use core::ops::RangeInclusive;
 
 use crate::{COLUMNS, ROWS};
 
-/// Columns of the four rows that one register of 128 bits holds as bytes.
+/// Columns of a row that stand side by side.
 pub(crate) const STEP: usize = 4;
 
-/// Bytes of 16 columns of four rows in codes of four bits.
+/// Steps of columns in a group.
+pub(crate) const STEPS: usize = COLUMNS / STEP;
+
+/// Bytes of 16 columns of a tile in codes of four bits.
 pub(crate) const HALF: usize = 2 * ROWS * STEP;
+
+/// Bytes of a step of columns of a tile in codes of eight bits.
+pub(crate) const WIDE: usize = ROWS * STEP;
 
 /// Bits of a code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Bits {
     /// Codes from 0 to 15.
     Four,
+    /// Codes from -32 to 31, in bytes; each half of a group has a scale of its own.
+    Six,
     /// Codes from -128 to 127.
     Eight,
 }
 
 impl Bits {
-    /// Bytes of the codes of four rows and 32 columns.
+    /// Bytes of the codes of a tile's 32 columns.
     pub(crate) const fn square(self) -> usize {
         match self {
             Self::Four => ROWS * COLUMNS / 2,
-            Self::Eight => ROWS * COLUMNS,
+            Self::Six | Self::Eight => ROWS * COLUMNS,
+        }
+    }
+
+    /// Scales of a group.
+    pub(crate) const fn scales(self) -> usize {
+        match self {
+            Self::Four | Self::Eight => 1,
+            Self::Six => 2,
+        }
+    }
+
+    /// The codes there are.
+    const fn codes(self) -> RangeInclusive<i8> {
+        match self {
+            Self::Four => 0..=15,
+            Self::Six => -32..=31,
+            Self::Eight => -128..=127,
         }
     }
 }
 
-/// 32 weights of a row: `scale * code + least` each.
+/// 32 weights of a row: a scale times a code, and `least`, each.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Group {
-    /// What a step of the codes is worth.
-    pub scale: f32,
+    /// What a step of the codes is worth in the first and in the second 16 columns; the same but for [`Bits::Six`].
+    pub scales: [f32; 2],
     /// The weight of code 0.
     pub least: f32,
     /// Codes, by column.
@@ -43,10 +69,10 @@ pub struct Group {
 
 /// A matrix `[rows, cols]` of groups.
 ///
-/// For each four rows, and in them for each 32 columns, stand the codes of the square; the scales of the four rows; their
-/// offsets. Codes of eight bits stand by fours of columns, `[4 rows][4 columns]`. Of four bits 16 columns stand together as
-/// `[4 rows][4]` words of 16 bits, of which the lowest four bits are columns 0 to 3, the next 4 to 7, and so on: shifted and
-/// masked, a register of words is ready to be multiplied. Rows that are missing from the last four are zeros.
+/// For each tile of eight rows, and in it for each 32 columns, stand the codes of the square; the scales of the rows; their
+/// offsets. Codes of six and eight bits stand by fours of columns, `[8 rows][4 columns]`. Of four bits 16 columns stand together as
+/// `[8 rows][4]` words of 16 bits, of which the lowest four bits are columns 0 to 3, the next 4 to 7, and so on: shifted and
+/// masked, a register of words is ready to be multiplied. Rows that are missing from the last tile are zeros.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Packed {
     bits: Bits,
@@ -62,7 +88,7 @@ impl Packed {
     /// Packs the groups of a matrix, row by row.
     ///
     /// `None` when `cols` is not whole groups, a side is 0 or the shape overflows, there are not as many groups as the shape
-    /// needs, or a code is beyond the bits.
+    /// needs, a code is beyond the bits, or a group has two scales where the bits have one.
     pub fn new(
         bits: Bits,
         rows: usize,
@@ -75,7 +101,7 @@ impl Packed {
         let across = cols / COLUMNS;
         let squares = rows.div_ceil(ROWS).checked_mul(across)?;
         let mut codes = vec![0; squares.checked_mul(bits.square())?];
-        let mut scales = vec![[0.0; ROWS]; squares];
+        let mut scales = vec![[0.0; ROWS]; squares.checked_mul(bits.scales())?];
         let mut leasts = vec![[0.0; ROWS]; squares];
         let mut groups = groups.into_iter();
         for row in 0..rows {
@@ -83,7 +109,17 @@ impl Packed {
             for at in 0..across {
                 let group = groups.next()?;
                 let square = tile * across + at;
-                scales[square][lane] = group.scale;
+                let one = group.scales[0].to_bits() == group.scales[1].to_bits();
+                if bits.scales() == 1 && !one {
+                    return None;
+                }
+                for (scales, scale) in scales[square * bits.scales()..]
+                    .iter_mut()
+                    .zip(group.scales)
+                    .take(bits.scales())
+                {
+                    scales[lane] = scale;
+                }
                 leasts[square][lane] = group.least;
                 let codes = &mut codes[square * bits.square()..][..bits.square()];
                 write(bits, codes, lane, &group.codes)?;
@@ -120,6 +156,11 @@ impl Packed {
         self.cols
     }
 
+    /// Whether any weight of code 0 is not 0.
+    pub fn has_offsets(&self) -> bool {
+        !self.leasts.is_empty()
+    }
+
     /// Bytes in memory.
     pub fn bytes(&self) -> usize {
         self.codes.len() + size_of::<f32>() * ROWS * (self.scales.len() + self.leasts.len())
@@ -128,17 +169,18 @@ impl Packed {
     /// Bytes in memory of a matrix of this shape, with or without offsets; saturating.
     pub fn bytes_of(bits: Bits, rows: usize, cols: usize, offsets: bool) -> usize {
         let squares = rows.div_ceil(ROWS).saturating_mul(cols / COLUMNS);
-        let scales = size_of::<f32>() * ROWS * if offsets { 2 } else { 1 };
-        squares.saturating_mul(bits.square() + scales)
+        let scales = bits.scales() + usize::from(offsets);
+        squares.saturating_mul(bits.square() + size_of::<f32>() * ROWS * scales)
     }
 
-    /// The codes, scales and offsets of the four rows from `ROWS * tile` on.
+    /// The codes, scales and offsets of the tile of rows from `ROWS * tile` on.
     pub(crate) fn tile(&self, tile: usize) -> Tile<'_> {
         let across = self.cols / COLUMNS;
         let square = self.bits.square();
         Tile {
             codes: &self.codes[tile * across * square..][..across * square],
-            scales: &self.scales[tile * across..][..across],
+            scales: &self.scales[tile * across * self.bits.scales()..]
+                [..across * self.bits.scales()],
             leasts: match self.leasts.is_empty() {
                 true => &[],
                 false => &self.leasts[tile * across..][..across],
@@ -146,7 +188,7 @@ impl Packed {
         }
     }
 
-    /// Writes the weights of a row to `out`, `scale * code + least` in f32.
+    /// Writes the weights of a row to `out`, a scale times a code and `least`, in f32.
     ///
     /// # Panics
     /// When there is no such row, or `out` is not as long as a row.
@@ -154,11 +196,16 @@ impl Packed {
         assert!(row < self.rows && out.len() == self.cols, "a row to unpack");
         let (tile, lane) = (self.tile(row / ROWS), row % ROWS);
         for (at, out) in out.as_chunks_mut::<COLUMNS>().0.iter_mut().enumerate() {
-            let scale = tile.scales[at][lane];
+            let scales = &tile.scales[at * self.bits.scales()..][..self.bits.scales()];
             let least = tile.leasts.get(at).map_or(0.0, |least| least[lane]);
-            let codes = &tile.codes[at * self.bits.square()..][..self.bits.square()];
-            for (column, out) in out.iter_mut().enumerate() {
-                *out = scale * f32::from(read(self.bits, codes, lane, column)) + least;
+            let square = &tile.codes[at * self.bits.square()..][..self.bits.square()];
+            let codes = read(self.bits, square, lane);
+            let each = COLUMNS / scales.len();
+            let shares = codes.chunks_exact(each).zip(out.chunks_exact_mut(each));
+            for ((codes, out), scale) in shares.zip(scales) {
+                for (&code, out) in codes.iter().zip(out) {
+                    *out = scale[lane] * f32::from(code) + least;
+                }
             }
         }
     }
@@ -187,18 +234,18 @@ impl Packed {
             bound += sum * f64::from(largest) / f64::from(i16::MAX) / 2.0;
             sizes += sum * f64::from(largest);
         }
-        // Per group: a conversion, two scalings and two additions, and the offsets' share.
-        let terms = 6.0 + (self.cols / COLUMNS) as f64;
+        // Per scale: a conversion, two scalings and two additions, and the offsets' share.
+        let terms = 6.0 + (self.cols / COLUMNS * self.bits.scales()) as f64;
         bound + terms * sizes * f64::from(f32::EPSILON)
     }
 }
 
-/// What four rows hold, by groups of columns.
+/// What a tile of rows holds, by groups of columns.
 #[derive(Clone, Copy)]
 pub(crate) struct Tile<'a> {
     /// Squares of codes, [`Bits::square`] bytes each.
     pub(crate) codes: &'a [u8],
-    /// A scale for each row.
+    /// A scale for each row, [`Bits::scales`] of a group.
     pub(crate) scales: &'a [[f32; ROWS]],
     /// An offset for each row; empty where there are none.
     pub(crate) leasts: &'a [[f32; ROWS]],
@@ -207,10 +254,10 @@ pub(crate) struct Tile<'a> {
 impl Tile<'_> {
     /// The same, known to be of so many groups: the loops then need not check each access.
     #[inline(always)]
-    pub(crate) fn of_length(self, groups: usize) -> Self {
+    pub(crate) fn of_length<const S: usize>(self, groups: usize) -> Self {
         Self {
             codes: self.codes,
-            scales: &self.scales[..groups],
+            scales: &self.scales[..groups * S],
             leasts: match self.leasts.is_empty() {
                 true => &[],
                 false => &self.leasts[..groups],
@@ -229,7 +276,7 @@ const fn place(bits: Bits, lane: usize, column: usize) -> (usize, bool) {
             let byte = half * HALF + 2 * at + nibble / 2;
             (byte, nibble % 2 == 1)
         }
-        Bits::Eight => (step * ROWS * STEP + at, false),
+        Bits::Six | Bits::Eight => (step * ROWS * STEP + at, false),
     }
 }
 
@@ -237,20 +284,36 @@ fn write(bits: Bits, square: &mut [u8], lane: usize, codes: &[i8; COLUMNS]) -> O
     for (column, &code) in codes.iter().enumerate() {
         let (at, high) = place(bits, lane, column);
         match bits {
-            Bits::Eight => square[at] = code as u8,
-            Bits::Four if !(0..16).contains(&code) => return None,
+            _ if !bits.codes().contains(&code) => return None,
+            Bits::Six | Bits::Eight => square[at] = code as u8,
             Bits::Four => square[at] |= (code as u8) << if high { 4 } else { 0 },
         }
     }
     Some(())
 }
 
-/// The code of a row and column of a square.
-pub(crate) fn read(bits: Bits, square: &[u8], lane: usize, column: usize) -> i8 {
-    let (at, high) = place(bits, lane, column);
-    match (bits, high) {
-        (Bits::Eight, _) => square[at] as i8,
-        (Bits::Four, false) => (square[at] & 15) as i8,
-        (Bits::Four, true) => (square[at] >> 4) as i8,
+/// The codes of a row of a square, by column.
+#[inline(always)]
+pub(crate) fn read(bits: Bits, square: &[u8], lane: usize) -> [i8; COLUMNS] {
+    let mut codes = [0; COLUMNS];
+    match bits {
+        Bits::Four => {
+            let halves = square.as_chunks::<HALF>().0.iter();
+            for (words, codes) in halves.zip(codes.as_chunks_mut::<{ 4 * STEP }>().0) {
+                let words = u64::from_le_bytes(words.as_chunks().0[lane]);
+                for (nibble, codes) in codes.as_chunks_mut::<STEP>().0.iter_mut().enumerate() {
+                    for (within, code) in codes.iter_mut().enumerate() {
+                        *code = (words >> (16 * within + 4 * nibble) & 15) as i8;
+                    }
+                }
+            }
+        }
+        Bits::Six | Bits::Eight => {
+            let steps = square.as_chunks::<WIDE>().0.iter();
+            for (bytes, codes) in steps.zip(codes.as_chunks_mut::<STEP>().0) {
+                *codes = bytes.as_chunks::<STEP>().0[lane].map(|code| code as i8);
+            }
+        }
     }
+    codes
 }

@@ -2,61 +2,10 @@
 
 use crate::ROWS;
 use crate::activations::Activations;
+use crate::level::{Kind, Level};
 use crate::packed::{Bits, Packed};
 use crate::portable::Portable;
 use crate::tile::{Arithmetic, TOKENS};
-
-/// An instruction set that this processor has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Level(Kind);
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Portable,
-    #[cfg(target_arch = "x86_64")]
-    Avx2,
-    #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
-    Simd128,
-}
-
-impl Level {
-    /// Plain Rust.
-    pub const PORTABLE: Self = Self(Kind::Portable);
-
-    /// The quickest there is here.
-    #[allow(
-        unreachable_code,
-        reason = "of the lines each target keeps those that are for it"
-    )]
-    pub fn best() -> Self {
-        #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
-        return Self(Kind::Simd128);
-        #[cfg(target_arch = "x86_64")]
-        if has_avx2() {
-            return Self(Kind::Avx2);
-        }
-        Self::PORTABLE
-    }
-
-    /// Its name.
-    pub fn name(self) -> &'static str {
-        match self.0 {
-            Kind::Portable => "portable",
-            #[cfg(target_arch = "x86_64")]
-            Kind::Avx2 => "avx2",
-            #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
-            Kind::Simd128 => "simd128",
-        }
-    }
-}
-
-#[cfg(target_arch = "x86_64")]
-fn has_avx2() -> bool {
-    #[cfg(feature = "std")]
-    return std::is_x86_feature_detected!("avx2") && std::is_x86_feature_detected!("fma");
-    #[cfg(not(feature = "std"))]
-    return cfg!(all(target_feature = "avx2", target_feature = "fma"));
-}
 
 /// `y = x wᵀ`: x `[M, K]`, w of N rows and K columns -> y `[M, N]`, at the best level.
 ///
@@ -81,13 +30,15 @@ pub fn product_at(level: Level, w: &Packed, x: &Activations, y: &mut [f32]) {
         Kind::Portable => all(Portable, w, x, y),
         #[cfg(target_arch = "x86_64")]
         Kind::Avx2 => crate::simd_x86::product(w, x, y),
+        #[cfg(target_arch = "x86_64")]
+        Kind::Avx512 => crate::simd_x86_wide::product(w, x, y),
         #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
         Kind::Simd128 => crate::simd_wasm::product(w, x, y),
     }
 }
 
-/// Every four rows of weights with every row of activations. Weights are the outer loop of a few activations, whose codes the
-/// nearest cache holds; of many activations each four rows of weights stay there instead.
+/// Every tile of weights with every row of activations. Weights are the outer loop of a few activations, whose codes the
+/// nearest cache holds; of many activations each tile of weights stays there instead.
 #[inline(always)]
 pub(crate) fn all<A: Arithmetic + Copy>(by: A, w: &Packed, x: &Activations, y: &mut [f32]) {
     for tile in 0..w.rows().div_ceil(ROWS) {
@@ -117,12 +68,13 @@ fn some<A: Arithmetic, const M: usize>(
     let rows = core::array::from_fn(|m| x.row(first + m));
     let found = match w.bits() {
         Bits::Four => by.four::<M>(w.tile(tile), rows),
+        Bits::Six => by.six::<M>(w.tile(tile), rows),
         Bits::Eight => by.eight::<M>(w.tile(tile), rows),
     };
     put(w, tile, first, &found, y);
 }
 
-/// Writes what four rows of weights gave with the rows of activations from `first` on to its place.
+/// Writes what a tile of weights gave with the rows of activations from `first` on to its place.
 #[inline(always)]
 pub(crate) fn put(w: &Packed, tile: usize, first: usize, found: &[[f32; ROWS]], y: &mut [f32]) {
     let at = tile * ROWS;

@@ -1,20 +1,29 @@
 //! The loops for WebAssembly with 128-bit SIMD: eight products of 16 bits an instruction (`i32x4.dot_i16x8_s`).
-#![allow(unsafe_code, reason = "loads of vectors")]
+#![allow(unsafe_code, reason = "loads and stores of vectors")]
 
 use core::arch::wasm32::{
-    f32x4_add, f32x4_convert_i32x4, f32x4_extract_lane, f32x4_mul, f32x4_splat,
-    i16x8_extend_high_i8x16, i16x8_extend_low_i8x16, i32x4_add, i32x4_dot_i16x8, i32x4_shuffle,
-    i32x4_splat, u8x16_narrow_i16x8, u16x8_shr, u16x8_splat, v128, v128_and, v128_load,
-    v128_load64_splat, v128_store,
+    f32x4_add, f32x4_convert_i32x4, f32x4_mul, f32x4_splat, i16x8_extend_high_i8x16,
+    i16x8_extend_low_i8x16, i32x4_add, i32x4_dot_i16x8, i32x4_shuffle, i32x4_splat, u16x8_shr,
+    u16x8_splat, v128, v128_and, v128_load, v128_load32_splat, v128_load64_splat, v128_store,
 };
 
-use alloc::vec;
+use crate::ROWS;
+use crate::activations::{Activations, Row, of_length};
+use crate::lanes::{Lanes, PAIRS, Reals};
+#[cfg(feature = "std")]
+use crate::nearest::Queries;
+use crate::packed::{Bits, HALF, Packed, STEP, STEPS, Tile, WIDE};
+use crate::panel;
+use crate::product::put;
 
-use crate::activations::{Activations, Row};
-use crate::packed::{Bits, HALF, Packed, STEP, Tile};
-use crate::product::{all, put};
-use crate::tile::{Arithmetic, TOKENS};
-use crate::{COLUMNS, ROWS};
+/// Lanes of a register.
+const LANES: usize = 4;
+/// Registers of two rows each that make a tile.
+const PARTS: usize = ROWS / 2;
+/// Steps of columns in codes of eight bits that are worked on together.
+const EIGHT: usize = 1;
+/// A panel is unpacked from here on.
+const MANY: usize = 4;
 
 /// 128-bit SIMD.
 #[derive(Debug, Clone, Copy)]
@@ -22,181 +31,268 @@ struct Simd128;
 
 /// The product with 128-bit SIMD.
 ///
-/// Many rows of activations share one unpacking of four rows of weights to bytes, which stay in the nearest cache: unpacked to 16
-/// bits anew for each four, codes and sums together do not fit the 16 registers.
+/// A few rows of activations pass one after the other: codes and sums of more do not fit the 16 registers. Each loop is a function of
+/// its own: compilers of WebAssembly that met them all in one kept few of their numbers in registers.
 pub(crate) fn product(w: &Packed, x: &Activations, y: &mut [f32]) {
-    if x.rows() < TOKENS || w.bits() == Bits::Eight {
-        return all(Simd128, w, x, y);
-    }
-    let mut bytes = vec![0; ROWS * w.cols()];
-    for at in 0..w.rows().div_ceil(ROWS) {
-        let tile = w.tile(at);
-        unpack(tile.codes, &mut bytes);
-        let tile = Tile {
-            codes: &bytes,
-            ..tile
+    if x.rows() >= MANY {
+        return match w.bits().scales() {
+            1 => many::<1>(w, x, y),
+            _ => many::<2>(w, x, y),
         };
-        let mut first = 0;
-        while first + TOKENS <= x.rows() {
-            let rows = core::array::from_fn(|m| x.row(first + m));
-            put(w, at, first, &Simd128.eight::<TOKENS>(tile, rows), y);
-            first += TOKENS;
-        }
-        for left in first..x.rows() {
-            put(w, at, left, &Simd128.eight::<1>(tile, [x.row(left)]), y);
+    }
+    for at in 0..w.rows().div_ceil(ROWS) {
+        for row in 0..x.rows() {
+            let found = match w.bits() {
+                Bits::Four => four(w.tile(at), x.row(row)),
+                Bits::Six => bytes::<2>(w.tile(at), x.row(row)),
+                Bits::Eight => bytes::<1>(w.tile(at), x.row(row)),
+            };
+            put(w, at, row, &[found], y);
         }
     }
 }
 
-/// Codes of four bits in the order of those of eight.
-fn unpack(codes: &[u8], bytes: &mut [u8]) {
+#[inline(never)]
+fn many<const S: usize>(w: &Packed, x: &Activations, y: &mut [f32]) {
+    panel::product::<Simd128, LANES, 2, 3, S>(w, x, y);
+}
+
+/// The cosines with 128-bit SIMD.
+#[cfg(feature = "std")]
+pub(crate) fn cosines(queries: &Queries<'_>, rows: &[f32], put: impl FnMut(usize, usize, f32)) {
+    queries.each::<Simd128, LANES>(rows, put);
+}
+
+#[inline(never)]
+fn four(tile: Tile<'_>, x: Row<'_>) -> [f32; ROWS] {
     let low = u16x8_splat(15);
-    let fours = bytes.as_chunks_mut::<{ 4 * ROWS * STEP }>().0;
-    for (words, fours) in codes.as_chunks::<HALF>().0.iter().zip(fours) {
-        let [a, b] = [0, 1].map(|at| load(&words.as_chunks::<16>().0[at]));
-        let steps = fours.as_chunks_mut::<16>().0;
-        for (nibble, step) in steps.iter_mut().enumerate() {
-            let [a, b] = [a, b].map(|words| v128_and(u16x8_shr(words, 4 * nibble as u32), low));
-            store(step, u8x16_narrow_i16x8(a, b));
+    products::<HALF, 4, 1>(tile, x, |words, step| {
+        let words: [v128; PARTS] = [0, 1, 2, 3].map(|part| load_at(words, 16 * part));
+        match step {
+            0 => words.map(|words| v128_and(words, low)),
+            1 => words.map(|words| v128_and(u16x8_shr(words, 4), low)),
+            2 => words.map(|words| v128_and(u16x8_shr(words, 8), low)),
+            _ => words.map(|words| u16x8_shr(words, 12)),
         }
-    }
+    })
 }
 
-/// Sums of whole numbers: two lanes each for rows 0 and 1, and for rows 2 and 3.
-#[derive(Clone, Copy)]
-struct Whole([v128; 2]);
-
-impl Whole {
-    /// Adds the products of one step of columns, whose codes of rows 0 and 1, and 2 and 3, are given.
-    #[inline(always)]
-    fn add(&mut self, codes: [v128; 2], x: v128) {
-        for (sum, codes) in self.0.iter_mut().zip(codes) {
-            *sum = i32x4_add(*sum, i32x4_dot_i16x8(codes, x));
-        }
-    }
-
-    /// A sum for each row.
-    #[inline(always)]
-    fn rows(self) -> v128 {
-        let [a, b] = self.0;
-        i32x4_add(
-            i32x4_shuffle::<0, 2, 4, 6>(a, b),
-            i32x4_shuffle::<1, 3, 5, 7>(a, b),
-        )
-    }
+#[inline(never)]
+fn bytes<const S: usize>(tile: Tile<'_>, x: Row<'_>) -> [f32; ROWS] {
+    products::<{ EIGHT * WIDE }, EIGHT, S>(tile, x, |bytes, step| {
+        let [a, b] = [0, 16].map(|at| load_at(bytes, WIDE * step + at));
+        [
+            i16x8_extend_low_i8x16(a),
+            i16x8_extend_high_i8x16(a),
+            i16x8_extend_low_i8x16(b),
+            i16x8_extend_high_i8x16(b),
+        ]
+    })
 }
 
-impl Arithmetic for Simd128 {
-    #[inline(always)]
-    fn four<const M: usize>(self, tile: Tile<'_>, x: [Row<'_>; M]) -> [[f32; ROWS]; M] {
-        let mut sums = [f32x4_splat(0.0); M];
-        let low = u16x8_splat(15);
-        let squares = tile.codes.as_chunks::<{ Bits::Four.square() }>().0;
-        let (tile, x) = (
-            tile.of_length(squares.len()),
-            x.map(|x| x.of_length(squares.len())),
-        );
-        for (group, square) in squares.iter().enumerate() {
-            let mut whole = [Whole([i32x4_splat(0); 2]); M];
-            for (half, words) in square.as_chunks::<HALF>().0.iter().enumerate() {
-                let [a, b] = [0, 1].map(|at| load(&words.as_chunks::<16>().0[at]));
-                let mut step = |step: usize, codes: [v128; 2]| {
-                    for (x, whole) in x.iter().zip(&mut whole) {
-                        whole.add(codes, four_of(&x.codes[group], 4 * half + step));
-                    }
-                };
-                step(0, [a, b].map(|words| v128_and(words, low)));
-                step(1, [a, b].map(|words| v128_and(u16x8_shr(words, 4), low)));
-                step(2, [a, b].map(|words| v128_and(u16x8_shr(words, 8), low)));
-                step(3, [a, b].map(|words| u16x8_shr(words, 12)));
-            }
-            scaled(&tile, group, &x, &whole, &mut sums);
-        }
-        sums.map(lanes)
-    }
-
-    #[inline(always)]
-    fn eight<const M: usize>(self, tile: Tile<'_>, x: [Row<'_>; M]) -> [[f32; ROWS]; M] {
-        let mut sums = [f32x4_splat(0.0); M];
-        let squares = tile.codes.as_chunks::<{ Bits::Eight.square() }>().0;
-        let (tile, x) = (
-            tile.of_length(squares.len()),
-            x.map(|x| x.of_length(squares.len())),
-        );
-        for (group, square) in squares.iter().enumerate() {
-            let mut whole = [Whole([i32x4_splat(0); 2]); M];
-            for (step, bytes) in square.as_chunks::<16>().0.iter().enumerate() {
-                let codes = load(bytes);
-                let codes = [
-                    i16x8_extend_low_i8x16(codes),
-                    i16x8_extend_high_i8x16(codes),
-                ];
-                for (x, whole) in x.iter().zip(&mut whole) {
-                    whole.add(codes, four_of(&x.codes[group], step));
+/// The products of a tile of `S` scales a group; `codes` brings each of the steps of columns in half a square, of `BYTES`, into four registers of two
+/// rows each.
+#[inline(always)]
+fn products<const BYTES: usize, const EACH: usize, const S: usize>(
+    tile: Tile<'_>,
+    x: Row<'_>,
+    codes: impl Fn(&[u8; BYTES], usize) -> [v128; PARTS],
+) -> [f32; ROWS] {
+    let groups = tile.scales.len() / S;
+    let tile = tile.of_length::<S>(groups);
+    let parts = tile.codes.as_chunks::<BYTES>().0;
+    let x_parts = x.codes.as_flattened().as_chunks::<STEP>().0;
+    let x_parts = x_parts.as_chunks::<EACH>().0;
+    let [x] = of_length([x], groups);
+    // Not known to the compiler: it would put all parts together and order them so that the registers do not suffice.
+    let times = core::hint::black_box(STEPS / EACH / S);
+    let mut sums = [f32x4_splat(0.0); 2];
+    for (share, scales) in tile.scales.iter().enumerate() {
+        let mut whole = [i32x4_splat(0); PARTS];
+        let first = share * (STEPS / EACH / S);
+        let x_parts = &x_parts[first..][..times];
+        for (part, x) in parts[first..][..times].iter().zip(x_parts) {
+            for step in 0..EACH {
+                let codes = codes(part, step);
+                let x = step_of(x, step);
+                for (whole, codes) in whole.iter_mut().zip(codes) {
+                    *whole = i32x4_add(*whole, i32x4_dot_i16x8(codes, x));
                 }
             }
-            scaled(&tile, group, &x, &whole, &mut sums);
         }
-        sums.map(lanes)
+        let scale = f32x4_splat(x.scales[share / S]);
+        let scales = scales.as_chunks().0;
+        let whole = whole.as_chunks::<2>().0;
+        for half in 0..2 {
+            let scale = f32x4_mul(Simd128::load(&scales[half]), scale);
+            let share = f32x4_mul(f32x4_convert_i32x4(rows(whole[half])), scale);
+            sums[half] = f32x4_add(sums[half], share);
+        }
     }
+    for (leasts, &x) in tile.leasts.iter().zip(x.sums) {
+        let leasts = leasts.as_chunks().0;
+        for half in 0..2 {
+            let share = f32x4_mul(Simd128::load(&leasts[half]), f32x4_splat(x));
+            sums[half] = f32x4_add(sums[half], share);
+        }
+    }
+    let mut out = [0.0; ROWS];
+    for (sums, out) in sums.into_iter().zip(out.as_chunks_mut().0) {
+        Simd128::store(sums, out);
+    }
+    out
+}
+
+/// A sum for each of four rows, which have two lanes each.
+#[inline(always)]
+fn rows([a, b]: [v128; 2]) -> v128 {
+    i32x4_add(
+        i32x4_shuffle::<0, 2, 4, 6>(a, b),
+        i32x4_shuffle::<1, 3, 5, 7>(a, b),
+    )
 }
 
 /// The activations of one step of columns, once for each of two rows.
 #[inline(always)]
-fn four_of(x: &[i16; COLUMNS], step: usize) -> v128 {
-    let four: &[i16; STEP] = &x.as_chunks::<STEP>().0[step];
+fn step_of<const EACH: usize>(x: &[[i16; STEP]; EACH], step: usize) -> v128 {
+    assert!(step < EACH, "constants");
     // SAFETY: eight bytes are there, and loads of WebAssembly ask for no alignment.
-    unsafe { v128_load64_splat(four.as_ptr().cast()) }
+    unsafe { v128_load64_splat(x.as_ptr().add(step).cast()) }
 }
 
-/// Adds the scaled sums of a group, and the offsets' share.
-#[inline(always)]
-fn scaled<const M: usize>(
-    tile: &Tile<'_>,
-    group: usize,
-    x: &[Row<'_>; M],
-    whole: &[Whole; M],
-    sums: &mut [v128; M],
-) {
-    let scales = four_numbers(&tile.scales[group]);
-    for m in 0..M {
-        let scale = f32x4_mul(scales, f32x4_splat(x[m].scales[group]));
-        let share = f32x4_mul(f32x4_convert_i32x4(whole[m].rows()), scale);
-        sums[m] = f32x4_add(sums[m], share);
+impl Reals<LANES> for Simd128 {
+    type Real = v128;
+
+    #[inline(always)]
+    fn splat(number: f32) -> v128 {
+        f32x4_splat(number)
     }
-    if let Some(leasts) = tile.leasts.get(group) {
-        let leasts = four_numbers(leasts);
-        for m in 0..M {
-            let share = f32x4_mul(leasts, f32x4_splat(x[m].sums[group]));
-            sums[m] = f32x4_add(sums[m], share);
+
+    #[inline(always)]
+    fn load(numbers: &[f32; LANES]) -> v128 {
+        // SAFETY: 16 bytes are there, and loads of WebAssembly ask for no alignment.
+        unsafe { v128_load(numbers.as_ptr().cast()) }
+    }
+
+    #[inline(always)]
+    fn store(numbers: v128, to: &mut [f32; LANES]) {
+        // SAFETY: 16 bytes are there, and stores of WebAssembly ask for no alignment.
+        unsafe { v128_store(to.as_mut_ptr().cast(), numbers) }
+    }
+
+    #[inline(always)]
+    fn add(a: v128, b: v128) -> v128 {
+        f32x4_add(a, b)
+    }
+
+    #[inline(always)]
+    fn mul(a: v128, b: v128) -> v128 {
+        f32x4_mul(a, b)
+    }
+
+    #[inline(always)]
+    fn mul_add(a: v128, b: v128, c: v128) -> v128 {
+        f32x4_add(f32x4_mul(a, b), c)
+    }
+}
+
+impl Lanes<LANES> for Simd128 {
+    type Whole = v128;
+
+    #[inline(always)]
+    fn four(words: &[u8; HALF]) -> [[u32; ROWS]; PAIRS / 2] {
+        let low = u16x8_splat(15);
+        let mut out = [[0; ROWS]; PAIRS / 2];
+        for (half, words) in words.as_chunks::<32>().0.iter().enumerate() {
+            for (at, words) in apart(words).into_iter().enumerate() {
+                let mut put = |pair: usize, codes| {
+                    store(&mut out[2 * pair + at].as_chunks_mut().0[half], codes);
+                };
+                put(0, v128_and(words, low));
+                put(1, v128_and(u16x8_shr(words, 4), low));
+                put(2, v128_and(u16x8_shr(words, 8), low));
+                put(3, u16x8_shr(words, 12));
+            }
         }
+        out
+    }
+
+    #[inline(always)]
+    fn eight(bytes: &[u8; WIDE]) -> [[u32; ROWS]; STEP / 2] {
+        let mut out = [[0; ROWS]; STEP / 2];
+        for (half, bytes) in bytes.as_chunks::<16>().0.iter().enumerate() {
+            let bytes = load(bytes);
+            let (a, b) = (
+                i16x8_extend_low_i8x16(bytes),
+                i16x8_extend_high_i8x16(bytes),
+            );
+            store(
+                &mut out[0].as_chunks_mut().0[half],
+                i32x4_shuffle::<0, 2, 4, 6>(a, b),
+            );
+            store(
+                &mut out[1].as_chunks_mut().0[half],
+                i32x4_shuffle::<1, 3, 5, 7>(a, b),
+            );
+        }
+        out
+    }
+
+    #[inline(always)]
+    fn zeros() -> v128 {
+        i32x4_splat(0)
+    }
+
+    #[inline(always)]
+    fn codes(codes: &[u32; LANES]) -> v128 {
+        // SAFETY: 16 bytes are there, and loads of WebAssembly ask for no alignment.
+        unsafe { v128_load(codes.as_ptr().cast()) }
+    }
+
+    #[inline(always)]
+    fn pair(x: &[i16; 2]) -> v128 {
+        // SAFETY: four bytes are there, and loads of WebAssembly ask for no alignment.
+        unsafe { v128_load32_splat(x.as_ptr().cast()) }
+    }
+
+    #[inline(always)]
+    fn dot(sums: v128, codes: v128, x: v128) -> v128 {
+        i32x4_add(sums, i32x4_dot_i16x8(codes, x))
+    }
+
+    #[inline(always)]
+    fn real(sums: v128) -> v128 {
+        f32x4_convert_i32x4(sums)
     }
 }
 
+/// First pairs and second pairs of columns of four rows, of which the words hold both.
 #[inline(always)]
-fn lanes(sums: v128) -> [f32; ROWS] {
+fn apart(words: &[u8; 32]) -> [v128; 2] {
+    let words = words.as_chunks::<16>().0;
+    let [a, b] = [load(&words[0]), load(&words[1])];
     [
-        f32x4_extract_lane::<0>(sums),
-        f32x4_extract_lane::<1>(sums),
-        f32x4_extract_lane::<2>(sums),
-        f32x4_extract_lane::<3>(sums),
+        i32x4_shuffle::<0, 2, 4, 6>(a, b),
+        i32x4_shuffle::<1, 3, 5, 7>(a, b),
     ]
 }
 
+/// 16 bytes from `at` on. By a pointer, because compilers make an index a sum of its own, and this a part of the load.
 #[inline(always)]
-fn four_numbers(numbers: &[f32; ROWS]) -> v128 {
-    // SAFETY: 16 bytes are there, and loads of WebAssembly ask for no alignment.
-    unsafe { v128_load(numbers.as_ptr().cast()) }
+fn load_at<const BYTES: usize>(bytes: &[u8; BYTES], at: usize) -> v128 {
+    assert!(at + 16 <= BYTES, "constants");
+    // SAFETY: asserted.
+    unsafe { v128_load(bytes.as_ptr().add(at).cast()) }
 }
 
 #[inline(always)]
 fn load(bytes: &[u8; 16]) -> v128 {
-    // SAFETY: as above.
+    // SAFETY: 16 bytes are there, and loads of WebAssembly ask for no alignment.
     unsafe { v128_load(bytes.as_ptr().cast()) }
 }
 
 #[inline(always)]
-fn store(bytes: &mut [u8; 16], codes: v128) {
-    // SAFETY: as above.
-    unsafe { v128_store(bytes.as_mut_ptr().cast(), codes) }
+fn store(to: &mut [u32; LANES], codes: v128) {
+    // SAFETY: 16 bytes are there, and stores of WebAssembly ask for no alignment.
+    unsafe { v128_store(to.as_mut_ptr().cast(), codes) }
 }

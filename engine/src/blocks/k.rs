@@ -1,4 +1,4 @@
-//! The ggml blocks of 256 weights whose eight groups of 32 have scales and offsets of their own.
+//! The ggml blocks of 256 weights whose eight groups of 32 have scales and offsets of their own, or sixteen of 16 scales alone.
 
 use super::{BLOCK as GROUP, Codes, half_at};
 
@@ -13,6 +13,8 @@ const NIBBLES: usize = BLOCK / 2;
 pub(super) const Q4_K: usize = 4 + SCALES + NIBBLES;
 /// Bytes a block.
 pub(super) const Q5_K: usize = 4 + SCALES + BLOCK / 8 + NIBBLES;
+/// Bytes a block.
+pub(super) const Q6_K: usize = NIBBLES + BLOCK / 4 + BLOCK / 16 + 2;
 
 pub(super) fn q4([d0, d1, m0, m1, rest @ ..]: &[u8; Q4_K]) -> [Codes; BLOCK / GROUP] {
     let (scales, nibbles) = rest.split_at(SCALES);
@@ -51,11 +53,33 @@ fn groups(
         };
         let bytes = &nibbles[group / 2 * GROUP..];
         Codes {
-            scale: scale * f32::from(s),
+            scales: [scale * f32::from(s); 2],
             least: Some(-(offset * f32::from(m))),
             codes: std::array::from_fn(|at| {
                 let nibble = bytes[at] >> (group % 2 * 4) & 0x0F;
                 (nibble | (fifth[at] >> group & 1) << 4) as i8
+            }),
+        }
+    })
+}
+
+pub(super) fn q6(block: &[u8; Q6_K]) -> [Codes; BLOCK / GROUP] {
+    let (nibbles, rest) = block.split_at(NIBBLES);
+    let (pairs, rest) = rest.split_at(BLOCK / 4);
+    let (scales, scale) = rest.split_at(BLOCK / 16);
+    let scale = half_at([scale[0], scale[1]]);
+    std::array::from_fn(|group| {
+        // Each half of the block: two groups of low nibbles, two of high ones, over the same 64 bytes; its four
+        // groups share 32 bytes of bit pairs.
+        let (half, quarter) = (group / 4, group % 4);
+        let low = &nibbles[half * 64 + quarter % 2 * GROUP..][..GROUP];
+        let high = &pairs[half * GROUP..][..GROUP];
+        Codes {
+            scales: [0, 1].map(|i| scale * f32::from(scales[group * 2 + i] as i8)),
+            least: None,
+            codes: std::array::from_fn(|i| {
+                let q = low[i] >> (quarter / 2 * 4) & 0x0F | (high[i] >> (quarter * 2) & 3) << 4;
+                q as i8 - 32
             }),
         }
     })

@@ -18,7 +18,7 @@ pub(super) const Q5_1: usize = 4 + 4 + NIBBLES;
 
 pub(super) fn q8_0([lo, hi, quants @ ..]: &[u8; Q8_0]) -> Codes {
     Codes {
-        scale: half_at([*lo, *hi]),
+        scales: [half_at([*lo, *hi]); 2],
         least: None,
         codes: quants.map(|code| code as i8),
     }
@@ -26,7 +26,7 @@ pub(super) fn q8_0([lo, hi, quants @ ..]: &[u8; Q8_0]) -> Codes {
 
 pub(super) fn q4_0([lo, hi, quants @ ..]: &[u8; Q4_0]) -> Codes {
     Codes {
-        scale: half_at([*lo, *hi]),
+        scales: [half_at([*lo, *hi]); 2],
         least: None,
         codes: codes(quants, 0).map(|code| code - 8),
     }
@@ -34,7 +34,7 @@ pub(super) fn q4_0([lo, hi, quants @ ..]: &[u8; Q4_0]) -> Codes {
 
 pub(super) fn q4_1([d0, d1, m0, m1, quants @ ..]: &[u8; Q4_1]) -> Codes {
     Codes {
-        scale: half_at([*d0, *d1]),
+        scales: [half_at([*d0, *d1]); 2],
         least: Some(half_at([*m0, *m1])),
         codes: codes(quants, 0),
     }
@@ -42,7 +42,7 @@ pub(super) fn q4_1([d0, d1, m0, m1, quants @ ..]: &[u8; Q4_1]) -> Codes {
 
 pub(super) fn q5_0([lo, hi, h0, h1, h2, h3, quants @ ..]: &[u8; Q5_0]) -> Codes {
     Codes {
-        scale: half_at([*lo, *hi]),
+        scales: [half_at([*lo, *hi]); 2],
         least: None,
         codes: codes(quants, u32::from_le_bytes([*h0, *h1, *h2, *h3])).map(|code| code - 16),
     }
@@ -50,7 +50,7 @@ pub(super) fn q5_0([lo, hi, h0, h1, h2, h3, quants @ ..]: &[u8; Q5_0]) -> Codes 
 
 pub(super) fn q5_1([d0, d1, m0, m1, h0, h1, h2, h3, quants @ ..]: &[u8; Q5_1]) -> Codes {
     Codes {
-        scale: half_at([*d0, *d1]),
+        scales: [half_at([*d0, *d1]); 2],
         least: Some(half_at([*m0, *m1])),
         codes: codes(quants, u32::from_le_bytes([*h0, *h1, *h2, *h3])),
     }

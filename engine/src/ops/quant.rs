@@ -46,7 +46,7 @@ impl QuantMatrix {
         #[cfg(feature = "cpu")]
         if is_packed(device) {
             let bits = bits(kind);
-            // 8-bit blocks alone have no offsets: those of 4 bits count from 0.
+            // Blocks of 4 bits always have offsets in memory, for their codes count from 0.
             let offsets = bits == Bits::Four || matches!(kind, QuantKind::Q5_1 | QuantKind::Q5K);
             return Packed::bytes_of(bits, rows, cols, offsets) as u64;
         }
@@ -160,6 +160,7 @@ fn bits(kind: QuantKind) -> Bits {
     match kind {
         QuantKind::Q4_0 | QuantKind::Q4_1 | QuantKind::Q4K => Bits::Four,
         QuantKind::Q8_0 | QuantKind::Q5_0 | QuantKind::Q5_1 | QuantKind::Q5K => Bits::Eight,
+        QuantKind::Q6K => Bits::Six,
     }
 }
 
@@ -169,14 +170,14 @@ fn packed(bytes: &[u8], kind: QuantKind, rows: usize, cols: usize) -> Option<Pac
     let mut groups = Vec::with_capacity(rows * cols / BLOCK);
     kind.codes(bytes, &mut |codes| {
         let mut group = Group {
-            scale: codes.scale,
+            scales: codes.scales,
             least: codes.least.unwrap_or(0.0),
             codes: codes.codes,
         };
         if kind == QuantKind::Q4_0 {
             // Codes from -8 on: 8 steps up, and the offset takes them back, exactly, for scales are halves.
             group.codes = group.codes.map(|code| code + 8);
-            group.least = -8.0 * group.scale;
+            group.least = -8.0 * group.scales[0];
         }
         groups.push(group);
     });
@@ -196,7 +197,9 @@ fn padded_words(row: &[u8]) -> impl Iterator<Item = i32> + '_ {
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
-    use crate::ops::reference;
+    use crate::ops::{quant_matvec, reference};
+    use crate::random::Stream;
+    use crate::weights::{Dtype, decode};
 
     /// One block: the scale's bits, then the quants by weight number.
     fn block(kind: QuantKind, scale: u16, quant: impl Fn(usize) -> i32) -> Vec<u8> {
@@ -249,6 +252,58 @@ mod tests {
                 .unwrap();
             assert_eq!(direct, expected, "{kind:?} directly");
             assert_eq!(plain, expected, "{kind:?} by the plain body");
+        }
+    }
+
+    /// Any bytes are blocks, once their halves (at these places) are finite.
+    #[test]
+    fn blocks_of_every_format_keep_their_weights_when_packed() {
+        let kinds = [
+            (Dtype::Q8_0, [0].as_slice()),
+            (Dtype::Q4_0, &[0]),
+            (Dtype::Q4_1, &[0, 2]),
+            (Dtype::Q5_0, &[0]),
+            (Dtype::Q5_1, &[0, 2]),
+            (Dtype::Q4K, &[0, 2]),
+            (Dtype::Q5K, &[0, 2]),
+            (Dtype::Q6K, &[208]),
+        ];
+        let mut stream = Stream::new(5);
+        for (dtype, halves) in kinds {
+            let kind = dtype.quant_kind().unwrap();
+            // Two tiles of rows, the second of them not whole, and two blocks of the longest a row.
+            let (rows, cols) = (11, 512);
+            let count = rows * cols / kind.block_len() * kind.block_bytes();
+            let mut bytes: Vec<u8> = (0..count)
+                .map(|_| (stream.normal() * 64.0) as i64 as u8)
+                .collect();
+            for block in bytes.chunks_exact_mut(kind.block_bytes()) {
+                // Below 2: a sign, 15 of the exponents, any fraction.
+                halves.iter().for_each(|&half| block[half + 1] &= 0xbf);
+            }
+            let mut weights = Vec::new();
+            decode(dtype, &bytes, &mut weights).unwrap();
+            let matrix = QuantMatrix::from_ggml(&bytes, kind, rows, cols, &Device::flex()).unwrap();
+            let found: Vec<f32> = matrix.dequantize().into_data().try_to_vec().unwrap();
+            assert_eq!(found, weights, "{dtype}");
+            let x: Vec<f32> = (0..cols).map(|_| stream.normal() as f32).collect();
+            let largest = x.iter().fold(0.0, |most: f32, x| most.max(x.abs()));
+            let x_on = Tensor::from_data(TensorData::new(x.clone(), [1, cols]), &Device::flex());
+            let found: Vec<f32> = quant_matvec(x_on, &matrix)
+                .into_data()
+                .try_to_vec()
+                .unwrap();
+            for (found, row) in found.iter().zip(weights.chunks_exact(cols)) {
+                let terms = row.iter().zip(&x);
+                let want: f64 = terms.map(|(w, x)| f64::from(*w) * f64::from(*x)).sum();
+                let sizes: f64 = row.iter().map(|w| f64::from(w.abs())).sum();
+                // Half a step of 1/32767 of the largest activation, for each weight, and what sums in f32 round.
+                let bound = sizes * f64::from(largest) * 2e-5;
+                assert!(
+                    (f64::from(*found) - want).abs() <= bound,
+                    "{dtype}: {found} for {want}"
+                );
+            }
         }
     }
 

@@ -68,7 +68,7 @@ impl Dtype {
             Self::Q5_1 => QuantKind::Q5_1.block_len(),
             Self::Q4K => QuantKind::Q4K.block_len(),
             Self::Q5K => QuantKind::Q5K.block_len(),
-            Self::Q6K => k::BLOCK,
+            Self::Q6K => QuantKind::Q6K.block_len(),
         }
     }
 
@@ -84,11 +84,11 @@ impl Dtype {
             Self::Q5_1 => QuantKind::Q5_1.block_bytes(),
             Self::Q4K => QuantKind::Q4K.block_bytes(),
             Self::Q5K => QuantKind::Q5K.block_bytes(),
-            Self::Q6K => k::Q6_K,
+            Self::Q6K => QuantKind::Q6K.block_bytes(),
         }
     }
 
-    /// The format of its blocks, where operations can work on them: those with a scale for each 32 elements.
+    /// The format of its blocks, which operations work on; `None` for the float types.
     pub const fn quant_kind(self) -> Option<QuantKind> {
         match self {
             Self::Q8_0 => Some(QuantKind::Q8_0),
@@ -98,7 +98,8 @@ impl Dtype {
             Self::Q5_1 => Some(QuantKind::Q5_1),
             Self::Q4K => Some(QuantKind::Q4K),
             Self::Q5K => Some(QuantKind::Q5K),
-            Self::F32 | Self::F16 | Self::BF16 | Self::Q6K => None,
+            Self::Q6K => Some(QuantKind::Q6K),
+            Self::F32 | Self::F16 | Self::BF16 => None,
         }
     }
 
@@ -178,11 +179,6 @@ pub fn decode(dtype: Dtype, bytes: &[u8], out: &mut Vec<f32>) -> Result<()> {
         Dtype::BF16 => {
             let (words, _) = bytes.as_chunks::<2>();
             out.extend(words.iter().map(|w| bf16::from_le_bytes(*w).to_f32()));
-        }
-        Dtype::Q6K => {
-            for block in bytes.as_chunks::<{ k::Q6_K }>().0 {
-                k::decode_q6(block, out);
-            }
         }
         blocks => {
             if let Some(kind) = blocks.quant_kind() {

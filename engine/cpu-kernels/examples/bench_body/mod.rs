@@ -3,27 +3,29 @@
 #[path = "../../tests/numbers/mod.rs"]
 mod numbers;
 
-use namelens_cpu_kernels::{Activations, Bits, COLUMNS, Group, Packed, product};
+use namelens_cpu_kernels::{Activations, Bits, COLUMNS, Group, Level, Packed, Queries, product_at};
 use numbers::Numbers;
 
 /// One matrix and the rows it is multiplied with.
 struct Product {
+    level: Level,
     w: Packed,
     x: Vec<f32>,
     y: Vec<f32>,
 }
 
 impl Product {
-    fn new(bits: Bits, [rows, cols]: [usize; 2], tokens: usize) -> Self {
+    fn new(level: Level, bits: Bits, [rows, cols]: [usize; 2], tokens: usize) -> Self {
         let mut numbers = Numbers(11);
         let groups: Vec<Group> = (0..rows * cols / COLUMNS)
             .map(|_| Group {
-                scale: 0.01 * numbers.next(),
+                scales: [0.01 * numbers.next(); 2],
                 least: if bits == Bits::Four { 0.05 } else { 0.0 },
                 codes: core::array::from_fn(|_| ((numbers.next() + 1.0) * 7.9) as i8),
             })
             .collect();
         Self {
+            level,
             w: Packed::new(bits, rows, cols, groups).expect("a shape of groups"),
             x: (0..tokens * cols).map(|_| numbers.next()).collect(),
             y: vec![0.0; tokens * rows],
@@ -33,7 +35,7 @@ impl Product {
     /// The activations are rounded in every run, as in a model.
     fn run(&mut self) {
         let x = Activations::new(&self.x, self.w.cols());
-        product(&self.w, &x, &mut self.y);
+        product_at(self.level, &self.w, &x, &mut self.y);
     }
 }
 
@@ -52,6 +54,20 @@ enum Work {
     Copy {
         from: Vec<u64>,
         to: Vec<u64>,
+        next: usize,
+    },
+    /// The five rows of an index most like each query.
+    Nearest {
+        index: Vec<f32>,
+        queries: Vec<f32>,
+        width: usize,
+        next: usize,
+    },
+    /// A matrix to f32, row by row.
+    Unpack(Packed, Vec<f32>),
+    /// Bytes only read.
+    Read {
+        from: Vec<u64>,
         next: usize,
     },
     Fma(Box<[[f32; 8]; 12]>),
@@ -89,6 +105,8 @@ const LAYER: [[usize; 2]; 7] = [
 const LAYERS: usize = 30;
 const HEAD: [usize; 2] = [49_152, 576];
 const HEAD_PARTS: usize = 16;
+/// Rows of an index that are searched at a time.
+const NEAREST: usize = 1000;
 /// Bytes copied at a time.
 const COPIED: usize = 1 << 20;
 
@@ -97,40 +115,67 @@ fn products(all: Vec<Product>) -> Work {
 }
 
 impl Bench {
-    /// Prepares work by its name: `a4 ROWS COLS TOKENS`, `a8 ...`, `model 0 0 TOKENS`, `layers 0 0 TOKENS`, `rowwise ROWS COLS 1`,
+    /// Prepares work by its name, behind which `@` and the name of an instruction set may stand: `a4 ROWS COLS TOKENS`, `a8 ...`, `model 0 0 TOKENS`, `layers 0 0 TOKENS`, `rowwise ROWS COLS 1`,
     /// `round 0 COLS TOKENS`, `copy BYTES 0 0`, `fma 0 0 0`.
     pub(crate) fn new(kind: &str, rows: usize, cols: usize, tokens: usize) -> Option<Self> {
-        let work = match kind {
-            "a4" => products(vec![Product::new(Bits::Four, [rows, cols], tokens)]),
-            "a8" => products(vec![Product::new(Bits::Eight, [rows, cols], tokens)]),
-            "model" | "layers" => {
-                let layers = (0..LAYERS).flat_map(|_| LAYER);
-                let mut all: Vec<Product> = layers
-                    .map(|s| Product::new(Bits::Four, s, tokens))
-                    .collect();
-                if kind == "model" {
-                    // Of a prompt only the last token has logits.
-                    let [rows, cols] = HEAD;
-                    all.extend(
-                        (0..HEAD_PARTS)
-                            .map(|_| Product::new(Bits::Eight, [rows / HEAD_PARTS, cols], 1)),
-                    );
-                }
-                products(all)
-            }
-            "rowwise" => Work::RowWise(RowWise::new(rows, cols)),
-            "round" => {
-                let mut numbers = Numbers(5);
-                Work::Round((0..tokens * cols).map(|_| numbers.next()).collect(), cols)
-            }
-            "copy" => Work::Copy {
-                from: vec![1; rows / 8],
-                to: vec![0; rows / 8],
-                next: 0,
-            },
-            "fma" => Work::Fma(Box::new([[1.0; 8]; 12])),
-            _ => return None,
+        let (kind, level) = match kind.split_once('@') {
+            Some((kind, name)) => (kind, Level::all().find(|level| level.name() == name)?),
+            None => (kind, Level::best()),
         };
+        let work =
+            match kind {
+                "a4" => products(vec![Product::new(level, Bits::Four, [rows, cols], tokens)]),
+                "a6" => products(vec![Product::new(level, Bits::Six, [rows, cols], tokens)]),
+                "a8" => products(vec![Product::new(level, Bits::Eight, [rows, cols], tokens)]),
+                "model" | "layers" => {
+                    let layers = (0..LAYERS).flat_map(|_| LAYER);
+                    let mut all: Vec<Product> = layers
+                        .map(|s| Product::new(level, Bits::Four, s, tokens))
+                        .collect();
+                    if kind == "model" {
+                        // Of a prompt only the last token has logits.
+                        let [rows, cols] = HEAD;
+                        all.extend((0..HEAD_PARTS).map(|_| {
+                            Product::new(level, Bits::Eight, [rows / HEAD_PARTS, cols], 1)
+                        }));
+                    }
+                    products(all)
+                }
+                "rowwise" => Work::RowWise(RowWise::new(rows, cols)),
+                "unpack4" | "unpack8" => {
+                    let bits = if kind == "unpack4" {
+                        Bits::Four
+                    } else {
+                        Bits::Eight
+                    };
+                    let w = Product::new(level, bits, [rows, cols], 1).w;
+                    Work::Unpack(w, vec![0.0; cols])
+                }
+                "nearest" => {
+                    let mut numbers = Numbers(7);
+                    Work::Nearest {
+                        index: (0..rows * cols).map(|_| numbers.next()).collect(),
+                        queries: (0..tokens * cols).map(|_| numbers.next()).collect(),
+                        width: cols,
+                        next: 0,
+                    }
+                }
+                "round" => {
+                    let mut numbers = Numbers(5);
+                    Work::Round((0..tokens * cols).map(|_| numbers.next()).collect(), cols)
+                }
+                "copy" => Work::Copy {
+                    from: vec![1; rows / 8],
+                    to: vec![0; rows / 8],
+                    next: 0,
+                },
+                "read" => Work::Read {
+                    from: vec![1; rows / 8],
+                    next: 0,
+                },
+                "fma" => Work::Fma(Box::new([[1.0; 8]; 12])),
+                _ => return None,
+            };
         let (bytes, flops) = match &work {
             Work::Products { all, .. } => {
                 let bytes = |p: &Product| p.w.bytes() + 4 * (p.x.len() + p.y.len());
@@ -143,11 +188,23 @@ impl Bench {
             Work::RowWise(w) => ((w.blocks.len() * 18) as f64, (w.blocks.len() * 64) as f64),
             Work::Round(x, _) => ((x.len() * 6) as f64, (x.len() * 4) as f64),
             Work::Copy { from, .. } => ((from.len() * 16) as f64, 0.0),
+            Work::Nearest {
+                index,
+                queries,
+                width,
+                ..
+            } => (
+                (index.len() * 4) as f64,
+                (2 * index.len() * (1 + queries.len() / width)) as f64,
+            ),
+            Work::Unpack(w, _) => ((w.bytes() + 4 * w.rows() * w.cols()) as f64, 0.0),
+            Work::Read { from, .. } => ((from.len() * 8) as f64, 0.0),
             Work::Fma(_) => (0.0, (FMA_STEPS * 12 * 8 * 2) as f64),
         };
         let parts = match &work {
             Work::Products { all, .. } => all.len(),
-            Work::Copy { from, .. } => from.len() * 8 / COPIED,
+            Work::Nearest { index, width, .. } => index.len() / width / NEAREST,
+            Work::Copy { from, .. } | Work::Read { from, .. } => from.len() * 8 / COPIED,
             _ => 1,
         };
         Some(Self {
@@ -177,6 +234,33 @@ impl Bench {
                     to[part.clone()].copy_from_slice(&from[part]);
                     std::hint::black_box(&to);
                     to[0] as f32
+                }
+                Work::Nearest {
+                    index,
+                    queries,
+                    width,
+                    next,
+                } => {
+                    let part = *next * NEAREST * *width..;
+                    let part = &index[part][..NEAREST * *width];
+                    *next = (*next + 1) % self.parts;
+                    let found = Queries::new(queries, *width).nearest(part, 5);
+                    found.into_ranked().map(|found| found[0].1).sum()
+                }
+                Work::Unpack(w, out) => {
+                    (0..w.rows()).for_each(|row| w.unpack_row(row, std::hint::black_box(out)));
+                    out[0]
+                }
+                Work::Read { from, next } => {
+                    let part = *next * COPIED / 8..(*next + 1) * COPIED / 8;
+                    *next = (*next + 1) % self.parts;
+                    let mut all = [0; 64];
+                    for words in from[part].as_chunks::<64>().0 {
+                        for (all, word) in all.iter_mut().zip(words) {
+                            *all |= word;
+                        }
+                    }
+                    all.iter().fold(0, |all, word| all | word) as f32
                 }
                 Work::Fma(sums) => fma(sums),
             };
@@ -309,9 +393,10 @@ fn row(blocks: &[[u8; 18]], x: &[([i8; 32], f32)]) -> f32 {
 /// ragged; nothing is timed where it is more than 1.
 pub(crate) fn worst_error() -> f64 {
     let mut worst = 0.0f64;
-    for bits in [Bits::Four, Bits::Eight] {
+    let kinds = [Bits::Four, Bits::Six, Bits::Eight];
+    for (level, bits) in Level::all().flat_map(|level| kinds.map(|bits| (level, bits))) {
         for (shape, tokens) in [([7, 64], 1), ([33, 576], 3), ([64, 1536], 9)] {
-            let mut one = Product::new(bits, shape, tokens);
+            let mut one = Product::new(level, bits, shape, tokens);
             one.run();
             let mut weights = vec![0.0; shape[1]];
             for row in 0..shape[0] {

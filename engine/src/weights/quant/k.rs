@@ -1,8 +1,10 @@
-//! The ggml blocks of 256 elements: 6 bits in sixteen groups of 16, which are only read, and an encoder of those of 4 bits in
-//! eight groups of 32 with a scale and an offset each. The format is ggml's, the search for scales our own.
+//! An encoder of the ggml blocks of 256 elements of 4 bits, in eight groups of 32 with a scale and an offset each. The format is
+//! ggml's, the search for scales our own.
 
+use half::f16;
+
+use super::Dtype;
 use super::legacy::{BLOCK as GROUP, push_half, range};
-use super::{Dtype, half_at};
 use crate::Result;
 
 /// Elements a block.
@@ -14,32 +16,6 @@ const MOST: f32 = 15.0;
 const MOST_SCALE: f32 = 63.0;
 /// How many steps are tried for a group, besides the one that just reaches both ends.
 const TRIALS: usize = 20;
-/// Elements a row of bits: every packing below is by rows of 32.
-const ROW: usize = 32;
-/// Bytes of the elements' low nibbles.
-const NIBBLES: usize = BLOCK / 2;
-
-/// Bytes a block.
-pub(super) const Q6_K: usize = NIBBLES + BLOCK / 4 + BLOCK / 16 + 2;
-
-pub(super) fn decode_q6(block: &[u8; Q6_K], out: &mut Vec<f32>) {
-    let (nibbles, rest) = block.split_at(NIBBLES);
-    let (pairs, rest) = rest.split_at(BLOCK / 4);
-    let (scales, scale) = rest.split_at(BLOCK / 16);
-    let scale = half_at([scale[0], scale[1]]);
-    for row in 0..8 {
-        // Each half of the block: two rows of low nibbles, two of high ones, over the same 64 bytes; its four
-        // rows share 32 bytes of bit pairs.
-        let (half, quarter) = (row / 4, row % 4);
-        let low = &nibbles[half * 64 + quarter % 2 * ROW..][..ROW];
-        let high = &pairs[half * ROW..][..ROW];
-        for (i, (q, h)) in low.iter().zip(high).enumerate() {
-            let q = q >> (quarter / 2 * 4) & 0x0F | (h >> (quarter * 2) & 3) << 4;
-            let group = scale * f32::from(scales[row * 2 + i / 16] as i8);
-            out.push(group * f32::from(q as i8 - 32));
-        }
-    }
-}
 
 /// Writes a block of 4 bits.
 ///
@@ -58,7 +34,7 @@ pub(super) fn encode_q4(block: &[f32; BLOCK], out: &mut Vec<u8>) -> Result<()> {
     let start = out.len();
     push_half(Dtype::Q4K, scale, out)?;
     push_half(Dtype::Q4K, offset, out)?;
-    let stored = |at: usize| half_at([out[start + at], out[start + at + 1]]);
+    let stored = |at: usize| f16::from_le_bytes([out[start + at], out[start + at + 1]]).to_f32();
     let (scale, offset) = (stored(0), stored(2));
     let mut packed = [0u8; 3 * GROUPS / 2];
     let mut codes = [[0u8; GROUP]; GROUPS];
