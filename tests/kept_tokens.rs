@@ -45,8 +45,9 @@ impl Host for Keeper {
     }
 
     fn kept<'a>(&'a self, key: &'a str) -> Pin<Box<dyn Future<Output = Option<Vec<u8>>> + 'a>> {
-        let file = self.files.borrow().get(key).cloned();
-        self.found.set(self.found.get() + usize::from(file.is_some()));
+        let file: Option<Vec<u8>> = self.files.borrow().get(key).cloned();
+        self.found
+            .set(self.found.get() + usize::from(file.is_some()));
         Box::pin(std::future::ready(file))
     }
 
@@ -66,7 +67,8 @@ impl Keeper {
 /// A new engine that knows one thing, asked for a caption.
 fn caption(host: &Keeper, precision: Precision, reference: &str) -> Outcome {
     let (device, files) = (Device::flex(), open_bundle(&model()).unwrap());
-    let loaded = Engine::load_as(files, precision, &device, &Still, &mut |_, _| ());
+    let mut progress = |_, _| ();
+    let loaded = Engine::load_as(files, precision, &device, &Still, &mut progress);
     let mut engine = pollster::block_on(loaded).unwrap();
     let new = NewConcept {
         name: "Zuzu Lint".into(),
@@ -89,7 +91,10 @@ fn the_next_engine_takes_back_what_one_made_and_says_the_same() {
     assert_eq!(host.counts(), (0, 1));
     let again = caption(&host, Precision::Stored, "thing-0-0.png");
     assert_eq!(host.counts(), (1, 0));
-    assert_eq!((&first.raw, first.confidence), (&again.raw, again.confidence));
+    assert_eq!(
+        (&first.raw, first.confidence),
+        (&again.raw, again.confidence)
+    );
     assert!(first.text.contains("Zuzu Lint"), "{}", first.text);
 
     // Weights in another precision make other tokens, and another photo has its own.
