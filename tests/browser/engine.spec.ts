@@ -107,6 +107,51 @@ test("a conversation's later turns read only what is new", async ({ page, demo, 
   expect(outcome.reused).toBeLessThan(second);
 });
 
+test("what was made of a reference photo is kept between visits, taken back, and goes with its thing", async ({ page, demo, watch }) => {
+  watch.allow(/service worker|ServiceWorker|404/i);
+  const { script, scene } = await prepare(page, demo);
+  const thing = (await demo.albumBytes((await demo.album()).thing)).toString("base64");
+  const outcome = await page.evaluate(
+    async ({ script, scene, thing }) => {
+      const { NameLens } = (await import(script)) as typeof import("namelens");
+      const bytes = (text: string): Uint8Array<ArrayBuffer> => Uint8Array.from(atob(text), (char) => char.charCodeAt(0));
+      const files = async (): Promise<Map<string, Blob>> => {
+        const folder = await (await navigator.storage.getDirectory()).getDirectoryHandle("namelens-tokens", { create: true });
+        const found = new Map<string, Blob>();
+        for await (const name of folder.keys()) found.set(name, await (await folder.getFileHandle(name)).getFile());
+        return found;
+      };
+      const settled = async (count: number): Promise<Map<string, Blob>> => {
+        for (let tries = 0; tries < 100; tries += 1) {
+          const found = await files();
+          if (found.size === count && [...found.values()].every(({ size }) => size > 0)) return found;
+          await new Promise((resolve) => setTimeout(resolve, 50));
+        }
+        return files();
+      };
+      const visit = (): ReturnType<typeof NameLens.create> => NameLens.create({ model: "playroom", device: "cpu" });
+      const first = await visit();
+      await first.concepts.add({ name: "Zuzu", photo: bytes(thing) });
+      const before = await first.caption(bytes(scene), { retrieval: "all" });
+      const kept = await settled(1);
+      await first.dispose();
+      const stamp = async (): Promise<number[]> => [...(await files()).values()].map((file) => (file as File).lastModified);
+      const written = await stamp();
+      const second = await visit();
+      const after = await second.caption(bytes(scene), { retrieval: "all" });
+      const again = await stamp();
+      const [concept] = await second.concepts.list();
+      if (concept) await second.concepts.remove(concept.id);
+      const left = await settled(0);
+      await second.dispose();
+      return { texts: [before.raw, after.raw], kept: kept.size, same: String(written) === String(again), left: left.size };
+    },
+    { script, scene, thing },
+  );
+  expect(outcome.texts[1]).toBe(outcome.texts[0]);
+  expect(outcome).toMatchObject({ kept: 1, same: true, left: 0 });
+});
+
 test("what a model would take is known before it is fetched, and after that it is here", async ({ page, demo, watch }) => {
   watch.allow(/service worker|ServiceWorker|404/i);
   const asked: string[] = [];
