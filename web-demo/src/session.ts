@@ -137,9 +137,7 @@ export class Session {
       const model = this.#chosen === undefined ? await wishedModel() : this.#chosen;
       const { signal } = abort;
       const models = this.#room === "playroom" ? { model: model ?? "playroom" } : { library: "photos", ...(await besidePhotos(model, signal)) };
-      // Our own models are small enough to stay as they were measured; of the others 8 bits a weight are a quarter of the memory.
-      const precision = model ? "q8_0" : "stored";
-      return NameLens.create({ device, signal, precision, onProgress: (progress) => this.#tell("loading", progress), ...models });
+      return NameLens.create({ device, signal, precision: "auto", onProgress: (progress) => this.#tell("loading", progress), ...models });
     })();
     try {
       const lens = await this.#lens;

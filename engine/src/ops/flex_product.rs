@@ -25,6 +25,7 @@ impl<'a> Weights<'a> {
         }
     }
 
+    #[cfg(feature = "train")]
     pub(super) fn columns(values: &'a [f32], stride: usize) -> Self {
         Self {
             values,

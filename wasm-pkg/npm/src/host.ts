@@ -102,7 +102,8 @@ class Host {
     const loading = loadModel({ model, captioner }, choice, emit, signal, () => ready.then(({ tools }) => tools));
     const [place, files, loaded] = await together(signal, [choosing, loading, ready]);
     this.loaded = loaded;
-    const { engine, device, fallback } = await this.#build(place, wish, files, wasm, emit, signal, precision);
+    const held = precision === "auto" ? precisionFor(files) : precision;
+    const { engine, device, fallback } = await this.#build(place, wish, files, wasm, emit, signal, held);
     this.#engine = engine;
     const problems: ErrorInfo[] = [];
     for (const name of removed) engine.removeAdapter(name);
@@ -251,6 +252,14 @@ class Host {
       return { engine: await this.loaded.create("cpu", files, emit, signal, precision), device: "cpu", fallback: error.message };
     }
   }
+}
+
+/** Bytes of files up to which a model stays as it is stored. */
+const SMALL = 100e6;
+
+function precisionFor(files: ReadonlyMap<string, Blob>): Precision {
+  const bytes = [...files.values()].reduce((sum, { size }) => sum + size, 0);
+  return bytes > SMALL ? "q8_0" : "stored";
 }
 
 /** `before` and `onChange` are for a store in memory, which a host that follows this one must be given back. */

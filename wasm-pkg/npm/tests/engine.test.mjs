@@ -86,6 +86,10 @@ test("a precision is chosen by name, and an unknown one is refused", async () =>
   const { text, tokens } = await run(link);
   assert.ok(tokens.generated > 0 && typeof text === "string");
   await assert.rejects(start({ precision: "q3" }), { code: "option", message: /precision/ });
+  // A model as small as this one stays as it is.
+  const [stored, auto] = [await start(), await start({ precision: "auto" })];
+  assert.equal((await run(auto)).raw, (await run(stored)).raw);
+  assert.equal(await auto.call("memory"), await stored.call("memory"));
 });
 
 test("a conversation's second turn reads only what is new", async () => {
