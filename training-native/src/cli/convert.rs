@@ -1,9 +1,10 @@
 //! `namelens convert`: a model folder to GGUF files, quantised part by part.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use anstream::println;
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use namelens::export::{
@@ -113,6 +114,10 @@ impl ConvertArgs {
     pub(super) fn run(&self) -> Result<()> {
         if is_pytorch(&self.model) {
             return self.photo_encoder();
+        }
+        if let Some(texts) = &self.measure {
+            // What a person mistyped is said before gigabytes are written.
+            File::open(texts).with_context(|| format!("cannot read {}", texts.display()))?;
         }
         let text = self.text.dtype();
         let embeddings = match (self.embeddings, self.text) {
