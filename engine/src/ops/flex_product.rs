@@ -1,5 +1,7 @@
 //! Small matrix products of the CPU's attention, in registers: `c += w b` with `w` along rows or columns.
 
+use std::ops::Range;
+
 use macerator::{Scalar, Simd};
 
 use super::flex_vector::{load, store};
@@ -52,46 +54,38 @@ pub(super) struct Size {
 /// `c += w b`: `rows` rows of `columns` columns, a sum over the first `depth` rows of `b`.
 #[inline(always)]
 pub(super) fn product<S: Simd>(c: Rows<&mut [f32]>, w: Weights<'_>, b: Rows<&[f32]>, size: Size) {
+    let Size {
+        rows,
+        columns,
+        depth,
+    } = size;
+    let (c_stride, b_stride) = (c.stride, b.stride);
     let pair = 2 * <f32 as Scalar>::lanes::<S>();
-    for column in (0..size.columns).step_by(pair) {
-        let mut row = 0;
-        while row + TILE <= size.rows {
-            tile::<S, TILE>(
-                &mut c.values[column..],
-                c.stride,
-                row,
-                w,
-                &b.values[column..],
-                b.stride,
-                size.depth,
-            );
-            row += TILE;
-        }
-        while row + SMALL <= size.rows {
-            tile::<S, SMALL>(
-                &mut c.values[column..],
-                c.stride,
-                row,
-                w,
-                &b.values[column..],
-                b.stride,
-                size.depth,
-            );
-            row += SMALL;
-        }
-        while row < size.rows {
-            tile::<S, 1>(
-                &mut c.values[column..],
-                c.stride,
-                row,
-                w,
-                &b.values[column..],
-                b.stride,
-                size.depth,
-            );
-            row += 1;
-        }
+    for column in (0..columns).step_by(pair) {
+        let (c, b) = (&mut c.values[column..], &b.values[column..]);
+        let row = tiles::<S, TILE>(c, c_stride, 0..rows, w, b, b_stride, depth);
+        let row = tiles::<S, SMALL>(c, c_stride, row..rows, w, b, b_stride, depth);
+        tiles::<S, 1>(c, c_stride, row..rows, w, b, b_stride, depth);
     }
+}
+
+/// As many tiles of `M` rows as there is room for in `rows`; returns the row behind them.
+#[inline(always)]
+fn tiles<S: Simd, const M: usize>(
+    c: &mut [f32],
+    c_stride: usize,
+    rows: Range<usize>,
+    w: Weights<'_>,
+    b: &[f32],
+    b_stride: usize,
+    depth: usize,
+) -> usize {
+    let mut row = rows.start;
+    while row + M <= rows.end {
+        tile::<S, M>(c, c_stride, row, w, b, b_stride, depth);
+        row += M;
+    }
+    row
 }
 
 /// Two registers' width of `M` rows of a product.

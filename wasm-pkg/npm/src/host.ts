@@ -116,7 +116,8 @@ class Host {
     emit({ stage: "concepts", done: stored.length, total: stored.length });
     if (storage === "indexeddb") {
       this.#listen(library);
-      this.#tokens = await KeptTokens.open(library);
+      // Where things are only in memory, nothing of their photos may outlast them.
+      this.#tokens = this.#store instanceof DatabaseStore ? await KeptTokens.open(library) : null;
       this.#tokens?.serve(engine);
     }
     const { names, active } = this.#adapterState();
