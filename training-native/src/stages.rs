@@ -6,6 +6,7 @@ pub mod batch;
 pub mod calibrate;
 mod chats;
 pub mod connector;
+pub mod connector_fit;
 pub mod contrastive;
 mod hint_sampling;
 mod probe;

@@ -43,6 +43,7 @@ Examples:
   namelens train contrastive --run runs/tiny --steps 6000
   namelens train supervised  --run runs/tiny --steps 8000
   namelens train supervised  --run runs/next --steps 4000 --from models/playroom
+  namelens train supervised  --run runs/next --steps 4000 --from models/playroom --new-tower
 
 Ctrl-C stops after the step and writes a checkpoint; the same command resumes it exactly, also after a crash or a power
 cut, from the last checkpoint. Where a stage has logs but no checkpoint the command refuses to begin again at step 0; --start-over
@@ -56,6 +57,9 @@ pub(super) struct TrainArgs {
     /// A model bundle whose weights a new stage starts from; made with the tokenizer of this run.
     #[arg(long)]
     from: Option<PathBuf>,
+    /// The tower of this run's contrastive stage replaces the one of --from, and the connector is fitted to it (supervised).
+    #[arg(long, requires = "from")]
+    new_tower: bool,
     /// Where to compute.
     #[arg(long, value_enum, default_value = "auto")]
     device: DeviceChoice,
@@ -204,17 +208,25 @@ impl TrainArgs {
             (Some(mut source), _) => start::build(&mut source, &device, make)?,
             (None, Some(bundle)) => {
                 let mut source = CheckpointSource::new(bundle::open_weights(bundle)?);
-                start::build(&mut source, &device, make)?
+                if self.new_tower {
+                    let tower = self.tower()?;
+                    let plain = self.device.open()?;
+                    let processor = &objective.processor;
+                    let fitted =
+                        start::fitted(bundle, &tower, &config, processor, self.seed, &plain)?;
+                    tracing::info!(
+                        "the new tower's connector keeps {:.3} of the visual tokens' variance",
+                        fitted.kept
+                    );
+                    let mut rest = start::with_tower(&tower, &mut source)?;
+                    let (values, rest) = (fitted.values, &mut rest);
+                    start::build(&mut Computed { values, rest }, &device, make)?
+                } else {
+                    start::build(&mut source, &device, make)?
+                }
             }
             (None, None) => {
-                let stage = self.run.join("contrastive");
-                let tower = checkpoint::latest(&stage)?.with_context(|| {
-                    format!(
-                        "{} has no checkpoint; run `namelens train contrastive --run {}` first",
-                        stage.display(),
-                        self.run.display()
-                    )
-                })?;
+                let tower = self.tower()?;
                 let mut values = start::connector(
                     &tower,
                     &config,
@@ -228,20 +240,25 @@ impl TrainArgs {
                     self.seed,
                 );
                 values.extend(decoder);
-                let mut rest = Overlay {
-                    first: CheckpointSource::new(bundle::open_weights(&tower)?),
-                    name_in_first: |name| {
-                        name.strip_prefix("model.")
-                            .filter(|n| n.starts_with("vision_model."))
-                            .map(str::to_owned)
-                    },
-                    rest: &mut self.random(&device),
-                };
+                let mut random = self.random(&device);
+                let mut rest = start::with_tower(&tower, &mut random)?;
                 let rest = &mut rest;
                 start::build(&mut Computed { values, rest }, &device, make)?
             }
         };
         self.fit(model, &names, &objective, &dir, &device)
+    }
+
+    /// The newest checkpoint of this run's contrastive stage.
+    fn tower(&self) -> Result<PathBuf> {
+        let stage = self.run.join("contrastive");
+        checkpoint::latest(&stage)?.with_context(|| {
+            format!(
+                "{} has no checkpoint; run `namelens train contrastive --run {}` first",
+                stage.display(),
+                self.run.display()
+            )
+        })
     }
 
     /// Trains until the end or Ctrl-C.

@@ -34,6 +34,10 @@ const READ_SHARE: f32 = 0.75;
 const VISUAL_STD: f32 = 4.0;
 /// Every round multiplies the smallest eigenvalue by up to 2.25; 5e4 to one is the worst the floor leaves.
 const NEWTON_SCHULZ_ROUNDS: usize = 24;
+/// The connector's matrix, in a captioner.
+pub const PROJECTION: &str = "model.connector.modality_projection.proj.weight";
+/// The bias of the tower's last norm, in a captioner.
+pub(super) const TOWER_BIAS: &str = "model.vision_model.post_layernorm.bias";
 
 /// Parameters by name, and another source for all that are not there.
 pub struct Computed<'a> {
@@ -99,11 +103,8 @@ pub fn whitened(
     let all = Tensor::<2>::eye(wide, device);
     let rest = white(&folded, all, tokens) * (VISUAL_STD * (1.0 - READ_SHARE).sqrt());
     Ok(HashMap::from([
-        (
-            "model.connector.modality_projection.proj.weight".to_owned(),
-            values(read + rest)?,
-        ),
-        ("model.vision_model.post_layernorm.bias".to_owned(), bias),
+        (PROJECTION.to_owned(), values(read + rest)?),
+        (TOWER_BIAS.to_owned(), bias),
     ]))
 }
 
@@ -114,14 +115,16 @@ fn white(features: &Tensor<2>, said: Tensor<2>, outputs: usize) -> Tensor<2> {
     let covariance = heard.clone().transpose().matmul(heard) / count as f32;
     let spread = Distribution::Normal(0.0, (1.0 / known as f64).sqrt());
     let mixing = Tensor::<2>::random([outputs, known], spread, &device);
-    let map = mixing.matmul(inverse_root(covariance)).matmul(said);
+    let map = mixing
+        .matmul(inverse_root(covariance, NOISE_FLOOR))
+        .matmul(said);
     let size = features.clone().matmul(map.clone().transpose());
     let size = size.square().mean().sqrt().reshape([1, 1]);
     map / size
 }
 
 /// Patch features `[N, P, hidden]` of references and scenes of the training split.
-fn features(
+pub(super) fn features(
     tower: &VisionTower,
     processor: &ImageProcessor,
     seed: u64,
@@ -139,14 +142,14 @@ fn features(
     Ok(tower.forward(pixels(processor, &photos, device)?))
 }
 
-/// `(C + floor)^(-1/2)` of a covariance by the coupled Newton-Schulz iteration (Higham, Functions of Matrices, 6.7).
-fn inverse_root(covariance: Tensor<2>) -> Tensor<2> {
+/// `(C + floor)^(-1/2)` of a covariance, where the floor is a share of the mean variance, by the coupled Newton-Schulz iteration (Higham, Functions of Matrices, 6.7).
+pub(super) fn inverse_root(covariance: Tensor<2>, floor: f32) -> Tensor<2> {
     let [size, _] = covariance.dims();
     let eye = Tensor::<2>::eye(size, &covariance.device());
     let mean_variance = (covariance.clone() * eye.clone())
         .sum()
         .div_scalar(size as f32);
-    let floor = mean_variance.reshape([1, 1]) * NOISE_FLOOR;
+    let floor = mean_variance.reshape([1, 1]) * floor;
     let raised = covariance + eye.clone() * floor;
     let norm = raised.clone().square().sum().sqrt().reshape([1, 1]);
     let (mut root, mut inverse) = (raised / norm.clone(), eye.clone());
@@ -158,7 +161,7 @@ fn inverse_root(covariance: Tensor<2>) -> Tensor<2> {
     inverse / norm.sqrt()
 }
 
-fn values<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>> {
+pub(super) fn values<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>> {
     Ok(tensor.into_data().convert::<f32>().try_to_vec::<f32>()?)
 }
 
@@ -186,7 +189,7 @@ mod tests {
             .sum::<f32>()
             / size as f32;
         let raised = covariance.clone() + Tensor::<2>::eye(size, &device) * (mean * NOISE_FLOOR);
-        let root = inverse_root(covariance);
+        let root = inverse_root(covariance, NOISE_FLOOR);
         let white = values(root.clone().matmul(raised).matmul(root)).expect("read");
         for (i, value) in white.iter().enumerate() {
             let wanted = if i % (size + 1) == 0 { 1.0 } else { 0.0 };
