@@ -7,6 +7,7 @@
 //! | [`gelu`], [`gelu_tanh`], [`silu`] | plain | loops, forward and back | plain |
 //! | [`gated_silu`], [`rms_norm`], [`layer_norm`], [`rotate`] | kernels without gradients | loops without gradients | plain |
 //! | [`quant_matvec`], [`quant_linear`] | kernel | `namelens_cpu_kernels` | plain |
+//! | [`quant_linears`], [`gated_quant_linear`], [`quant_linear_onto`], [`rotate_into_cache`] | the kernels of their parts | loops | the parts |
 //! | [`token_scores`] | plain, a block of rows at a time | | |
 //! | [`cosine_scores`] | kernel | plain | plain |
 //! | [`top_k`] | kernels | selection | plain |
@@ -74,6 +75,7 @@ mod logprob_grad;
 mod norm;
 #[cfg(feature = "train")]
 mod own_grad;
+mod projection;
 mod quant;
 #[cfg(feature = "train")]
 mod quant_grad;
@@ -93,10 +95,11 @@ use dispatch::on_flex;
 #[cfg(feature = "cube")]
 use dispatch::on_kernels;
 pub use norm::{layer_norm, rms_norm};
+pub use projection::{gated_quant_linear, quant_linear_onto, quant_linears};
 pub use quant::QuantMatrix;
 use quant::Storage;
 pub use region_scores::region_scores;
-pub use rotate::rotate;
+pub use rotate::{rotate, rotate_into_cache};
 pub use seen::{Seen, Shared};
 
 #[cfg(feature = "cube")]
@@ -221,7 +224,8 @@ pub fn quant_matvec(x: Tensor<2>, w: &QuantMatrix) -> Tensor<2> {
     match &w.storage {
         #[cfg(feature = "cpu")]
         Storage::Packed(packed) if on_flex(&x.device(), x.dtype()) => {
-            flex_quant::product(x, packed)
+            let [y] = flex_quant::products(x, [packed]);
+            y
         }
         #[cfg(feature = "cube")]
         Storage::Blocks(blocks) if on_kernels(&x.device(), &[x.dtype()]) => {

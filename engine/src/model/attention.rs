@@ -136,7 +136,7 @@ impl Attention {
     /// # Shapes
     /// - x, output: `[B, T, hidden]`
     pub fn forward(&self, x: Tensor<3>, rotation: Option<&Rotation>, mask: Mask) -> Tensor<3> {
-        let (mut q, mut k, v) = self.project(x.clone(), x);
+        let [mut q, mut k, v] = self.project(x);
         if let Some(rotation) = rotation {
             q = rotation.rotate(q);
             k = rotation.rotate(k);
@@ -150,56 +150,73 @@ impl Attention {
     /// - x, output: `[B, T, hidden]`
     /// - memory: `[B, M, memory]`
     pub fn forward_across(&self, x: Tensor<3>, memory: Tensor<3>) -> Tensor<3> {
-        let (q, k, v) = self.project(x, memory);
+        let [k, v] = Linear::forward_all([&self.k_proj, &self.v_proj], memory);
+        let [q, k, v] = self.heads(self.q_proj.forward(x), k, v);
         self.finish(attend(q, k, v, Mask::Full))
     }
 
-    /// Decoder attention: rotary positions, causal, and the cache if there is one.
+    /// Decoder attention, added to `onto`: rotary positions, causal, and the cache if there is one.
     ///
     /// # Shapes
-    /// - x, output: `[B, T, hidden]`; with a cache B is its number of rows
-    pub fn forward_at(&self, x: Tensor<3>, place: &mut Place<'_>) -> Tensor<3> {
+    /// - x, onto, output: `[B, T, hidden]`; with a cache B is its number of rows
+    pub fn forward_at(&self, x: Tensor<3>, onto: Tensor<3>, place: &mut Place<'_>) -> Tensor<3> {
         let tokens = x.dims()[1];
-        let start = place.cache.as_ref().map_or(0, |cache| cache.len());
-        let (q, k, v) = self.project(x.clone(), x);
-        let q = place.rotation.rotate(q);
-        let k = place.rotation.rotate(k);
+        let [q, k, v] = self.project(x);
         let Some(cache) = place.cache.as_deref_mut() else {
-            return self.finish(attend(q, k, v, place.mask.clone()));
+            let [q, k] = [q, k].map(|x| place.rotation.rotate(x));
+            return self
+                .o_proj
+                .forward_onto(join_heads(attend(q, k, v, place.mask.clone())), onto);
         };
-        let (keys, values) = cache.write(place.layer, k, v);
-        let len = start + tokens;
-        let starts = cache.starts();
-        self.finish(ops::cached_attention(q, keys, values, starts, len))
+        let len = cache.len() + tokens;
+        let [q, keys, values] = cache.write(place.layer, [q, k, v], place.rotation);
+        let heads = ops::cached_attention(q, keys, values, cache.starts(), len);
+        self.o_proj.forward_onto(join_heads(heads), onto)
     }
 
-    /// Queries of `x`, keys and values of `memory`, `[B, H, T, D]`, each head normed where the model does that.
-    fn project(&self, x: Tensor<3>, memory: Tensor<3>) -> (Tensor<4>, Tensor<4>, Tensor<4>) {
+    /// Queries, keys and values of `x`, `[B, H, T, D]`.
+    fn project(&self, x: Tensor<3>) -> [Tensor<4>; 3] {
+        let [q, k, v] = Linear::forward_all([&self.q_proj, &self.k_proj, &self.v_proj], x);
+        self.heads(q, k, v)
+    }
+
+    /// Queries, keys and values as heads, `[B, H, T, D]`, each head normed where the model does that.
+    fn heads(&self, q: Tensor<3>, k: Tensor<3>, v: Tensor<3>) -> [Tensor<4>; 3] {
         let normed = |x: Tensor<4>, norm: &Option<RmsNorm>| match norm {
             Some(norm) => norm.forward(x),
             None => x,
         };
-        let q = split_heads(self.q_proj.forward(x), self.heads);
-        let k = split_heads(self.k_proj.forward(memory.clone()), self.kv_heads);
-        let v = split_heads(self.v_proj.forward(memory), self.kv_heads);
-        (normed(q, &self.q_norm), normed(k, &self.k_norm), v)
+        let q = split_heads(q, self.heads);
+        let [k, v] = [k, v].map(|x| split_heads(x, self.kv_heads));
+        [normed(q, &self.q_norm), normed(k, &self.k_norm), v]
     }
 
     /// `[B, H, T, D] -> [B, T, hidden]` through the output projection.
     fn finish(&self, heads: Tensor<4>) -> Tensor<3> {
-        let [batch, _, tokens, _] = heads.dims();
-        let joined = heads
-            .swap_dims(1, 2)
-            .reshape([batch, tokens, self.heads * self.head_dim]);
-        self.o_proj.forward(joined)
+        self.o_proj.forward(join_heads(heads))
     }
 }
 
 /// `[B, T, heads * D] -> [B, heads, T, D]`.
 pub(crate) fn split_heads(x: Tensor<3>, heads: usize) -> Tensor<4> {
     let [batch, tokens, width] = x.dims();
-    x.reshape([batch, tokens, heads, width / heads])
-        .swap_dims(1, 2)
+    let head = width / heads;
+    // The numbers of a single token lie as they should.
+    if tokens == 1 {
+        return x.reshape([batch, heads, 1, head]);
+    }
+    x.reshape([batch, tokens, heads, head]).swap_dims(1, 2)
+}
+
+/// `[B, H, T, D] -> [B, T, H * D]`.
+fn join_heads(heads: Tensor<4>) -> Tensor<3> {
+    let [batch, count, tokens, width] = heads.dims();
+    let heads = if tokens == 1 {
+        heads
+    } else {
+        heads.swap_dims(1, 2)
+    };
+    heads.reshape([batch, tokens, count * width])
 }
 
 /// Scaled dot-product attention; keys and values are repeated for grouped queries.

@@ -149,11 +149,10 @@ impl Decoder {
             cache,
             layer: index,
         };
-        let attended = layer
-            .self_attn
-            .forward_at(layer.input_layernorm.forward(x.clone()), &mut place);
-        let x = x + attended;
-        x.clone() + layer.mlp.forward(layer.post_attention_layernorm.forward(x))
+        let normed = layer.input_layernorm.forward(x.clone());
+        let x = layer.self_attn.forward_at(normed, x, &mut place);
+        let normed = layer.post_attention_layernorm.forward(x.clone());
+        layer.mlp.forward_onto(normed, x)
     }
 
     /// The final norm, after the last layer.

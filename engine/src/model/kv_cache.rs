@@ -2,6 +2,9 @@
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
+use super::rope::Rotation;
+use crate::ops;
+
 /// Cache of one layer: keys and values `[R, H_kv, capacity, D]`, of which the columns before `len` were written.
 #[derive(Debug, Clone)]
 struct LayerCache {
@@ -162,31 +165,28 @@ impl KvCache {
         }
     }
 
-    /// Writes the new keys and values `[R, H_kv, T, D]` of `layer` behind the valid ones and returns
-    /// the whole buffers `[R, H_kv, capacity, D]`. [`KvCache::advance`] makes them count.
+    /// Turns new queries `[R, H, T, D]` and keys `[R, H_kv, T, D]` to their positions, and writes keys and values of `layer`
+    /// behind the valid ones. Returns the queries and the whole buffers `[R, H_kv, capacity, D]`. [`KvCache::advance`]
+    /// makes them count.
     pub fn write(
         &mut self,
         layer: usize,
-        keys: Tensor<4>,
-        values: Tensor<4>,
-    ) -> (Tensor<4>, Tensor<4>) {
-        let [rows, kv_heads, tokens, head_dim] = keys.dims();
+        new: [Tensor<4>; 3],
+        rotation: &Rotation,
+    ) -> [Tensor<4>; 3] {
         // The first layer of a pass makes room in all of them.
-        self.reserve(tokens);
-        let columns = self.len..self.len + tokens;
-        let place = [0..rows, 0..kv_heads, columns, 0..head_dim];
+        self.reserve(new[1].dims()[2]);
         // Taken out while it is rewritten, so that the buffer has one owner and is written in place.
-        let Some(LayerCache { keys: k, values: v }) = self.layers[layer].take() else {
+        let Some(LayerCache { keys, values }) = self.layers[layer].take() else {
             unreachable!("every layer is put back below")
         };
         // What is remembered is a constant: a cache holds no graph of gradients.
-        let k = k.slice_assign(place.clone(), keys.inner());
-        let v = v.slice_assign(place, values.inner());
+        let written = ops::rotate_into_cache(new, rotation.turns(), [keys, values], self.len);
         self.layers[layer] = Some(LayerCache {
-            keys: k.clone(),
-            values: v.clone(),
+            keys: written[1].clone(),
+            values: written[2].clone(),
         });
-        (k, v)
+        written
     }
 
     /// Counts `tokens` more as valid, after every layer has written them.
@@ -198,7 +198,16 @@ impl KvCache {
 #[cfg(all(test, feature = "cpu"))]
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
+    use super::super::rope::Rope;
     use super::*;
+
+    /// Writes `x` as queries, keys and values that are not turned.
+    fn write(cache: &mut KvCache, layer: usize, x: Tensor<4>) -> [Tensor<4>; 3] {
+        let [_, _, tokens, width] = x.dims();
+        let rope = Rope::text(width, 1, 1e4, None, &x.device());
+        let still = rope.at(&[vec![[0; 3]; tokens]]);
+        cache.write(layer, [x.clone(), x.clone(), x], &still)
+    }
 
     #[test]
     fn what_was_written_stays_as_the_cache_grows() {
@@ -216,7 +225,7 @@ mod tests {
         {
             let start = cache.len();
             for layer in 0..2 {
-                let (keys, values) = cache.write(layer, part(start, tokens), part(start, tokens));
+                let [_, keys, values] = write(&mut cache, layer, part(start, tokens));
                 let seen = keys.narrow(2, 0, start + tokens);
                 let seen: Vec<f32> = seen.into_data().try_to_vec().unwrap();
                 assert!(
@@ -231,9 +240,8 @@ mod tests {
     }
 
     /// The valid part of the keys of layer 0, row by row.
-    fn rows(cache: &mut KvCache) -> Vec<Vec<f32>> {
-        let empty = Tensor::zeros([cache.starts().len(), 1, 0, 2], &Device::flex());
-        let (keys, _) = cache.write(0, empty.clone(), empty);
+    fn rows(cache: &KvCache) -> Vec<Vec<f32>> {
+        let keys = cache.layers[0].as_ref().unwrap().keys.clone();
         let len = cache.len();
         let row = |(row, &start): (usize, &usize)| {
             let keys = keys.clone().narrow(0, row, 1);
@@ -250,23 +258,23 @@ mod tests {
             let mut cache = KvCache::new(1, 1, 2, 1000, &device);
             let tokens = values.len() / 2;
             let keys = Tensor::<1>::from_floats(values, &device).reshape([1, 1, tokens, 2]);
-            cache.write(0, keys.clone(), keys);
+            write(&mut cache, 0, keys);
             cache.advance(tokens);
             cache
         };
         let (long, short) = (filled(&[1.0, 2.0, 3.0, 4.0]), filled(&[5.0, 6.0]));
         let mut cache = KvCache::joined(&[(&short, 2), (&long, 1), (&long, 0)], 3).unwrap();
         let (a, b) = (vec![5.0, 6.0], vec![1.0, 2.0, 3.0, 4.0]);
-        assert_eq!(rows(&mut cache), [a.clone(), a.clone(), b.clone()]);
+        assert_eq!(rows(&cache), [a.clone(), a.clone(), b.clone()]);
         assert_eq!((cache.len(), cache.remaining()), (2, 3));
         let next = Tensor::<1>::from_floats([7.0, 7.5, 8.0, 8.5, 9.0, 9.5], &device);
         let next = next.reshape([3, 1, 1, 2]);
-        cache.write(0, next.clone(), next);
+        write(&mut cache, 0, next);
         cache.advance(1);
         cache.keep(&[2, 0]);
         let with = |row: &[f32], more: [f32; 2]| [row, &more].concat();
         let want = [with(&b, [9.0, 9.5]), with(&a, [7.0, 7.5])];
-        assert_eq!(rows(&mut cache), want);
+        assert_eq!(rows(&cache), want);
         assert!(KvCache::joined(&[(&long, 0)], 1).is_none());
         assert!(KvCache::joined(&[], 1).is_none());
     }

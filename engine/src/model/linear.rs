@@ -169,6 +169,50 @@ impl Linear {
         }
     }
 
+    /// [`Linear::forward`] of several layers for one input, in one operation where all are quantised.
+    pub(super) fn forward_all<const D: usize, const N: usize>(
+        layers: [&Self; N],
+        x: Tensor<D>,
+    ) -> [Tensor<D>; N] {
+        let blocks: Vec<&QuantMatrix> = layers.iter().filter_map(|l| l.only_blocks()).collect();
+        match <[&QuantMatrix; N]>::try_from(blocks) {
+            Ok(blocks) => {
+                let mut biases = layers.iter().map(|layer| &layer.bias);
+                ops::quant_linears(x, blocks).map(|y| match biases.next() {
+                    Some(Some(bias)) => y + bias.val().unsqueeze(),
+                    _ => y,
+                })
+            }
+            Err(_) => layers.map(|layer| layer.forward(x.clone())),
+        }
+    }
+
+    /// `silu(gate(x)) up(x)`.
+    pub(super) fn forward_gated<const D: usize>(gate: &Self, up: &Self, x: Tensor<D>) -> Tensor<D> {
+        match (gate.only_blocks(), up.only_blocks()) {
+            (Some(gate_blocks), Some(up_blocks)) if gate.bias.is_none() && up.bias.is_none() => {
+                ops::gated_quant_linear(x, gate_blocks, up_blocks)
+            }
+            _ => {
+                let [gate, up] = Self::forward_all([gate, up], x);
+                ops::gated_silu(gate, up)
+            }
+        }
+    }
+
+    /// `onto` and what [`Linear::forward`] makes of x, in one operation where the layer is quantised.
+    pub(super) fn forward_onto<const D: usize>(&self, x: Tensor<D>, onto: Tensor<D>) -> Tensor<D> {
+        match self.only_blocks() {
+            Some(blocks) if self.bias.is_none() => ops::quant_linear_onto(x, blocks, onto),
+            _ => onto + self.forward(x),
+        }
+    }
+
+    /// The quantised matrix, where no adapter adds to it.
+    fn only_blocks(&self) -> Option<&QuantMatrix> {
+        self.blocks.as_ref().filter(|_| self.active.is_none())
+    }
+
     /// The weights as one matrix and what the active adapter adds to the product with `x` `[N, in]`; a layer without bias.
     #[cfg(feature = "train")]
     pub(super) fn unmerged(&self, x: Tensor<2>) -> Head {

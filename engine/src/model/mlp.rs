@@ -87,12 +87,24 @@ impl GatedMlp {
     /// # Shapes
     /// - x, output: `[.., hidden]`
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
-        let gate = self.gate_proj.forward(x.clone());
-        let up = self.up_proj.forward(x);
-        self.down_proj.forward(match self.act {
-            Activation::Silu => ops::gated_silu(gate, up),
-            act => activate(gate, act) * up,
-        })
+        self.down_proj.forward(self.gated(x))
+    }
+
+    /// [`GatedMlp::forward`], added to `onto`.
+    ///
+    /// # Shapes
+    /// - x, onto, output: `[.., hidden]`
+    pub fn forward_onto<const D: usize>(&self, x: Tensor<D>, onto: Tensor<D>) -> Tensor<D> {
+        self.down_proj.forward_onto(self.gated(x), onto)
+    }
+
+    /// What goes down again: `[.., intermediate]`.
+    fn gated<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
+        if self.act == Activation::Silu {
+            return Linear::forward_gated(&self.gate_proj, &self.up_proj, x);
+        }
+        let [gate, up] = Linear::forward_all([&self.gate_proj, &self.up_proj], x);
+        activate(gate, self.act) * up
     }
 }
 

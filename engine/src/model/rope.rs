@@ -96,6 +96,11 @@ impl Rotation {
     pub fn rotate(&self, x: Tensor<4>) -> Tensor<4> {
         ops::rotate(x, self.cos.clone(), self.sin.clone())
     }
+
+    /// Cosines and signed sines, as the operations take them.
+    pub(super) fn turns(&self) -> [Tensor<4>; 2] {
+        [self.cos.clone(), self.sin.clone()]
+    }
 }
 
 /// In f32, as the reference computes it: at position 10,000 the rounding of a frequency is a visible angle, and models

@@ -31,15 +31,41 @@ pub(super) fn activate<const D: usize>(x: Tensor<D>, kind: Kind) -> Tensor<D> {
 }
 
 /// `silu(gate) up` of two tensors of one shape on a flex device, without gradients.
-pub(super) fn gated_silu<const D: usize>(gate: Tensor<D>, up: Tensor<D>) -> Tensor<D> {
-    let (shape, device) = (gate.dims(), gate.device());
+pub(super) fn gated_silu<const D: usize>(gated: Tensor<D>, up: Tensor<D>) -> Tensor<D> {
+    let (shape, device) = (gated.dims(), gated.device());
     let count = shape.iter().product();
-    let [gate, up] = [gate, up].map(|x| storage(x.reshape([1, count])));
-    let mut out = activated(slice(&gate), Kind::Silu);
-    for (out, up) in out.iter_mut().zip(slice(&up)) {
-        *out *= up;
-    }
+    let [gated, up] = [gated, up].map(|x| storage(x.reshape([1, count])));
+    let mut out = slice(&gated).to_vec();
+    gate(&mut out, slice(&up));
     Tensor::from_data(TensorData::new(out, shape), &device)
+}
+
+/// Makes `silu(gate) up` of a gate, in its place.
+pub(super) fn gate(gate: &mut [f32], up: &[f32]) {
+    #[cfg(feature = "rayon")]
+    {
+        use rayon::prelude::*;
+        let shares = gate.par_chunks_mut(SHARE).zip(up.par_chunks(SHARE));
+        shares.for_each(|(gate, up)| simd(Gate { gate, up }));
+    }
+    #[cfg(not(feature = "rayon"))]
+    simd(Gate { gate, up });
+}
+
+struct Gate<'a> {
+    gate: &'a mut [f32],
+    up: &'a [f32],
+}
+
+impl WithSimd for Gate<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self) {
+        for (gate, up) in self.gate.iter_mut().zip(self.up) {
+            *gate *= sigmoid(*gate) * up;
+        }
+    }
 }
 
 fn activated(x: &[f32], kind: Kind) -> Vec<f32> {

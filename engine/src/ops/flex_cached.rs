@@ -5,14 +5,15 @@
 //! turn them into columns once.
 
 use burn::tensor::{Tensor, TensorData};
-use macerator::{Scalar, Simd, WithSimd};
+use macerator::{Scalar, Simd, Vector, WithSimd, vload_unaligned};
 
 use super::exp::fused;
 use super::flex::{simd, slice, storage};
 use super::flex_product::{Rows, Size, Weights, product};
 use super::flex_softmax::{STRIP, softmax};
-use super::flex_vector::load;
 
+/// Values that a block of columns after the other is weighted from: with heads of 64 they stay in the nearest cache.
+const BLOCK: usize = 64;
 /// Query rows whose scores are in scratch at a time.
 const ROWS: usize = 32;
 
@@ -124,7 +125,7 @@ impl Head<'_> {
             let (q, scores) = (&self.q[query * width..], &mut scores[query * padded..]);
             query += match group - query {
                 1 | 2 => queries_with_keys::<S, 1, 4>(q, self.k, width, padded, scores),
-                _ => queries_with_keys::<S, 3, 2>(q, self.k, width, padded, scores),
+                _ => queries_with_keys::<S, 3, 4>(q, self.k, width, padded, scores),
             };
         }
         for scores in scores.chunks_exact_mut(padded) {
@@ -209,6 +210,10 @@ fn queries_with_keys<S: Simd, const M: usize, const N: usize>(
 
 /// Products of `M` queries with `N` keys into a row of scores a query. Each sum runs in the same order whatever M and N are.
 #[inline(always)]
+#[allow(
+    unsafe_code,
+    reason = "numbers are read behind one check of all places instead of one each"
+)]
 fn dots<S: Simd, const M: usize, const N: usize>(
     q: &[f32],
     k: &[f32],
@@ -220,13 +225,20 @@ fn dots<S: Simd, const M: usize, const N: usize>(
     let whole = width - width % lanes;
     let zero = 0.0f32.splat::<S>();
     let mut sums = [[zero; N]; M];
+    assert!(q.len() >= M * width && k.len() >= N * width);
     for at in (0..whole).step_by(lanes) {
-        let mut queries = [zero; M];
-        for m in 0..M {
-            queries[m] = load::<S>(&q[m * width + at..]);
-        }
-        for n in 0..N {
-            let key = load::<S>(&k[n * width + at..]);
+        // SAFETY: M queries and N keys of `width` numbers were found; a register from `at` on is within `whole`, so within them.
+        let (queries, keys) = unsafe {
+            (
+                std::array::from_fn::<Vector<S, f32>, M, _>(|m| {
+                    vload_unaligned(q.as_ptr().add(m * width + at))
+                }),
+                std::array::from_fn::<Vector<S, f32>, N, _>(|n| {
+                    vload_unaligned(k.as_ptr().add(n * width + at))
+                }),
+            )
+        };
+        for (n, key) in keys.into_iter().enumerate() {
             for m in 0..M {
                 sums[m][n] = queries[m].mul_add(key, sums[m][n]);
             }
@@ -254,18 +266,24 @@ fn weighted<S: Simd>(
     out: &mut [f32],
 ) {
     if width.is_multiple_of(STRIP) {
-        let size = Size {
-            rows,
-            columns: width,
-            depth: seen,
-        };
         let stride = width;
-        let values = Rows { values: v, stride };
-        let out = Rows {
-            values: out,
-            stride,
-        };
-        return product::<S>(out, Weights::rows(scores, padded), values, size);
+        for first in (0..seen).step_by(BLOCK) {
+            let size = Size {
+                rows,
+                columns: width,
+                depth: BLOCK.min(seen - first),
+            };
+            let values = Rows {
+                values: &v[first * width..],
+                stride,
+            };
+            let out = Rows {
+                values: &mut *out,
+                stride,
+            };
+            product::<S>(out, Weights::rows(&scores[first..], padded), values, size);
+        }
+        return;
     }
     for (scores, out) in scores.chunks_exact(padded).zip(out.chunks_exact_mut(width)) {
         for (weight, value) in scores.iter().zip(v.chunks_exact(width)).take(seen) {

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use macerator::{Scalar, Simd};
+use macerator::{Scalar, Simd, Vector, vload_unaligned};
 
 use super::flex_vector::{load, store};
 
@@ -89,7 +89,14 @@ fn tiles<S: Simd, const M: usize>(
 }
 
 /// Two registers' width of `M` rows of a product.
+///
+/// Lengths are checked once a tile: a check for each number that is read is half of the instructions where a processor has no
+/// fused products, as WebAssembly.
 #[inline(always)]
+#[allow(
+    unsafe_code,
+    reason = "numbers are read behind one check of all places instead of one each"
+)]
 fn tile<S: Simd, const M: usize>(
     c: &mut [f32],
     c_stride: usize,
@@ -102,11 +109,23 @@ fn tile<S: Simd, const M: usize>(
     let lanes = <f32 as Scalar>::lanes::<S>();
     let zero = 0.0f32.splat::<S>();
     let (mut low, mut high) = ([zero; M], [zero; M]);
+    if let Some(last) = depth.checked_sub(1) {
+        assert!(last * b_stride + 2 * lanes <= b.len());
+        assert!((row + M - 1) * w.row + last * w.column < w.values.len());
+    }
     for at in 0..depth {
-        let strip = &b[at * b_stride..][..2 * lanes];
-        let (left, right) = (load::<S>(strip), load::<S>(&strip[lanes..]));
+        // SAFETY: `at` is at most `last`, up to where both slices were found to reach.
+        let (left, right, weights) = unsafe {
+            let strip = b.as_ptr().add(at * b_stride);
+            let weights = std::array::from_fn::<f32, M, _>(|m| {
+                *w.values.get_unchecked((row + m) * w.row + at * w.column)
+            });
+            let (left, right): (Vector<S, f32>, _) =
+                (vload_unaligned(strip), vload_unaligned(strip.add(lanes)));
+            (left, right, weights)
+        };
         for m in 0..M {
-            let weight = w.values[(row + m) * w.row + at * w.column].splat::<S>();
+            let weight = weights[m].splat::<S>();
             low[m] = weight.mul_add(left, low[m]);
             high[m] = weight.mul_add(right, high[m]);
         }

@@ -1,5 +1,7 @@
-//! Turning heads by rotary positions on the CPU, without gradients: read and written once.
+//! Turning heads by rotary positions on the CPU, without gradients: read and written once, also straight into a cache.
 
+use burn::backend::Flex;
+use burn::backend::tensor::FloatTensor;
 use burn::tensor::{Tensor, TensorData};
 use macerator::{Simd, WithSimd};
 
@@ -9,30 +11,105 @@ use super::flex::{simd, slice, storage};
 /// x `[B, H, T, D]`, cosines and signed sines `[B or 1, 1, T, D]` -> `[B, H, T, D]`.
 pub(super) fn rotate(x: Tensor<4>, cos: Tensor<4>, sin: Tensor<4>) -> Tensor<4> {
     let (shape, device) = (x.dims(), x.device());
-    let [batch, heads, tokens, width] = shape;
-    let tables = cos.dims()[0];
-    let x = storage(x.reshape([batch * heads * tokens, width]));
-    let [cos, sin] = [cos, sin].map(|table| storage(table.reshape([tables * tokens, width])));
-    let (x, cos, sin) = (slice(&x), slice(&cos), slice(&sin));
-    let own = tokens * width;
-    let mut out = vec![0.0; x.len()];
-    for (head, (x, out)) in x
-        .chunks(own.max(1))
-        .zip(out.chunks_mut(own.max(1)))
-        .enumerate()
-    {
-        // The turns of this row, or the one table of all rows.
-        let table = if tables == 1 { 0 } else { head / heads };
-        let turns = table * own..(table + 1) * own;
-        simd(Rotate {
-            x,
-            cos: &cos[turns.clone()],
-            sin: &sin[turns],
-            width,
-            out,
-        });
-    }
+    let turns = Turns::new(cos, sin);
+    let x = storage(flat(x));
+    let mut out = vec![0.0; shape.iter().product()];
+    turns.rotate(slice(&x), shape[1], &mut out, turns.own());
     Tensor::from_data(TensorData::new(out, shape), &device)
+}
+
+/// Turns q and k `[B, H or Hkv, T, D]`, and writes k and v into the columns from `column` on of a cache `[B, Hkv, capacity, D]`
+/// each, in place where nobody else holds them. Returns q, keys and values.
+pub(super) fn rotate_into_cache(
+    [q, k, v]: [Tensor<4>; 3],
+    [cos, sin]: [Tensor<4>; 2],
+    [keys, values]: [Tensor<4>; 2],
+    column: usize,
+) -> [Tensor<4>; 3] {
+    let (shape, device) = (q.dims(), q.device());
+    let [_, kv_heads, tokens, width] = k.dims();
+    let capacity = keys.dims()[2];
+    let turns = Turns::new(cos, sin);
+    let [q, k, v] = [q, k, v].map(|x| storage(flat(x)));
+    let [mut keys, mut values] = [keys, values].map(own);
+    let mut out = vec![0.0; shape.iter().product()];
+    turns.rotate(slice(&q), shape[1], &mut out, turns.own());
+    let from = column * width;
+    if let Some(keys) = keys.storage_mut::<f32>().get_mut(from..) {
+        turns.rotate(slice(&k), kv_heads, keys, capacity * width);
+    }
+    let new = slice(&v).chunks(tokens * width);
+    let rooms = values.storage_mut::<f32>().chunks_mut(capacity * width);
+    for (room, new) in rooms.zip(new) {
+        room[from..][..new.len()].copy_from_slice(new);
+    }
+    let q = Tensor::from_data(TensorData::new(out, shape), &device);
+    let [keys, values] = [keys, values].map(Tensor::from_primitive::<Flex>);
+    [q, keys, values]
+}
+
+/// `[B, H, T, D]` as rows of D.
+fn flat(x: Tensor<4>) -> Tensor<2> {
+    let [batch, heads, tokens, width] = x.dims();
+    x.reshape([batch * heads * tokens, width])
+}
+
+/// The backend's storage of a tensor that is to be written to: whole and in order, and not held twice by this.
+fn own(x: Tensor<4>) -> FloatTensor<Flex> {
+    // Only called for tensors of a flex device.
+    let x = x
+        .try_into_primitive::<Flex>()
+        .expect("a tensor of a flex device");
+    match x.is_contiguous() && x.layout().start_offset() == 0 {
+        true => x,
+        false => x.to_contiguous(),
+    }
+}
+
+/// Cosines and signed sines, `[B or 1, T, D]`.
+struct Turns {
+    cos: FloatTensor<Flex>,
+    sin: FloatTensor<Flex>,
+    tables: usize,
+    tokens: usize,
+    width: usize,
+}
+
+impl Turns {
+    fn new(cos: Tensor<4>, sin: Tensor<4>) -> Self {
+        let [tables, _, tokens, width] = cos.dims();
+        let [cos, sin] = [cos, sin].map(|table| storage(flat(table)));
+        Self {
+            cos,
+            sin,
+            tables,
+            tokens,
+            width,
+        }
+    }
+
+    /// Numbers of one head of one row.
+    fn own(&self) -> usize {
+        self.tokens * self.width
+    }
+
+    /// Turns the heads `x` `[B, heads, T, D]`; their results begin `stride` numbers apart in `out`.
+    fn rotate(&self, x: &[f32], heads: usize, out: &mut [f32], stride: usize) {
+        let own = self.own();
+        let outs = out.chunks_mut(stride.max(1));
+        for (head, (x, out)) in x.chunks(own.max(1)).zip(outs).enumerate() {
+            // The turns of this row, or the one table of all rows.
+            let table = if self.tables == 1 { 0 } else { head / heads };
+            let turns = table * own..(table + 1) * own;
+            simd(Rotate {
+                x,
+                cos: &slice(&self.cos)[turns.clone()],
+                sin: &slice(&self.sin)[turns],
+                width: self.width,
+                out: &mut out[..own],
+            });
+        }
+    }
 }
 
 /// One head of one row; all slices are `[T, width]`.

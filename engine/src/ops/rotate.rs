@@ -1,4 +1,4 @@
-//! Turning the pairs of a head's elements by angles.
+//! Turning the pairs of a head's elements by angles, and writing them into a cache.
 
 use burn::tensor::Tensor;
 
@@ -29,4 +29,53 @@ pub fn rotate(x: Tensor<4>, cos: Tensor<4>, sin: Tensor<4>) -> Tensor<4> {
         return kernels::from_cube(kernels::rotate::run(&x, &cos, &sin));
     }
     reference::rotate(x, cos, sin)
+}
+
+/// [`rotate`] of new queries and keys, of which the keys and the values are written into a cache, behind what is there. Without
+/// gradients.
+///
+/// # Shapes
+/// - new: q `[B, H, T, D]`, k and v `[B, Hkv, T, D]`
+/// - turns: cos and sin as in [`rotate`]
+/// - cache: keys and values `[B, Hkv, capacity, D]`, of which the columns from `column` on are written
+/// - output: q turned, and both caches; they are changed in place where they are given away
+///
+/// # Panics
+/// When shapes disagree, or the cache has no such columns.
+pub fn rotate_into_cache(
+    [q, k, v]: [Tensor<4>; 3],
+    [cos, sin]: [Tensor<4>; 2],
+    [keys, values]: [Tensor<4>; 2],
+    column: usize,
+) -> [Tensor<4>; 3] {
+    let [batch, kv_heads, tokens, width] = k.dims();
+    let capacity = keys.dims()[2];
+    assert_eq!(k.dims(), v.dims(), "rotate_into_cache: keys and values");
+    let room = [batch, kv_heads, capacity, width];
+    assert_eq!(
+        [keys.dims(), values.dims()],
+        [room; 2],
+        "rotate_into_cache: cache"
+    );
+    assert!(
+        column + tokens <= capacity,
+        "rotate_into_cache: columns {column}..{} of {capacity}",
+        column + tokens
+    );
+    let new = [q, k, v].map(Tensor::inner);
+    let [cos, sin] = [cos, sin].map(Tensor::inner);
+    #[cfg(feature = "cpu")]
+    if new
+        .iter()
+        .chain([&keys, &values])
+        .all(|x| on_flex(&x.device(), x.dtype()))
+    {
+        return flex_rotate::rotate_into_cache(new, [cos, sin], [keys, values], column);
+    }
+    let [q, k, v] = new;
+    let q = rotate(q, cos.clone(), sin.clone());
+    let k = rotate(k, cos, sin);
+    let place = [0..batch, 0..kv_heads, column..column + tokens, 0..width];
+    let keys = keys.slice_assign(place.clone(), k);
+    [q, keys, values.slice_assign(place, v)]
 }

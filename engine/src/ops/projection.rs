@@ -1,0 +1,134 @@
+//! Products with quantised matrices and what stands beside them in a layer, in one operation each: several products of one input,
+//! a gated pair, a product that is added to the residual stream.
+//!
+//! A token passes few numbers through many small operations, whose start costs more than their work. On the CPU an input is
+//! brought to 16 bits once for all its products.
+
+use burn::tensor::Tensor;
+
+use super::quant::Storage;
+use super::{QuantMatrix, gated_silu, quant_linear};
+#[cfg(feature = "cpu")]
+use super::{flex_quant, on_flex};
+
+/// [`quant_linear`] of one input with several matrices.
+///
+/// # Shapes
+/// x `[.., K]`, each matrix of N rows and K columns -> `[.., N]` of each.
+///
+/// # Panics
+/// When the last axis of x is not K.
+pub fn quant_linears<const D: usize, const N: usize>(
+    x: Tensor<D>,
+    ws: [&QuantMatrix; N],
+) -> [Tensor<D>; N] {
+    #[cfg(feature = "cpu")]
+    if let Some(packed) = packed(&x, ws) {
+        let (shape, x) = flat(x);
+        return flex_quant::products(x, packed).map(|y| like(shape, y));
+    }
+    ws.map(|w| quant_linear(x.clone(), w))
+}
+
+/// `silu(x gateᵀ) (x upᵀ)`: the first half of SwiGLU (Shazeer, arXiv 2002.05202).
+///
+/// # Shapes
+/// x `[.., K]`, both matrices of N rows and K columns -> `[.., N]`.
+///
+/// # Panics
+/// When the last axis of x is not K, or the matrices differ in shape.
+pub fn gated_quant_linear<const D: usize>(
+    x: Tensor<D>,
+    gate: &QuantMatrix,
+    up: &QuantMatrix,
+) -> Tensor<D> {
+    #[cfg(feature = "cpu")]
+    if let Some([gate, up]) = packed(&x, [gate, up]) {
+        assert_eq!(
+            gate.rows(),
+            up.rows(),
+            "gated_quant_linear: rows of gate and up"
+        );
+        let (shape, x) = flat(x);
+        return like(shape, flex_quant::gated(x, gate, up));
+    }
+    gated_silu(quant_linear(x.clone(), gate), quant_linear(x, up))
+}
+
+/// `onto + x wᵀ`: a product that is added to what is there.
+///
+/// # Shapes
+/// x `[.., K]`, `w` of N rows and K columns, onto `[.., N]` -> `[.., N]`.
+///
+/// # Panics
+/// When the shapes disagree.
+pub fn quant_linear_onto<const D: usize>(
+    x: Tensor<D>,
+    w: &QuantMatrix,
+    onto: Tensor<D>,
+) -> Tensor<D> {
+    #[cfg(feature = "cpu")]
+    if !is_tracked(&onto)
+        && let Some([packed]) = packed(&x, [w])
+    {
+        let (shape, x) = flat(x);
+        assert_eq!(
+            onto.dims(),
+            with_width(shape, w.rows),
+            "quant_linear_onto: what is added to"
+        );
+        let (_, onto) = flat(onto);
+        return like(shape, flex_quant::onto(x, packed, onto));
+    }
+    onto + quant_linear(x, w)
+}
+
+/// The matrices as the CPU's loops take them, where they take x: no gradients are asked for.
+#[cfg(feature = "cpu")]
+fn packed<'a, const D: usize, const N: usize>(
+    x: &Tensor<D>,
+    ws: [&'a QuantMatrix; N],
+) -> Option<[&'a namelens_cpu_kernels::Packed; N]> {
+    if is_tracked(x) || !on_flex(&x.device(), x.dtype()) {
+        return None;
+    }
+    let packed = ws.iter().filter_map(|w| match &w.storage {
+        Storage::Packed(packed) => Some(&**packed),
+        Storage::Blocks(_) => None,
+    });
+    let packed: Vec<_> = packed.collect();
+    let wide = packed.iter().all(|w| w.cols() == x.dims()[D - 1]);
+    assert!(wide, "quant_linears: activations {:?}", x.dims());
+    packed.try_into().ok()
+}
+
+#[cfg(feature = "cpu")]
+fn is_tracked<const D: usize>(x: &Tensor<D>) -> bool {
+    #[cfg(feature = "train")]
+    return x.is_autodiff();
+    #[cfg(not(feature = "train"))]
+    {
+        let _ = x;
+        false
+    }
+}
+
+/// All axes but the last as one, and the shape it had.
+#[cfg(feature = "cpu")]
+fn flat<const D: usize>(x: Tensor<D>) -> ([usize; D], Tensor<2>) {
+    let shape = x.dims();
+    let rows = shape[..D - 1].iter().product();
+    (shape, x.reshape([rows, shape[D - 1]]))
+}
+
+#[cfg(feature = "cpu")]
+fn like<const D: usize>(shape: [usize; D], y: Tensor<2>) -> Tensor<D> {
+    let wide = y.dims()[1];
+    y.reshape(with_width(shape, wide))
+}
+
+#[cfg(feature = "cpu")]
+fn with_width<const D: usize>(mut shape: [usize; D], wide: usize) -> [usize; D] {
+    shape[D - 1] = wide;
+    shape
+}

@@ -1,0 +1,111 @@
+//! Coarse operations of a decoder layer against their parts: the same numbers, wherever a layer stands.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use burn::tensor::{Device, Tensor};
+
+use namelens_engine::ops::{self, QuantKind, QuantMatrix};
+use namelens_engine::weights::{Dtype, encode};
+use namelens_tests::{assert_close, fast_devices, floats, uniform};
+
+/// Sums of a few hundred terms in another order, and an exponential.
+const SUMS: f32 = 2e-5;
+
+fn matrix(rows: usize, cols: usize, seed: u64, device: &Device) -> QuantMatrix {
+    let weights: Vec<f32> = uniform([rows, cols], seed).try_to_vec().unwrap();
+    let bytes = encode(Dtype::Q8_0, &weights).unwrap();
+    QuantMatrix::from_ggml(&bytes, QuantKind::Q8_0, rows, cols, device).unwrap()
+}
+
+/// One row, a few, and so many that they are shared out among cores.
+const ROWS: [usize; 3] = [1, 3, 75];
+
+#[test]
+fn products_of_one_input_are_those_of_each_matrix() {
+    for device in fast_devices() {
+        let ws = [(40, 1), (8, 2), (17, 3)].map(|(rows, seed)| matrix(rows, 96, seed, &device));
+        for rows in ROWS {
+            let x = Tensor::<3>::from_data(uniform([1, rows, 96], 4), &device);
+            let together = ops::quant_linears(x.clone(), [&ws[0], &ws[1], &ws[2]]);
+            for (found, w) in together.into_iter().zip(&ws) {
+                let alone = ops::quant_linear(x.clone(), w);
+                assert_eq!(found.dims(), [1, rows, w.rows]);
+                let what = format!("{device:?}, {rows} rows");
+                assert_close(&floats(found), &floats(alone), SUMS, &what);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_gated_pair_is_the_gate_of_two_products() {
+    for device in fast_devices() {
+        let [gate, up] = [1, 2].map(|seed| matrix(40, 96, seed, &device));
+        for rows in ROWS {
+            let x = Tensor::<2>::from_data(uniform([rows, 96], 4), &device);
+            let found = ops::gated_quant_linear(x.clone(), &gate, &up);
+            let parts = [&gate, &up].map(|w| floats(ops::quant_linear(x.clone(), w)));
+            let pairs = parts[0].iter().zip(&parts[1]);
+            let want = pairs.map(|(g, u)| {
+                let (g, u) = (f64::from(*g), f64::from(*u));
+                (g / (1.0 + (-g).exp()) * u) as f32
+            });
+            let want: Vec<f32> = want.collect();
+            assert_close(&floats(found), &want, SUMS, &format!("{device:?} {rows}"));
+        }
+    }
+}
+
+#[test]
+fn a_product_is_added_to_what_is_there() {
+    for device in fast_devices() {
+        let w = matrix(33, 64, 1, &device);
+        for rows in ROWS {
+            let x = Tensor::<3>::from_data(uniform([rows, 1, 64], 4), &device);
+            let there = Tensor::<3>::from_data(uniform([rows, 1, 33], 5), &device);
+            let found = ops::quant_linear_onto(x.clone(), &w, there.clone());
+            let product = floats(ops::quant_linear(x, &w));
+            let want: Vec<f32> = floats(there)
+                .iter()
+                .zip(product)
+                .map(|(a, b)| a + b)
+                .collect();
+            assert_close(&floats(found), &want, SUMS, &format!("{device:?} {rows}"));
+        }
+    }
+}
+
+/// With one table of turns for all rows and with one a row; what is not written stays, also in a cache somebody else holds.
+#[test]
+fn new_keys_are_turned_into_their_columns_and_nothing_else_changes() {
+    let (kv_heads, heads, width, capacity) = (2, 4, 16, 9);
+    for device in fast_devices() {
+        for (batch, tokens, column, tables) in
+            [(1, 1, 0, 1), (2, 1, 8, 1), (2, 3, 4, 2), (3, 9, 0, 3)]
+        {
+            let tensor = |shape, seed| Tensor::<4>::from_data(uniform(shape, seed), &device);
+            // As a layer makes them: heads are the third axis of memory and the second of the view.
+            let new = [(heads, 1), (kv_heads, 2), (kv_heads, 3)]
+                .map(|(heads, seed)| tensor([batch, tokens, heads, width], seed).swap_dims(1, 2));
+            let turns = [4, 5].map(|seed| tensor([tables, 1, tokens, width], seed));
+            let caches = [6, 7].map(|seed| tensor([batch, kv_heads, capacity, width], seed));
+            let before = caches.clone().map(floats);
+            let [q, k, v] = new.clone();
+            let [cos, sin] = turns.clone();
+            let found = ops::rotate_into_cache(new, turns, caches.clone(), column);
+            let [found_q, found_k, found_v] = found.map(floats);
+            let what = format!("{device:?}, {batch} rows, {tokens} tokens at {column}");
+            let turned = |x| ops::rotate(x, cos.clone(), sin.clone());
+            assert_close(&found_q, &floats(turned(q)), 1e-6, &what);
+            let [mut keys, mut values] = before.clone();
+            for (room, new) in [(&mut keys, floats(turned(k))), (&mut values, floats(v))] {
+                let rooms = room.chunks_exact_mut(capacity * width);
+                for (room, new) in rooms.zip(new.chunks_exact(tokens * width)) {
+                    room[column * width..][..new.len()].copy_from_slice(new);
+                }
+            }
+            assert_close(&found_k, &keys, 1e-6, &what);
+            assert_close(&found_v, &values, 1e-6, &what);
+            assert_eq!(caches.map(floats), before, "{what}: held by somebody else");
+        }
+    }
+}
