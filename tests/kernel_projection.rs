@@ -25,7 +25,7 @@ fn products_of_one_input_are_those_of_each_matrix() {
         let ws = [(40, 1), (8, 2), (17, 3)].map(|(rows, seed)| matrix(rows, 96, seed, &device));
         for rows in ROWS {
             let x = Tensor::<3>::from_data(uniform([1, rows, 96], 4), &device);
-            let together = ops::quant_linears(x.clone(), [&ws[0], &ws[1], &ws[2]]);
+            let together = ops::quant_linears(x.clone(), [&ws[0], &ws[1], &ws[2]], None);
             for (found, w) in together.into_iter().zip(&ws) {
                 let alone = ops::quant_linear(x.clone(), w);
                 assert_eq!(found.dims(), [1, rows, w.rows]);
@@ -42,7 +42,7 @@ fn a_gated_pair_is_the_gate_of_two_products() {
         let [gate, up] = [1, 2].map(|seed| matrix(40, 96, seed, &device));
         for rows in ROWS {
             let x = Tensor::<2>::from_data(uniform([rows, 96], 4), &device);
-            let found = ops::gated_quant_linear(x.clone(), &gate, &up);
+            let found = ops::gated_quant_linear(x.clone(), &gate, &up, None);
             let parts = [&gate, &up].map(|w| floats(ops::quant_linear(x.clone(), w)));
             let pairs = parts[0].iter().zip(&parts[1]);
             let want = pairs.map(|(g, u)| {
@@ -107,5 +107,83 @@ fn new_keys_are_turned_into_their_columns_and_nothing_else_changes() {
             assert_close(&found_v, &values, 1e-6, &what);
             assert_eq!(caches.map(floats), before, "{what}: held by somebody else");
         }
+    }
+}
+
+/// On a GPU the parts are views of the stack, and it takes part in the product; elsewhere nothing is stacked.
+#[test]
+fn matrices_that_are_stacked_give_what_they_gave() {
+    for device in fast_devices() {
+        let is_gpu = !matches!(device, ref cpu if *cpu == Device::flex());
+        // Rows of 34 words: 64 of them end where a binding may begin.
+        let mut ws =
+            [(128, 1), (64, 2), (64, 3)].map(|(rows, seed)| matrix(rows, 128, seed, &device));
+        let before = ws.clone();
+        let [a, b, c] = &mut ws;
+        let qkv = QuantMatrix::stack(&mut [a, b, c]);
+        assert_eq!(qkv.is_some(), is_gpu, "{device:?}");
+        let mut pair = [4, 5].map(|seed| matrix(64, 128, seed, &device));
+        let alone = pair.clone();
+        let [gate, up] = &mut pair;
+        let gate_up = QuantMatrix::stack(&mut [gate, up]);
+        for rows in ROWS {
+            let what = format!("{device:?}, {rows} rows");
+            let x = Tensor::<2>::from_data(uniform([rows, 128], 6), &device);
+            let parts = [&ws[0], &ws[1], &ws[2]];
+            let found = ops::quant_linears(x.clone(), parts, qkv.as_ref());
+            for (found, w) in found.into_iter().zip(&before) {
+                let want = floats(ops::quant_linear(x.clone(), w));
+                assert_close(&floats(found), &want, SUMS, &what);
+            }
+            let gated = |[gate, up]: &[QuantMatrix; 2], stack| {
+                floats(ops::gated_quant_linear(x.clone(), gate, up, stack))
+            };
+            let (found, want) = (gated(&pair, gate_up.as_ref()), gated(&alone, None));
+            assert_close(&found, &want, SUMS, &what);
+        }
+    }
+}
+
+#[test]
+fn rows_of_a_table_are_its_weights_in_any_order_and_again() {
+    for device in fast_devices() {
+        for (kind, dtype) in [
+            (QuantKind::Q8_0, Dtype::Q8_0),
+            (QuantKind::Q4_0, Dtype::Q4_0),
+        ] {
+            let (rows, cols) = (70, 96);
+            let weights: Vec<f32> = uniform([rows, cols], 1).try_to_vec().unwrap();
+            let bytes = encode(dtype, &weights).unwrap();
+            let w = QuantMatrix::from_ggml(&bytes, kind, rows, cols, &device).unwrap();
+            let all = floats(w.dequantize());
+            let asked: Vec<u32> = (0..80).map(|at| at * 29 % 70).collect();
+            for asked in [&asked[..1], &asked[..], &[]] {
+                let want: Vec<f32> = asked
+                    .iter()
+                    .flat_map(|&row| all[row as usize * cols..][..cols].to_vec())
+                    .collect();
+                // A scale times a code, both ways.
+                assert_eq!(floats(w.select(asked)), want, "{device:?} {kind:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_cannot_be_bound_or_differs_is_not_stacked() {
+    for device in fast_devices() {
+        let stack = |mut parts: [QuantMatrix; 2]| {
+            let [a, b] = &mut parts;
+            QuantMatrix::stack(&mut [a, b]).is_some()
+        };
+        let of = |rows, cols| matrix(rows, cols, 1, &device);
+        assert!(
+            !stack([of(64, 128), of(63, 128)]),
+            "{device:?}: 63 rows of 34 words"
+        );
+        assert!(
+            !stack([of(64, 128), of(64, 256)]),
+            "{device:?}: columns differ"
+        );
     }
 }

@@ -22,9 +22,11 @@ pub mod nms;
 pub mod pairwise_iou;
 pub mod quant_matmul;
 pub mod quant_matvec;
+pub mod quant_rows;
 pub mod region_scores;
 pub mod rms_norm;
 pub mod rotate;
+pub mod rotate_into_cache;
 pub mod top_k;
 
 use std::hash::Hasher;
@@ -88,7 +90,7 @@ impl Kernel {
 }
 
 /// Every kernel of the engine.
-pub static KERNELS: [&Kernel; 16] = [
+pub static KERNELS: [&Kernel; 23] = [
     &attention::KERNEL,
     &attention_decode::KERNEL,
     &cosine_scores::KERNEL,
@@ -101,9 +103,16 @@ pub static KERNELS: [&Kernel; 16] = [
     &quant_matmul::Q8_0,
     &quant_matvec::Q4_0,
     &quant_matvec::Q8_0,
+    &quant_matvec::ONTO_Q4_0,
+    &quant_matvec::ONTO_Q8_0,
+    &quant_matvec::GATED_Q4_0,
+    &quant_matvec::GATED_Q8_0,
+    &quant_rows::Q4_0,
+    &quant_rows::Q8_0,
     &region_scores::KERNEL,
     &rms_norm::KERNEL,
     &rotate::KERNEL,
+    &rotate_into_cache::KERNEL,
     &top_k::KERNEL,
 ];
 
@@ -154,6 +163,8 @@ mod common {
     pub(super) const Q4_0: &str = include_str!("../../shaders/common/q4_0.wgsl");
     pub(super) const Q8_0: &str = include_str!("../../shaders/common/q8_0.wgsl");
     pub(super) const REDUCE: &str = include_str!("../../shaders/common/reduce.wgsl");
+    pub(super) const SILU: &str = include_str!("../../shaders/common/silu.wgsl");
+    pub(super) const UNIT_DOT: &str = include_str!("../../shaders/common/unit_dot.wgsl");
 }
 
 #[cfg(test)]

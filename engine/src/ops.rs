@@ -104,6 +104,8 @@ pub use seen::{Seen, Shared};
 
 #[cfg(feature = "cube")]
 use crate::kernels;
+#[cfg(feature = "cube")]
+use burn::tensor::{DType, TensorData};
 use burn::tensor::{Int, Tensor};
 
 /// Rows of activations up to which reading all blocks for each of them beats sharing them out in tiles.
@@ -191,6 +193,10 @@ impl QuantMatrix {
         );
         match &self.storage {
             Storage::Blocks(blocks) => {
+                #[cfg(feature = "cube")]
+                if !rows.is_empty() && kernels::available(&blocks.device()) {
+                    return select_on_kernels(blocks, rows, self);
+                }
                 let numbers: Vec<i64> = rows.iter().map(|&row| i64::from(row)).collect();
                 let numbers = Tensor::<1, Int>::from_data(numbers.as_slice(), &blocks.device());
                 reference::dequantize(blocks.clone().select(0, numbers), self.kind, self.cols)
@@ -202,6 +208,21 @@ impl QuantMatrix {
             }
         }
     }
+}
+
+/// [`QuantMatrix::select`] by a kernel.
+#[cfg(feature = "cube")]
+fn select_on_kernels(blocks: &Tensor<2, Int>, rows: &[u32], w: &QuantMatrix) -> Tensor<2> {
+    // The words of a tensor of whole numbers have signs; the numbers of rows are far below.
+    let numbers: Vec<i32> = rows.iter().map(|&row| row as i32).collect();
+    let count = numbers.len();
+    let data = TensorData::new(numbers, [count]);
+    let numbers = Tensor::<1, Int>::from_data(data, (&blocks.device(), DType::I32));
+    let (blocks, numbers) = (
+        kernels::into_cube(blocks.clone()),
+        kernels::into_cube(numbers),
+    );
+    kernels::from_cube(kernels::quant_rows::run(&blocks, &numbers, w.kind, w.cols))
 }
 
 /// Product of rows of activations with a quantised matrix.

@@ -39,9 +39,9 @@ export default defineConfig({
       name: "webgpu",
       metadata: { device: "webgpu" },
       // What must hold on both devices; the rest does not depend on where the model runs.
-      testMatch: ["story.spec.ts", "families.spec.ts", "photos-webgpu.spec.ts"],
+      testMatch: ["story.spec.ts", "families.spec.ts", "photos-webgpu.spec.ts", "dispatches-webgpu.spec.ts"],
       // Minutes each on a software GPU; the story's model is of the one family this leaves to the processor.
-      grep: /story\.spec|qwen|photos-webgpu/,
+      grep: /story\.spec|qwen|-webgpu/,
       // A caption takes the better part of a minute on a software GPU.
       expect: { timeout: 300_000 },
       use: { launchOptions: browser("--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader") },
@@ -49,7 +49,7 @@ export default defineConfig({
     {
       name: "cpu",
       metadata: { device: "cpu" },
-      testIgnore: "photos-webgpu.spec.ts",
+      testIgnore: /-webgpu\.spec\.ts/,
       // Seconds each; what still waits after minutes would wait for ever.
       timeout: 240_000,
       use: { launchOptions: browser("--disable-features=WebGPU,WebGPUService", "--disable-blink-features=WebGPU") },

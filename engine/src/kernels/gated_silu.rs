@@ -11,6 +11,7 @@ pub static KERNEL: Kernel = Kernel::new(
     "gated_silu",
     &[
         common::GRID,
+        common::SILU,
         include_str!("../../../shaders/gated_silu.wgsl"),
     ],
     WORKGROUP,

@@ -1,44 +1,60 @@
-//! Launch of `quant_matvec.wgsl` with one of the block formats of `shaders/common`.
+//! Launches of `quant_matvec.wgsl` and its two relatives, which add to what is there or gate, with one of the block formats of
+//! `shaders/common`.
 
 use super::{Grid, Kernel, common, launch, word};
 use crate::blocks::{BLOCK, QuantKind};
 use burn::tensor::DType;
 use burn_cubecl::tensor::CubeTensor;
 
-const MAIN: &str = include_str!("../../../shaders/quant_matvec.wgsl");
 const WORKGROUP: u32 = 64;
 
 /// Invocations that share a row of the matrix; `LANES` of the text.
 pub const LANES: u32 = 32;
 
-/// Table entry for Q4_0 blocks.
-pub static Q4_0: Kernel = Kernel::new(
-    "quant_matvec_q4_0",
-    &[
-        common::GRID,
-        common::REDUCE,
-        common::GGML,
-        common::Q4_0,
-        MAIN,
-    ],
-    WORKGROUP,
-    3,
-    4,
-);
+/// The table entries of one text: of Q4_0 and of Q8_0 blocks.
+macro_rules! entries {
+    ($name:literal, $text:literal, $buffers:literal, $q4_0:ident, $q8_0:ident, [$($common:expr),*]) => {
+        /// Table entry for Q4_0 blocks.
+        pub static $q4_0: Kernel = Kernel::new(
+            concat!($name, "_q4_0"),
+            &[
+                common::GRID, common::REDUCE, common::GGML, common::Q4_0, common::UNIT_DOT, $($common,)*
+                include_str!(concat!("../../../shaders/", $text)),
+            ],
+            WORKGROUP,
+            $buffers,
+            4,
+        );
+        /// Table entry for Q8_0 blocks.
+        pub static $q8_0: Kernel = Kernel::new(
+            concat!($name, "_q8_0"),
+            &[
+                common::GRID, common::REDUCE, common::GGML, common::Q8_0, common::UNIT_DOT, $($common,)*
+                include_str!(concat!("../../../shaders/", $text)),
+            ],
+            WORKGROUP,
+            $buffers,
+            4,
+        );
+    };
+}
 
-/// Table entry for Q8_0 blocks.
-pub static Q8_0: Kernel = Kernel::new(
-    "quant_matvec_q8_0",
-    &[
-        common::GRID,
-        common::REDUCE,
-        common::GGML,
-        common::Q8_0,
-        MAIN,
-    ],
-    WORKGROUP,
-    3,
+entries!("quant_matvec", "quant_matvec.wgsl", 3, Q4_0, Q8_0, []);
+entries!(
+    "quant_matvec_onto",
+    "quant_matvec_onto.wgsl",
     4,
+    ONTO_Q4_0,
+    ONTO_Q8_0,
+    []
+);
+entries!(
+    "quant_matvec_gated",
+    "quant_matvec_gated.wgsl",
+    3,
+    GATED_Q4_0,
+    GATED_Q8_0,
+    [common::SILU]
 );
 
 /// Workgroups for M rows of activations times N rows of the matrix.
@@ -48,16 +64,54 @@ pub fn plan(m: usize, n: usize) -> Grid {
 
 /// x `[M, K]`, blocks `[N, words]` of `kind` -> `[M, N]`.
 pub(crate) fn run(x: &CubeTensor, blocks: &CubeTensor, kind: QuantKind) -> CubeTensor {
-    let [m, k] = x.meta.shape().dims();
-    let [n, row_words] = blocks.meta.shape().dims();
-    let kernel = match kind {
-        QuantKind::Q4_0 => &Q4_0,
-        QuantKind::Q8_0 => &Q8_0,
+    let [n, _] = blocks.meta.shape().dims();
+    launched(of(kind, [&Q4_0, &Q8_0]), [x, blocks], None, n)
+}
+
+/// The same, added to `onto` `[M, N]`.
+pub(crate) fn run_onto(
+    x: &CubeTensor,
+    blocks: &CubeTensor,
+    kind: QuantKind,
+    onto: &CubeTensor,
+) -> CubeTensor {
+    let [n, _] = blocks.meta.shape().dims();
+    let kernel = of(kind, [&ONTO_Q4_0, &ONTO_Q8_0]);
+    launched(kernel, [x, blocks], Some(onto), n)
+}
+
+/// x `[M, K]`, blocks `[2 N, words]` of a gate and what it lets through -> `silu(x gateᵀ) (x upᵀ)` `[M, N]`.
+pub(crate) fn run_gated(x: &CubeTensor, blocks: &CubeTensor, kind: QuantKind) -> CubeTensor {
+    let [both, _] = blocks.meta.shape().dims();
+    launched(
+        of(kind, [&GATED_Q4_0, &GATED_Q8_0]),
+        [x, blocks],
+        None,
+        both / 2,
+    )
+}
+
+/// The table entry for blocks of `kind`.
+fn of(kind: QuantKind, [q4_0, q8_0]: [&'static Kernel; 2]) -> &'static Kernel {
+    match kind {
+        QuantKind::Q4_0 => q4_0,
+        QuantKind::Q8_0 => q8_0,
         other => unreachable!("{other:?} is expanded when it is read (`QuantMatrix::keeps`)"),
-    };
+    }
+}
+
+fn launched(
+    kernel: &'static Kernel,
+    [x, blocks]: [&CubeTensor; 2],
+    onto: Option<&CubeTensor>,
+    n: usize,
+) -> CubeTensor {
+    let [m, k] = x.meta.shape().dims();
+    let [_, row_words] = blocks.meta.shape().dims();
     let y = launch::output(x, [m, n], DType::F32);
-    let params = [word(n), word(row_words), word(k / BLOCK), word(k / 4)];
-    launch::launch(kernel, plan(m, n), &[x, blocks, &y], &params);
+    let params = [n, row_words, k / BLOCK, k / 4].map(word);
+    let tensors: Vec<&CubeTensor> = [x, blocks].into_iter().chain(onto).chain([&y]).collect();
+    launch::launch(kernel, plan(m, n), &tensors, &params);
     y
 }
 

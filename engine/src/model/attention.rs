@@ -12,7 +12,7 @@ use super::params::ParamBuilder;
 use super::rope::Rotation;
 use super::windows::WindowPlan;
 use crate::Result;
-use crate::ops::{self, Seen};
+use crate::ops::{self, QuantMatrix, Seen};
 
 /// Who may look at whom.
 #[derive(Debug, Clone)]
@@ -63,6 +63,9 @@ pub struct Attention {
     k_proj: Linear,
     v_proj: Linear,
     o_proj: Linear,
+    /// The first three as one.
+    #[module(skip)]
+    qkv: Option<QuantMatrix>,
     q_norm: Option<RmsNorm>,
     k_norm: Option<RmsNorm>,
     heads: usize,
@@ -108,12 +111,16 @@ impl Attention {
                 .transpose()
         };
         let (q_norm, k_norm) = (head_norm("q_norm")?, head_norm("k_norm")?);
+        let mut q_proj = Linear::new(p, &format!("{name}.q_proj"), hidden, wide, bias)?;
+        let mut k_proj = Linear::new(p, &format!("{name}.k_proj"), memory, narrow, bias)?;
+        let mut v_proj = Linear::new(p, &format!("{name}.v_proj"), memory, narrow, bias)?;
         Ok(Self {
+            qkv: Linear::stack(&mut [&mut q_proj, &mut k_proj, &mut v_proj]),
             q_norm,
             k_norm,
-            q_proj: Linear::new(p, &format!("{name}.q_proj"), hidden, wide, bias)?,
-            k_proj: Linear::new(p, &format!("{name}.k_proj"), memory, narrow, bias)?,
-            v_proj: Linear::new(p, &format!("{name}.v_proj"), memory, narrow, bias)?,
+            q_proj,
+            k_proj,
+            v_proj,
             o_proj: Linear::new(p, &format!("{name}.{output}"), wide, hidden, output_bias)?,
             heads,
             kv_heads,
@@ -150,7 +157,7 @@ impl Attention {
     /// - x, output: `[B, T, hidden]`
     /// - memory: `[B, M, memory]`
     pub fn forward_across(&self, x: Tensor<3>, memory: Tensor<3>) -> Tensor<3> {
-        let [k, v] = Linear::forward_all([&self.k_proj, &self.v_proj], memory);
+        let [k, v] = Linear::forward_all([&self.k_proj, &self.v_proj], memory, None);
         let [q, k, v] = self.heads(self.q_proj.forward(x), k, v);
         self.finish(attend(q, k, v, Mask::Full))
     }
@@ -176,7 +183,8 @@ impl Attention {
 
     /// Queries, keys and values of `x`, `[B, H, T, D]`.
     fn project(&self, x: Tensor<3>) -> [Tensor<4>; 3] {
-        let [q, k, v] = Linear::forward_all([&self.q_proj, &self.k_proj, &self.v_proj], x);
+        let layers = [&self.q_proj, &self.k_proj, &self.v_proj];
+        let [q, k, v] = Linear::forward_all(layers, x, self.qkv.as_ref());
         self.heads(q, k, v)
     }
 

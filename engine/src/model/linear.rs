@@ -169,16 +169,29 @@ impl Linear {
         }
     }
 
-    /// [`Linear::forward`] of several layers for one input, in one operation where all are quantised.
+    /// The quantised matrices of several layers as one, where the device gains by it: [`QuantMatrix::stack`].
+    pub(super) fn stack(layers: &mut [&mut Self]) -> Option<QuantMatrix> {
+        let count = layers.len();
+        let blocks = layers.iter_mut().filter_map(|layer| layer.blocks.as_mut());
+        let mut blocks: Vec<&mut QuantMatrix> = blocks.collect();
+        if blocks.len() < count {
+            return None;
+        }
+        QuantMatrix::stack(&mut blocks)
+    }
+
+    /// [`Linear::forward`] of several layers for one input, in one operation where all are quantised; `stack` is that of
+    /// the layers, in this order.
     pub(super) fn forward_all<const D: usize, const N: usize>(
         layers: [&Self; N],
         x: Tensor<D>,
+        stack: Option<&QuantMatrix>,
     ) -> [Tensor<D>; N] {
         let blocks: Vec<&QuantMatrix> = layers.iter().filter_map(|l| l.only_blocks()).collect();
         match <[&QuantMatrix; N]>::try_from(blocks) {
             Ok(blocks) => {
                 let mut biases = layers.iter().map(|layer| &layer.bias);
-                ops::quant_linears(x, blocks).map(|y| match biases.next() {
+                ops::quant_linears(x, blocks, stack).map(|y| match biases.next() {
                     Some(Some(bias)) => y + bias.val().unsqueeze(),
                     _ => y,
                 })
@@ -187,14 +200,19 @@ impl Linear {
         }
     }
 
-    /// `silu(gate(x)) up(x)`.
-    pub(super) fn forward_gated<const D: usize>(gate: &Self, up: &Self, x: Tensor<D>) -> Tensor<D> {
+    /// `silu(gate(x)) up(x)`; `stack` is that of both.
+    pub(super) fn forward_gated<const D: usize>(
+        gate: &Self,
+        up: &Self,
+        x: Tensor<D>,
+        stack: Option<&QuantMatrix>,
+    ) -> Tensor<D> {
         match (gate.only_blocks(), up.only_blocks()) {
             (Some(gate_blocks), Some(up_blocks)) if gate.bias.is_none() && up.bias.is_none() => {
-                ops::gated_quant_linear(x, gate_blocks, up_blocks)
+                ops::gated_quant_linear(x, gate_blocks, up_blocks, stack)
             }
             _ => {
-                let [gate, up] = Self::forward_all([gate, up], x);
+                let [gate, up] = Self::forward_all([gate, up], x, stack);
                 ops::gated_silu(gate, up)
             }
         }

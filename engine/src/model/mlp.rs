@@ -6,7 +6,8 @@ use burn::tensor::Tensor;
 use super::config::Activation;
 use super::linear::Linear;
 use super::params::ParamBuilder;
-use crate::{Result, ops};
+use crate::Result;
+use crate::ops::{self, QuantMatrix};
 
 /// `fc2(act(fc1(x)))`.
 #[derive(Module, Debug)]
@@ -54,6 +55,9 @@ pub struct GatedMlp {
     gate_proj: Linear,
     up_proj: Linear,
     down_proj: Linear,
+    /// The first two as one.
+    #[module(skip)]
+    gate_up: Option<QuantMatrix>,
     #[module(skip)]
     act: Activation,
 }
@@ -71,9 +75,13 @@ impl GatedMlp {
         act: Activation,
         bias: bool,
     ) -> Result<Self> {
+        let mut gate_proj =
+            Linear::new(p, &format!("{name}.gate_proj"), hidden, intermediate, bias)?;
+        let mut up_proj = Linear::new(p, &format!("{name}.up_proj"), hidden, intermediate, bias)?;
         Ok(Self {
-            gate_proj: Linear::new(p, &format!("{name}.gate_proj"), hidden, intermediate, bias)?,
-            up_proj: Linear::new(p, &format!("{name}.up_proj"), hidden, intermediate, bias)?,
+            gate_up: Linear::stack(&mut [&mut gate_proj, &mut up_proj]),
+            gate_proj,
+            up_proj,
             down_proj: Linear::new(p, &format!("{name}.down_proj"), intermediate, hidden, bias)?,
             act,
         })
@@ -101,9 +109,10 @@ impl GatedMlp {
     /// What goes down again: `[.., intermediate]`.
     fn gated<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
         if self.act == Activation::Silu {
-            return Linear::forward_gated(&self.gate_proj, &self.up_proj, x);
+            return Linear::forward_gated(&self.gate_proj, &self.up_proj, x, self.gate_up.as_ref());
         }
-        let [gate, up] = Linear::forward_all([&self.gate_proj, &self.up_proj], x);
+        let layers = [&self.gate_proj, &self.up_proj];
+        let [gate, up] = Linear::forward_all(layers, x, self.gate_up.as_ref());
         activate(gate, self.act) * up
     }
 }

@@ -6,22 +6,42 @@
 
 use burn::tensor::Tensor;
 
+#[cfg(any(feature = "cpu", feature = "cube"))]
 use super::quant::Storage;
+#[cfg(feature = "cube")]
+use super::{MAX_MATVEC_ROWS, on_kernels};
 use super::{QuantMatrix, gated_silu, quant_linear};
 #[cfg(feature = "cpu")]
 use super::{flex_quant, on_flex};
+#[cfg(feature = "cube")]
+use crate::kernels;
 
 /// [`quant_linear`] of one input with several matrices.
 ///
 /// # Shapes
-/// x `[.., K]`, each matrix of N rows and K columns -> `[.., N]` of each.
+/// x `[.., K]`, each matrix of N rows and K columns -> `[.., N]` of each. `stack` is [`QuantMatrix::stack`] of the matrices,
+/// in this order, where there is one.
 ///
 /// # Panics
 /// When the last axis of x is not K.
 pub fn quant_linears<const D: usize, const N: usize>(
     x: Tensor<D>,
     ws: [&QuantMatrix; N],
+    stack: Option<&QuantMatrix>,
 ) -> [Tensor<D>; N] {
+    // Of one row the parts of the product lie together, and need not be copied.
+    #[cfg(feature = "cube")]
+    if let Some((x, blocks, kind)) = on_stack(&x, stack, 1) {
+        let all: Tensor<2> = kernels::from_cube(kernels::quant_matvec::run(&x, &blocks, kind));
+        let mut first = 0;
+        return ws.map(|w| {
+            let part = all.clone().narrow(1, first, w.rows);
+            first += w.rows;
+            let mut shape = [1; D];
+            shape[D - 1] = w.rows;
+            part.reshape(shape)
+        });
+    }
     #[cfg(feature = "cpu")]
     if let Some(packed) = packed(&x, ws) {
         let (shape, x) = flat(x);
@@ -33,7 +53,8 @@ pub fn quant_linears<const D: usize, const N: usize>(
 /// `silu(x gateᵀ) (x upᵀ)`: the first half of SwiGLU (Shazeer, arXiv 2002.05202).
 ///
 /// # Shapes
-/// x `[.., K]`, both matrices of N rows and K columns -> `[.., N]`.
+/// x `[.., K]`, both matrices of N rows and K columns -> `[.., N]`. `stack` is [`QuantMatrix::stack`] of gate and up where there
+/// is one.
 ///
 /// # Panics
 /// When the last axis of x is not K, or the matrices differ in shape.
@@ -41,7 +62,15 @@ pub fn gated_quant_linear<const D: usize>(
     x: Tensor<D>,
     gate: &QuantMatrix,
     up: &QuantMatrix,
+    stack: Option<&QuantMatrix>,
 ) -> Tensor<D> {
+    #[cfg(feature = "cube")]
+    if let Some((cube, blocks, kind)) = on_stack(&x, stack, MAX_MATVEC_ROWS) {
+        let mut shape = x.dims();
+        shape[D - 1] = gate.rows;
+        let gated = kernels::quant_matvec::run_gated(&cube, &blocks, kind);
+        return kernels::from_cube::<Tensor<2>>(gated).reshape(shape);
+    }
     #[cfg(feature = "cpu")]
     if let Some([gate, up]) = packed(&x, [gate, up]) {
         assert_eq!(
@@ -80,7 +109,43 @@ pub fn quant_linear_onto<const D: usize>(
         let (_, onto) = flat(onto);
         return like(shape, flex_quant::onto(x, packed, onto));
     }
+    #[cfg(feature = "cube")]
+    if on_kernels(&onto.device(), &[onto.dtype()])
+        && let Some((x, blocks, kind)) = on_stack(&x, Some(w), MAX_MATVEC_ROWS)
+    {
+        let shape = onto.dims();
+        let [rows, _] = x.meta.shape().dims();
+        let onto = kernels::into_cube(onto.reshape([rows, w.rows]));
+        let sum = kernels::quant_matvec::run_onto(&x, &blocks, kind, &onto);
+        return kernels::from_cube::<Tensor<2>>(sum).reshape(shape);
+    }
     onto + quant_linear(x, w)
+}
+
+/// At most `most` rows of x and the blocks of a matrix, where kernels take them.
+#[cfg(feature = "cube")]
+fn on_stack<const D: usize>(
+    x: &Tensor<D>,
+    w: Option<&QuantMatrix>,
+    most: usize,
+) -> Option<(
+    burn_cubecl::tensor::CubeTensor,
+    burn_cubecl::tensor::CubeTensor,
+    crate::blocks::QuantKind,
+)> {
+    let w = w?;
+    let shape = x.dims();
+    let rows: usize = shape[..D - 1].iter().product();
+    if rows == 0 || rows > most || !on_kernels(&x.device(), &[x.dtype()]) {
+        return None;
+    }
+    #[allow(irrefutable_let_patterns, reason = "the other kind exists by feature")]
+    let Storage::Blocks(blocks) = &w.storage else {
+        return None;
+    };
+    assert_eq!(shape[D - 1], w.cols, "quant_linears: activations {shape:?}");
+    let x = kernels::into_cube(x.clone().reshape([rows, w.cols]));
+    Some((x, kernels::into_cube(Tensor::clone(blocks)), w.kind))
 }
 
 /// The matrices as the CPU's loops take them, where they take x: no gradients are asked for.

@@ -25,6 +25,9 @@ pub struct QuantMatrix {
     device: Device,
 }
 
+/// Where in a buffer a binding may begin on every WebGPU device, bytes.
+const BINDING: usize = 256;
+
 /// How a matrix is held.
 #[derive(Debug, Clone)]
 pub(super) enum Storage {
@@ -110,6 +113,41 @@ impl QuantMatrix {
             rows,
             cols,
             device: device.clone().inner(),
+        })
+    }
+
+    /// The rows of several matrices as one, for a product with all of them in one go; they become parts of it, so that it takes
+    /// no memory of its own.
+    ///
+    /// `None`, and nothing changes, where that is not possible or of no use: their formats or columns differ, a part would not begin where
+    /// a kernel can be given it, or they are packed for the CPU's loops, which take several matrices as they are.
+    pub fn stack(parts: &mut [&mut Self]) -> Option<Self> {
+        let first = parts.first()?;
+        let (kind, cols, device) = (first.kind, first.cols, first.device());
+        let mut blocks = Vec::with_capacity(parts.len());
+        for part in parts.iter() {
+            #[allow(irrefutable_let_patterns, reason = "the other kind exists by feature")]
+            let Storage::Blocks(own) = &part.storage else {
+                return None;
+            };
+            let bytes = 4 * own.dims()[1] * part.rows;
+            if part.kind != kind || part.cols != cols || !bytes.is_multiple_of(BINDING) {
+                return None;
+            }
+            blocks.push(Tensor::clone(own));
+        }
+        let all = Tensor::cat(blocks, 0);
+        let mut rows = 0;
+        for part in parts.iter_mut() {
+            part.storage = Storage::Blocks(Box::new(all.clone().narrow(0, rows, part.rows)));
+            rows += part.rows;
+        }
+        Some(Self {
+            storage: Storage::Blocks(Box::new(all)),
+            kind,
+            rows,
+            cols,
+            device,
         })
     }
 

@@ -72,6 +72,22 @@ pub fn rotate_into_cache(
     {
         return flex_rotate::rotate_into_cache(new, [cos, sin], [keys, values], column);
     }
+    #[cfg(feature = "cube")]
+    {
+        let dtypes: Vec<_> = new
+            .iter()
+            .chain([&cos, &sin, &keys, &values])
+            .map(Tensor::dtype)
+            .collect();
+        if on_kernels(&keys.device(), &dtypes) {
+            let new = new.map(kernels::into_cube);
+            let [cos, sin] = [cos, sin].map(kernels::into_cube);
+            let cache = [keys, values].map(kernels::into_cube);
+            let [q, k, v] = &new;
+            let written = kernels::rotate_into_cache::run([q, k, v], [&cos, &sin], cache, column);
+            return written.map(kernels::from_cube);
+        }
+    }
     let [q, k, v] = new;
     let q = rotate(q, cos.clone(), sin.clone());
     let k = rotate(k, cos, sin);

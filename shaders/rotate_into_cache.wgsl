@@ -1,0 +1,63 @@
+// Turns new queries, turns new keys into their columns of a cache, and puts the new values beside them; one invocation a number.
+// Turns are rotary positions in the half-split layout: x cos + swapped(x) sin.
+
+struct Params {
+    queries: u32,  // B * H * T * D, numbers of q
+    keys: u32,     // B * Hkv * T * D, numbers of k and of v
+    q_own: u32,    // H * T * D, numbers of q of a row of the batch
+    k_own: u32,    // Hkv * T * D, numbers of k of a row of the batch
+    turns: u32,    // T * D, numbers of a head and of a table
+    width: u32,    // D
+    tables: u32,   // 1, or one a row
+    capacity: u32, // columns of the cache
+    column: u32,   // the first that is written
+}
+
+@group(0) @binding(0) var<storage, read_write> q: array<f32>;       // [B, H, T, D]
+@group(0) @binding(1) var<storage, read_write> k: array<f32>;       // [B, Hkv, T, D]
+@group(0) @binding(2) var<storage, read_write> v: array<f32>;       // [B, Hkv, T, D]
+@group(0) @binding(3) var<storage, read_write> cosines: array<f32>; // [tables, T, D]
+@group(0) @binding(4) var<storage, read_write> sines: array<f32>;   // [tables, T, D], the sign of the lower half in them
+@group(0) @binding(5) var<storage, read_write> keys: array<f32>;    // [B, Hkv, capacity, D]
+@group(0) @binding(6) var<storage, read_write> values: array<f32>;  // [B, Hkv, capacity, D]
+@group(0) @binding(7) var<storage, read_write> turned: array<f32>;  // [B, H, T, D]
+@group(0) @binding(8) var<uniform> params: Params;
+
+const WORKGROUP: u32 = 64u;
+
+@compute @workgroup_size(WORKGROUP)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let at = flat_group(group, groups) * WORKGROUP + local;
+    if at < params.queries {
+        let turn = turn_of(at, params.q_own);
+        turned[at] = q[at] * cosines[turn] + q[other(at)] * sines[turn];
+    } else if at < params.queries + params.keys {
+        let key = at - params.queries;
+        let turn = turn_of(key, params.k_own);
+        keys[place(key)] = k[key] * cosines[turn] + k[other(key)] * sines[turn];
+    } else if at < params.queries + 2u * params.keys {
+        let value = at - params.queries - params.keys;
+        values[place(value)] = v[value];
+    }
+}
+
+// The number of the same head half a head away.
+fn other(at: u32) -> u32 {
+    let column = at % params.width;
+    return at - column + (column + params.width / 2u) % params.width;
+}
+
+// Where the turn of a number stands, of a tensor with `own` numbers a row of the batch.
+fn turn_of(at: u32, own: u32) -> u32 {
+    return min(at / own, params.tables - 1u) * params.turns + at % params.turns;
+}
+
+// Where a number of k or v goes.
+fn place(at: u32) -> u32 {
+    let head = at / params.turns;
+    return (head * params.capacity + params.column) * params.width + at % params.turns;
+}

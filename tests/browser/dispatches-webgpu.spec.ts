@@ -1,0 +1,56 @@
+// What a token costs the GPU: how often work is handed to it, counted where the browser is asked for it.
+
+import { servePackage } from "./package.js";
+import { expect, test } from "./page.js";
+
+// A service worker would answer before the test can.
+test.use({ serviceWorkers: "block" });
+
+/** Layers of the built-in captioner. */
+const LAYERS = 6;
+/** Dispatches a layer takes of a token: two norms, three products and the one of the gate, turns into the cache, attention. */
+const A_LAYER = 8;
+/** What comes before and after the layers: its embedding, cosines and sines of its position, the last norm, the head. */
+const AROUND = 5;
+
+/** Put before the worker's own script: counts dispatches, and answers with their number. */
+const COUNTER = `
+  let dispatches = 0;
+  const dispatch = GPUComputePassEncoder.prototype.dispatchWorkgroups;
+  GPUComputePassEncoder.prototype.dispatchWorkgroups = function (...groups) {
+    dispatches += 1;
+    return dispatch.apply(this, groups);
+  };
+  new BroadcastChannel("dispatches").onmessage = ({ target }) => target.postMessage(dispatches);
+`;
+
+test("a token takes at most eight dispatches a layer", async ({ page, demo }) => {
+  await demo.goto();
+  const script = await servePackage(page, (path, body) => (path === "dist/worker.js" ? Buffer.concat([Buffer.from(COUNTER), body]) : body));
+  const taken = await page.evaluate(async (script) => {
+    const { NameLens } = (await import(script)) as typeof import("namelens");
+    const channel = new BroadcastChannel("dispatches");
+    const dispatches = (): Promise<number> =>
+      new Promise((resolve) => {
+        channel.onmessage = ({ data }) => resolve(data as number);
+        channel.postMessage("?");
+      });
+    const lens = await NameLens.create({ model: "playroom", device: "webgpu", precision: "q8_0", storage: "memory" });
+    const answer = async (maxTokens: number): Promise<{ written: number; dispatches: number }> => {
+      const before = await dispatches();
+      const { tokens } = await lens.ask(null, "Describe this image.", { maxTokens, sampling: { temperature: 0 } });
+      return { written: tokens.generated, dispatches: (await dispatches()) - before };
+    };
+    // The first reads the prompt; then two answers differ in their tokens only.
+    await answer(2);
+    const [few, many] = [await answer(2), await answer(6)];
+    await lens[Symbol.asyncDispose]();
+    return { few, many };
+  }, script);
+  expect([taken.few.written, taken.many.written]).toEqual([2, 6]);
+  const each = (taken.many.dispatches - taken.few.dispatches) / 4;
+  test.info().annotations.push({ type: "dispatches a token", description: String(each) });
+  console.log(`dispatches a token: ${each}`);
+  expect(each).toBeGreaterThan(LAYERS);
+  expect(each).toBeLessThanOrEqual(LAYERS * A_LAYER + AROUND);
+});
