@@ -9,7 +9,7 @@ use crate::paths::{root, which};
 use crate::run::{self, stage};
 use crate::tally::Tally;
 use crate::toolchain::WasmToolchain;
-use crate::{demo, packages, system, wasm};
+use crate::{bench, demo, packages, system, wasm};
 
 /// One family of tests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -152,7 +152,25 @@ fn browser() -> Result<Tally> {
     let mut tally = counted("package tests in Node", &mut npm)?;
     tally += packages::package_tests()?;
     tally += demo::browser_tests(&[])?;
+    tally += gates()?;
     Ok(tally)
+}
+
+/// What benches ask before a time counts, without the times.
+fn gates() -> Result<Tally> {
+    stage("gates of the benches", || {
+        let mut tally = Tally::default();
+        for (name, held) in bench::gates() {
+            match held {
+                Ok(()) => tally.passed += 1,
+                Err(error) => {
+                    eprintln!("{name}: FAILED, {error:#}");
+                    tally.failed += 1;
+                }
+            }
+        }
+        Ok(tally)
+    })
 }
 
 /// Runs a test program and counts; one that fails without a failed test (it did not compile) counts as one.

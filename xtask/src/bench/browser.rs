@@ -22,6 +22,11 @@ pub(super) struct Built {
 }
 
 impl Built {
+    /// What is there, as somebody built it a moment ago.
+    pub(super) fn as_it_stands() -> Self {
+        Self { as_it_stands: true }
+    }
+
     /// The folder of the npm package, with its modules.
     ///
     /// # Errors

@@ -17,6 +17,9 @@ const SETTLED: usize = 10;
 /// How much more may be held after many captions, as a share of what was held after ten.
 const BAR: f64 = 0.02;
 
+/// Captions of the gate.
+const GATE: u32 = 40;
+
 /// Options of `cargo xtask bench memory`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
@@ -67,6 +70,16 @@ pub(super) fn run(options: &Options) -> Result<Vec<Value>> {
         BAR * 100.0
     );
     Ok(figures)
+}
+
+/// That memory stands still, by so few captions that a test can wait for them, of the package as it stands.
+///
+/// # Errors
+/// As [`run`].
+pub(super) fn gate() -> Result<()> {
+    let built = Built::as_it_stands();
+    let captions = GATE;
+    run(&Options { built, captions }).map(drop)
 }
 
 /// By how much more was held at the end than after ten, as a share.
