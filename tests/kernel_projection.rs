@@ -1,7 +1,7 @@
 //! Coarse operations of a decoder layer against their parts: the same numbers, wherever a layer stands.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, Tensor, TensorData};
 
 use namelens_engine::ops::{self, QuantKind, QuantMatrix};
 use namelens_engine::weights::{Dtype, encode};
@@ -18,6 +18,46 @@ fn matrix(rows: usize, cols: usize, seed: u64, device: &Device) -> QuantMatrix {
 
 /// One row, a few, and so many that they are shared out among cores.
 const ROWS: [usize; 3] = [1, 3, 75];
+
+#[test]
+fn a_dense_product_follows_its_definition_for_any_number_of_rows() {
+    for device in fast_devices() {
+        // Rows of weights that are no whole block, columns that are no whole register, and a product that is shared out.
+        for (n, k) in [(1, 1), (37, 31), (96, 192), (1100, 64)] {
+            let (weight, bias) = (uniform([n, k], 1), uniform([n], 2));
+            let f64s = |data: &TensorData| -> Vec<f64> {
+                data.try_to_vec::<f32>()
+                    .unwrap()
+                    .into_iter()
+                    .map(f64::from)
+                    .collect()
+            };
+            let (w, b) = (f64s(&weight), f64s(&bias));
+            let weight = Tensor::<2>::from_data(weight, &device);
+            let bias = Tensor::<1>::from_data(bias, &device);
+            for rows in [1, 2, 3, 8, 64, 65] {
+                let x = uniform([1, rows, k], 3);
+                let x64 = f64s(&x);
+                let sums = |bias: &[f64]| -> Vec<f32> {
+                    let row = |x: &[f64]| {
+                        let sum = |w: &[f64]| x.iter().zip(w).map(|(x, w)| x * w).sum::<f64>();
+                        let of =
+                            |n: usize| (sum(&w[n * k..][..k]) + bias.get(n).unwrap_or(&0.0)) as f32;
+                        (0..n).map(of).collect::<Vec<f32>>()
+                    };
+                    x64.chunks(k).flat_map(row).collect()
+                };
+                let x = Tensor::<3>::from_data(x, &device);
+                let what = format!("{device:?}, {rows} rows, [{n}, {k}]");
+                let found = ops::dense_linear(x.clone(), weight.clone(), None);
+                assert_eq!(found.dims(), [1, rows, n]);
+                assert_close(&floats(found), &sums(&[]), SUMS, &what);
+                let found = ops::dense_linear(x, weight.clone(), Some(bias.clone()));
+                assert_close(&floats(found), &sums(&b), SUMS, &what);
+            }
+        }
+    }
+}
 
 #[test]
 fn products_of_one_input_are_those_of_each_matrix() {

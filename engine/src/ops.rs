@@ -7,6 +7,7 @@
 //! | [`gelu`], [`gelu_tanh`], [`silu`] | plain | loops, forward and back | plain |
 //! | [`gated_silu`], [`rms_norm`], [`layer_norm`], [`rotate`] | kernels without gradients | loops without gradients | plain |
 //! | [`quant_matvec`], [`quant_linear`] | kernel | `namelens_cpu_kernels` | plain |
+//! | [`dense_linear`] | plain | loops for a few rows without gradients | plain |
 //! | [`quant_linears`], [`gated_quant_linear`], [`quant_linear_onto`], [`rotate_into_cache`] | the kernels of their parts | loops | the parts |
 //! | [`token_scores`] | plain, a block of rows at a time | | |
 //! | [`cosine_scores`] | kernel | plain | plain |
@@ -45,7 +46,11 @@ mod flex_bottleneck;
 #[cfg(feature = "cpu")]
 mod flex_cached;
 #[cfg(feature = "cpu")]
+mod flex_dense;
+#[cfg(feature = "cpu")]
 mod flex_depthwise;
+#[cfg(feature = "cpu")]
+mod flex_dots;
 #[cfg(feature = "cpu")]
 mod flex_nearest;
 #[cfg(feature = "cpu")]
@@ -95,7 +100,7 @@ use dispatch::on_flex;
 #[cfg(feature = "cube")]
 use dispatch::on_kernels;
 pub use norm::{layer_norm, rms_norm};
-pub use projection::{gated_quant_linear, quant_linear_onto, quant_linears};
+pub use projection::{dense_linear, gated_quant_linear, quant_linear_onto, quant_linears};
 pub use quant::QuantMatrix;
 use quant::Storage;
 pub use region_scores::region_scores;

@@ -2,7 +2,7 @@
 //! adds to either.
 
 use burn::module::{Module, Param};
-use burn::tensor::{Device, Int, Tensor, TensorData, module::linear};
+use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use super::lora::Lora;
 use super::params::{Init, ParamBuilder};
@@ -250,11 +250,7 @@ impl Linear {
     /// The layer without adapters.
     fn base<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
         if let Some(weight) = &self.weight {
-            return linear(
-                x,
-                weight.val().transpose(),
-                self.bias.as_ref().map(Param::val),
-            );
+            return ops::dense_linear(x, weight.val(), self.bias.as_ref().map(Param::val));
         }
         let Some(blocks) = &self.blocks else {
             unreachable!("a Linear is dense or quantised by construction")

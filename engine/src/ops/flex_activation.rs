@@ -4,6 +4,8 @@ use burn::tensor::{Tensor, TensorData};
 use macerator::{Simd, WithSimd};
 
 use super::exp::{exp, fused};
+#[cfg(feature = "rayon")]
+use super::flex::is_shared;
 use super::flex::{simd, slice, storage};
 
 /// Numbers that are worth a core of their own.
@@ -43,12 +45,11 @@ pub(super) fn gated_silu<const D: usize>(gated: Tensor<D>, up: Tensor<D>) -> Ten
 /// Makes `silu(gate) up` of a gate, in its place.
 pub(super) fn gate(gate: &mut [f32], up: &[f32]) {
     #[cfg(feature = "rayon")]
-    {
+    if is_shared(gate.len(), SHARE) {
         use rayon::prelude::*;
         let shares = gate.par_chunks_mut(SHARE).zip(up.par_chunks(SHARE));
-        shares.for_each(|(gate, up)| simd(Gate { gate, up }));
+        return shares.for_each(|(gate, up)| simd(Gate { gate, up }));
     }
-    #[cfg(not(feature = "rayon"))]
     simd(Gate { gate, up });
 }
 
@@ -71,12 +72,12 @@ impl WithSimd for Gate<'_> {
 fn activated(x: &[f32], kind: Kind) -> Vec<f32> {
     let mut out = vec![0.0; x.len()];
     #[cfg(feature = "rayon")]
-    {
+    if is_shared(x.len(), SHARE) {
         use rayon::prelude::*;
         let shares = out.par_chunks_mut(SHARE).zip(x.par_chunks(SHARE));
         shares.for_each(|(out, x)| simd(Forward { kind, x, out }));
+        return out;
     }
-    #[cfg(not(feature = "rayon"))]
     simd(Forward {
         kind,
         x,

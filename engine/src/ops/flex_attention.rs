@@ -9,6 +9,8 @@ use std::ops::Range;
 use burn::tensor::{Tensor, TensorData};
 use macerator::{Simd, WithSimd};
 
+#[cfg(feature = "rayon")]
+use super::flex::is_shared;
 use super::flex::{simd, slice, storage};
 use super::flex_product::{Rows, Size, Weights, product};
 #[cfg(feature = "train")]
@@ -230,15 +232,15 @@ pub(super) fn attention(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, seen: &Seen) -
         });
     };
     #[cfg(feature = "rayon")]
-    {
+    if is_shared(out.len(), own) {
         use rayon::prelude::*;
         let each = (batch * heads)
             .div_ceil(rayon::current_num_threads())
             .max(1);
         let shares = out.par_chunks_mut((each * own).max(1)).enumerate();
         shares.for_each(|(at, out)| some(at * each, out));
+        return Tensor::from_data(TensorData::new(out, shape), &device);
     }
-    #[cfg(not(feature = "rayon"))]
     some(0, &mut out);
     Tensor::from_data(TensorData::new(out, shape), &device)
 }

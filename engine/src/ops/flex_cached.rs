@@ -5,10 +5,13 @@
 //! turn them into columns once.
 
 use burn::tensor::{Tensor, TensorData};
-use macerator::{Scalar, Simd, Vector, WithSimd, vload_unaligned};
+use macerator::{Simd, WithSimd};
 
 use super::exp::fused;
+#[cfg(feature = "rayon")]
+use super::flex::is_shared;
 use super::flex::{simd, slice, storage};
+use super::flex_dots::products;
 use super::flex_product::{Rows, Size, Weights, product};
 use super::flex_softmax::{STRIP, softmax};
 
@@ -75,7 +78,7 @@ fn heads_of(sizes: Sizes, starts: &[usize], [q, k, v]: [&[f32]; 3], out: &mut [f
         });
     };
     #[cfg(feature = "rayon")]
-    if sizes.queries > 1 {
+    if sizes.queries > 1 && is_shared(out.len(), own) {
         use rayon::prelude::*;
         let heads = out.par_chunks_mut(own).enumerate();
         return heads.for_each(|(at, out)| head(at, out));
@@ -120,14 +123,7 @@ impl Head<'_> {
         let (seen, scale) = (self.k.len() / width, self.scale());
         let padded = seen.next_multiple_of(STRIP);
         let mut scores = vec![0.0; group * padded];
-        let mut query = 0;
-        while query < group {
-            let (q, scores) = (&self.q[query * width..], &mut scores[query * padded..]);
-            query += match group - query {
-                1 | 2 => queries_with_keys::<S, 1, 4>(q, self.k, width, padded, scores),
-                _ => queries_with_keys::<S, 3, 4>(q, self.k, width, padded, scores),
-            };
-        }
+        products::<S>(self.q, self.k, width, padded, &mut scores);
         for scores in scores.chunks_exact_mut(padded) {
             softmax(scores, seen, scale);
         }
@@ -182,75 +178,6 @@ impl Head<'_> {
                 let out = &mut out[first * width..][..rows * width];
                 weighted::<S>(&scores, padded, (self.v, width), rows, most, out);
             }
-        }
-    }
-}
-
-/// Scores of `M` queries with all keys; returns M.
-#[inline(always)]
-fn queries_with_keys<S: Simd, const M: usize, const N: usize>(
-    q: &[f32],
-    keys: &[f32],
-    width: usize,
-    padded: usize,
-    scores: &mut [f32],
-) -> usize {
-    let count = keys.len() / width;
-    let mut key = 0;
-    while key + N <= count {
-        dots::<S, M, N>(q, &keys[key * width..], width, padded, &mut scores[key..]);
-        key += N;
-    }
-    while key < count {
-        dots::<S, M, 1>(q, &keys[key * width..], width, padded, &mut scores[key..]);
-        key += 1;
-    }
-    M
-}
-
-/// Products of `M` queries with `N` keys into a row of scores a query. Each sum runs in the same order whatever M and N are.
-#[inline(always)]
-#[allow(
-    unsafe_code,
-    reason = "numbers are read behind one check of all places instead of one each"
-)]
-fn dots<S: Simd, const M: usize, const N: usize>(
-    q: &[f32],
-    k: &[f32],
-    width: usize,
-    padded: usize,
-    scores: &mut [f32],
-) {
-    let lanes = <f32 as Scalar>::lanes::<S>();
-    let whole = width - width % lanes;
-    let zero = 0.0f32.splat::<S>();
-    let mut sums = [[zero; N]; M];
-    assert!(q.len() >= M * width && k.len() >= N * width);
-    for at in (0..whole).step_by(lanes) {
-        // SAFETY: M queries and N keys of `width` numbers were found; a register from `at` on is within `whole`, so within them.
-        let (queries, keys) = unsafe {
-            (
-                std::array::from_fn::<Vector<S, f32>, M, _>(|m| {
-                    vload_unaligned(q.as_ptr().add(m * width + at))
-                }),
-                std::array::from_fn::<Vector<S, f32>, N, _>(|n| {
-                    vload_unaligned(k.as_ptr().add(n * width + at))
-                }),
-            )
-        };
-        for (n, key) in keys.into_iter().enumerate() {
-            for m in 0..M {
-                sums[m][n] = queries[m].mul_add(key, sums[m][n]);
-            }
-        }
-    }
-    for m in 0..M {
-        for n in 0..N {
-            let mut sum = sums[m][n].reduce_add();
-            for at in whole..width {
-                sum = fused(q[m * width + at], k[n * width + at], sum);
-            }
-            scores[m * padded + n] = sum;
         }
     }
 }

@@ -4,6 +4,8 @@ use burn::tensor::{Tensor, TensorData};
 use macerator::{Simd, WithSimd};
 
 use super::exp::fused;
+#[cfg(feature = "rayon")]
+use super::flex::is_shared;
 use super::flex::{simd, slice, storage};
 use super::flex_softmax::STRIP;
 
@@ -37,13 +39,13 @@ pub(super) fn norm<const D: usize>(
         });
     };
     #[cfg(feature = "rayon")]
-    {
+    if is_shared(rows, SHARE) {
         use rayon::prelude::*;
         let each = (SHARE * width).max(1);
         let shares = out.par_chunks_mut(each).zip(x.par_chunks(each));
         shares.for_each(|(out, x)| some(x, out));
+        return Tensor::from_data(TensorData::new(out, shape), &device);
     }
-    #[cfg(not(feature = "rayon"))]
     some(x, &mut out[..]);
     Tensor::from_data(TensorData::new(out, shape), &device)
 }

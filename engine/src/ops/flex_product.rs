@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use macerator::{Scalar, Simd, Vector, vload_unaligned};
+use macerator::{Scalar, Simd, vload_unaligned};
 
 use super::flex_vector::{load, store};
 
@@ -114,18 +114,16 @@ fn tile<S: Simd, const M: usize>(
         assert!((row + M - 1) * w.row + last * w.column < w.values.len());
     }
     for at in 0..depth {
-        // SAFETY: `at` is at most `last`, up to where both slices were found to reach.
-        let (left, right, weights) = unsafe {
+        // Loops and no closures, which the compiler would not compile for the instructions that were chosen.
+        // SAFETY: `at` is at most `last`, up to where the slice was found to reach.
+        let (left, right) = unsafe {
             let strip = b.as_ptr().add(at * b_stride);
-            let weights = std::array::from_fn::<f32, M, _>(|m| {
-                *w.values.get_unchecked((row + m) * w.row + at * w.column)
-            });
-            let (left, right): (Vector<S, f32>, _) =
-                (vload_unaligned(strip), vload_unaligned(strip.add(lanes)));
-            (left, right, weights)
+            (vload_unaligned(strip), vload_unaligned(strip.add(lanes)))
         };
         for m in 0..M {
-            let weight = weights[m].splat::<S>();
+            // SAFETY: as above.
+            let weight = unsafe { *w.values.get_unchecked((row + m) * w.row + at * w.column) };
+            let weight = weight.splat::<S>();
             low[m] = weight.mul_add(left, low[m]);
             high[m] = weight.mul_add(right, high[m]);
         }

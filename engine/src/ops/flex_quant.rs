@@ -3,6 +3,8 @@
 use burn::tensor::{Device, Tensor, TensorData};
 use namelens_cpu_kernels::{Activations, Packed, product};
 
+#[cfg(feature = "rayon")]
+use super::flex::is_shared;
 use super::flex::{slice, storage};
 use super::flex_activation;
 
@@ -58,7 +60,7 @@ fn of_rows<const N: usize>(x: &[f32], ws: [&Packed; N], ys: &mut [Vec<f32>; N]) 
         ws.iter().zip(ys).for_each(|(w, y)| product(w, &x, y));
     };
     #[cfg(feature = "rayon")]
-    if x.len() >= 2 * SHARE * cols {
+    if is_shared(x.len(), 2 * SHARE * cols) {
         use rayon::prelude::*;
         let each = (x.len() / cols).div_ceil(rayon::current_num_threads());
         let each = each.next_multiple_of(SHARE);

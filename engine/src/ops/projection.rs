@@ -1,10 +1,10 @@
-//! Products with quantised matrices and what stands beside them in a layer, in one operation each: several products of one input,
+//! Products with matrices and what stands beside them in a layer, in one operation each: several products of one input,
 //! a gated pair, a product that is added to the residual stream.
 //!
 //! A token passes few numbers through many small operations, whose start costs more than their work. On the CPU an input is
 //! brought to 16 bits once for all its products.
 
-use burn::tensor::Tensor;
+use burn::tensor::{Tensor, module};
 
 #[cfg(any(feature = "cpu", feature = "cube"))]
 use super::quant::Storage;
@@ -12,9 +12,40 @@ use super::quant::Storage;
 use super::{MAX_MATVEC_ROWS, on_kernels};
 use super::{QuantMatrix, gated_silu, quant_linear};
 #[cfg(feature = "cpu")]
-use super::{flex_quant, on_flex};
+use super::{flex_dense, flex_quant, on_flex};
 #[cfg(feature = "cube")]
 use crate::kernels;
+
+/// `x weightᵀ + bias`, with gradients where they are asked for.
+///
+/// # Shapes
+/// x `[.., K]`, weight `[N, K]`, bias `[N]` -> `[.., N]`.
+///
+/// # Panics
+/// When the shapes disagree.
+pub fn dense_linear<const D: usize>(
+    x: Tensor<D>,
+    weight: Tensor<2>,
+    bias: Option<Tensor<1>>,
+) -> Tensor<D> {
+    #[cfg(feature = "cpu")]
+    {
+        let shape = x.dims();
+        let rows: usize = shape[..D - 1].iter().product();
+        let [wide, deep] = weight.dims();
+        let is_few = (1..=flex_dense::FEW).contains(&rows) && wide * deep > 0;
+        let here = on_flex(&x.device(), x.dtype()) && on_flex(&weight.device(), weight.dtype());
+        if is_few && here {
+            assert_eq!(shape[D - 1], deep, "dense_linear: activations {shape:?}");
+            return like(shape, flex_dense::dense(flat(x).1, weight, bias));
+        }
+    }
+    let mut shape = x.dims();
+    let rows = shape[..D - 1].iter().product();
+    let x = x.reshape([rows, shape[D - 1]]);
+    shape[D - 1] = weight.dims()[0];
+    module::linear(x, weight.transpose(), bias).reshape(shape)
+}
 
 /// [`quant_linear`] of one input with several matrices.
 ///

@@ -1,0 +1,80 @@
+//! Products of a few rows with dense weights on the CPU, which are read where they lie: burn's product takes them transposed, and copies
+//! all of them for it in every call.
+
+use burn::tensor::{Tensor, TensorData};
+use macerator::{Simd, WithSimd};
+
+#[cfg(feature = "rayon")]
+use super::flex::is_shared;
+use super::flex::{simd, slice, storage};
+use super::flex_dots::products;
+
+/// Rows of x up to which this is quicker than a copy of the weights and a product in blocks: with 64 of 192 columns it took twice as long.
+pub(super) const FEW: usize = 4;
+
+/// Rows of weights that are read for all rows of x before the next: of 192 columns they fit the nearest cache.
+const BLOCK: usize = 32;
+
+/// Products that are worth a core of their own.
+#[cfg(feature = "rayon")]
+const SHARE: usize = 1 << 20;
+
+/// x `[M, K]`, weight `[N, K]`, bias `[N]` -> `x weightᵀ + bias` `[M, N]`.
+pub(super) fn dense(x: Tensor<2>, weight: Tensor<2>, bias: Option<Tensor<1>>) -> Tensor<2> {
+    let ([m, k], [n, _], device) = (x.dims(), weight.dims(), x.device());
+    let [x, weight] = [x, weight].map(storage);
+    let mut y = all(slice(&x), slice(&weight), [m, n, k]);
+    if let Some(bias) = bias {
+        let bias = storage(bias.reshape([1, n]));
+        for y in y.chunks_exact_mut(n) {
+            y.iter_mut().zip(slice(&bias)).for_each(|(y, b)| *y += b);
+        }
+    }
+    Tensor::from_data(TensorData::new(y, [m, n]), &device)
+}
+
+fn all(x: &[f32], weight: &[f32], [m, n, k]: [usize; 3]) -> Vec<f32> {
+    #[cfg(feature = "rayon")]
+    if is_shared(m * n * k, 2 * SHARE) {
+        use rayon::prelude::*;
+        // Each core has rows of the weights, and so columns of the result.
+        let rows = (SHARE / (m * k)).next_multiple_of(BLOCK);
+        let part = |weight: &[f32]| some(x, weight, [m, weight.len() / k, k]);
+        let parts: Vec<Vec<f32>> = weight.par_chunks(rows * k).map(part).collect();
+        let mut y = Vec::with_capacity(m * n);
+        for row in 0..m {
+            for part in &parts {
+                let wide = part.len() / m;
+                y.extend_from_slice(&part[row * wide..][..wide]);
+            }
+        }
+        return y;
+    }
+    some(x, weight, [m, n, k])
+}
+
+fn some(x: &[f32], weight: &[f32], [m, n, k]: [usize; 3]) -> Vec<f32> {
+    let mut y = vec![0.0; m * n];
+    for (first, weight) in (0..).step_by(BLOCK).zip(weight.chunks(BLOCK * k)) {
+        let y = &mut y[first..];
+        simd(Block { x, weight, k, n, y });
+    }
+    y
+}
+
+/// All rows of x with some of the weights'; `y` is `[M, n]` from the first of them on.
+struct Block<'a> {
+    x: &'a [f32],
+    weight: &'a [f32],
+    k: usize,
+    n: usize,
+    y: &'a mut [f32],
+}
+
+impl WithSimd for Block<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn with_simd<S: Simd>(self) {
+        products::<S>(self.x, self.weight, self.k, self.n, self.y);
+    }
+}
