@@ -55,8 +55,11 @@ enum What {
     Gate,
 }
 
+/// Fails with what does not hold.
+type Gate = fn() -> Result<()>;
+
 /// The gates that need no file from elsewhere; the names of what they prove.
-const GATES: [(&str, fn() -> Result<()>); 2] = [
+const GATES: [(&str, Gate); 2] = [
     ("kernels are within their published error", kernels::gate),
     ("memory stands still after ten captions", memory::gate),
 ];

@@ -68,15 +68,15 @@ fn dots<S: Simd, const M: usize, const N: usize>(
     for at in (0..whole).step_by(lanes) {
         // Loops and no closures, which the compiler would not compile for the instructions that were chosen.
         let mut left = [zero; M];
-        for m in 0..M {
+        for (m, left) in left.iter_mut().enumerate() {
             // SAFETY: M rows of `width` numbers were found; a register from `at` on is within `whole`, so within them.
-            left[m] = unsafe { vload_unaligned(x.as_ptr().add(m * width + at)) };
+            *left = unsafe { vload_unaligned(x.as_ptr().add(m * width + at)) };
         }
         for n in 0..N {
             // SAFETY: as above, of N rows.
             let right = unsafe { vload_unaligned(rows.as_ptr().add(n * width + at)) };
-            for m in 0..M {
-                sums[m][n] = left[m].mul_add(right, sums[m][n]);
+            for (sums, left) in sums.iter_mut().zip(left) {
+                sums[n] = left.mul_add(right, sums[n]);
             }
         }
     }
