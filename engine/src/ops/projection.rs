@@ -60,6 +60,8 @@ pub fn quant_linears<const D: usize, const N: usize>(
     ws: [&QuantMatrix; N],
     stack: Option<&QuantMatrix>,
 ) -> [Tensor<D>; N] {
+    #[cfg(not(feature = "cube"))]
+    let _ = stack;
     // Of one row the parts of the product lie together, and need not be copied.
     #[cfg(feature = "cube")]
     if let Some((x, blocks, kind)) = on_stack(&x, stack, 1) {
@@ -95,6 +97,8 @@ pub fn gated_quant_linear<const D: usize>(
     up: &QuantMatrix,
     stack: Option<&QuantMatrix>,
 ) -> Tensor<D> {
+    #[cfg(not(feature = "cube"))]
+    let _ = stack;
     #[cfg(feature = "cube")]
     if let Some((cube, blocks, kind)) = on_stack(&x, stack, MAX_MATVEC_ROWS) {
         let mut shape = x.dims();
