@@ -27,9 +27,7 @@ fn main(
     var sum = 0.0;
     // No early return: the reduction below needs every invocation.
     if row < params.rows {
-        for (var unit = lane; unit < params.blocks * UNITS; unit += LANES) {
-            sum += unit_dot(row * params.row_words, unit, group.z * params.row_vec4s);
-        }
+        sum = row_dot(row, lane, group.z);
     }
     let total = lane_sum(local, sum);
     if row < params.rows && lane == 0u {

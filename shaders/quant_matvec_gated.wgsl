@@ -28,10 +28,8 @@ fn main(
     var up = 0.0;
     // No early return: the reductions below need every invocation.
     if row < params.rows {
-        for (var unit = lane; unit < params.blocks * UNITS; unit += LANES) {
-            gate += unit_dot(row * params.row_words, unit, group.z * params.row_vec4s);
-            up += unit_dot((params.rows + row) * params.row_words, unit, group.z * params.row_vec4s);
-        }
+        gate = row_dot(row, lane, group.z);
+        up = row_dot(params.rows + row, lane, group.z);
     }
     let gates = lane_sum(local, gate);
     let ups = lane_sum(local, up);

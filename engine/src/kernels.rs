@@ -164,7 +164,7 @@ mod common {
     pub(super) const Q8_0: &str = include_str!("../../shaders/common/q8_0.wgsl");
     pub(super) const REDUCE: &str = include_str!("../../shaders/common/reduce.wgsl");
     pub(super) const SILU: &str = include_str!("../../shaders/common/silu.wgsl");
-    pub(super) const UNIT_DOT: &str = include_str!("../../shaders/common/unit_dot.wgsl");
+    pub(super) const ROW_DOT: &str = include_str!("../../shaders/common/row_dot.wgsl");
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ macro_rules! entries {
         pub static $q4_0: Kernel = Kernel::new(
             concat!($name, "_q4_0"),
             &[
-                common::GRID, common::REDUCE, common::GGML, common::Q4_0, common::UNIT_DOT, $($common,)*
+                common::GRID, common::REDUCE, common::GGML, common::Q4_0, common::ROW_DOT, $($common,)*
                 include_str!(concat!("../../../shaders/", $text)),
             ],
             WORKGROUP,
@@ -29,7 +29,7 @@ macro_rules! entries {
         pub static $q8_0: Kernel = Kernel::new(
             concat!($name, "_q8_0"),
             &[
-                common::GRID, common::REDUCE, common::GGML, common::Q8_0, common::UNIT_DOT, $($common,)*
+                common::GRID, common::REDUCE, common::GGML, common::Q8_0, common::ROW_DOT, $($common,)*
                 include_str!(concat!("../../../shaders/", $text)),
             ],
             WORKGROUP,
