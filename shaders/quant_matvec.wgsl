@@ -1,4 +1,4 @@
-// y = x W^T for a few rows of x and a matrix W of ggml blocks; the block format is a common/ file.
+// x W^T for a few rows of x and a matrix W of ggml blocks; the block format, and what becomes of a sum, are common/ files.
 // LANES invocations share a row of W, neighbours read neighbouring words; a row of x is a z slice.
 
 struct Params {
@@ -10,8 +10,6 @@ struct Params {
 
 @group(0) @binding(0) var<storage, read_write> x: array<vec4<f32>>; // [M, K] f32, row-major
 @group(0) @binding(1) var<storage, read_write> blocks: array<u32>;  // [N, row_words] ggml blocks
-@group(0) @binding(2) var<storage, read_write> y: array<f32>;       // [M, N] f32, row-major
-@group(0) @binding(3) var<uniform> params: Params;
 
 const WORKGROUP: u32 = 64u;
 const LANES: u32 = 32u;
@@ -31,6 +29,6 @@ fn main(
     }
     let total = lane_sum(local, sum);
     if row < params.rows && lane == 0u {
-        y[group.z * params.rows + row] = total;
+        put(group.z * params.rows + row, total);
     }
 }

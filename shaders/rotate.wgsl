@@ -27,9 +27,6 @@ fn main(
     if at >= params.numbers {
         return;
     }
-    let column = at % params.width;
-    let other = at - column + (column + params.width / 2u) % params.width;
-    let table = min(at / params.own, params.tables - 1u);
-    let turn = table * params.turns + at % params.turns;
-    y[at] = x[at] * cosines[turn] + x[other] * sines[turn];
+    let turn = turn_of(at, params.own);
+    y[at] = x[at] * cosines[turn] + x[other(at)] * sines[turn];
 }

@@ -45,17 +45,6 @@ fn main(
     }
 }
 
-// The number of the same head half a head away.
-fn other(at: u32) -> u32 {
-    let column = at % params.width;
-    return at - column + (column + params.width / 2u) % params.width;
-}
-
-// Where the turn of a number stands, of a tensor with `own` numbers a row of the batch.
-fn turn_of(at: u32, own: u32) -> u32 {
-    return min(at / own, params.tables - 1u) * params.turns + at % params.turns;
-}
-
 // Where a number of k or v goes.
 fn place(at: u32) -> u32 {
     let head = at / params.turns;

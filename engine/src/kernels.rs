@@ -162,8 +162,11 @@ mod common {
     pub(super) const LANE_MAX: &str = include_str!("../../shaders/common/lane_max.wgsl");
     pub(super) const Q4_0: &str = include_str!("../../shaders/common/q4_0.wgsl");
     pub(super) const Q8_0: &str = include_str!("../../shaders/common/q8_0.wgsl");
+    pub(super) const PUT: &str = include_str!("../../shaders/common/put.wgsl");
+    pub(super) const PUT_ONTO: &str = include_str!("../../shaders/common/put_onto.wgsl");
     pub(super) const REDUCE: &str = include_str!("../../shaders/common/reduce.wgsl");
     pub(super) const SILU: &str = include_str!("../../shaders/common/silu.wgsl");
+    pub(super) const TURNS: &str = include_str!("../../shaders/common/turns.wgsl");
     pub(super) const ROW_DOT: &str = include_str!("../../shaders/common/row_dot.wgsl");
 }
 

@@ -1,5 +1,5 @@
-//! Launches of `quant_matvec.wgsl` and its two relatives, which add to what is there or gate, with one of the block formats of
-//! `shaders/common`.
+//! Launches of `quant_matvec.wgsl`, whose sums go to their places or onto what is there, and of its gated relative, with one of the
+//! block formats of `shaders/common`.
 
 use super::{Grid, Kernel, common, launch, word};
 use crate::blocks::{BLOCK, QuantKind};
@@ -39,14 +39,21 @@ macro_rules! entries {
     };
 }
 
-entries!("quant_matvec", "quant_matvec.wgsl", 3, Q4_0, Q8_0, []);
+entries!(
+    "quant_matvec",
+    "quant_matvec.wgsl",
+    3,
+    Q4_0,
+    Q8_0,
+    [common::PUT]
+);
 entries!(
     "quant_matvec_onto",
-    "quant_matvec_onto.wgsl",
+    "quant_matvec.wgsl",
     4,
     ONTO_Q4_0,
     ONTO_Q8_0,
-    []
+    [common::PUT_ONTO]
 );
 entries!(
     "quant_matvec_gated",

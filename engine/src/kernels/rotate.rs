@@ -9,7 +9,11 @@ const WORKGROUP: u32 = 64;
 /// Table entry.
 pub static KERNEL: Kernel = Kernel::new(
     "rotate",
-    &[common::GRID, include_str!("../../../shaders/rotate.wgsl")],
+    &[
+        common::GRID,
+        common::TURNS,
+        include_str!("../../../shaders/rotate.wgsl"),
+    ],
     WORKGROUP,
     4,
     5,

@@ -11,6 +11,7 @@ pub static KERNEL: Kernel = Kernel::new(
     "rotate_into_cache",
     &[
         common::GRID,
+        common::TURNS,
         include_str!("../../../shaders/rotate_into_cache.wgsl"),
     ],
     WORKGROUP,

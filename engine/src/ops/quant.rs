@@ -27,6 +27,16 @@ pub struct QuantMatrix {
 
 /// Where in a buffer a binding may begin on every WebGPU device, bytes.
 const BINDING: usize = 256;
+/// What a binding may be as large as on every WebGPU device, bytes.
+const LARGEST: usize = 128 << 20;
+
+/// Whether parts of so many bytes can be bound each by itself and all as one.
+fn can_stack(bytes: &[usize]) -> bool {
+    let all = bytes
+        .iter()
+        .try_fold(0usize, |all, own| all.checked_add(*own));
+    all.is_some_and(|all| all <= LARGEST) && bytes.iter().all(|own| own.is_multiple_of(BINDING))
+}
 
 /// How a matrix is held.
 #[derive(Debug, Clone)]
@@ -119,22 +129,25 @@ impl QuantMatrix {
     /// The rows of several matrices as one, for a product with all of them in one go; they become parts of it, so that it takes
     /// no memory of its own.
     ///
-    /// `None`, and nothing changes, where that is not possible or of no use: their formats or columns differ, a part would not begin where
+    /// `None`, and nothing changes, where that is not possible or of no use: their formats or columns differ, all are more than a binding may hold, a part would not begin where
     /// a kernel can be given it, or they are packed for the CPU's loops, which take several matrices as they are.
     pub fn stack(parts: &mut [&mut Self]) -> Option<Self> {
         let first = parts.first()?;
         let (kind, cols, device) = (first.kind, first.cols, first.device());
-        let mut blocks = Vec::with_capacity(parts.len());
+        let (mut blocks, mut bytes) = (Vec::with_capacity(parts.len()), Vec::new());
         for part in parts.iter() {
             #[allow(irrefutable_let_patterns, reason = "the other kind exists by feature")]
             let Storage::Blocks(own) = &part.storage else {
                 return None;
             };
-            let bytes = 4 * own.dims()[1] * part.rows;
-            if part.kind != kind || part.cols != cols || !bytes.is_multiple_of(BINDING) {
+            if part.kind != kind || part.cols != cols {
                 return None;
             }
+            bytes.push(4 * own.dims()[1] * part.rows);
             blocks.push(Tensor::clone(own));
+        }
+        if !can_stack(&bytes) {
+            return None;
         }
         let all = Tensor::cat(blocks, 0);
         let mut rows = 0;
@@ -343,6 +356,20 @@ mod tests {
                 );
             }
         }
+    }
+
+    #[test]
+    fn what_is_stacked_can_be_bound() {
+        assert!(can_stack(&[256, 512, 768]) && can_stack(&[LARGEST / 2; 2]));
+        assert!(
+            !can_stack(&[256, 255]),
+            "the second would not begin at a place"
+        );
+        assert!(
+            !can_stack(&[LARGEST / 2, LARGEST / 2 + 256]),
+            "larger than a binding"
+        );
+        assert!(!can_stack(&[usize::MAX - 255, 256]), "no number");
     }
 
     #[test]
