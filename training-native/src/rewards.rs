@@ -3,6 +3,7 @@
 //! A reward sees a batch of [`Row`]s and gives each a number, or none where it does not apply. None is not zero: such a row
 //! is left out of its group's baseline. Rewards are known by name in [`registry`].
 
+pub mod binding_f1;
 pub mod columns;
 pub mod covip;
 pub mod covip_penalty;

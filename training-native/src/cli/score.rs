@@ -23,6 +23,7 @@ Rewards, and the columns they read:
   repic           accu_reward_method, solution     RePIC's four tasks as released, faults included
   repic-strict    the same [, concepts, reference] without them
   set-f1          solution, concepts               F1 of the names, less the share of absent concepts that are named
+  binding-f1      bound, concepts                  the same of names whose look or box, said with them, is their thing's
   covip           questions [, judged]             what can be answered from the caption alone
   attribute-leak  concepts (with \"hidden\")         minus what the notes say and the photo does not show
   copied-info     concepts (with \"info\")           minus what is copied from the notes
@@ -45,7 +46,7 @@ pub(super) struct ScoreArgs {
     /// Share of its shortest reference's length that `repic-strict` asks of a caption; 0 asks nothing.
     #[arg(long, value_name = "SHARE", default_value_t = RewardOptions::default().min_share)]
     min_share: f64,
-    /// Weight of absent concepts that are named, in `set-f1`.
+    /// Weight of absent concepts that are named, in `set-f1` and `binding-f1`.
     #[arg(long, default_value_t = RewardOptions::default().penalty)]
     penalty: f32,
     /// Seconds that a process may take.

@@ -7,7 +7,7 @@ use anyhow::{Result, bail, ensure};
 use super::covip::{Covip, WordJudge};
 use super::external::External;
 use super::preferthinker::{PreferThinker, SameWords};
-use super::{Reward, info, repic_compat, repic_strict, set_f1};
+use super::{Reward, binding_f1, info, repic_compat, repic_strict, set_f1};
 use crate::near_miss;
 
 /// Names, the columns each reads, and what it rewards.
@@ -26,6 +26,11 @@ pub const REWARDS: &[(&str, &str, &str)] = &[
         "set-f1",
         "solution, concepts",
         "F1 of the names, less the share of absent concepts that are named",
+    ),
+    (
+        "binding-f1",
+        "bound, concepts",
+        "the same of names whose look or box, said with them, is their thing's",
     ),
     (
         "covip",
@@ -57,7 +62,7 @@ pub const PROCESS: &str = "exec:";
 pub struct RewardOptions {
     /// `repic-strict`: share of its reference's length that a caption must have; 0 is off.
     pub min_share: f64,
-    /// `set-f1`: weight of absent concepts that are named.
+    /// `set-f1` and `binding-f1`: weight of absent concepts that are named.
     pub penalty: f32,
     /// `exec:`: how long a batch may take.
     pub timeout: Duration,
@@ -89,6 +94,7 @@ pub fn build(name: &str, options: &RewardOptions) -> Result<Box<dyn Reward>> {
         "repic" => Box::new(repic_compat::reward()),
         "repic-strict" => Box::new(repic_strict::reward(options.min_share)),
         "set-f1" => Box::new(set_f1::reward(options.penalty)),
+        "binding-f1" => Box::new(binding_f1::reward(options.penalty)),
         "covip" => Box::new(Covip { judge: WordJudge }),
         "attribute-leak" => Box::new(info::attribute_leak()),
         "copied-info" => Box::new(info::copied_info()),

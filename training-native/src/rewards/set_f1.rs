@@ -5,11 +5,11 @@
 
 use anyhow::{Result, ensure};
 use namelens_engine::concepts::spelling::{bare, key};
-use namelens_engine::personalize::mentions::read;
+use namelens_engine::personalize::mentions::{KnownName, read};
 
 use super::columns;
 use super::{PerRow, Reward, Row};
-use crate::metrics::strict;
+use crate::metrics::{rates::ratio, strict};
 
 /// The reward `set-f1`, whose penalty is weighed by `penalty`.
 ///
@@ -39,17 +39,21 @@ pub fn score(row: &Row, penalty: f32) -> Result<f32> {
     } else {
         counts.f1()
     };
+    Ok(f1 as f32 - penalty * irrelevant(&row.completion, &known, &expected))
+}
+
+/// Share of the concepts that are not in the photo which the completion names all the same.
+pub(super) fn irrelevant(completion: &str, known: &[KnownName], present: &[&str]) -> f32 {
     let absent: Vec<_> = known
         .iter()
-        .filter(|k| !expected.contains(&k.id.as_str()))
+        .filter(|k| !present.contains(&k.id.as_str()))
         .collect();
-    let parser = read(&row.completion, known.iter().cloned());
+    let parser = read(completion, known.iter().cloned());
     let mentions = parser.mentions();
     let used = absent
         .iter()
         .filter(|k| mentions.iter().any(|m| m.concept == bare(&k.id)));
-    let irrelevant = crate::metrics::rates::ratio(used.count(), absent.len());
-    Ok(f1 as f32 - penalty * irrelevant as f32)
+    ratio(used.count(), absent.len()) as f32
 }
 
 #[cfg(test)]

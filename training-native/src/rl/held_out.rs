@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use burn::module::Module;
 use namelens_engine::concepts::spelling::{bare, key};
 use namelens_engine::host::Host;
@@ -12,10 +12,10 @@ use super::dataset::Prompts;
 use super::playroom_prompts::LOOKS;
 use super::policy::Policy;
 use super::rollout;
-use crate::metrics::binding::{self, Bound};
+use crate::metrics::binding;
 use crate::metrics::rates::Counts;
 use crate::metrics::strict;
-use crate::rewards::{Reward, Row, columns, repic_strict, score_all};
+use crate::rewards::{Reward, Row, binding_f1, columns, repic_strict, score_all};
 
 /// Prompts whose photos are encoded at a time.
 const AT_A_TIME: usize = 16;
@@ -170,11 +170,9 @@ fn looks(row: &Row) -> Result<(usize, usize)> {
 /// # Errors
 /// When a column is of the wrong kind.
 pub fn bound_names(row: &Row) -> Result<Option<Counts>> {
-    let Some(truth) = row.columns.get("bound") else {
+    let Some(present) = binding_f1::bound(row)? else {
         return Ok(None);
     };
-    let present: Vec<Bound> =
-        serde_json::from_value(truth.clone()).context("column 'bound' is no list of things")?;
     let known = columns::known(&columns::concepts(row)?);
     Ok(Some(binding::count(&row.completion, &known, &present)))
 }

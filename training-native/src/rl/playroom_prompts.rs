@@ -228,7 +228,7 @@ fn marked_name(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rewards::{columns as read, repic_strict, set_f1};
+    use crate::rewards::{binding_f1, columns as read, repic_strict, set_f1};
 
     #[test]
     fn a_prompt_is_a_function_of_its_number_and_its_truth_is_rewarded() {
@@ -263,6 +263,7 @@ mod tests {
                 let present = read::texts(&row, "solution").unwrap().len();
                 assert_eq!(concepts.len(), 2 * present, "as many are absent");
                 assert_eq!(set_f1::score(&row, 1.0).unwrap(), 1.0, "{answer}");
+                assert_eq!(binding_f1::score(&row, 1.0).unwrap(), 1.0, "{answer}");
                 let all: Vec<String> = concepts.iter().map(|c| c.name.clone()).collect();
                 let all = prompt.row(&all.join(" and "), &[]);
                 assert!(
