@@ -91,6 +91,8 @@ pub mod ops;
 pub mod personalize;
 pub mod random;
 pub mod text;
+#[cfg(feature = "cpu")]
+pub mod threads;
 pub mod weights;
 
 pub use error::{Error, Result};

@@ -31,11 +31,11 @@ test.beforeAll(async () => {
     return url.protocol === "file:" ? new Response(new Uint8Array(await readFile(url))) : fetched(input, init);
   };
   const engine = (await import(dist("dist/engine.js"))) as {
-    loadEngine(wasm: Record<string, string>, device: "cpu", emit: () => void, signal: AbortSignal): Promise<{ tools: Tools }>;
+    loadEngine(wasm: Record<string, string>, device: "cpu", threads: 1, emit: () => void, signal: AbortSignal): Promise<{ tools: Tools }>;
   };
   const { FILES } = (await import(dist("dist/modules.js"))) as { FILES: Record<string, string> };
   const wasm = Object.fromEntries(Object.entries(FILES).map(([name, file]) => [name, dist(`wasm/${file}`)]));
-  ({ tools } = await engine.loadEngine(wasm, "cpu", () => undefined, new AbortController().signal));
+  ({ tools } = await engine.loadEngine(wasm, "cpu", 1, () => undefined, new AbortController().signal));
 });
 
 const INDEX = "model.safetensors.index.json";

@@ -270,7 +270,7 @@ test("of the engine's modules only the processor's is fetched and kept where the
     const caches_ = await Promise.all((await caches.keys()).map(async (name) => (await caches.open(name)).keys()));
     return caches_.flat().map(({ url }) => url).filter((url) => url.endsWith(".wasm"));
   });
-  for (const urls of [fetched, kept]) expect(urls.map((url) => /namelens_[a-z]+/.exec(url)?.[0])).toEqual(["namelens_cpu"]);
+  for (const urls of [fetched, kept]) expect(urls.map((url) => /namelens_\w+?_bg/.exec(url)?.[0])).toEqual(["namelens_cpu_threads_bg"]);
 });
 
 /** Names a thing in the first room, waits until the page keeps itself, and takes the connection away. */

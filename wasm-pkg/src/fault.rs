@@ -31,21 +31,29 @@ fn noted(pointer: *mut u8, bytes: usize) -> *mut u8 {
 // SAFETY: the system's allocator does all the work, and what it returns is returned.
 unsafe impl GlobalAlloc for Watched {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        #[cfg(feature = "threads")]
+        let _turn = crate::threads::turn();
         // SAFETY: the caller keeps the contract.
         noted(unsafe { System.alloc(layout) }, layout.size())
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        #[cfg(feature = "threads")]
+        let _turn = crate::threads::turn();
         // SAFETY: the caller keeps the contract.
         noted(unsafe { System.alloc_zeroed(layout) }, layout.size())
     }
 
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        #[cfg(feature = "threads")]
+        let _turn = crate::threads::turn();
         // SAFETY: the caller keeps the contract.
         noted(unsafe { System.realloc(pointer, layout, size) }, size)
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        #[cfg(feature = "threads")]
+        let _turn = crate::threads::turn();
         // SAFETY: the caller keeps the contract.
         unsafe { System.dealloc(pointer, layout) }
     }

@@ -35,6 +35,8 @@ mod host;
 mod source;
 #[cfg(target_family = "wasm")]
 mod start;
+#[cfg(all(target_family = "wasm", feature = "threads"))]
+mod threads;
 #[cfg(target_family = "wasm")]
 mod tokens;
 #[cfg(target_family = "wasm")]

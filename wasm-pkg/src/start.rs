@@ -4,6 +4,8 @@
     reason = "the linker's own function has no declaration to import; it takes and returns nothing"
 )]
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use wasm_bindgen::prelude::wasm_bindgen;
 
 unsafe extern "C" {
@@ -16,6 +18,10 @@ unsafe extern "C" {
 /// recognising something.
 #[wasm_bindgen(start)]
 fn start() {
-    // SAFETY: it is called once, before anything else of this module.
-    unsafe { __wasm_call_ctors() };
+    // In a helper's instance it is called again, over a memory in which all of that has happened.
+    static STARTED: AtomicBool = AtomicBool::new(false);
+    if !STARTED.swap(true, Ordering::Relaxed) {
+        // SAFETY: it is called once, before anything else of this module.
+        unsafe { __wasm_call_ctors() };
+    }
 }

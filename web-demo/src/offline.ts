@@ -1,19 +1,17 @@
 // Run-time half of working offline: registers the service worker and says when it has everything.
 
-import type { Device } from "namelens";
-
-/** Resolves to true once the page, with its engine on `device`, can be opened without a connection, false where that cannot be. */
-export async function readyOffline(device: Device): Promise<boolean> {
+/** Resolves to true once the page, with this module of the engine, can be opened without a connection, false where that cannot be. */
+export async function readyOffline(module: "cpu" | "cpu-threads" | "webgpu"): Promise<boolean> {
   // The development server has no list of files; only the built page works offline.
   if (!("serviceWorker" in navigator) || import.meta.env.DEV) return false;
   try {
     await navigator.serviceWorker.register("./sw.js", { scope: "./" });
-    // `ready` waits for an active worker, and ours becomes active only after it has kept what every device needs.
+    // `ready` waits for an active worker, and ours becomes active only after it has kept what every module needs.
     const { active } = await navigator.serviceWorker.ready;
     return await new Promise((resolve) => {
       const { port1, port2 } = new MessageChannel();
       port1.onmessage = ({ data }) => resolve(data === true);
-      active?.postMessage(device, [port2]);
+      active?.postMessage(module, [port2]);
     });
   } catch {
     return false;

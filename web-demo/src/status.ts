@@ -75,17 +75,17 @@ export class Status {
   }
 
   async #loaded(lens: NameLens): Promise<void> {
-    const { model, device, fallback } = lens.info;
+    const { model, device, fallback, threads } = lens.info;
     const what = model.captions ? `${millions(model.parameters)} parameters, ` : "";
     this.#model.textContent = `${model.name}: ${what}${megabytes(model.bytes)}`;
     this.#model.title = model.knows;
-    this.#device.textContent = device === "webgpu" ? `WebGPU (${model.device})` : "CPU";
+    this.#device.textContent = device === "webgpu" ? `WebGPU (${model.device})` : `CPU, ${threads === 1 ? "one thread" : `${threads} threads`}`;
     this.#speed.textContent = "";
     this.#device.title = fallback ? `Not WebGPU: ${fallback}` : model.device;
     document.documentElement.dataset.device = device;
     await this.#showMemory(lens);
     // Only once the model is kept does "offline" hold for the whole page.
-    this.#offline.textContent = (await readyOffline(device)) ? "Works offline" : "";
+    this.#offline.textContent = (await readyOffline(threads > 1 ? "cpu-threads" : device)) ? "Works offline" : "";
   }
 
   async #showMemory(lens: NameLens): Promise<void> {

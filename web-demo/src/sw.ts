@@ -8,13 +8,17 @@ const scope = self as unknown as ServiceWorkerGlobalScope;
 const FILES = JSON.parse('__PRECACHE__') as string[];
 const PREFIX = "namelens-page-";
 const CACHE = `${PREFIX}__VERSION__`;
-/** The engine's module for WebGPU: some megabytes, kept only once an engine runs on it here. */
-const WEBGPU = /namelens_webgpu.*\.wasm$/;
+/** The engine's modules, some megabytes each: one is kept only once an engine runs on it here. */
+const MODULES: Readonly<Record<string, RegExp>> = {
+  cpu: /namelens_cpu_bg.*\.wasm$/,
+  "cpu-threads": /namelens_cpu_threads.*\.wasm$/,
+  webgpu: /namelens_webgpu.*\.wasm$/,
+};
 
 scope.addEventListener("install", (event) => {
   event.waitUntil(
     (async () => {
-      await keep(FILES.filter((file) => !WEBGPU.test(file)));
+      await keep(FILES.filter((file) => !file.endsWith(".wasm")));
       await scope.skipWaiting();
     })(),
   );
@@ -31,10 +35,10 @@ scope.addEventListener("activate", (event) => {
   );
 });
 
-// The page says which device its engine runs on, and is answered once that can be done without a connection.
+// The page says which module its engine runs on, and is answered once that can be done without a connection.
 scope.addEventListener("message", (event) => {
   const [port] = event.ports;
-  const files = FILES.filter((file) => event.data === "webgpu" && WEBGPU.test(file));
+  const files = FILES.filter((file) => MODULES[String(event.data)]?.test(file));
   const kept = keep(files).then(
     () => true,
     () => false,
@@ -46,8 +50,8 @@ scope.addEventListener("fetch", (event) => {
   const { request } = event;
   const url = new URL(request.url);
   if (request.method !== "GET" || url.origin !== scope.location.origin) return;
-  if (request.mode === "navigate") event.respondWith(page(request));
-  else if (isKept(url)) event.respondWith(kept(request));
+  if (request.mode === "navigate") event.respondWith(page(request).then(isolated));
+  else if (isKept(url)) event.respondWith(request.destination === "worker" ? kept(request).then(isolated) : kept(request));
 });
 
 /** Puts the files that are not there yet into the cache. Names with a content hash never change; the few others are asked for afresh. */
@@ -71,6 +75,19 @@ async function page(request: Request): Promise<Response> {
     const options = { cacheName: CACHE, ignoreSearch: true };
     return (await caches.match(request, options)) ?? (await caches.match(index, options)) ?? Response.error();
   }
+}
+
+/**
+ * The answer with the headers by which the page may share memory with its workers, and so have the engine run on several threads. A server
+ * of plain files sends none; from the second visit on they are ours.
+ */
+function isolated(answer: Response): Response {
+  // A redirection is for the browser to follow, and an error has nothing to be added to.
+  if (answer.status === 0 || answer.redirected) return answer;
+  const headers = new Headers(answer.headers);
+  headers.set("Cross-Origin-Opener-Policy", "same-origin");
+  headers.set("Cross-Origin-Embedder-Policy", "require-corp");
+  return new Response(answer.body, { status: answer.status, statusText: answer.statusText, headers });
 }
 
 /** Some servers say that their files vary by Origin; these files do not. */

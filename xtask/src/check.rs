@@ -53,8 +53,12 @@ pub(crate) fn check(options: &Options) -> Result<()> {
     })?;
     stage("lints of the browser's code", || {
         // The bindings exist only for the browser's target, so a native clippy never sees them.
-        let mut clippy =
-            WasmToolchain::find()?.clippy(&["-p", "namelens-wasm", "--features", "webgpu"])?;
+        let mut clippy = WasmToolchain::find()?.clippy(&[
+            "-p",
+            "namelens-wasm",
+            "--features",
+            "webgpu,threads",
+        ])?;
         loud(
             clippy.args(["--", "-D", "warnings"]),
             "the lints above say what to change",

@@ -6,7 +6,7 @@ use std::process::Command;
 use anstream::println;
 use anyhow::{Result, bail};
 
-use crate::paths::{page_dir, root, target_dir};
+use crate::paths::{package_dir, page_dir, root, target_dir};
 use crate::run::{loud, stage};
 use crate::serve::Serving;
 use crate::tally::Tally;
@@ -75,7 +75,8 @@ pub(crate) fn build_page() -> Result<()> {
 /// When the page is missing, or Playwright does not run. Failing tests are in the tally.
 pub(crate) fn browser_tests(only: &[&str]) -> Result<Tally> {
     let folders = model_folders()?;
-    let serving = Serving::start(&page_dir(), 0)?;
+    // Beside the page the package, as a stranger's page would have it: a worker's own workers ask the server, past the specs.
+    let serving = Serving::start_with(&page_dir(), &[("/package", &package_dir())], 0)?;
     let settings = [
         ("NAMELENS_URL", serving.address().as_ref()),
         ("NAMELENS_FOLDERS", folders.as_os_str()),

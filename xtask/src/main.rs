@@ -18,11 +18,13 @@ mod paths;
 mod playwright;
 mod run;
 mod serve;
+mod shared_memory;
 mod suite;
 mod system;
 mod tally;
 mod toolchain;
 mod wasm;
+mod wasm_opt;
 mod web;
 
 use std::process::ExitCode;

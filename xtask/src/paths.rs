@@ -28,9 +28,14 @@ pub(crate) fn web_target_dir() -> PathBuf {
     target_dir().join("web")
 }
 
+/// The JavaScript package.
+pub(crate) fn package_dir() -> PathBuf {
+    root().join("wasm-pkg/npm")
+}
+
 /// Where the generated JavaScript and wasm go; not in git.
 pub(crate) fn wasm_out_dir() -> PathBuf {
-    root().join("wasm-pkg/npm/wasm")
+    package_dir().join("wasm")
 }
 
 /// The page as it is served.

@@ -12,40 +12,29 @@ use sha2::{Digest, Sha256};
 
 use crate::paths::{root, tools_dir, wasm_out_dir, web_target_dir, which};
 use crate::run::{loud, quiet, stage, step};
-use crate::system;
+use crate::shared_memory;
 use crate::toolchain::{TARGET, WasmToolchain};
-
-/// wasm-opt comes from npm: every system has the same build of it.
-const BINARYEN_VERSION: &str = "132.0.0";
-/// Exactly what the compiler may emit for our target; `--all-features` makes modules that browsers reject.
-const WASM_FEATURES: [&str; 9] = [
-    "--enable-simd",
-    "--enable-bulk-memory",
-    "--enable-bulk-memory-opt",
-    "--enable-nontrapping-float-to-int",
-    "--enable-sign-ext",
-    "--enable-mutable-globals",
-    "--enable-reference-types",
-    "--enable-multivalue",
-    "--enable-call-indirect-overlong",
-];
+use crate::wasm_opt;
 
 /// A module that a page may load; it loads one of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum Module {
     /// For the processor
     Cpu,
+    /// For the processor, with threads
+    CpuThreads,
     /// For WebGPU
     Webgpu,
 }
 
 impl Module {
-    const ALL: [Self; 2] = [Self::Cpu, Self::Webgpu];
+    const ALL: [Self; 3] = [Self::Cpu, Self::CpuThreads, Self::Webgpu];
 
     /// The name of its files.
     fn stem(self) -> &'static str {
         match self {
             Self::Cpu => "namelens_cpu",
+            Self::CpuThreads => "namelens_cpu_threads",
             Self::Webgpu => "namelens_webgpu",
         }
     }
@@ -53,17 +42,44 @@ impl Module {
     /// What it may weigh as a server sends it.
     fn budget_gzip_bytes(self) -> usize {
         match self {
-            Self::Cpu => 1_300_000,
+            Self::Cpu | Self::CpuThreads => 1_300_000,
             Self::Webgpu => 3_000_000,
         }
     }
 
-    /// What cargo is told beside the package.
-    fn arguments(self) -> &'static [&'static str] {
+    /// How cargo compiles it.
+    fn compile(self, toolchain: &WasmToolchain) -> Command {
+        let package = ["-p", "namelens-wasm"];
         match self {
-            Self::Cpu => &[],
-            Self::Webgpu => &["--features", "webgpu"],
+            Self::Cpu => toolchain.cargo("build", &package),
+            Self::Webgpu => {
+                toolchain.cargo("build", &[&package[..], &["--features", "webgpu"]].concat())
+            }
+            Self::CpuThreads => {
+                let threads = ["--features", "threads", "--crate-type", "cdylib"];
+                // Only this crate is linked otherwise: those it depends on are compiled once for both.
+                let mut cargo = toolchain.cargo("rustc", &[&package[..], &threads].concat());
+                cargo.arg("--");
+                for argument in shared_memory::LINK {
+                    cargo.arg("-C").arg(format!("link-arg={argument}"));
+                }
+                cargo
+            }
         }
+    }
+
+    /// The compiled module, ready for wasm-bindgen.
+    fn compiled(self) -> Result<PathBuf> {
+        let compiled = web_target_dir().join(TARGET).join("web/namelens_wasm.wasm");
+        if self != Self::CpuThreads {
+            return Ok(compiled);
+        }
+        let mut bytes =
+            fs::read(&compiled).with_context(|| format!("reading {}", compiled.display()))?;
+        shared_memory::align_thread_locals(&mut bytes)?;
+        let path = compiled.with_file_name(format!("{}.wasm", self.stem()));
+        fs::write(&path, bytes).with_context(|| format!("writing {}", path.display()))?;
+        Ok(path)
     }
 }
 
@@ -93,12 +109,10 @@ pub(crate) fn build(options: &Options) -> Result<WasmToolchain> {
     let chosen = |module: &Module| options.only.is_empty() || options.only.contains(module);
     for module in Module::ALL.into_iter().filter(chosen) {
         stage(module.stem(), || {
-            let arguments = [&["-p", "namelens-wasm"], module.arguments()].concat();
-            let mut cargo = toolchain.cargo("build", &arguments);
+            let mut cargo = module.compile(&toolchain);
             loud(&mut cargo, "the compiler's message above says where")
         })?;
-        let compiled = web_target_dir().join(TARGET).join("web/namelens_wasm.wasm");
-        bind(&bindgen, &compiled, module, options.release)?;
+        bind(&bindgen, &module.compiled()?, module, options.release)?;
         weigh(module, options.release)?;
     }
     Ok(toolchain)
@@ -193,7 +207,7 @@ fn bind(bindgen: &Path, compiled: &Path, module: Module, release: bool) -> Resul
         quiet(&mut bind, "is the module built by this very wasm-bindgen?").map(drop)
     })?;
     if release {
-        squeeze(&module_path(module))?;
+        wasm_opt::squeeze(&module_path(module), module == Module::CpuThreads)?;
     }
     let kind = if release { "release" } else { "dev" };
     // Written last: a run that was interrupted is done again.
@@ -226,41 +240,6 @@ fn remove_strays() -> Result<()> {
 
 fn module_path(module: Module) -> PathBuf {
     wasm_out_dir().join(format!("{}_bg.wasm", module.stem()))
-}
-
-/// Runs wasm-opt over a module in place.
-fn squeeze(path: &Path) -> Result<()> {
-    system::provide(&[&system::NODE])?;
-    let home = tools_dir()?.join(format!("binaryen-{BINARYEN_VERSION}"));
-    let wasm_opt = home.join("node_modules/.bin/wasm-opt");
-    if !wasm_opt.exists() {
-        step(
-            &format!("binaryen {BINARYEN_VERSION} into {}", home.display()),
-            || {
-                fs::create_dir_all(&home).context("making the tools directory")?;
-                let mut install = Command::new("npm");
-                install
-                    .args(["install", "--no-audit", "--no-fund", "--prefix"])
-                    .arg(&home);
-                install.arg(format!("binaryen@{BINARYEN_VERSION}"));
-                quiet(&mut install, "npm must reach its registry once").map(drop)
-            },
-        )?;
-    }
-    step("wasm-opt -O3 (some minutes)", || {
-        let smaller = path.with_extension("opt");
-        let mut opt = Command::new(&wasm_opt);
-        opt.arg("-O3")
-            .args(WASM_FEATURES)
-            .arg(path)
-            .arg("-o")
-            .arg(&smaller);
-        quiet(
-            &mut opt,
-            "a feature missing from WASM_FEATURES in xtask/src/wasm.rs shows like this",
-        )?;
-        fs::rename(&smaller, path).context("replacing the module by the smaller one")
-    })
 }
 
 /// Prints what a module weighs, raw and as a server would send it.

@@ -33,6 +33,7 @@ mod level;
 #[cfg(feature = "std")]
 mod nearest;
 mod packed;
+mod packed_rows;
 mod panel;
 mod portable;
 mod product;
@@ -49,6 +50,7 @@ pub use level::Level;
 #[cfg(feature = "std")]
 pub use nearest::{Nearest, Queries};
 pub use packed::{Bits, Group, Packed};
+pub use packed_rows::PackedRows;
 pub use product::{product, product_at};
 
 /// Columns that share a scale.

@@ -75,13 +75,13 @@ pub struct Group {
 /// masked, a register of words is ready to be multiplied. Rows that are missing from the last tile are zeros.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Packed {
-    bits: Bits,
-    rows: usize,
-    cols: usize,
-    codes: Vec<u8>,
-    scales: Vec<[f32; ROWS]>,
+    pub(crate) bits: Bits,
+    pub(crate) rows: usize,
+    pub(crate) cols: usize,
+    pub(crate) codes: Vec<u8>,
+    pub(crate) scales: Vec<[f32; ROWS]>,
     /// Empty where all offsets are 0.
-    leasts: Vec<[f32; ROWS]>,
+    pub(crate) leasts: Vec<[f32; ROWS]>,
 }
 
 impl Packed {
@@ -173,28 +173,13 @@ impl Packed {
         squares.saturating_mul(bits.square() + size_of::<f32>() * ROWS * scales)
     }
 
-    /// The codes, scales and offsets of the tile of rows from `ROWS * tile` on.
-    pub(crate) fn tile(&self, tile: usize) -> Tile<'_> {
-        let across = self.cols / COLUMNS;
-        let square = self.bits.square();
-        Tile {
-            codes: &self.codes[tile * across * square..][..across * square],
-            scales: &self.scales[tile * across * self.bits.scales()..]
-                [..across * self.bits.scales()],
-            leasts: match self.leasts.is_empty() {
-                true => &[],
-                false => &self.leasts[tile * across..][..across],
-            },
-        }
-    }
-
     /// Writes the weights of a row to `out`, a scale times a code and `least`, in f32.
     ///
     /// # Panics
     /// When there is no such row, or `out` is not as long as a row.
     pub fn unpack_row(&self, row: usize, out: &mut [f32]) {
         assert!(row < self.rows && out.len() == self.cols, "a row to unpack");
-        let (tile, lane) = (self.tile(row / ROWS), row % ROWS);
+        let (tile, lane) = (self.all_rows().tile(row / ROWS), row % ROWS);
         for (at, out) in out.as_chunks_mut::<COLUMNS>().0.iter_mut().enumerate() {
             let scales = &tile.scales[at * self.bits.scales()..][..self.bits.scales()];
             let least = tile.leasts.get(at).map_or(0.0, |least| least[lane]);
@@ -237,32 +222,6 @@ impl Packed {
         // Per scale: a conversion, two scalings and two additions, and the offsets' share.
         let terms = 6.0 + (self.cols / COLUMNS * self.bits.scales()) as f64;
         bound + terms * sizes * f64::from(f32::EPSILON)
-    }
-}
-
-/// What a tile of rows holds, by groups of columns.
-#[derive(Clone, Copy)]
-pub(crate) struct Tile<'a> {
-    /// Squares of codes, [`Bits::square`] bytes each.
-    pub(crate) codes: &'a [u8],
-    /// A scale for each row, [`Bits::scales`] of a group.
-    pub(crate) scales: &'a [[f32; ROWS]],
-    /// An offset for each row; empty where there are none.
-    pub(crate) leasts: &'a [[f32; ROWS]],
-}
-
-impl Tile<'_> {
-    /// The same, known to be of so many groups: the loops then need not check each access.
-    #[inline(always)]
-    pub(crate) fn of_length<const S: usize>(self, groups: usize) -> Self {
-        Self {
-            codes: self.codes,
-            scales: &self.scales[..groups * S],
-            leasts: match self.leasts.is_empty() {
-                true => &[],
-                false => &self.leasts[..groups],
-            },
-        }
     }
 }
 

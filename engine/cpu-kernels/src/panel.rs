@@ -6,7 +6,8 @@ use core::ops::Range;
 
 use crate::activations::{Activations, Row, of_length};
 use crate::lanes::{Lanes, PAIRS};
-use crate::packed::{Bits, HALF, Packed, STEP, WIDE};
+use crate::packed::{Bits, HALF, STEP, WIDE};
+use crate::packed_rows::PackedRows;
 use crate::{COLUMNS, ROWS};
 
 /// A pair of columns of `V * W` rows: for each row both codes, as 16 bits.
@@ -24,7 +25,7 @@ impl<const W: usize, const V: usize> Panel<W, V> {
     /// Tiles of a panel.
     const TILES: usize = V * W / ROWS;
 
-    fn new(w: &Packed) -> Self {
+    fn new(w: PackedRows<'_>) -> Self {
         let groups = w.cols() / COLUMNS;
         let leasts = if w.has_offsets() { groups } else { 0 };
         Self {
@@ -36,7 +37,7 @@ impl<const W: usize, const V: usize> Panel<W, V> {
 
     /// Takes over the rows from tile `first` on; rows behind the last keep what stood there and are not read.
     #[inline(always)]
-    fn unpack<L: Lanes<W>>(&mut self, w: &Packed, first: usize) {
+    fn unpack<L: Lanes<W>>(&mut self, w: PackedRows<'_>, first: usize) {
         let count = (w.rows().div_ceil(ROWS) - first).min(Self::TILES);
         for at in 0..count {
             let tile = w.tile(first + at);
@@ -96,7 +97,7 @@ pub(crate) fn product<
     const T: usize,
     const S: usize,
 >(
-    w: &Packed,
+    w: PackedRows<'_>,
     x: &Activations,
     y: &mut [f32],
 ) {

@@ -2,7 +2,8 @@
 
 use crate::activations::Row;
 use crate::lanes::Reals;
-use crate::packed::{Bits, Tile, read};
+use crate::packed::{Bits, read};
+use crate::packed_rows::Tile;
 use crate::tile::Arithmetic;
 use crate::{COLUMNS, ROWS};
 

@@ -3,15 +3,16 @@
 use crate::ROWS;
 use crate::activations::Activations;
 use crate::level::{Kind, Level};
-use crate::packed::{Bits, Packed};
+use crate::packed::Bits;
+use crate::packed_rows::PackedRows;
 use crate::portable::Portable;
 use crate::tile::{Arithmetic, TOKENS};
 
-/// `y = x wᵀ`: x `[M, K]`, w of N rows and K columns -> y `[M, N]`, at the best level.
+/// `y = x wᵀ`: x `[M, K]`, w of N rows and K columns, a matrix or some rows of one -> y `[M, N]`, at the best level.
 ///
 /// # Panics
 /// When the shapes disagree.
-pub fn product(w: &Packed, x: &Activations, y: &mut [f32]) {
+pub fn product<'a>(w: impl Into<PackedRows<'a>>, x: &Activations, y: &mut [f32]) {
     product_at(Level::best(), w, x, y);
 }
 
@@ -19,7 +20,8 @@ pub fn product(w: &Packed, x: &Activations, y: &mut [f32]) {
 ///
 /// # Panics
 /// When the shapes disagree.
-pub fn product_at(level: Level, w: &Packed, x: &Activations, y: &mut [f32]) {
+pub fn product_at<'a>(level: Level, w: impl Into<PackedRows<'a>>, x: &Activations, y: &mut [f32]) {
+    let w = w.into();
     assert_eq!(
         w.cols(),
         x.cols(),
@@ -40,7 +42,7 @@ pub fn product_at(level: Level, w: &Packed, x: &Activations, y: &mut [f32]) {
 /// Every tile of weights with every row of activations. Weights are the outer loop of a few activations, whose codes the
 /// nearest cache holds; of many activations each tile of weights stays there instead.
 #[inline(always)]
-pub(crate) fn all<A: Arithmetic + Copy>(by: A, w: &Packed, x: &Activations, y: &mut [f32]) {
+pub(crate) fn all<A: Arithmetic + Copy>(by: A, w: PackedRows<'_>, x: &Activations, y: &mut [f32]) {
     for tile in 0..w.rows().div_ceil(ROWS) {
         let mut first = 0;
         while first + TOKENS <= x.rows() {
@@ -59,7 +61,7 @@ pub(crate) fn all<A: Arithmetic + Copy>(by: A, w: &Packed, x: &Activations, y: &
 #[inline(always)]
 fn some<A: Arithmetic, const M: usize>(
     by: A,
-    w: &Packed,
+    w: PackedRows<'_>,
     tile: usize,
     x: &Activations,
     first: usize,
@@ -76,7 +78,13 @@ fn some<A: Arithmetic, const M: usize>(
 
 /// Writes what a tile of weights gave with the rows of activations from `first` on to its place.
 #[inline(always)]
-pub(crate) fn put(w: &Packed, tile: usize, first: usize, found: &[[f32; ROWS]], y: &mut [f32]) {
+pub(crate) fn put(
+    w: PackedRows<'_>,
+    tile: usize,
+    first: usize,
+    found: &[[f32; ROWS]],
+    y: &mut [f32],
+) {
     let at = tile * ROWS;
     let count = ROWS.min(w.rows() - at);
     for (m, found) in found.iter().enumerate() {

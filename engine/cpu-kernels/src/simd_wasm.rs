@@ -12,7 +12,8 @@ use crate::activations::{Activations, Row, of_length};
 use crate::lanes::{Lanes, PAIRS, Reals};
 #[cfg(feature = "std")]
 use crate::nearest::Queries;
-use crate::packed::{Bits, HALF, Packed, STEP, STEPS, Tile, WIDE};
+use crate::packed::{Bits, HALF, STEP, STEPS, WIDE};
+use crate::packed_rows::{PackedRows, Tile};
 use crate::panel;
 use crate::product::put;
 
@@ -33,7 +34,7 @@ struct Simd128;
 ///
 /// A few rows of activations pass one after the other: codes and sums of more do not fit the 16 registers. Each loop is a function of
 /// its own: compilers of WebAssembly that met them all in one kept few of their numbers in registers.
-pub(crate) fn product(w: &Packed, x: &Activations, y: &mut [f32]) {
+pub(crate) fn product(w: PackedRows<'_>, x: &Activations, y: &mut [f32]) {
     if x.rows() >= MANY {
         return match w.bits().scales() {
             1 => many::<1>(w, x, y),
@@ -53,7 +54,7 @@ pub(crate) fn product(w: &Packed, x: &Activations, y: &mut [f32]) {
 }
 
 #[inline(never)]
-fn many<const S: usize>(w: &Packed, x: &Activations, y: &mut [f32]) {
+fn many<const S: usize>(w: PackedRows<'_>, x: &Activations, y: &mut [f32]) {
     panel::product::<Simd128, LANES, 2, 3, S>(w, x, y);
 }
 

@@ -18,7 +18,8 @@ use crate::activations::{Activations, Row, of_length};
 use crate::lanes::{Lanes, PAIRS, Reals};
 #[cfg(feature = "std")]
 use crate::nearest::Queries;
-use crate::packed::{Bits, HALF, Packed, STEP, STEPS, Tile, WIDE};
+use crate::packed::{Bits, HALF, STEP, STEPS, WIDE};
+use crate::packed_rows::{PackedRows, Tile};
 use crate::panel;
 use crate::product::all;
 use crate::simd_x86::{Avx2, offsets, pairs_of_eight, pairs_of_four};
@@ -30,13 +31,13 @@ const LANES: usize = 16;
 /// The product with AVX-512.
 ///
 /// Only [`crate::Level`]s that found AVX-512 F, BW and VNNI on this processor lead here.
-pub(crate) fn product(w: &Packed, x: &Activations, y: &mut [f32]) {
+pub(crate) fn product(w: PackedRows<'_>, x: &Activations, y: &mut [f32]) {
     // SAFETY: a `Level` of this kind is only made where the processor has these.
     unsafe { with_avx512(w, x, y) }
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni,avx2,fma")]
-fn with_avx512(w: &Packed, x: &Activations, y: &mut [f32]) {
+fn with_avx512(w: PackedRows<'_>, x: &Activations, y: &mut [f32]) {
     if x.rows() < MANY {
         return all(Avx512, w, x, y);
     }

@@ -3,7 +3,7 @@
 use crate::activations::Row;
 #[cfg(target_arch = "x86_64")]
 use crate::packed::STEP;
-use crate::packed::Tile;
+use crate::packed_rows::Tile;
 use crate::{COLUMNS, ROWS};
 
 /// Most rows of activations that share one unpacking of the weights; more would not fit the registers.

@@ -52,13 +52,14 @@ pub fn pointwise(
             let mut out = vec![0.0; rows * columns];
             let added = added.map(flex::storage);
             let residual = added.as_ref().map(flex::slice);
-            flex::simd(Pointwise {
+            Pointwise {
                 weights: packed,
                 clamp,
                 x: flex::slice(&flex::storage(x)),
                 residual,
                 out: &mut out,
-            });
+            }
+            .run();
             Tensor::from_data(TensorData::new(out, [rows, columns]), &device)
         }
     }

@@ -27,13 +27,6 @@ pub(super) fn slice(tensor: &FloatTensor<Flex>) -> &[f32] {
         .expect("contiguous f32, as `storage` makes it")
 }
 
-/// Whether so many numbers are worth more cores than one, each of which should have `share` of them: to hand work to another thread
-/// takes as long as a small operation.
-#[cfg(feature = "rayon")]
-pub(super) fn is_shared(numbers: usize, share: usize) -> bool {
-    numbers > share && rayon::current_num_threads() > 1
-}
-
 /// Runs `work` in the best instruction set of this processor.
 pub(super) fn simd<W: WithSimd>(work: W) -> W::Output {
     AutoArch::new().dispatch(work)

@@ -4,12 +4,10 @@ use burn::tensor::{Tensor, TensorData};
 use macerator::{Simd, WithSimd};
 
 use super::exp::{exp, fused};
-#[cfg(feature = "rayon")]
-use super::flex::is_shared;
 use super::flex::{simd, slice, storage};
+use crate::threads;
 
 /// Numbers that are worth a core of their own.
-#[cfg(feature = "rayon")]
 const SHARE: usize = 1 << 14;
 
 /// An activation.
@@ -44,11 +42,9 @@ pub(super) fn gated_silu<const D: usize>(gated: Tensor<D>, up: Tensor<D>) -> Ten
 
 /// Makes `silu(gate) up` of a gate, in its place.
 pub(super) fn gate(gate: &mut [f32], up: &[f32]) {
-    #[cfg(feature = "rayon")]
-    if is_shared(gate.len(), SHARE) {
-        use rayon::prelude::*;
-        let shares = gate.par_chunks_mut(SHARE).zip(up.par_chunks(SHARE));
-        return shares.for_each(|(gate, up)| simd(Gate { gate, up }));
+    if threads::is_worth(gate.len(), SHARE) {
+        let shares = gate.chunks_mut(SHARE).zip(up.chunks(SHARE));
+        return threads::each(shares.collect(), |(gate, up)| simd(Gate { gate, up }));
     }
     simd(Gate { gate, up });
 }
@@ -71,11 +67,9 @@ impl WithSimd for Gate<'_> {
 
 fn activated(x: &[f32], kind: Kind) -> Vec<f32> {
     let mut out = vec![0.0; x.len()];
-    #[cfg(feature = "rayon")]
-    if is_shared(x.len(), SHARE) {
-        use rayon::prelude::*;
-        let shares = out.par_chunks_mut(SHARE).zip(x.par_chunks(SHARE));
-        shares.for_each(|(out, x)| simd(Forward { kind, x, out }));
+    if threads::is_worth(x.len(), SHARE) {
+        let shares = out.chunks_mut(SHARE).zip(x.chunks(SHARE));
+        threads::each(shares.collect(), |(out, x)| simd(Forward { kind, x, out }));
         return out;
     }
     simd(Forward {

@@ -9,14 +9,13 @@ use std::ops::Range;
 use burn::tensor::{Tensor, TensorData};
 use macerator::{Simd, WithSimd};
 
-#[cfg(feature = "rayon")]
-use super::flex::is_shared;
 use super::flex::{simd, slice, storage};
 use super::flex_product::{Rows, Size, Weights, product};
 #[cfg(feature = "train")]
 use super::flex_softmax::soften;
 use super::flex_softmax::{STRIP, softmax};
 use super::seen::Seen;
+use crate::threads;
 
 /// Query rows whose scores are in scratch at a time.
 const ROWS: usize = 32;
@@ -205,8 +204,8 @@ impl WithSimd for Forward<'_> {
     }
 }
 
-/// Attention without gradients of tensors `[B, H, T, D]` of a flex device, whose width is supported; natively the heads are
-/// shared out among the cores.
+/// Attention without gradients of tensors `[B, H, T, D]` of a flex device, whose width is supported; the heads are
+/// shared out among the threads.
 pub(super) fn attention(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, seen: &Seen) -> Tensor<4> {
     let (shape, device) = (q.dims(), q.device());
     let [batch, heads, tokens, width] = shape;
@@ -231,14 +230,10 @@ pub(super) fn attention(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, seen: &Seen) -
             out,
         });
     };
-    #[cfg(feature = "rayon")]
-    if is_shared(out.len(), own) {
-        use rayon::prelude::*;
-        let each = (batch * heads)
-            .div_ceil(rayon::current_num_threads())
-            .max(1);
-        let shares = out.par_chunks_mut((each * own).max(1)).enumerate();
-        shares.for_each(|(at, out)| some(at * each, out));
+    if threads::is_worth(out.len(), own) {
+        let each = threads::share_of(batch * heads, 1);
+        let shares = out.chunks_mut((each * own).max(1)).enumerate();
+        threads::each(shares.collect(), |(at, out)| some(at * each, out));
         return Tensor::from_data(TensorData::new(out, shape), &device);
     }
     some(0, &mut out);

@@ -4,9 +4,12 @@ use super::flex::simd;
 use super::flex_depthwise::{Depthwise, Sizes};
 use super::flex_packed::Packed;
 use super::flex_pointwise::Pointwise;
+use crate::threads;
 
 /// Bytes of expanded rows that are in the works at a time: half of what processors have as their second cache, at least.
 const STRIP: usize = 512 << 10;
+/// Numbers in and out that are worth more threads than one.
+const SHARE: usize = 1 << 14;
 
 /// An expansion, a depthwise convolution and a projection of one image `[H, W, C]`.
 pub(super) struct Bottleneck<'a> {
@@ -51,21 +54,36 @@ impl Bottleneck<'_> {
         (start..bottom.min(input[0]).max(start), zeros)
     }
 
-    /// Runs it. The loops are dispatched one by one: inlined into one function, a browser's compiler runs out of registers.
+    /// Runs it, its output rows shared out among the threads.
     pub(super) fn run(mut self) {
+        let out = std::mem::take(&mut self.out);
+        let height = self.sizes.output[0];
+        let row = self.sizes.output[1] * self.project.columns();
+        // Shares overlap by some rows of the expansion, which are computed twice.
+        let each = match threads::is_worth(self.x.len() + out.len(), SHARE) {
+            true => threads::share_of(height, 1).max(self.sizes.kernel),
+            false => height.max(1),
+        };
+        let shares = out.chunks_mut((each * row).max(1)).enumerate();
+        threads::each(shares.collect(), |(at, out)| self.rows_from(at * each, out));
+    }
+
+    /// Writes output rows from `start` on. The loops are dispatched one by one: inlined into one function, a browser's compiler runs
+    /// out of registers.
+    fn rows_from(&self, start: usize, out: &mut [f32]) {
         let (step, inner) = (self.rows(), self.bias.len());
-        let [height, columns] = self.sizes.output;
+        let columns = self.sizes.output[1];
         let width = self.sizes.input[1];
         let channels = self.x.len() / (self.sizes.input[0] * width).max(1);
-        let out = std::mem::take(&mut self.out);
         let outputs = self.project.columns();
+        let height = start + out.len() / (columns * outputs).max(1);
         let row = width * inner;
         let most = (step - 1) * self.sizes.stride + self.sizes.kernel;
         let mut expanded = vec![0.0; most * row * usize::from(self.expand.is_some())];
         let mut known = 0..0usize;
         let mut convolved = vec![0.0; step * columns * inner];
         for (strip, out) in out.chunks_mut(step * columns * outputs).enumerate() {
-            let first = strip * step;
+            let first = start + strip * step;
             let end = (first + step).min(height);
             let (rows, zeros) = self.read_by(first, end);
             let x = match self.expand {

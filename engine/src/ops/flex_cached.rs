@@ -8,12 +8,11 @@ use burn::tensor::{Tensor, TensorData};
 use macerator::{Simd, WithSimd};
 
 use super::exp::fused;
-#[cfg(feature = "rayon")]
-use super::flex::is_shared;
 use super::flex::{simd, slice, storage};
 use super::flex_dots::products;
 use super::flex_product::{Rows, Size, Weights, product};
 use super::flex_softmax::{STRIP, softmax};
+use crate::threads;
 
 /// Values that a block of columns after the other is weighted from: with heads of 64 they stay in the nearest cache.
 const BLOCK: usize = 64;
@@ -61,7 +60,7 @@ pub(super) fn cached_attention(
     )
 }
 
-/// All key/value heads of all rows; natively, where there are many queries, shared out among the cores.
+/// All key/value heads of all rows; shared out among the threads where there are many queries, or where that costs next to nothing.
 fn heads_of(sizes: Sizes, starts: &[usize], [q, k, v]: [&[f32]; 3], out: &mut [f32]) {
     let own = sizes.group * sizes.queries * sizes.width;
     let stored = sizes.capacity * sizes.width;
@@ -77,11 +76,9 @@ fn heads_of(sizes: Sizes, starts: &[usize], [q, k, v]: [&[f32]; 3], out: &mut [f
             out,
         });
     };
-    #[cfg(feature = "rayon")]
-    if sizes.queries > 1 && is_shared(out.len(), own) {
-        use rayon::prelude::*;
-        let heads = out.par_chunks_mut(own).enumerate();
-        return heads.for_each(|(at, out)| head(at, out));
+    if (sizes.queries > 1 || threads::are_awake()) && threads::is_worth(out.len(), own) {
+        let heads = out.chunks_mut(own).enumerate().collect();
+        return threads::each(heads, |(at, out)| head(at, out));
     }
     for (at, out) in out.chunks_mut(own).enumerate() {
         head(at, out);

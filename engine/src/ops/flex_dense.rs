@@ -4,10 +4,9 @@
 use burn::tensor::{Tensor, TensorData};
 use macerator::{Simd, WithSimd};
 
-#[cfg(feature = "rayon")]
-use super::flex::is_shared;
 use super::flex::{simd, slice, storage};
 use super::flex_dots::products;
+use crate::threads;
 
 /// Rows of x up to which this is quicker than a copy of the weights and a product in blocks: with 64 of 192 columns it took twice as long.
 pub(super) const FEW: usize = 4;
@@ -16,7 +15,6 @@ pub(super) const FEW: usize = 4;
 const BLOCK: usize = 32;
 
 /// Products that are worth a core of their own.
-#[cfg(feature = "rayon")]
 const SHARE: usize = 1 << 20;
 
 /// x `[M, K]`, weight `[N, K]`, bias `[N]` -> `x weightᵀ + bias` `[M, N]`.
@@ -34,32 +32,34 @@ pub(super) fn dense(x: Tensor<2>, weight: Tensor<2>, bias: Option<Tensor<1>>) ->
 }
 
 fn all(x: &[f32], weight: &[f32], [m, n, k]: [usize; 3]) -> Vec<f32> {
-    #[cfg(feature = "rayon")]
-    if is_shared(m * n * k, 2 * SHARE) {
-        use rayon::prelude::*;
-        // Each core has rows of the weights, and so columns of the result.
-        let rows = (SHARE / (m * k)).next_multiple_of(BLOCK);
-        let part = |weight: &[f32]| some(x, weight, [m, weight.len() / k, k]);
-        let parts: Vec<Vec<f32>> = weight.par_chunks(rows * k).map(part).collect();
-        let mut y = Vec::with_capacity(m * n);
-        for row in 0..m {
-            for part in &parts {
-                let wide = part.len() / m;
-                y.extend_from_slice(&part[row * wide..][..wide]);
-            }
-        }
+    if !threads::is_worth(m * n * k, 2 * SHARE) {
+        let mut y = vec![0.0; m * n];
+        some(x, weight, [m, n, k], &mut y);
         return y;
     }
-    some(x, weight, [m, n, k])
+    // Each thread has rows of the weights, and so columns of the result.
+    let rows = (SHARE / (m * k)).next_multiple_of(BLOCK);
+    let parts = weight.chunks(rows * k);
+    let mut parts: Vec<_> = parts.map(|w| (w, vec![0.0; w.len() / k * m])).collect();
+    threads::each(parts.iter_mut().collect(), |(weight, y)| {
+        some(x, weight, [m, weight.len() / k, k], y);
+    });
+    let mut y = Vec::with_capacity(m * n);
+    for row in 0..m {
+        for (_, part) in &parts {
+            let wide = part.len() / m;
+            y.extend_from_slice(&part[row * wide..][..wide]);
+        }
+    }
+    y
 }
 
-fn some(x: &[f32], weight: &[f32], [m, n, k]: [usize; 3]) -> Vec<f32> {
-    let mut y = vec![0.0; m * n];
+/// Writes `x weightᵀ` to `y`, which is zero.
+fn some(x: &[f32], weight: &[f32], [_, n, k]: [usize; 3], y: &mut [f32]) {
     for (first, weight) in (0..).step_by(BLOCK).zip(weight.chunks(BLOCK * k)) {
         let y = &mut y[first..];
         simd(Block { x, weight, k, n, y });
     }
-    y
 }
 
 /// All rows of x with some of the weights'; `y` is `[M, n]` from the first of them on.

@@ -4,12 +4,12 @@ use burn::tensor::{Int, Tensor, TensorData};
 use namelens_cpu_kernels::{Nearest, Queries};
 
 use super::flex::{slice, storage};
+use crate::threads;
 
 /// Most queries that pass while a row is in the cache; more are quicker as one product.
 pub(super) const FEW: usize = 8;
 
 /// Rows that are worth a thread of their own.
-#[cfg(feature = "rayon")]
 const SHARE: usize = 1024;
 
 /// queries `[Q, D]`, index `[N, D]` -> cosines `[Q, k]`, best first, and row numbers `[Q, k]`, for k rows that are there.
@@ -39,21 +39,22 @@ pub(super) fn cosine_top_k(
 
 /// Many rows are shared out among the cores; the best of the shares' best are the best of all.
 fn of_rows(queries: &Queries<'_>, index: &[f32], width: usize, k: usize) -> Nearest {
-    #[cfg(feature = "rayon")]
-    if index.len() >= 2 * SHARE * width {
-        use rayon::prelude::*;
-        let each = (index.len() / width).div_ceil(rayon::current_num_threads());
-        let each = each.next_multiple_of(SHARE);
-        let shares: Vec<Nearest> = index
-            .par_chunks(each * width)
-            .map(|rows| queries.nearest(rows, k))
+    if threads::is_worth(index.len(), 2 * SHARE * width) {
+        let each = threads::share_of(index.len() / width, SHARE);
+        let mut shares: Vec<_> = index
+            .chunks(each * width)
+            .map(|rows| (rows, None))
             .collect();
+        threads::each(shares.iter_mut().collect(), |(rows, found)| {
+            *found = Some(queries.nearest(rows, k));
+        });
         let mut all = queries.nearest(&[], k);
-        for (at, share) in shares.into_iter().enumerate() {
-            all.merge(share, at * each);
+        for (at, (_, share)) in shares.into_iter().enumerate() {
+            share
+                .into_iter()
+                .for_each(|share| all.merge(share, at * each));
         }
         return all;
     }
-    let _ = width;
     queries.nearest(index, k)
 }

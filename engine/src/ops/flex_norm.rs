@@ -4,13 +4,11 @@ use burn::tensor::{Tensor, TensorData};
 use macerator::{Simd, WithSimd};
 
 use super::exp::fused;
-#[cfg(feature = "rayon")]
-use super::flex::is_shared;
 use super::flex::{simd, slice, storage};
 use super::flex_softmax::STRIP;
+use crate::threads;
 
 /// Rows that are worth a core of their own.
-#[cfg(feature = "rayon")]
 const SHARE: usize = 32;
 
 /// `(x - mean) / sqrt(mean of squares + eps) * weight + bias`; without `bias` the mean stays where it is.
@@ -38,12 +36,10 @@ pub(super) fn norm<const D: usize>(
             out,
         });
     };
-    #[cfg(feature = "rayon")]
-    if is_shared(rows, SHARE) {
-        use rayon::prelude::*;
+    if threads::is_worth(rows, SHARE) {
         let each = (SHARE * width).max(1);
-        let shares = out.par_chunks_mut(each).zip(x.par_chunks(each));
-        shares.for_each(|(out, x)| some(x, out));
+        let shares = out.chunks_mut(each).zip(x.chunks(each));
+        threads::each(shares.collect(), |(out, x)| some(x, out));
         return Tensor::from_data(TensorData::new(out, shape), &device);
     }
     some(x, &mut out[..]);

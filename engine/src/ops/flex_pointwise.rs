@@ -5,14 +5,18 @@
 
 use macerator::{Scalar, Simd, Vector, WithSimd};
 
+use super::flex::simd;
 use super::flex_packed::Packed;
 use super::flex_vector::{clamp, load, store};
+use crate::threads;
 
 /// Rows of a tile. Its sums, two registers a row, leave enough of the 15 registers of a browser to what is read;
 /// with 5 rows they do not, and it takes twice as long. With more registers, more rows are no faster either.
 const TILE: usize = 4;
 /// Rows that are multiplied by one panel before the next one is read.
 const BLOCK: usize = 8 * TILE;
+/// Products that are worth more threads than one.
+const SHARE: usize = 1 << 20;
 /// Numbers of the widest register, twice.
 const WIDEST: usize = 32;
 
@@ -27,6 +31,30 @@ pub(super) struct Pointwise<'a> {
     pub(super) residual: Option<&'a [f32]>,
     /// `[M, N]`.
     pub(super) out: &'a mut [f32],
+}
+
+impl Pointwise<'_> {
+    /// Runs it, its rows shared out among the threads.
+    pub(super) fn run(self) {
+        let (depth, columns) = (self.weights.depth(), self.weights.columns());
+        if !threads::is_worth(self.x.len() * columns, SHARE) {
+            return simd(self);
+        }
+        let each = threads::share_of(self.x.len() / depth, BLOCK);
+        let mut residual = self.residual.map(|all| all.chunks(each * columns));
+        let rows = self.x.chunks(each * depth);
+        let shares = rows.zip(self.out.chunks_mut(each * columns));
+        let shares = shares.map(|(x, out)| (x, residual.as_mut().and_then(Iterator::next), out));
+        threads::each(shares.collect(), |(x, residual, out)| {
+            simd(Pointwise {
+                weights: self.weights,
+                clamp: self.clamp,
+                x,
+                residual,
+                out,
+            });
+        });
+    }
 }
 
 impl WithSimd for Pointwise<'_> {

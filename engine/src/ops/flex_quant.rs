@@ -1,16 +1,19 @@
 //! Products with packed matrices on the flex backend, and their rows unpacked.
 
 use burn::tensor::{Device, Tensor, TensorData};
-use namelens_cpu_kernels::{Activations, Packed, product};
+use namelens_cpu_kernels::{Activations, Packed, ROWS, product};
 
-#[cfg(feature = "rayon")]
-use super::flex::is_shared;
 use super::flex::{slice, storage};
 use super::flex_activation;
+use crate::threads;
 
-/// Rows of activations that are worth a thread of their own.
-#[cfg(feature = "rayon")]
-const SHARE: usize = 16;
+/// Rows of activations that are worth a thread of their own, where it sleeps and where it is awake. From 8 on all levels of the
+/// kernels have the loop for many, whose sums run in another order than those of a few.
+const SHARE: [usize; 2] = [16, 8];
+/// Weights that are worth a piece of work of their own for a single row: some microseconds.
+const WEIGHTS: usize = 1 << 17;
+/// Pieces of a matrix at most.
+const PIECES: usize = 16;
 
 /// x `[M, K]` times the rows of each of `ws`, which have as many columns -> `[M, N]` each. The activations are brought to 16 bits
 /// once.
@@ -50,20 +53,15 @@ pub(super) fn onto(x: Tensor<2>, w: &Packed, onto: Tensor<2>) -> Tensor<2> {
     Tensor::from_data(TensorData::new(y, [m, w.rows()]), &device)
 }
 
-/// Many rows are shared out among the cores. Rows do not depend on each other, so that changes nothing.
+/// Many rows of x are shared out among the threads, and of few rows those of the weights where threads are awake. Neither
+/// depend on each other, so that changes nothing.
 fn of_rows<const N: usize>(x: &[f32], ws: [&Packed; N], ys: &mut [Vec<f32>; N]) {
     let Some(cols) = ws.first().map(|w| w.cols()) else {
         return;
     };
-    let some = |x: &[f32], ys: [&mut [f32]; N]| {
-        let x = Activations::new(x, cols);
-        ws.iter().zip(ys).for_each(|(w, y)| product(w, &x, y));
-    };
-    #[cfg(feature = "rayon")]
-    if is_shared(x.len(), 2 * SHARE * cols) {
-        use rayon::prelude::*;
-        let each = (x.len() / cols).div_ceil(rayon::current_num_threads());
-        let each = each.next_multiple_of(SHARE);
+    let share = SHARE[usize::from(threads::are_awake())];
+    if threads::is_worth(x.len(), 2 * share * cols) {
+        let each = threads::share_of(x.len() / cols, share);
         let mut wide = ws.iter().map(|w| w.rows());
         let mut shares = ys
             .each_mut()
@@ -72,9 +70,27 @@ fn of_rows<const N: usize>(x: &[f32], ws: [&Packed; N], ys: &mut [Vec<f32>; N]) 
             .chunks(each * cols)
             .map(|x| (x, shares.each_mut().map(|y| y.next().unwrap_or_default())))
             .collect();
-        return work.into_par_iter().for_each(|(x, ys)| some(x, ys));
+        return threads::each(work, |(x, ys)| {
+            let x = Activations::new(x, cols);
+            ws.iter().zip(ys).for_each(|(w, y)| product(*w, &x, y));
+        });
     }
-    some(x, ys.each_mut().map(Vec::as_mut_slice));
+    let is_row = x.len() == cols && threads::are_awake();
+    let x = Activations::new(x, cols);
+    let pairs = ws.into_iter().zip(ys);
+    if is_row {
+        let cut = pairs.flat_map(|(w, y)| {
+            let pieces = (w.rows() * cols / WEIGHTS).clamp(1, PIECES);
+            let pieces = pieces.next_multiple_of(threads::count());
+            let rows = w.rows().div_ceil(pieces).next_multiple_of(ROWS);
+            let shares = y.chunks_mut(rows).enumerate();
+            shares.map(move |(at, y)| (w, at * rows, y))
+        });
+        return threads::each(cut.collect(), |(w, first, y)| {
+            product(w.rows_of(first..first + y.len()), &x, y);
+        });
+    }
+    pairs.for_each(|(w, y)| product(w, &x, y));
 }
 
 /// These rows of `w` as weights `[count, K]`.

@@ -6,13 +6,13 @@ import { NameLens } from "/package/dist/index.js";
 export const KNOWN = 24;
 
 /** See `page.mjs`. */
-export async function open({ model }) {
+export async function open({ model, threads }) {
   const name = model.split("/").at(-1);
   const files = new Map([[name, await (await fetch(model)).blob()]]);
-  const lens = await NameLens.create({ model: files, device: "cpu", storage: "memory" });
+  const lens = await NameLens.create({ model: files, device: "cpu", threads, storage: "memory" });
   const sampling = { temperature: 0 };
   return {
-    threads: 1,
+    threads: lens.info.threads,
     version: null,
     async answer({ question, tokens }) {
       const { raw, finish, tokens: count } = await lens.ask(null, question, { sampling, maxTokens: tokens });

@@ -16,11 +16,12 @@ async function photo(seed) {
 }
 
 /** A caption of so many tokens after another one that warms up. */
-export async function namelens({ files, precision, tokens }) {
+export async function namelens({ files, precision, tokens, threads }) {
   const start = performance.now();
   const model = new Map();
   for (const name of files) model.set(name, await (await fetch(`/model/${name}`)).blob());
-  const lens = await NameLens.create({ model, device: "cpu", storage: "memory", precision });
+  const lens = await NameLens.create({ model, device: "cpu", threads, storage: "memory", precision });
+  if (lens.info.threads !== threads) throw new Error(`${lens.info.threads} threads, not ${threads}`);
   const load = performance.now() - start;
   const options = { splitting: false, retrieval: "off", sampling: { temperature: 0 } };
   await lens.caption(await photo(1), { ...options, maxTokens: 4 });

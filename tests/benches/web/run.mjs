@@ -19,7 +19,8 @@ for (let round = 0; round < rounds; round += 1) {
   for (const engine of engines) {
     // Answers are looked at once: they are greedy.
     const gated = round === 0 ? asked.map(({ prompt, tokens }) => ({ prompt, tokens })) : [];
-    const settings = { engine, threads, prompts, tokens, gate: gated, system, model: `/model/${basename(file)}` };
+    const [name, own] = engine.split(":");
+    const settings = { engine: name, threads: Number(own ?? threads), prompts, tokens, gate: gated, system, model: `/model/${basename(file)}` };
     const measured = await once(settings);
     const answers = measured.answers.map((answer, at) => judged(answer, asked[at]));
     console.log(JSON.stringify({ engine, round, ...measured, answers }));

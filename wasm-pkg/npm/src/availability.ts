@@ -9,11 +9,11 @@ import type { Availability, LoadProgress } from "./types.js";
 
 /** Looks. Rejects as loading the model would, where its files can already be seen to be wrong or missing. */
 export async function availability(
-  { choice, wasm, device: wish, ...sources }: Calls["availability"]["in"],
+  { choice, wasm, device: wish, threads, ...sources }: Calls["availability"]["in"],
   { signal, emit }: Context<LoadProgress>,
 ): Promise<Availability> {
   const place = chooseDevice(wish);
-  const ready = place.then(({ device }) => loadEngine(wasm, device, emit, signal));
+  const ready = place.then(({ device }) => loadEngine(wasm, device, threads, emit, signal));
   const finding = search(emit, signal, () => ready.then(({ tools }) => tools));
   const [{ device, fallback }, looking, { tools }] = await Promise.all([place, finding, ready]);
   const found = await Promise.all(wantedOf(sources, choice).map((wanted) => filesOf(wanted, looking, tools)));

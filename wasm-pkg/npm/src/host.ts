@@ -7,7 +7,6 @@ import { loadEngine, type Engine, type LoadedEngine } from "./engine.js";
 import { asError, asInfo, NameLensError, type ErrorInfo } from "./errors.js";
 import { explain, isTrap, SILENT } from "./fault.js";
 import { loadModel, together } from "./model.js";
-import type { Modules } from "./modules.js";
 import type { AdapterState, Calls, Context, FromHost, Handlers, Kept, NewAdapter, Opened, ReferencePhoto } from "./protocol.js";
 import { Queue } from "./queue.js";
 import { DatabaseStore, MemoryStore, type ConceptStore } from "./store.js";
@@ -94,16 +93,16 @@ class Host {
   }
 
   async #open(
-    { model, captioner, choice, wasm, device: wish, storage, library, concepts, removed, adapters, adapter, precision }: Calls["open"]["in"],
+    { model, captioner, choice, wasm, device: wish, threads, storage, library, concepts, removed, adapters, adapter, precision }: Calls["open"]["in"],
     { signal, emit }: Context<LoadProgress>,
   ): Promise<Opened> {
     const choosing = chooseDevice(wish);
-    const ready = choosing.then(({ device }) => loadEngine(wasm, device, emit, signal));
+    const ready = choosing.then(({ device }) => loadEngine(wasm, device, threads, emit, signal));
     const loading = loadModel({ model, captioner }, choice, emit, signal, () => ready.then(({ tools }) => tools));
     const [place, files, loaded] = await together(signal, [choosing, loading, ready]);
     this.loaded = loaded;
     const held = precision === "auto" ? precisionFor(files) : precision;
-    const { engine, device, fallback } = await this.#build(place, wish, files, wasm, emit, signal, held);
+    const { engine, device, fallback } = await this.#build(place, wish, files, { wasm, threads }, emit, signal, held);
     this.#engine = engine;
     const problems: ErrorInfo[] = [];
     for (const name of removed) engine.removeAdapter(name);
@@ -121,7 +120,7 @@ class Host {
       this.#tokens?.serve(engine);
     }
     const { names, active } = this.#adapterState();
-    return { model: engine.modelInfo(), device, fallback, restored, problems: [...problems, ...lost], adapters: names, adapter: active };
+    return { model: engine.modelInfo(), device, threads: this.#module().threads, fallback, restored, problems: [...problems, ...lost], adapters: names, adapter: active };
   }
 
   async #addAdapter({ name, config, weights }: NewAdapter): Promise<AdapterState> {
@@ -238,7 +237,7 @@ class Host {
     { device, fallback }: { device: Device; fallback: string | null },
     wish: Device | "auto",
     files: ReadonlyMap<string, Blob>,
-    wasm: Modules,
+    { wasm, threads }: Pick<Calls["open"]["in"], "wasm" | "threads">,
     emit: (progress: LoadProgress) => void,
     signal: AbortSignal,
     precision: Precision,
@@ -249,7 +248,7 @@ class Host {
       const error = asError(thrown);
       const gpuFault = error.code === "no-adapter" || error.code === "device";
       if (wish !== "auto" || device === "cpu" || !gpuFault) throw error;
-      this.loaded = await loadEngine(wasm, "cpu", emit, signal);
+      this.loaded = await loadEngine(wasm, "cpu", threads, emit, signal);
       return { engine: await this.loaded.create("cpu", files, emit, signal, precision), device: "cpu", fallback: error.message };
     }
   }

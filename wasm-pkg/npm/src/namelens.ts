@@ -9,6 +9,7 @@ import { checkedBox, Concepts } from "./concepts.js";
 import type { Enrolment } from "./enrolment.js";
 import { asError, NameLensError } from "./errors.js";
 import { Link } from "./link.js";
+import { MOST_THREADS } from "./modules.js";
 import { photoBytes } from "./photo.js";
 import { addresses, isEmbedded, MISPLACED, place, type Place } from "./place.js";
 import type { ModelChoice, Opened, Sources } from "./protocol.js";
@@ -58,6 +59,12 @@ export interface CreateOptions {
   readonly precision?: Precision;
   /** `auto` takes WebGPU on real graphics hardware, else the CPU. */
   readonly device?: Device | "auto";
+  /**
+   * Threads on the CPU, from 1 to 16. `auto` takes as many as there are cores, four at most. More than one work only in a worker of a page
+   * that is cross-origin isolated (headers `Cross-Origin-Opener-Policy: same-origin` and `Cross-Origin-Embedder-Policy: require-corp`);
+   * elsewhere there is one, as {@link NameLens.info} tells.
+   */
+  readonly threads?: number | "auto";
   readonly onProgress?: (progress: LoadProgress) => void;
   /** Ends loading; rejects with code `cancelled`. */
   readonly signal?: AbortSignal;
@@ -75,7 +82,7 @@ export interface CreateOptions {
 }
 
 /** Options of {@link NameLens.availability}. */
-export type AvailabilityOptions = Pick<CreateOptions, "model" | "captioner" | "weights" | "mmproj" | "adapters" | "device" | "worker" | "assets" | "signal">;
+export type AvailabilityOptions = Pick<CreateOptions, "model" | "captioner" | "weights" | "mmproj" | "adapters" | "device" | "threads" | "worker" | "assets" | "signal">;
 
 /** Captions photos with the names you gave things. Nothing leaves the page. */
 export class NameLens implements AsyncDisposable {
@@ -105,11 +112,11 @@ export class NameLens implements AsyncDisposable {
    */
   static async create(options: CreateOptions = {}): Promise<NameLens> {
     const { device = "auto", storage = "indexeddb", worker = true, precision = "stored", adapter = null, signal, onProgress } = options;
-    const library = checkedLibrary(options.library);
+    const [library, threads] = [checkedLibrary(options.library), checkedThreads(options.threads)];
     const { files, sources } = await prepare(options);
     let notify = (): void => undefined;
     const wasm = addresses(files);
-    const opening = { ...sources, choice: choiceOf(options), wasm, device, storage, library, removed: [], adapters: [], adapter, precision };
+    const opening = { ...sources, choice: choiceOf(options), wasm, device, threads, storage, library, removed: [], adapters: [], adapter, precision };
     const link = new Link(opening, {
       start: () => (worker ? startWorker(files) : startHere()),
       restarts: worker,
@@ -130,12 +137,14 @@ export class NameLens implements AsyncDisposable {
    */
   static async availability(options: AvailabilityOptions = {}): Promise<Availability> {
     const { device = "auto", worker = true, signal } = options;
+    const threads = checkedThreads(options.threads);
     const { files, sources } = await prepare(options);
     const { port, close, onFailure } = worker ? startWorker(files) : await startHere();
     const caller = new Caller(port, { changed: () => undefined, kept: () => undefined, fatal: (error) => caller.break(error) });
     onFailure((error) => caller.break(error));
     try {
-      return await caller.call("availability", { ...sources, choice: choiceOf(options), wasm: addresses(files), device }, { signal });
+      const asked = { ...sources, choice: choiceOf(options), wasm: addresses(files), device, threads };
+      return await caller.call("availability", asked, { signal });
     } catch (thrown) {
       throw misplaced(asError(thrown), options);
     } finally {
@@ -247,6 +256,11 @@ async function prepare({ assets, model = "photos", captioner }: AvailabilityOpti
 function checkedLibrary(library: string | undefined): string | undefined {
   if (library === undefined || (typeof library === "string" && library.trim() !== "")) return library;
   throw new NameLensError("option", "library: must be a name");
+}
+
+function checkedThreads(threads: number | "auto" = "auto"): number | "auto" {
+  if (threads === "auto" || (Number.isInteger(threads) && threads >= 1 && threads <= MOST_THREADS)) return threads;
+  throw new NameLensError("option", `threads: must be "auto" or a whole number from 1 to ${MOST_THREADS}`);
 }
 
 /** The package's own models are only ever missing when their files are not where the bundle looks for them. */

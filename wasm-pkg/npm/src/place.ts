@@ -3,16 +3,15 @@
 import { resolved } from "./address.js";
 import { embedded } from "./embedded.js";
 import { NameLensError } from "./errors.js";
-import { FILES, type Modules } from "./modules.js";
+import { FILES, type ModuleName, type Modules } from "./modules.js";
 import type { ModelSource } from "./protocol.js";
-import type { Device } from "./types.js";
 
 /** What to do when the package's files are not where they are looked for. */
 export const MISPLACED =
   "Serve the package's folders dist, wasm and model from one place and pass its address: { assets: \"/namelens/\" }. " +
   "In Vite's development server, optimizeDeps: { exclude: [\"namelens\"] } does it as well.";
 
-const MODULES = Object.keys(FILES) as Device[];
+const MODULES = Object.keys(FILES) as ModuleName[];
 /** Vite's development server bundles a package into this folder and leaves its other files behind. */
 const VITE_COPIES = /\/node_modules\/\.vite\/.*$/;
 
@@ -29,7 +28,7 @@ export interface Place {
   /** The worker's script; null where only the bundler knows it. */
   readonly worker: URL | null;
   /** The engine's modules. */
-  readonly wasm: Readonly<Record<Device, URL>>;
+  readonly wasm: Readonly<Record<ModuleName, URL>>;
   /** The models in the package. */
   readonly models: Readonly<Record<EmbeddedModel, ModelSource>>;
 }
@@ -46,6 +45,7 @@ export function place(assets?: URL | string): Place {
     // Bundlers follow this very form: the files lie beside their output then, under names of their choice.
     wasm = {
       cpu: new URL("../wasm/namelens_cpu_bg.wasm", import.meta.url),
+      "cpu-threads": new URL("../wasm/namelens_cpu_threads_bg.wasm", import.meta.url),
       webgpu: new URL("../wasm/namelens_webgpu_bg.wasm", import.meta.url),
     };
   } catch (cause) {
@@ -63,7 +63,7 @@ export function place(assets?: URL | string): Place {
 
 /** The addresses of the modules as text, which crosses to a worker. */
 export function addresses({ wasm }: Place): Modules {
-  return Object.fromEntries(MODULES.map((name) => [name, wasm[name].href])) as Record<Device, string>;
+  return Object.fromEntries(MODULES.map((name) => [name, wasm[name].href])) as Record<ModuleName, string>;
 }
 
 /** Whether scripts there are barred from being workers here. */
@@ -74,7 +74,7 @@ export function isForeign({ protocol, origin }: URL): boolean {
 function packageAt(folder: URL): Place {
   return {
     worker: new URL("dist/worker.js", folder),
-    wasm: Object.fromEntries(MODULES.map((name) => [name, new URL(`wasm/${FILES[name]}`, folder)])) as Record<Device, URL>,
+    wasm: Object.fromEntries(MODULES.map((name) => [name, new URL(`wasm/${FILES[name]}`, folder)])) as Record<ModuleName, URL>,
     models: each((name) => ({ manifest: new URL(`model/${name}/manifest.json`, folder).href })),
   };
 }

@@ -57,6 +57,8 @@ export interface ModelChoice {
 export interface Opened {
   readonly model: ModelInfo;
   readonly device: Device;
+  /** Threads that work at once on the processor. */
+  readonly threads: number;
   /** Why the device is not the preferred one. */
   readonly fallback: string | null;
   /** Concepts found in storage. */
@@ -123,6 +125,7 @@ export interface Calls {
       /** The addresses of the engine's modules. */
       wasm: Modules;
       device: Device | "auto";
+      threads: number | "auto";
       storage: "indexeddb" | "memory";
       /** The name of the library in the browser's database; the unnamed one where it is left out. */
       library?: string | undefined;
@@ -156,7 +159,7 @@ export interface Calls {
   addAdapter: Call<NewAdapter, AdapterState>;
   useAdapter: Call<{ name: string | null }, AdapterState>;
   removeAdapter: Call<{ name: string }, AdapterState>;
-  availability: Call<Sources & { choice: ModelChoice; wasm: Modules; device: Device | "auto" }, Availability, LoadProgress>;
+  availability: Call<Sources & { choice: ModelChoice; wasm: Modules; device: Device | "auto"; threads: number | "auto" }, Availability, LoadProgress>;
   close: Call<void, void>;
 }
 

@@ -11,7 +11,7 @@ before(async () => (hub = await startHub()));
 after(() => hub.close());
 
 const look = (model, choice = {}, device = "auto") =>
-  availability({ model, choice, wasm, device }, { signal: new AbortController().signal, emit: () => undefined });
+  availability({ model, choice, wasm, device, threads: 1 }, { signal: new AbortController().signal, emit: () => undefined });
 const TEXTS = { "config.json": "{}", "tokenizer.json": "{}", "preprocessor_config.json": "{}" };
 
 test("the size of a model on a server is known before any of it is fetched", async () => {

@@ -17,7 +17,7 @@ globalThis.fetch = async (input, init) => {
 };
 /** The addresses of the modules. */
 export const wasm = Object.fromEntries(Object.entries(FILES).map(([name, file]) => [name, new URL(`../wasm/${file}`, import.meta.url).href]));
-export const { tools } = await loadEngine(wasm, "cpu", () => undefined, new AbortController().signal);
+export const { tools } = await loadEngine(wasm, "cpu", 1, () => undefined, new AbortController().signal);
 
 /** The address of a file or folder of the repository. */
 export const at = (path) => fileURLToPath(new URL(`../../../${path}`, import.meta.url));
@@ -41,6 +41,7 @@ export async function open(files, options = {}) {
     choice: {},
     wasm,
     device: "cpu",
+    threads: 1,
     storage: "memory",
     removed: [],
     adapters: [],

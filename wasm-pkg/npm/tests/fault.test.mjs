@@ -55,7 +55,7 @@ test("a crash is no bug report without what to do", () => {
 function connect(handlers, { restarts = true, storage = "memory" } = {}) {
   const log = { opened: [], closed: 0, ports: [] };
   const link = new Link(
-    { model: { folder: "x" }, choice: {}, device: "cpu", storage, removed: [], adapters: [], adapter: null, precision: "stored" },
+    { model: { folder: "x" }, choice: {}, device: "cpu", threads: 1, storage, removed: [], adapters: [], adapter: null, precision: "stored" },
     {
       restarts,
       onChanged: () => undefined,

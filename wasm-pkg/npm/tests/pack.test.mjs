@@ -32,7 +32,7 @@ test("the package holds just what it should", async () => {
     "package.json",
     ...sources.flatMap((name) => [".d.ts", ".js", ".js.map"].map((end) => `dist/${name}${end}`)),
     ...models,
-    ...["cpu", "webgpu"].flatMap((name) => [".d.ts", ".js", "_bg.wasm", "_bg.wasm.d.ts"].map((end) => `wasm/namelens_${name}${end}`)),
+    ...["cpu", "cpu_threads", "webgpu"].flatMap((name) => [".d.ts", ".js", "_bg.wasm", "_bg.wasm.d.ts"].map((end) => `wasm/namelens_${name}${end}`)),
   ];
   assert.deepEqual(await packed(), expected.sort());
 });

@@ -43,6 +43,9 @@ pub(crate) struct Options {
     /// How our matrices are held
     #[arg(long, default_value = "q8_0", value_parser = ["stored", "q8_0"])]
     precision: String,
+    /// Threads of both; several numbers have turns of their own
+    #[arg(long, value_delimiter = ',', default_value = "1")]
+    threads: Vec<usize>,
 }
 
 /// Measures and prints the table.
@@ -66,7 +69,7 @@ pub(super) fn run(options: &Options) -> Result<Vec<Value>> {
         "files": names(&model)?,
         "precision": options.precision,
         "tokens": options.tokens,
-        "threads": 1,
+        "threads": options.threads,
     });
     let lines = script(
         "photo_run.mjs",
@@ -76,8 +79,10 @@ pub(super) fn run(options: &Options) -> Result<Vec<Value>> {
             settings.to_string().into(),
         ],
     )?;
-    let rows = table(options, &lines)?;
-    figures.push(json!({ "settings": settings, "figures": rows }));
+    let tables = options.threads.iter();
+    let tables = tables.map(|threads| table(options, *threads, &lines));
+    let tables = tables.collect::<Result<Vec<Value>>>()?;
+    figures.push(json!({ "settings": settings, "figures": tables }));
     figures.push(json!({ "runs": lines }));
     Ok(figures)
 }
@@ -117,9 +122,11 @@ fn names(folder: &Path) -> Result<Vec<String>> {
     entries.map(name).collect()
 }
 
-fn table(options: &Options, lines: &[Value]) -> Result<Value> {
+fn table(options: &Options, threads: usize, lines: &[Value]) -> Result<Value> {
     let of = |engine: &str| -> Vec<&Value> {
-        let own = lines.iter().filter(|line| line["engine"] == engine);
+        let own = lines
+            .iter()
+            .filter(|line| line["engine"] == engine && line["threads"] == threads);
         own.collect()
     };
     let ours = of("namelens");
@@ -161,11 +168,11 @@ fn table(options: &Options, lines: &[Value]) -> Result<Value> {
         ),
         ("ONNX Runtime, the tower in f32", Spread::of(peer.clone())),
     ];
-    println!();
+    println!("\nthreads: {threads}");
     for (name, spread) in rows {
         println!("{name:34} {:>22} ms", spread.shown(0));
     }
     println!("{:34} {:>22}", "its tower's time over ours", ratio.shown(2));
     let rows = rows.map(|(name, spread)| json!({ "what": name, "ms": spread.json() }));
-    Ok(json!({ "rows": rows, "tower_ratio": ratio.json() }))
+    Ok(json!({ "threads": threads, "rows": rows, "tower_ratio": ratio.json() }))
 }

@@ -26,6 +26,11 @@ const CLEAR: f64 = 0.02;
 const TOLD: f64 = 0.9;
 const OURS: &str = "namelens";
 
+/// The name of an engine without its threads.
+fn name_of(engine: &str) -> &str {
+    engine.split(':').next().unwrap_or_default()
+}
+
 /// Options of `cargo xtask bench web`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
@@ -34,14 +39,15 @@ pub(crate) struct Options {
     /// How often each engine has its turn
     #[arg(long, default_value_t = 7)]
     rounds: usize,
-    /// What takes turns. `ort-q4i8` is `ort-q4` with activations of 8 bits where the runtime can
+    /// What takes turns, perhaps with a number of threads of its own (`namelens:1,namelens:2`). `ort-q4i8` is `ort-q4` with
+    /// activations of 8 bits where the runtime can
     #[arg(
         long,
         value_delimiter = ',',
         default_value = "namelens,wllama,ort-q4,ort-q4i8,ort-q8"
     )]
     engines: Vec<String>,
-    /// Threads of the peers; ours has one
+    /// Threads of those that have no number of their own
     #[arg(long, default_value_t = 1)]
     threads: usize,
     /// Tokens of each prompt
@@ -111,7 +117,10 @@ fn decoders(engines: &[String]) -> Result<PathBuf> {
     for name in ["onnx.mjs", "proto.mjs", "random.mjs", "shape.mjs"] {
         made_by.extend(fs::read(scripts().join(name))?);
     }
-    for engine in engines.iter().filter(|name| name.starts_with("ort-")) {
+    for engine in engines.iter().map(|engine| name_of(engine)) {
+        if !engine.starts_with("ort-") {
+            continue;
+        }
         let stamp = folder.join(format!("{engine}.made-by"));
         if fs::read(&stamp).ok().as_ref() == Some(&made_by) {
             continue;
@@ -145,7 +154,7 @@ fn gate(lines: &[Value]) -> Result<()> {
                 of("of")
             );
         }
-        for answer in answers.iter().filter(|_| engine == OURS) {
+        for answer in answers.iter().filter(|_| name_of(engine) == OURS) {
             // What has no gap is NaN, which is no excuse.
             let right = answer["equal"] == true || number(answer, "gap") < CLEAR;
             ensure!(
@@ -154,7 +163,7 @@ fn gate(lines: &[Value]) -> Result<()> {
             );
         }
         ensure!(
-            engine != OURS || line["round"] != 0 || !answers.is_empty(),
+            name_of(engine) != OURS || line["round"] != 0 || !answers.is_empty(),
             "our answers were not looked at"
         );
         for run in line["runs"].as_array().context("runs")? {
@@ -169,7 +178,7 @@ fn gate(lines: &[Value]) -> Result<()> {
     Ok(())
 }
 
-/// One row for each engine and prompt, and how many times as fast ours is: medians of ratios within a round.
+/// One row for each engine and prompt, and how many times as fast the first of ours is: medians of ratios within a round.
 fn table(options: &Options, lines: &[Value]) -> Vec<Value> {
     println!(
         "\n{:10} {:>7} {:>7} {:>26} {:>24} {:>24} {:>14}",
@@ -182,6 +191,8 @@ fn table(options: &Options, lines: &[Value]) -> Vec<Value> {
         "ours / it"
     );
     let mut rows = Vec::new();
+    let mut engines = options.engines.iter();
+    let ours = engines.find(|engine| name_of(engine) == OURS);
     for (at, prompt) in options.prompts.iter().enumerate() {
         let values = |engine: &str, key: &str| -> Vec<f64> {
             let own = lines.iter().filter(|line| line["engine"] == engine);
@@ -191,7 +202,9 @@ fn table(options: &Options, lines: &[Value]) -> Vec<Value> {
             let [prefill, first, decode] =
                 ["prefill", "firstMs", "decode"].map(|key| Spread::of(values(engine, key)));
             let [read, written] = ["prefill", "decode"].map(|key| {
-                let pairs = values(OURS, key).into_iter().zip(values(engine, key));
+                let pairs = values(ours.map_or(OURS, String::as_str), key)
+                    .into_iter()
+                    .zip(values(engine, key));
                 Spread::of(pairs.map(|(ours, theirs)| ours / theirs).collect())
             });
             let threads = lines.iter().find(|line| line["engine"] == *engine);

@@ -1,0 +1,109 @@
+// Threads of the engine: how the worker that runs it and its helpers, over one memory, hand out pieces of work and wait for each other.
+
+/** Counters of 32 bits, each on a cache line of its own. */
+const LEFT = 0;
+const DONE = 16;
+const SLEEPERS = 32;
+const SIGNAL = 48;
+const LOCK = 64;
+const FAILED = 80;
+/** How many the module keeps for us (`COUNTERS` of wasm-pkg/src/threads.rs). */
+const WORDS = 96;
+
+/** Turns of a loop, some 100 microseconds, in which a helper waits awake: between the operations of a token it need not be woken. */
+const PATIENCE = 100_000;
+/** Milliseconds after which a piece is given up: a helper was ended from outside. */
+const LONGEST = 60_000;
+/** Turns of a loop between two looks at the clock. */
+const LOOKS = 1 << 20;
+
+/** What the module calls, under the name `namelensThreads` of the global scope. */
+export interface Threads {
+  /** Offers pieces of work. */
+  publish(pieces: number): void;
+  /** Takes one: how many were left with it, 0 where none was. */
+  take(): number;
+  /** Waits until helpers have done so many; whether all went well. */
+  join(pieces: number): boolean;
+  /** Waits for the allocator's turn, and takes it. */
+  lock(): void;
+  /** Gives it back. */
+  unlock(): void;
+}
+
+/** What a helper needs to begin. */
+export interface Errand {
+  readonly module: WebAssembly.Module;
+  readonly memory: WebAssembly.Memory;
+  /** Where the counters are. */
+  readonly counters: number;
+}
+
+/** The counters of a module whose memory is `memory`. */
+export function countersAt(memory: WebAssembly.Memory, address: number): Int32Array {
+  return new Int32Array(memory.buffer, address, WORDS);
+}
+
+/** The calls over these counters. All that threads share is ordered by them: `Atomics` are sequentially consistent. */
+export function threadsOver(counters: Int32Array): Threads {
+  return {
+    publish(pieces) {
+      Atomics.store(counters, DONE, 0);
+      Atomics.store(counters, LEFT, pieces);
+      // Whoever falls asleep after this line looks at what is left once more.
+      if (Atomics.load(counters, SLEEPERS) === 0) return;
+      Atomics.add(counters, SIGNAL, 1);
+      Atomics.notify(counters, SIGNAL);
+    },
+    take: () => taken(counters),
+    join(pieces) {
+      let begun = 0;
+      for (let looks = 1; Atomics.load(counters, DONE) < pieces; looks += 1) {
+        if (looks % LOOKS !== 0) continue;
+        begun ||= performance.now();
+        if (performance.now() - begun > LONGEST) return false;
+      }
+      return Atomics.load(counters, FAILED) === 0;
+    },
+    lock() {
+      while (Atomics.compareExchange(counters, LOCK, 0, 1) !== 0);
+    },
+    unlock() {
+      Atomics.store(counters, LOCK, 0);
+    },
+  };
+}
+
+/** A helper's life: does pieces as they are offered, sleeps where none come. A piece that throws is told, not hidden. */
+export function help(counters: Int32Array, piece: (left: number) => void): never {
+  for (;;) {
+    waitForWork(counters);
+    let done = 0;
+    for (let left = taken(counters); left > 0; left = taken(counters)) {
+      try {
+        piece(left);
+      } catch (thrown) {
+        console.error(thrown);
+        Atomics.store(counters, FAILED, 1);
+      }
+      done += 1;
+    }
+    if (done > 0) Atomics.add(counters, DONE, done);
+  }
+}
+
+function taken(counters: Int32Array): number {
+  return Math.max(Atomics.sub(counters, LEFT, 1), 0);
+}
+
+/** Waits for pieces: awake at first, then asleep. */
+function waitForWork(counters: Int32Array): void {
+  for (let turns = 0; Atomics.load(counters, LEFT) <= 0; turns += 1) {
+    if (turns < PATIENCE) continue;
+    Atomics.add(counters, SLEEPERS, 1);
+    const signal = Atomics.load(counters, SIGNAL);
+    if (Atomics.load(counters, LEFT) <= 0) Atomics.wait(counters, SIGNAL, signal);
+    Atomics.sub(counters, SLEEPERS, 1);
+    turns = 0;
+  }
+}

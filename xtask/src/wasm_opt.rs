@@ -1,0 +1,65 @@
+//! wasm-opt, which makes a module smaller: minutes, so for releases only.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use crate::paths::tools_dir;
+use crate::run::{quiet, step};
+use crate::system;
+
+/// wasm-opt comes from npm: every system has the same build of it.
+const BINARYEN_VERSION: &str = "132.0.0";
+/// Exactly what the compiler may emit for our target; `--all-features` makes modules that browsers reject.
+const WASM_FEATURES: [&str; 9] = [
+    "--enable-simd",
+    "--enable-bulk-memory",
+    "--enable-bulk-memory-opt",
+    "--enable-nontrapping-float-to-int",
+    "--enable-sign-ext",
+    "--enable-mutable-globals",
+    "--enable-reference-types",
+    "--enable-multivalue",
+    "--enable-call-indirect-overlong",
+];
+
+/// Runs wasm-opt over a module in place; `threads`: over a memory that is shared.
+///
+/// # Errors
+/// When it cannot be had, or fails.
+pub(crate) fn squeeze(path: &Path, threads: bool) -> Result<()> {
+    system::provide(&[&system::NODE])?;
+    let home = tools_dir()?.join(format!("binaryen-{BINARYEN_VERSION}"));
+    let wasm_opt = home.join("node_modules/.bin/wasm-opt");
+    if !wasm_opt.exists() {
+        step(
+            &format!("binaryen {BINARYEN_VERSION} into {}", home.display()),
+            || {
+                fs::create_dir_all(&home).context("making the tools directory")?;
+                let mut install = Command::new("npm");
+                install
+                    .args(["install", "--no-audit", "--no-fund", "--prefix"])
+                    .arg(&home);
+                install.arg(format!("binaryen@{BINARYEN_VERSION}"));
+                quiet(&mut install, "npm must reach its registry once").map(drop)
+            },
+        )?;
+    }
+    step("wasm-opt -O3 (some minutes)", || {
+        let smaller = path.with_extension("opt");
+        let mut opt = Command::new(&wasm_opt);
+        opt.arg("-O3")
+            .args(WASM_FEATURES)
+            .args(threads.then_some("--enable-threads"))
+            .arg(path)
+            .arg("-o")
+            .arg(&smaller);
+        quiet(
+            &mut opt,
+            "a feature missing from WASM_FEATURES in xtask/src/wasm_opt.rs shows like this",
+        )?;
+        fs::rename(&smaller, path).context("replacing the module by the smaller one")
+    })
+}
