@@ -9,7 +9,7 @@ use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
 use super::report::lines;
-use crate::paths::{page_dir, root, target_dir, wasm_out_dir};
+use crate::paths::{package_dir, page_dir, root, target_dir, wasm_out_dir};
 use crate::run::{quiet, shown, step, watch};
 use crate::{demo, system, web};
 
@@ -37,7 +37,7 @@ impl Built {
         } else {
             demo::build_page()?;
         }
-        let package = root().join("wasm-pkg/npm");
+        let package = package_dir();
         for file in [
             wasm_out_dir().join("namelens_cpu_bg.wasm"),
             package.join("dist/index.js"),
