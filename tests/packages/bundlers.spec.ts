@@ -6,9 +6,10 @@ import { pathToFileURL } from "node:url";
 import { expect, test } from "@playwright/test";
 import { site } from "./server.js";
 import { app, bin, command, fixture, serving, unpack, write } from "./stage.js";
-import { complaints, outcomeOf, withOptions } from "./told.js";
+import { complaints, outcomeOf, outcomeWithThreads, withOptions } from "./told.js";
 
 const caption = { text: fixture.text };
+const threaded = { ...caption, threads: 2 };
 
 for (const version of ["5", "7", "8"]) {
   test.describe(`Vite ${version}`, () => {
@@ -45,6 +46,7 @@ for (const version of ["5", "7", "8"]) {
         // And in a worker of the app.
         await command(folder, bin(folder, "vite"), "build", "--config", "inner.config.js", "--logLevel", "warn");
         expect(await outcomeOf(page, `${server.url}inner/inner.html`)).toEqual([caption, caption]);
+        expect(await outcomeWithThreads(page, join(folder, "site"), "sub/")).toEqual(threaded);
       } finally {
         await server.stop();
       }
@@ -88,6 +90,7 @@ test.describe("webpack 5", () => {
       expect(await outcomeOf(tab, withOptions(server.url, { worker: false }))).toEqual(caption);
       await write(join(folder, "dist"), "inner.html", page("inner.js"));
       expect(await outcomeOf(tab, `${server.url}inner.html`)).toEqual([caption, caption]);
+      expect(await outcomeWithThreads(tab, join(folder, "dist"))).toEqual(threaded);
     } finally {
       await server.stop();
     }
@@ -146,6 +149,7 @@ test.describe("esbuild", () => {
       try {
         expect(await outcomeOf(tab, withOptions(server.url, { assets: "lib/namelens" }))).toEqual(caption);
         expect(await outcomeOf(tab, withOptions(server.url, { assets: "lib/namelens/", worker: false }))).toEqual(caption);
+        expect(await outcomeWithThreads(tab, join(folder, "dist"), "", { assets: "lib/namelens/" })).toEqual(threaded);
       } finally {
         await server.stop();
       }

@@ -5,9 +5,10 @@ import { join, relative, sep } from "node:path";
 import { expect, test } from "@playwright/test";
 import { site } from "./server.js";
 import { fixture, plain, unpack, write } from "./stage.js";
-import { complaints, outcomeOf, withOptions } from "./told.js";
+import { complaints, outcomeOf, outcomeWithThreads, withOptions } from "./told.js";
 
 const caption = { text: fixture.text };
+const threaded = { ...caption, threads: 2 };
 const STRICT = "default-src 'none'; connect-src 'self'; img-src 'self'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'";
 
 let folder: string;
@@ -23,6 +24,7 @@ test("a page beside the package", async ({ page }) => {
   const { text } = await outcomeOf(page, withOptions(`${server.url}plain.html`, { model: "photos" }));
   expect(text).toMatch(/, \d+ % sure\.$|^None of your things was found/);
   await server.stop();
+  expect(await outcomeWithThreads(page, folder, "plain.html")).toEqual(threaded);
   expect(said).toEqual([]);
 });
 
@@ -48,6 +50,7 @@ tell(NameLens);
     await write(home, "plain.js", script(cdn.url));
     expect(await outcomeOf(page, `${server.url}plain.html`)).toEqual(caption);
     expect(await outcomeOf(page, withOptions(`${server.url}plain.html`, { worker: false }))).toEqual(caption);
+    expect(await outcomeWithThreads(page, home, "plain.html")).toEqual(threaded);
     await Promise.all([cdn.stop(), server.stop()]);
   });
 

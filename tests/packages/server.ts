@@ -28,6 +28,9 @@ export interface Answers {
   readonly fallback?: boolean;
 }
 
+/** Headers of a page that shares memory with nobody else, and so may have threads. */
+export const ISOLATED = { "cross-origin-opener-policy": "same-origin", "cross-origin-embedder-policy": "require-corp" };
+
 /** Serves `folder`. */
 export async function site(folder: string, { headers = {}, fallback = false }: Answers = {}): Promise<Site> {
   const server = createServer((request, response) => {

@@ -1,10 +1,13 @@
 // What every spec asks of an app's page: how its story ended, and that nothing else was said on the way.
 
 import { expect, type Page } from "@playwright/test";
+import { ISOLATED, site } from "./server.js";
 
 /** How a story ended: with a caption, or with an error. */
 export interface Outcome {
   readonly text?: string;
+  /** Where a number of them was asked for. */
+  readonly threads?: number;
   readonly code?: string;
   readonly message?: string;
   readonly hint?: string;
@@ -19,6 +22,17 @@ export async function outcomeOf<T = Outcome>(page: Page, url: string): Promise<T
 
 /** The address with options of `NameLens.create`. */
 export const withOptions = (url: string, options: object): string => `${url}?${encodeURIComponent(JSON.stringify(options))}`;
+
+/** Serves the folder as a page that may have threads, and opens `path` of it with two. */
+export async function outcomeWithThreads(page: Page, folder: string, path = "", more = {}): Promise<Outcome> {
+  const server = await site(folder, { headers: ISOLATED });
+  try {
+    return await outcomeOf(page, withOptions(`${server.url}${path}`, { threads: 2, ...more }));
+  } finally {
+    await page.goto("about:blank");
+    await server.stop();
+  }
+}
 
 /** Collects what the page and its workers complain about. */
 export function complaints(page: Page): string[] {

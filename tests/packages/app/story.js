@@ -7,7 +7,7 @@ export async function story(NameLens, options, photos = "photos/") {
     const name = await (await fetch(`${photos}name.txt`)).text();
     await lens.concepts.add({ name, photo: `${photos}thing.png` });
     const { text } = await lens.caption(`${photos}scene.png`);
-    return { text };
+    return options.threads === undefined ? { text } : { text, threads: lens.info.threads };
   } finally {
     await lens.dispose();
   }
