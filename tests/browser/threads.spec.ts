@@ -13,12 +13,20 @@ import { photoBytes, Photos } from "./photos.js";
 
 const dist = fileURLToPath(new URL("../../web-demo/dist", import.meta.url));
 
-/** The built page on a server of plain files, which sends no headers of its own. */
-async function plainServer(): Promise<Server> {
+/**
+ * The built page on a server of plain files, which sends no headers of its own. Of `next`, once it is set, it answers with a build in which the
+ * page's script and the worker's have other names, as after a change; the service worker is not updated yet.
+ */
+async function plainServer(build: { next: boolean }): Promise<Server> {
   const types: Record<string, string> = { html: "text/html", js: "text/javascript", css: "text/css", svg: "image/svg+xml", wasm: "application/wasm" };
   const server = createServer((request, response) => {
     const path = decodeURIComponent(new URL(request.url ?? "/", "http://x").pathname).replace(/\/$/, "/index.html");
-    readFile(join(dist, path)).then(
+    const read = async (): Promise<Buffer> => {
+      const body = await readFile(join(dist, path.replace("-next-", "-")));
+      const renamed = /index(\.html|-next-.*\.js)$/.exec(path) !== null;
+      return build.next && renamed ? Buffer.from(body.toString().replaceAll(/\b(index|worker)-(?=[\w-]+\.js)/g, "$1-next-")) : body;
+    };
+    read().then(
       (body) => response.writeHead(200, { "content-type": types[path.split(".").at(-1) ?? ""] ?? "application/octet-stream" }).end(body),
       () => response.writeHead(404).end(),
     );
@@ -61,9 +69,10 @@ async function prepare(page: Page, demo: Demo): Promise<[script: string, scene: 
   return [await servePackage(page), (await demo.albumBytes(scene)).toString("base64"), photo];
 }
 
-const plain = test.extend({
-  baseURL: async ({}, use) => {
-    const server = await plainServer();
+const plain = test.extend<{ build: { next: boolean } }>({
+  build: async ({}, use) => use({ next: false }),
+  baseURL: async ({ build }, use) => {
+    const server = await plainServer(build);
     await use(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`);
     server.close();
     server.closeAllConnections();
@@ -85,6 +94,17 @@ plain("on a server of plain files the page has several threads from its second v
   await photos.loaded();
   await expect(page.locator("#status-device")).toHaveText(/^CPU, \d threads$/);
   await context.setOffline(false);
+});
+
+plain("a newer build starts under the service worker of the one before", async ({ page, build }) => {
+  const photos = new Photos(page);
+  await photos.open();
+  await expect(page.locator("#status-offline")).toHaveText("Works offline");
+  build.next = true;
+  await page.reload();
+  await photos.loaded();
+  expect(await page.evaluate(() => performance.getEntriesByType("resource").map(({ name }) => name).join())).toContain("index-next-");
+  await expect(page.locator("#status-device")).toHaveText(/^CPU, \d threads$/);
 });
 
 test.describe("the package beside the page", () => {
@@ -122,6 +142,24 @@ test.describe("the package beside the page", () => {
     expect(found.threads).toBe(1);
     expect(found.caption.length).toBeGreaterThan(10);
     expect(warned.join("\n")).toMatch(/one thread: a thread of the engine could not be started/);
+  });
+
+  test("in a worker of the app the engine runs on one thread, and the app's script runs once", async ({ page, demo, watch }) => {
+    watch.allow(/service worker|ServiceWorker/i);
+    const [script] = await prepare(page, demo);
+    const told = await page.evaluate(async (script) => {
+      const text = `const { NameLens } = await import(${JSON.stringify(script)});
+        const lens = await NameLens.create({ model: "playroom", device: "cpu", storage: "memory", worker: false, threads: 2 });
+        postMessage(lens.info.threads);`;
+      const worker = new Worker(URL.createObjectURL(new Blob([text], { type: "text/javascript" })), { type: "module" });
+      const heard: unknown[] = [];
+      worker.onmessage = ({ data }) => heard.push(data);
+      while (heard.length === 0) await new Promise((resolve) => setTimeout(resolve, 20));
+      await new Promise((resolve) => setTimeout(resolve, 500));
+      worker.terminate();
+      return heard;
+    }, script);
+    expect(told).toEqual([1]);
   });
 
   test("a number of threads that makes no sense is refused", async ({ page, demo, watch }) => {

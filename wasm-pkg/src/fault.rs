@@ -67,12 +67,22 @@ pub(crate) fn watch() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         std::panic::set_hook(Box::new(|panic| {
-            if let Ok(mut note) = PANIC.try_lock() {
+            // The first one: what follows in other threads only says that there was one.
+            if let Ok(mut note) = PANIC.try_lock()
+                && note.is_empty()
+            {
                 *note = panic.to_string();
             }
             console_error_panic_hook::hook(panic);
         }));
     });
+}
+
+/// Whether anything was noted.
+#[cfg(feature = "threads")]
+pub(crate) fn is_noted() -> bool {
+    let panicked = PANIC.try_lock().is_ok_and(|note| !note.is_empty());
+    panicked || REFUSED.load(Ordering::Relaxed) > 0
 }
 
 /// Bytes of the last allocation that was refused; 0 when none was.

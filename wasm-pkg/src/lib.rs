@@ -54,3 +54,5 @@ pub use fault::{forget_faults, held_bytes, panic_message, refused_bytes};
 pub use file_plan::{JsFilePlan, model_folder};
 #[cfg(target_family = "wasm")]
 pub use host::CancelFlag;
+#[cfg(all(target_family = "wasm", feature = "threads"))]
+pub use threads::{counters, lend, piece};

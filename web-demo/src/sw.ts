@@ -50,8 +50,10 @@ scope.addEventListener("fetch", (event) => {
   const { request } = event;
   const url = new URL(request.url);
   if (request.method !== "GET" || url.origin !== scope.location.origin) return;
-  if (request.mode === "navigate") event.respondWith(page(request).then(isolated));
-  else if (isKept(url)) event.respondWith(request.destination === "worker" ? kept(request).then(isolated) : kept(request));
+  if (request.mode === "navigate") event.respondWith(isOurs(url) ? page(request).then(isolated) : page(request));
+  // A page of a newer build has a worker that this one has not kept, and may only start it with the header.
+  else if (request.destination === "worker") event.respondWith(kept(request).then(isolated));
+  else if (isKept(url)) event.respondWith(kept(request));
 });
 
 /** Puts the files that are not there yet into the cache. Names with a content hash never change; the few others are asked for afresh. */
@@ -83,7 +85,7 @@ async function page(request: Request): Promise<Response> {
  */
 function isolated(answer: Response): Response {
   // A redirection is for the browser to follow, and an error has nothing to be added to.
-  if (answer.status === 0 || answer.redirected) return answer;
+  if (answer.status === 0) return answer;
   const headers = new Headers(answer.headers);
   headers.set("Cross-Origin-Opener-Policy", "same-origin");
   headers.set("Cross-Origin-Embedder-Policy", "require-corp");
@@ -93,6 +95,11 @@ function isolated(answer: Response): Response {
 /** Some servers say that their files vary by Origin; these files do not. */
 async function kept(request: Request): Promise<Response> {
   return (await caches.match(request, { cacheName: CACHE, ignoreSearch: true, ignoreVary: true })) ?? fetch(request);
+}
+
+/** A page of this demo; what else lies below its folder is left as it is. */
+function isOurs(url: URL): boolean {
+  return isKept(url) || url.pathname === new URL(scope.registration.scope).pathname;
 }
 
 function isKept(url: URL): boolean {

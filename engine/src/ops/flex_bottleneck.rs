@@ -61,7 +61,7 @@ impl Bottleneck<'_> {
         let row = self.sizes.output[1] * self.project.columns();
         // Shares overlap by some rows of the expansion, which are computed twice.
         let each = match threads::is_worth(self.x.len() + out.len(), SHARE) {
-            true => threads::share_of(height, 1).max(self.sizes.kernel),
+            true => threads::share_of(height, 2 * self.sizes.kernel),
             false => height.max(1),
         };
         let shares = out.chunks_mut((each * row).max(1)).enumerate();

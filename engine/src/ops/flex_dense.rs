@@ -38,7 +38,7 @@ fn all(x: &[f32], weight: &[f32], [m, n, k]: [usize; 3]) -> Vec<f32> {
         return y;
     }
     // Each thread has rows of the weights, and so columns of the result.
-    let rows = (SHARE / (m * k)).next_multiple_of(BLOCK);
+    let rows = (SHARE / (m * k)).max(1).next_multiple_of(BLOCK);
     let parts = weight.chunks(rows * k);
     let mut parts: Vec<_> = parts.map(|w| (w, vec![0.0; w.len() / k * m])).collect();
     threads::each(parts.iter_mut().collect(), |(weight, y)| {

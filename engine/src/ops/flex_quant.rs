@@ -82,7 +82,7 @@ fn of_rows<const N: usize>(x: &[f32], ws: [&Packed; N], ys: &mut [Vec<f32>; N]) 
         let cut = pairs.flat_map(|(w, y)| {
             let pieces = (w.rows() * cols / WEIGHTS).clamp(1, PIECES);
             let pieces = pieces.next_multiple_of(threads::count());
-            let rows = w.rows().div_ceil(pieces).next_multiple_of(ROWS);
+            let rows = w.rows().div_ceil(pieces).max(1).next_multiple_of(ROWS);
             let shares = y.chunks_mut(rows).enumerate();
             shares.map(move |(at, y)| (w, at * rows, y))
         });

@@ -13,7 +13,7 @@ export async function availability(
   { signal, emit }: Context<LoadProgress>,
 ): Promise<Availability> {
   const place = chooseDevice(wish);
-  const ready = place.then(({ device }) => loadEngine(wasm, device, threads, emit, signal));
+  const ready = place.then(({ device }) => loadEngine(wasm, device, threads, emit, signal, false));
   const finding = search(emit, signal, () => ready.then(({ tools }) => tools));
   const [{ device, fallback }, looking, { tools }] = await Promise.all([place, finding, ready]);
   const found = await Promise.all(wantedOf(sources, choice).map((wanted) => filesOf(wanted, looking, tools)));

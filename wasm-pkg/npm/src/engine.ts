@@ -87,10 +87,12 @@ export async function loadEngine(
   wish: number | "auto",
   onProgress: (progress: LoadProgress) => void,
   signal: AbortSignal,
+  /** Whether it is to run a model, for which it needs its helpers. */
+  runs = true,
 ): Promise<LoadedEngine> {
   const threads = device === "cpu" ? threadsHere(wish) : 1;
   if (threads === 1) return once(device, 1, modules, onProgress, signal);
-  return once("cpu-threads", threads, modules, onProgress, signal).catch((thrown: unknown) => {
+  return once("cpu-threads", runs ? threads : 1, modules, onProgress, signal).catch((thrown: unknown) => {
     if (signal.aborted) throw thrown;
     // Its memory may be refused, its worker be forbidden, its file be missing without a connection: one thread works everywhere.
     console.warn(`NameLens runs on one thread: ${asError(thrown).message}`);
@@ -130,7 +132,7 @@ async function start(
     throw new NameLensError("http", `${url}: what the server answered is not WebAssembly`, { hint: MISPLACED });
   }
   const response = new Response(bytes, { headers: { "content-type": "application/wasm" } });
-  if (threads > 1) await startThreads(await WebAssembly.compileStreaming(response), threads);
+  if (module === glues["cpu-threads"]) await startThreads(await WebAssembly.compileStreaming(response), threads);
   else await module.default({ module_or_path: response });
   return new LoadedEngine(module, threads);
 }

@@ -7,6 +7,8 @@ import { countersAt, help, threadsOver, type Errand, type Threads } from "./thre
 
 /** The name of a helper's worker: its script is the engine's, which asks for it. */
 export const HELPER = "namelens-helper";
+/** What a helper says when it waits for pieces; anything else is why it does not. */
+const BEGUN = "begun";
 /** Milliseconds in which a helper must have begun. */
 const BEGINS_WITHIN = 10_000;
 /** Threads that are taken unless told otherwise: more wait for memory, and leave nothing to the page. */
@@ -21,19 +23,19 @@ export interface ThreadedModule {
 }
 
 const threaded = glue as unknown as ThreadedModule;
-/** The address of the worker's script. */
-let script = "";
+/** The address of the package's worker; null in a worker of somebody else's, which must not be started again as a helper. */
+let script: string | null = null;
+/** Those that work: browsers may collect a worker that nobody holds. */
+let helpers: Worker[] = [];
 
 /** Says where the worker's script lies: it alone knows, where it was imported by another one. */
 export function helpersFrom(address: string): void {
   script = address;
 }
 
-/** How many threads an engine may have here: one, unless the page shares memory with nobody else and this is a worker of it. */
+/** How many threads an engine may have here: one, unless this is the package's worker in a page that shares memory with nobody else. */
 export function threadsHere(wish: number | "auto"): number {
-  const { DedicatedWorkerGlobalScope: Scope } = globalThis as { DedicatedWorkerGlobalScope?: new () => object };
-  const isWorker = Scope !== undefined && globalThis instanceof Scope;
-  if (!isWorker || !globalThis.crossOriginIsolated || typeof Worker !== "function") return 1;
+  if (script === null || !globalThis.crossOriginIsolated || typeof Worker !== "function") return 1;
   return wish === "auto" ? Math.min(globalThis.navigator.hardwareConcurrency || 1, ENOUGH) : wish;
 }
 
@@ -42,12 +44,12 @@ export async function startThreads(module: WebAssembly.Module, threads: number):
   const { memory } = await threaded.default({ module_or_path: module });
   const errand = { module, memory, counters: threaded.threadCounters() };
   install(threadsOver(countersAt(memory, errand.counters)));
-  const helpers: Worker[] = [];
   try {
     // The engine does nothing before all have begun: until then the allocator is theirs, one after the other.
     while (helpers.length < threads - 1) helpers.push(await helper(errand));
   } catch (thrown) {
     for (const helper of helpers) helper.terminate();
+    helpers = [];
     throw thrown;
   }
   threaded.lendThreads(threads);
@@ -55,14 +57,15 @@ export async function startThreads(module: WebAssembly.Module, threads: number):
 
 /** What a worker of that name does: waits for its errand, then works for good. */
 export function beHelper(): void {
-  globalThis.addEventListener("message", ({ data }: MessageEvent<Errand>) => void begin(data), { once: true });
+  const told = (why: unknown): void => globalThis.postMessage(why instanceof Error ? why.message : String(why));
+  globalThis.addEventListener("message", ({ data }: MessageEvent<Errand>) => void begin(data).catch(told), { once: true });
 }
 
 async function begin({ module, memory, counters: address }: Errand): Promise<void> {
   const counters = countersAt(memory, address);
   install(threadsOver(counters));
   await threaded.default({ module_or_path: module, memory });
-  globalThis.postMessage("begun");
+  globalThis.postMessage(BEGUN);
   help(counters, threaded.doPiece);
 }
 
@@ -85,9 +88,10 @@ function helper(errand: Errand): Promise<Worker> {
       reject(new NameLensError("worker", `a thread of the engine could not be started: ${why}`));
     };
     const timer = setTimeout(() => fail("it did not begin in time"), BEGINS_WITHIN);
-    worker.onmessage = () => {
+    worker.onmessage = ({ data }) => {
       clearTimeout(timer);
-      resolve(worker);
+      if (data === BEGUN) resolve(worker);
+      else fail(String(data));
     };
     worker.onerror = (event) => {
       event.preventDefault();

@@ -12,10 +12,12 @@ const WORDS = 96;
 
 /** Turns of a loop, some 100 microseconds, in which a helper waits awake: between the operations of a token it need not be woken. */
 const PATIENCE = 100_000;
-/** Milliseconds after which a piece is given up: a helper was ended from outside. */
+/** Milliseconds of waiting after which a piece is given up: a helper was ended from outside. */
 const LONGEST = 60_000;
 /** Turns of a loop between two looks at the clock. */
 const LOOKS = 1 << 20;
+/** Milliseconds between two looks at most: what is more, this thread did not run either, as in a page that is frozen. */
+const STEP = 1000;
 
 /** What the module calls, under the name `namelensThreads` of the global scope. */
 export interface Threads {
@@ -57,11 +59,14 @@ export function threadsOver(counters: Int32Array): Threads {
     },
     take: () => taken(counters),
     join(pieces) {
-      let begun = 0;
-      for (let looks = 1; Atomics.load(counters, DONE) < pieces; looks += 1) {
-        if (looks % LOOKS !== 0) continue;
-        begun ||= performance.now();
-        if (performance.now() - begun > LONGEST) return false;
+      let waited = 0;
+      let last: number | null = null;
+      for (let turns = 1; Atomics.load(counters, DONE) < pieces; turns += 1) {
+        if (turns % LOOKS !== 0) continue;
+        const now = performance.now();
+        waited += Math.min(now - (last ?? now), STEP);
+        last = now;
+        if (waited > LONGEST) return false;
       }
       return Atomics.load(counters, FAILED) === 0;
     },
