@@ -51,8 +51,6 @@ scope.addEventListener("fetch", (event) => {
   const url = new URL(request.url);
   if (request.method !== "GET" || url.origin !== scope.location.origin) return;
   if (request.mode === "navigate") event.respondWith(isOurs(url) ? page(request).then(isolated) : page(request));
-  // A page of a newer build has a worker that this one has not kept, and may only start it with the header.
-  else if (request.destination === "worker") event.respondWith(kept(request).then(isolated));
   else if (isKept(url)) event.respondWith(kept(request));
 });
 
@@ -81,7 +79,7 @@ async function page(request: Request): Promise<Response> {
 
 /**
  * The answer with the headers by which the page may share memory with its workers, and so have the engine run on several threads. A server
- * of plain files sends none; from the second visit on they are ours.
+ * of plain files sends none; from the second visit on they are ours. Workers need none of their own: they come from a `blob:` (confined.ts).
  */
 function isolated(answer: Response): Response {
   // A redirection is for the browser to follow, and an error has nothing to be added to.
