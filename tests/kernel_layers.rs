@@ -1,9 +1,9 @@
 //! Norms, rotary turns and activations on every fast path, against definitions in f64.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::{Device, Tensor, TensorData};
 use namelens_engine::ops::{self, reference};
-use namelens_tests::{assert_close, fast_devices, floats, uniform};
+use namelens_tests::{assert_close, fast_devices, floats, uniform, wgpu};
 
 /// A mean of up to a thousand terms, a root and a division in f32.
 const NORM: f32 = 3e-6;
@@ -166,4 +166,52 @@ fn activations_follow_their_definitions() {
             }
         }
     }
+}
+
+/// A sum of up to 50,000 exponentials in f32, by 256 invocations.
+const SHARE: f64 = 1e-5;
+
+#[test]
+fn the_likeliest_token_is_the_first_of_the_largest_finite_ones_and_its_share_is_that_of_the_softmax()
+ {
+    let device = wgpu();
+    for columns in [1, 2, 255, 256, 257, 49_152] {
+        let mut logits = values(&uniform([6, columns], 5))
+            .iter()
+            .map(|v| (8.0 * v) as f32)
+            .collect::<Vec<f32>>();
+        let rows: Vec<&mut [f32]> = logits.chunks_mut(columns).collect();
+        let [plain, ties, holes, none, huge, equal] = rows.try_into().unwrap();
+        plain[columns / 2] = 9.0;
+        ties.fill(-3.0);
+        ties[columns - 1] = 2.0;
+        ties[columns / 3] = 2.0;
+        holes[0] = f32::NAN;
+        holes[columns / 2] = f32::INFINITY;
+        none.fill(f32::NEG_INFINITY);
+        none[0] = f32::NAN;
+        huge[columns - 1] = f32::MAX;
+        equal.fill(-1e30);
+        let data = TensorData::new(logits.clone(), [6, columns]);
+        let found = ops::likeliest(&Tensor::<2>::from_data(data, &device)).unwrap();
+        let found = floats(found);
+        for (row, logits) in logits.chunks(columns).enumerate() {
+            let finite = || logits.iter().filter(|v| v.is_finite());
+            let top = finite().copied().fold(f32::NEG_INFINITY, f32::max);
+            let at = logits.iter().position(|v| v.is_finite() && *v == top);
+            let want = at.map_or(-1.0, |at| at as f32);
+            let what = format!("row {row} of {columns}");
+            assert_eq!(found[2 * row], want, "{what}");
+            let sum: f64 = finite()
+                .map(|v| (f64::from(*v) - f64::from(top)).exp())
+                .sum();
+            let far = (f64::from(found[2 * row + 1]) - sum).abs();
+            assert!(
+                far <= SHARE * sum,
+                "{what}: {} for {sum}",
+                found[2 * row + 1]
+            );
+        }
+    }
+    assert!(ops::likeliest(&Tensor::<2>::from_data(uniform([1, 9], 1), &Device::flex())).is_none());
 }

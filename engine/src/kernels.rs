@@ -18,6 +18,7 @@ pub mod depthwise;
 pub mod gated_silu;
 mod launch;
 pub mod layer_norm;
+pub mod likeliest;
 pub mod nms;
 pub mod pairwise_iou;
 pub mod quant_matmul;
@@ -90,13 +91,14 @@ impl Kernel {
 }
 
 /// Every kernel of the engine.
-pub static KERNELS: [&Kernel; 23] = [
+pub static KERNELS: [&Kernel; 24] = [
     &attention::KERNEL,
     &attention_decode::KERNEL,
     &cosine_scores::KERNEL,
     &depthwise::KERNEL,
     &gated_silu::KERNEL,
     &layer_norm::KERNEL,
+    &likeliest::KERNEL,
     &nms::KERNEL,
     &pairwise_iou::KERNEL,
     &quant_matmul::Q4_0,

@@ -334,6 +334,27 @@ pub fn top_k(scores: Tensor<2>, k: usize) -> (Tensor<2>, Tensor<2, Int>) {
     reference::top_k(scores, k)
 }
 
+/// The likeliest token of each row, where a kernel finds it on the device: `None` elsewhere, where to read all logits costs nothing.
+///
+/// # Shapes
+/// logits `[R, C]` -> `[R, 2]`: the column of the largest finite logit, the lowest among equals, or -1 where none is finite; and the sum
+/// of `exp(logit - largest)` over the finite ones, of which the largest is 1.
+pub fn likeliest(logits: &Tensor<2>) -> Option<Tensor<2>> {
+    #[cfg(feature = "cube")]
+    {
+        let [_, columns] = logits.dims();
+        let logits = logits.clone().inner();
+        if columns <= kernels::likeliest::MAX_COLUMNS
+            && on_kernels(&logits.device(), &[logits.dtype()])
+        {
+            let logits = kernels::into_cube(logits);
+            return Some(kernels::from_cube(kernels::likeliest::run(&logits)));
+        }
+    }
+    let _ = logits;
+    None
+}
+
 /// The k rows of the index that are most similar to each query, best first: [`top_k`] of [`cosine_scores`].
 ///
 /// # Shapes

@@ -10,8 +10,8 @@ test.use({ serviceWorkers: "block" });
 const LAYERS = 6;
 /** Dispatches a layer takes of a token: two norms, three products and the one of the gate, turns into the cache, attention. */
 const A_LAYER = 8;
-/** What comes before and after the layers: its embedding, cosines and sines of its position, the last norm, the head. */
-const AROUND = 5;
+/** What comes before and after the layers: its embedding, cosines and sines of its position, the last norm, the head, the likeliest token. */
+const AROUND = 6;
 
 /** Put before the worker's own script: counts dispatches, and answers with their number. */
 const COUNTER = `

@@ -6,6 +6,7 @@ use super::read_back::read;
 use crate::host::{Host, breathe};
 use crate::model::kv_cache::KvCache;
 use crate::model::vlm::{Reading, Vlm};
+use crate::ops;
 use crate::{Error, Result};
 
 /// Rows that read a token each at a time. A [`super::Session`] is a batch of one.
@@ -28,11 +29,46 @@ pub(super) struct Row {
 
 /// Says how one row goes on.
 pub(super) trait Writer {
-    /// The token this row reads next, or `None` when it is done; `logits` `[vocab]` come after `before`, all it has read.
+    /// The token this row reads next, or `None` when it is done; `scores` come after `before`, all it has read.
     ///
     /// # Errors
     /// When it cannot go on, and with it the batch.
-    fn choose(&mut self, logits: &[f32], before: &[u32]) -> Result<Option<u32>>;
+    fn choose(&mut self, scores: Scores<'_>, before: &[u32]) -> Result<Option<u32>>;
+
+    /// Tokens that may not come next, where all it asks of the scores is the likeliest but for these; `None` where it needs them all.
+    fn greedy(&self) -> Option<&[u32]> {
+        None
+    }
+}
+
+/// What a row is told of the next token.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Scores<'a> {
+    /// Logits `[vocab]`.
+    All(&'a [f32]),
+    /// The likeliest token and its probability: only where [`Writer::greedy`] asked for no more.
+    Likeliest(u32, f32),
+}
+
+/// What was read back of a step.
+enum Told {
+    /// Logits `[rows, vocab]`.
+    All(Vec<f32>),
+    /// Token and probability of each row.
+    Likeliest(Vec<(u32, f32)>),
+}
+
+impl Told {
+    /// What row `row` of `rows` is told.
+    fn of(&self, row: usize, rows: usize) -> Scores<'_> {
+        match self {
+            Self::All(logits) => {
+                let vocabulary = logits.len() / rows.max(1);
+                Scores::All(&logits[row * vocabulary..(row + 1) * vocabulary])
+            }
+            Self::Likeliest(best) => Scores::Likeliest(best[row].0, best[row].1),
+        }
+    }
 }
 
 impl<'a> Batch<'a> {
@@ -66,6 +102,11 @@ impl<'a> Batch<'a> {
     /// # Errors
     /// [`Error::ContextFull`] or [`Error::Cancelled`].
     pub async fn step(&mut self, ids: &[u32], host: &dyn Host) -> Result<Vec<f32>> {
+        read(self.advance(ids, host).await?).await
+    }
+
+    /// Lets every row read its token; the logits `[rows, vocab]` after them stay on the device.
+    async fn advance(&mut self, ids: &[u32], host: &dyn Host) -> Result<Tensor<2>> {
         if self.cache.remaining() == 0 {
             return Err(Error::ContextFull {
                 needed: self.limit + 1,
@@ -80,7 +121,7 @@ impl<'a> Batch<'a> {
         for (row, id) in self.rows.iter_mut().zip(ids) {
             row.ids.push(*id);
         }
-        self.logits(hidden).await
+        Ok(self.head(hidden))
     }
 
     /// Keeps these rows only, in this order.
@@ -107,10 +148,14 @@ impl<'a> Batch<'a> {
         Ok(self.vlm.decoder.finish(reading.x))
     }
 
-    /// Hidden states `[R, 1, hidden]` to logits on the host, `[R, vocab]`: the one read-back of a step.
+    /// Hidden states `[R, 1, hidden]` to logits on the host, `[R, vocab]`.
     pub(super) async fn logits(&self, hidden: Tensor<3>) -> Result<Vec<f32>> {
+        read(self.head(hidden)).await
+    }
+
+    fn head(&self, hidden: Tensor<3>) -> Tensor<2> {
         let [rows, _, width] = hidden.dims();
-        read(self.vlm.decoder.logits(hidden.reshape([rows, width]))).await
+        self.vlm.decoder.logits(hidden.reshape([rows, width]))
     }
 }
 
@@ -121,18 +166,18 @@ impl<'a> Batch<'a> {
 /// The first error of a writer, [`Error::ContextFull`] or [`Error::Cancelled`].
 pub(super) async fn decode<W: Writer>(
     batch: &mut Batch<'_>,
-    mut logits: Vec<f32>,
+    logits: Vec<f32>,
     writers: &mut [W],
     host: &dyn Host,
 ) -> Result<()> {
     // Which writer each row of the batch belongs to.
     let mut owners: Vec<usize> = (0..writers.len()).collect();
+    let mut told = Told::All(logits);
     loop {
-        let vocabulary = logits.len() / owners.len().max(1);
         let (mut going, mut tokens) = (Vec::new(), Vec::new());
         for (row, &owner) in owners.iter().enumerate() {
-            let own = &logits[row * vocabulary..(row + 1) * vocabulary];
-            if let Some(token) = writers[owner].choose(own, batch.ids(row))? {
+            let scores = told.of(row, owners.len());
+            if let Some(token) = writers[owner].choose(scores, batch.ids(row))? {
                 going.push(row);
                 tokens.push(token);
             }
@@ -144,6 +189,33 @@ pub(super) async fn decode<W: Writer>(
             batch.keep(&going);
             owners = going.iter().map(|&row| owners[row]).collect();
         }
-        logits = batch.step(&tokens, host).await?;
+        let logits = batch.advance(&tokens, host).await?;
+        let banned = owners.iter().map(|&owner| writers[owner].greedy());
+        told = match likeliest(&logits, banned.collect()).await? {
+            Some(best) => Told::Likeliest(best),
+            None => Told::All(read(logits).await?),
+        };
     }
+}
+
+/// Token and probability of each row: a few bytes are read back instead of all logits. `None` where that will not do: a row needs more, the
+/// likeliest token is banned, no logit is finite, or the device has no kernel for it.
+async fn likeliest(
+    logits: &Tensor<2>,
+    banned: Option<Vec<&[u32]>>,
+) -> Result<Option<Vec<(u32, f32)>>> {
+    let Some(banned) = banned else {
+        return Ok(None);
+    };
+    let Some(best) = ops::likeliest(logits) else {
+        return Ok(None);
+    };
+    let best = read(best).await?;
+    let rows = best.as_chunks().0.iter().zip(banned);
+    let rows = rows.map(|(&[token, sum], banned)| {
+        let token = (token >= 0.0).then_some(token as u32)?;
+        let is_free = banned.binary_search(&token).is_err();
+        (is_free && sum.is_finite()).then_some((token, 1.0 / sum))
+    });
+    Ok(rows.collect())
 }

@@ -1,8 +1,8 @@
 //! One answer: choose, constrain, stream whole characters, stop.
 
-use super::batch::{Writer, decode};
+use super::batch::{Scores, Writer, decode};
 use super::constraint::{Allowed, NameConstraint};
-use super::sampler::{SEEDS, Sampler, SamplingOptions};
+use super::sampler::{Choice, SEEDS, Sampler, SamplingOptions};
 use super::session::Session;
 use crate::Result;
 use crate::host::Host;
@@ -108,13 +108,22 @@ struct Answer<'a> {
 }
 
 impl Writer for Answer<'_> {
-    fn choose(&mut self, logits: &[f32], before: &[u32]) -> Result<Option<u32>> {
+    fn choose(&mut self, scores: Scores<'_>, before: &[u32]) -> Result<Option<u32>> {
         if self.tokens.len() >= self.options.max_tokens {
             return Ok(None);
         }
-        let constraint = self.constraint.as_ref();
-        let allowed = constraint.map_or(Allowed::ANY, NameConstraint::allowed);
-        let choice = self.sampler.choose(logits, before, allowed);
+        let choice = match scores {
+            Scores::All(logits) => {
+                let constraint = self.constraint.as_ref();
+                let allowed = constraint.map_or(Allowed::ANY, NameConstraint::allowed);
+                self.sampler.choose(logits, before, allowed)
+            }
+            Scores::Likeliest(token, probability) => Choice {
+                token,
+                probability,
+                log_probability: 0.0,
+            },
+        };
         if self.options.ends.contains(&choice.token) {
             self.finish = Finish::Stop;
             return Ok(None);
@@ -136,6 +145,14 @@ impl Writer for Answer<'_> {
         }
         let more = self.tokens.len() < self.options.max_tokens;
         Ok(more.then_some(choice.token))
+    }
+
+    fn greedy(&self) -> Option<&[u32]> {
+        let constraint = self.constraint.as_ref();
+        match constraint.map_or(Allowed::ANY, NameConstraint::allowed) {
+            Allowed::Except(ids) if self.sampler.is_plain() => Some(ids),
+            _ => None,
+        }
     }
 }
 

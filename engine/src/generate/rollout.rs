@@ -3,7 +3,7 @@
 //! A prompt is read once, its photos having been encoded once, and its samples go on from there side by side. What is drawn
 //! depends on the seed, the step, the number of the sample and that of the token, and on nothing else of the batch.
 
-use super::batch::{Batch, Writer, decode};
+use super::batch::{Batch, Scores, Writer, decode};
 use super::constraint::Allowed;
 use super::sampler::{Sampler, SamplingOptions, tempered_log_probability};
 use super::session::{Photos, Session};
@@ -170,7 +170,12 @@ struct Draft<'a> {
 }
 
 impl Writer for Draft<'_> {
-    fn choose(&mut self, logits: &[f32], before: &[u32]) -> Result<Option<u32>> {
+    fn choose(&mut self, scores: Scores<'_>, before: &[u32]) -> Result<Option<u32>> {
+        let Scores::All(logits) = scores else {
+            return Err(Error::Device {
+                problem: "a token is drawn from all logits, and only the likeliest was told".into(),
+            });
+        };
         let choice = self
             .sampler
             .choose(logits, before, Allowed::Except(self.banned));

@@ -166,12 +166,16 @@ impl Sampler {
         (self.options.temperature > 0.0).then_some(self.seed)
     }
 
+    /// Whether the likeliest of the tokens that are allowed is taken, whatever came before.
+    pub(super) fn is_plain(&self) -> bool {
+        self.options.temperature == 0.0 && self.options.repetition_penalty == 1.0
+    }
+
     /// The next token after `before`, prompt and answer so far; `allowed` restricts the choice.
     ///
     /// Logits that are not finite never win; without any finite one the first allowed token is taken.
     pub fn choose(&mut self, logits: &[f32], before: &[u32], allowed: Allowed<'_>) -> Choice {
-        let is_plain = self.options.temperature == 0.0 && self.options.repetition_penalty == 1.0;
-        if let (true, Allowed::Except(ids)) = (is_plain, allowed)
+        if let (true, Allowed::Except(ids)) = (self.is_plain(), allowed)
             && let Some(token) = likeliest_but(logits, ids)
         {
             // Nothing is weighed here, so nothing need be copied.
