@@ -37,14 +37,30 @@ function join(module: Buffer, sections: Sections): Buffer {
   return Buffer.concat([module.subarray(0, 8), ...parts]);
 }
 
-/** The same module, whose memory cannot grow beyond `bytes`. */
-export function withMemoryLimit(module: Buffer, bytes: number): Buffer {
+/** A file of the package as it is, but for the engine's memory, which cannot grow beyond `bytes`: a module, or the script that makes the memory of one with threads. */
+export function withMemoryLimit(path: string, body: Buffer, bytes: number): Buffer {
+  const pages = Math.ceil(bytes / 65_536);
+  if (path.endsWith(".js")) return Buffer.from(body.toString().replaceAll("maximum:65536", `maximum:${pages}`));
+  return path.endsWith(".wasm") ? limited(body, pages) : body;
+}
+
+function limited(module: Buffer, pages: number): Buffer {
   const sections = split(module).map(({ id, body }) => {
+    if (id === 2) return { id, body: withImportedLimit(body, pages) };
     if (id !== 5) return { id, body };
     const [least] = readNumber(body, 2);
-    return { id, body: Buffer.concat([Buffer.from([1, 1]), number(least), number(Math.ceil(bytes / 65_536))]) };
+    return { id, body: Buffer.concat([Buffer.from([1, 1]), number(least), number(pages)]) };
   });
   return join(module, sections);
+}
+
+/** The imports, with the limit on a shared memory among them. */
+function withImportedLimit(section: Buffer, pages: number): Buffer {
+  const memory = imports(section).find(({ kind }) => kind === MEMORY);
+  if (!memory) return section;
+  const [, most] = readNumber(section, memory.at + 1);
+  const [, end] = readNumber(section, most);
+  return Buffer.concat([section.subarray(0, most), number(pages), section.subarray(end)]);
 }
 
 /** The same module, in which the exported function `name` does nothing but fall into a trap. */
@@ -85,8 +101,14 @@ function exported(section: Buffer, wanted: string): number {
   throw new Error(`the module exports no ${wanted}`);
 }
 
-function importedFunctions(section: Buffer): number {
-  let functions = 0;
+const FUNCTION = 0;
+const MEMORY = 2;
+
+const importedFunctions = (section: Buffer): number => imports(section).filter(({ kind }) => kind === FUNCTION).length;
+
+/** What is imported, of which kind, and where its description begins. */
+function imports(section: Buffer): { kind: number; at: number }[] {
+  const found: { kind: number; at: number }[] = [];
   let [count, at] = readNumber(section, 0);
   const skipName = (): void => {
     const [length, start] = readNumber(section, at);
@@ -95,10 +117,11 @@ function importedFunctions(section: Buffer): number {
   for (; count > 0; count -= 1) {
     skipName();
     skipName();
-    const kind = section[at];
-    if (kind !== 0) throw new Error("only functions are expected to be imported");
-    functions += 1;
-    at = readNumber(section, at + 1)[1];
+    const kind = section[at] ?? -1;
+    found.push({ kind, at: at + 1 });
+    if (kind !== FUNCTION && kind !== MEMORY) throw new Error("only functions and a memory are expected to be imported");
+    // A function is the number of its type; a shared memory has flags, and two numbers of pages.
+    at = kind === FUNCTION ? readNumber(section, at + 1)[1] : readNumber(section, readNumber(section, at + 2)[1])[1];
   }
-  return functions;
+  return found;
 }

@@ -56,7 +56,7 @@ for (const storage of ["memory", "indexeddb"] as const) {
     const photos = await story(page, demo);
     const held = await needed(page, await servePackage(page), photos);
     await page.unrouteAll();
-    const script = await servePackage(page, (path, body) => (WASM.test(path) ? withMemoryLimit(body, held + ROOM) : body));
+    const script = await servePackage(page, (path, body) => withMemoryLimit(path, body, held + ROOM));
     const outcome = await page.evaluate(
       async ({ script, photos, name, storage }) => {
         const { NameLens, NameLensError } = (await import(`${script}?limited`)) as typeof import("namelens");
@@ -123,9 +123,9 @@ test("on the page a photo that is too large for the memory is said, and the next
   await demo.goto();
   const photos = await story(page, demo);
   const held = await needed(page, await servePackage(page), photos);
-  await page.route(WASM, async (route) => {
+  await page.route(/\.(wasm|js)$/, async (route) => {
     const response = await route.fetch();
-    await route.fulfill({ response, body: withMemoryLimit(await response.body(), held + ROOM) });
+    await route.fulfill({ response, body: withMemoryLimit(route.request().url(), await response.body(), held + ROOM) });
   });
   await demo.open();
   await demo.name(fixture.name);

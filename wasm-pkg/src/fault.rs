@@ -32,28 +32,28 @@ fn noted(pointer: *mut u8, bytes: usize) -> *mut u8 {
 unsafe impl GlobalAlloc for Watched {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         #[cfg(feature = "threads")]
-        let _turn = crate::threads::turn();
+        let _turn = crate::shared::turn();
         // SAFETY: the caller keeps the contract.
         noted(unsafe { System.alloc(layout) }, layout.size())
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         #[cfg(feature = "threads")]
-        let _turn = crate::threads::turn();
+        let _turn = crate::shared::turn();
         // SAFETY: the caller keeps the contract.
         noted(unsafe { System.alloc_zeroed(layout) }, layout.size())
     }
 
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         #[cfg(feature = "threads")]
-        let _turn = crate::threads::turn();
+        let _turn = crate::shared::turn();
         // SAFETY: the caller keeps the contract.
         noted(unsafe { System.realloc(pointer, layout, size) }, size)
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
         #[cfg(feature = "threads")]
-        let _turn = crate::threads::turn();
+        let _turn = crate::shared::turn();
         // SAFETY: the caller keeps the contract.
         unsafe { System.dealloc(pointer, layout) }
     }

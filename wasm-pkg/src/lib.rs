@@ -31,6 +31,8 @@ mod file_plan;
 mod files;
 #[cfg(target_family = "wasm")]
 mod host;
+#[cfg(all(target_family = "wasm", feature = "threads"))]
+mod shared;
 #[cfg(target_family = "wasm")]
 mod source;
 #[cfg(target_family = "wasm")]

@@ -10,12 +10,12 @@
 
 use std::cell::UnsafeCell;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use namelens_engine::threads::{self, Pool};
 use wasm_bindgen::prelude::wasm_bindgen;
 
-use crate::fault;
+use crate::{fault, shared};
 
 #[wasm_bindgen]
 extern "C" {
@@ -30,14 +30,6 @@ extern "C" {
     /// Waits until helpers have done so many pieces; whether all went well.
     #[wasm_bindgen(js_namespace = namelensThreads)]
     fn join(pieces: u32) -> bool;
-
-    /// Waits for the one lock, and takes it.
-    #[wasm_bindgen(js_namespace = namelensThreads)]
-    fn lock();
-
-    /// Gives it back.
-    #[wasm_bindgen(js_namespace = namelensThreads)]
-    fn unlock();
 }
 
 /// Numbers of 32 bits that JavaScript counts with, far enough apart that no two share a cache line.
@@ -62,8 +54,6 @@ unsafe impl Sync for Job {}
 static JOB: Job = Job(UnsafeCell::new(None));
 /// Pieces of the job.
 static PIECES: AtomicUsize = AtomicUsize::new(0);
-/// Whether pieces are on offer. Only the caller writes it, while no helper is in a piece.
-static SHARED: AtomicBool = AtomicBool::new(false);
 
 struct Workers {
     threads: usize,
@@ -77,13 +67,13 @@ impl Pool for Workers {
     fn run(&self, pieces: usize, work: Work<'_>) {
         let count = u32::try_from(pieces).unwrap_or(u32::MAX);
         let is_one = pieces < 2 || count as usize != pieces;
-        if is_one || SHARED.load(Ordering::Relaxed) {
+        if is_one || shared::is_on() {
             return (0..pieces).for_each(work);
         }
         // SAFETY: nobody has a piece, so nobody reads it; and nobody calls it after `join` below, before which this does not return.
         unsafe { *JOB.0.get() = Some(std::mem::transmute::<Work<'_>, Work<'static>>(work)) };
         PIECES.store(pieces, Ordering::Relaxed);
-        SHARED.store(true, Ordering::Relaxed);
+        shared::set(true);
         publish(count);
         let mut own = 0;
         loop {
@@ -95,7 +85,7 @@ impl Pool for Workers {
             own += 1;
         }
         let went_well = join(count - own);
-        SHARED.store(false, Ordering::Relaxed);
+        shared::set(false);
         if !went_well && fault::is_noted() {
             // The helper noted why; a panic here would speak over it.
             core::arch::wasm32::unreachable();
@@ -127,25 +117,5 @@ pub fn piece(left: usize) {
     let work = unsafe { *JOB.0.get() };
     if let Some(work) = work {
         work(PIECES.load(Ordering::Relaxed) - left);
-    }
-}
-
-/// The allocator's turn: the system's is made for one thread.
-pub(crate) struct Turn(bool);
-
-/// Waits for it where other threads work.
-pub(crate) fn turn() -> Turn {
-    let shared = SHARED.load(Ordering::Relaxed);
-    if shared {
-        lock();
-    }
-    Turn(shared)
-}
-
-impl Drop for Turn {
-    fn drop(&mut self) {
-        if self.0 {
-            unlock();
-        }
     }
 }

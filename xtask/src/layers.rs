@@ -13,7 +13,14 @@ use crate::paths::root;
 ///
 /// Rooms of one line do not use each other.
 const ROOMS: [&[&str]; 8] = [
-    &["error", "blocks", "class_defaults", "foreign", "random", "threads"],
+    &[
+        "error",
+        "blocks",
+        "class_defaults",
+        "foreign",
+        "random",
+        "threads",
+    ],
     &["host", "kernels", "weights"],
     &["ops"],
     &["text", "concepts"],
