@@ -3,7 +3,7 @@
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use namelens_engine::ops::{self, ConvWeights, Window, reference};
-use namelens_tests::{assert_close, floats, uniform};
+use namelens_tests::{assert_close, depthwise_of, floats, uniform};
 
 /// Sums of up to a thousand products near 1, each rounded to 2^-24, in two different orders.
 const SUMS: f32 = 1e-5;
@@ -353,18 +353,11 @@ fn a_bottleneck_in_strips_is_its_three_convolutions() {
             };
             let (expand, project) = (weights(inner, input, 1), weights(output, inner, 3));
             let x = Tensor::<4>::from_data(uniform([images, height, width, input], 5), &device);
+            let (depthwise, window) = depthwise_of(inner, kernel, stride, &device);
             let block = || ops::Bottleneck {
                 expand: (inner != input).then_some(&expand),
-                depthwise: (
-                    Tensor::from_data(uniform([kernel * kernel, inner], 6), &device),
-                    Tensor::from_data(uniform([inner], 7), &device),
-                ),
-                window: Window {
-                    kernel,
-                    stride,
-                    before: kernel / 2,
-                    after: kernel / 2,
-                },
+                depthwise: depthwise.clone(),
+                window,
                 project: &project,
                 residual,
             };

@@ -5,12 +5,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use burn::tensor::{Device, Tensor};
 use namelens_engine::host::Still;
-use namelens_engine::ops::{self, ConvWeights, QuantKind, QuantMatrix, Window};
+use namelens_engine::ops::{self, ConvWeights, QuantKind, QuantMatrix};
 use namelens_engine::personalize::{Kind, Request};
 use namelens_engine::threads::{self, Pool};
 use namelens_engine::weights::{Dtype, encode};
 use namelens_tests::album::{NAME, introduced};
-use namelens_tests::{floats, uniform};
+use namelens_tests::{depthwise_of, floats, uniform};
 
 /// Threads of the standard library, begun anew for each job, which take the pieces as they come.
 struct Lent {
@@ -109,18 +109,11 @@ fn rows_and_maps(device: &Device, out: &mut Results) {
     let (expand, project) = (conv(96, 24, 15), conv(24, 96, 17));
     for (kernel, stride) in [(3, 1), (5, 2)] {
         let x = Tensor::<4>::from_data(uniform([1, 61, 83, 24], 19), device);
+        let (depthwise, window) = depthwise_of(96, kernel, stride, device);
         let block = ops::Bottleneck {
             expand: Some(&expand),
-            depthwise: (
-                Tensor::from_data(uniform([kernel * kernel, 96], 20), device),
-                Tensor::from_data(uniform([96], 21), device),
-            ),
-            window: Window {
-                kernel,
-                stride,
-                before: kernel / 2,
-                after: kernel / 2,
-            },
+            depthwise,
+            window,
             project: &project,
             residual: stride == 1,
         };

@@ -9,10 +9,11 @@ pub mod rl;
 pub mod sketch;
 
 #[cfg(feature = "wgpu")]
-use burn::tensor::{Device, DeviceKind};
-use burn::tensor::{Int, Shape, Tensor, TensorData};
+use burn::tensor::DeviceKind;
+use burn::tensor::{Device, Int, Shape, Tensor, TensorData};
 #[cfg(feature = "wgpu")]
 use namelens_engine::kernels;
+use namelens_engine::ops::Window;
 use rand::{RngCore, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -83,4 +84,23 @@ pub fn assert_close(actual: &[f32], expected: &[f32], tolerance: f32, what: &str
             "{what}: element {i} is {a}, not {e} (within {tolerance} x {scale})"
         );
     }
+}
+
+/// Weights `[kernel * kernel, C]` and bias `[C]` of a depthwise convolution over maps of `channels`, and its window, which begins and ends half
+/// a kernel beyond them.
+pub fn depthwise_of(
+    channels: usize,
+    kernel: usize,
+    stride: usize,
+    device: &Device,
+) -> ((Tensor<2>, Tensor<1>), Window) {
+    let window = Window {
+        kernel,
+        stride,
+        before: kernel / 2,
+        after: kernel / 2,
+    };
+    let weights = Tensor::from_data(uniform([kernel * kernel, channels], 6), device);
+    let bias = Tensor::from_data(uniform([channels], 7), device);
+    ((weights, bias), window)
 }
