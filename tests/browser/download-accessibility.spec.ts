@@ -50,8 +50,18 @@ async function tabTo(page: Page, label: RegExp): Promise<void> {
   throw new Error(`80 presses of Tab do not reach ${label}`);
 }
 
-test("from the keyboard alone, and read out", async ({ page, downloads }) => {
+/** The list of the files that are here comes two seconds late, as from a disk that is busy. */
+function slowList(): void {
+  const { values } = FileSystemDirectoryHandle.prototype;
+  FileSystemDirectoryHandle.prototype.values = async function* (this: FileSystemDirectoryHandle) {
+    await new Promise((done) => setTimeout(done, 2000));
+    yield* values.call(this);
+  };
+}
+
+test("from the keyboard alone, and read out; a list that comes late takes no button away", async ({ page, downloads }) => {
   await downloads.open();
+  await page.evaluate(slowList);
   await page.evaluate(() => {
     const said: string[] = [];
     const live = document.querySelector("#live") as HTMLElement;
@@ -65,6 +75,8 @@ test("from the keyboard alone, and read out", async ({ page, downloads }) => {
   expect(await page.evaluate(() => (window as unknown as { said: string[] }).said)).toContain("SmolVLM 256M is here and can be used");
   await tabTo(page, /^Delete SmolVLM 256M/);
   await page.keyboard.press("Enter");
+  await expect(page.locator("#room")).toContainText("Models here");
+  await expect(downloads.card.getByRole("button", { name: /^Delete .*\? SmolVLM 256M/ })).toBeFocused();
   await page.keyboard.press("Enter");
   await expect(downloads.card.getByRole("button", { name: /^Download/ })).toBeFocused();
   await tabTo(page, /^Repository on Hugging Face/);

@@ -84,13 +84,25 @@ test("the second visit fetches no weights", async ({ page, demo }) => {
   expect(fetched).toEqual([]);
 });
 
-test("two tabs see the same things", async ({ context, page, demo }) => {
+test("two tabs see the same things, and what one does takes neither focus nor words from the other", async ({ context, page, demo }) => {
   await demo.open();
   const other = await context.newPage();
   await other.goto(page.url());
   await expect(other.locator("html")).toHaveAttribute("data-device", demo.device);
+  const shelf = other.locator("#shelf");
   await demo.name("Miso");
-  await expect(other.locator("#shelf .tag", { hasText: "Miso" })).toBeVisible();
+  await expect(shelf.locator(".tag", { hasText: "Miso" })).toBeVisible();
+  await shelf.getByRole("button", { name: "Edit Miso" }).focus();
+  await demo.name("Bo", 1);
+  await expect(shelf.locator(".tag", { hasText: "Bo" })).toBeVisible();
+  await expect(shelf.getByRole("button", { name: "Edit Miso" })).toBeFocused();
+  await other.keyboard.press("Enter");
+  await other.keyboard.press("End");
+  await other.keyboard.type("shi");
+  await demo.shelf.getByRole("button", { name: "Delete Bo" }).click();
+  await expect(shelf.locator(".tag", { hasText: "Bo" })).toHaveCount(0);
+  await other.keyboard.type("ru");
+  await expect(shelf.getByLabel("Name", { exact: true })).toHaveValue("Misoshiru");
   await demo.shelf.getByRole("button", { name: "Delete Miso" }).click();
   await expect(other.locator("#shelf .tag")).toHaveCount(0);
 });

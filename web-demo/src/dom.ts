@@ -24,6 +24,27 @@ export function h<Tag extends keyof HTMLElementTagNameMap>(
   return element;
 }
 
+/** What an element is called: by its label, else by its text. */
+const nameOf = (element: Element): string => element.getAttribute("aria-label") ?? element.textContent ?? "";
+
+/**
+ * Replaces what is in `place` without taking the focus away: it stays where it is on an element that is kept, and goes from one that is
+ * not to a new one of the same name. Whether there was one and it found no place is returned.
+ */
+export function renew(place: Element, ...children: Node[]): boolean {
+  const focused = document.activeElement;
+  if (!(focused instanceof HTMLElement) || focused === place || !place.contains(focused)) {
+    place.replaceChildren(...children);
+    return false;
+  }
+  place.replaceChildren(...children);
+  const same = place.contains(focused)
+    ? focused
+    : [...place.querySelectorAll<HTMLElement>("button, a")].find((element) => nameOf(element) === nameOf(focused));
+  same?.focus();
+  return same === undefined;
+}
+
 /** A new SVG element. */
 export function svg<Tag extends keyof SVGElementTagNameMap>(
   tag: Tag,

@@ -2,7 +2,7 @@
 
 import type { Concept, RunResult } from "namelens";
 import { colorOf } from "./colors.js";
-import { h } from "./dom.js";
+import { h, renew } from "./dom.js";
 import type { Start } from "./photo.js";
 import type { Session } from "./session.js";
 import type { Stage } from "./stage.js";
@@ -61,7 +61,8 @@ export class Questions {
 
   #offer(concepts: readonly Concept[]): void {
     const recent = [...concepts].sort((a, b) => b.updatedMs - a.updatedMs).slice(0, MOST_QUICK);
-    this.#quick.replaceChildren(
+    renew(
+      this.#quick,
       ...recent.flatMap((concept) => {
         const { id, name } = concept;
         const where = h("button", { type: "button", class: `pill ${colorOf(id)}` }, `Where is ${name}?`);

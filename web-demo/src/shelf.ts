@@ -3,7 +3,7 @@
 import { NameLensError, type Box, type Concept } from "namelens";
 import { announce } from "./announce.js";
 import { colorOf } from "./colors.js";
-import { h } from "./dom.js";
+import { h, renew } from "./dom.js";
 import { clearNotices, showError, showInfo } from "./notices.js";
 import type { Room, Session } from "./session.js";
 
@@ -20,7 +20,8 @@ export function startShelf(session: Session, place: HTMLElement, room: Room): vo
     if (session.room !== room) return;
     // A form that is open keeps what was typed into it.
     const open = new Map([...list.children].map((item) => [(item as HTMLElement).dataset.id, item]));
-    list.replaceChildren(
+    renew(
+      list,
       ...concepts.map((concept) => {
         const item = open.get(concept.id);
         return item?.querySelector("form:not([data-saving])") ? item : tagItem(session, concept, pictures, room);

@@ -2,7 +2,7 @@
 
 import { announce } from "../announce.js";
 import { fileSize, roughly, roughSize } from "../amounts.js";
-import { h } from "../dom.js";
+import { h, renew } from "../dom.js";
 import { sureButton } from "../models/sure.js";
 import { keyOf, totalOf, type Plan, type StoredModel } from "../models/store.js";
 import type { CatalogueEntry } from "./catalogue.js";
@@ -36,7 +36,7 @@ export class ModelCard {
   /** Bytes that are here. */
   #here = 0;
   #stop: (() => void) | null = null;
-  /** What {@link show} was last told. */
+  /** What is shown of the files, so that the same news is not shown again: it would take away a button that is being pressed. */
   #shown = "";
   /** Why the last try ended; stays on show until the next. */
   #problem: Problem | null = null;
@@ -68,13 +68,16 @@ export class ModelCard {
 
   /** Shows what is here of the model; does nothing while a download is under way, or when nothing is new. */
   show(stored: StoredModel | null): void {
-    const news = `${stored?.key} ${stored?.bytes} ${stored?.ready} ${this.#problem?.code}`;
-    if (this.#stop || news === this.#shown) return;
-    this.#shown = news;
+    if (this.#stop || this.#news(stored) === this.#shown) return;
+    this.#shown = this.#news(stored);
     if (stored) this.#take(stored.plan);
     this.#here = stored?.bytes ?? 0;
     if (stored?.ready) this.#ready();
     else this.#halted();
+  }
+
+  #news(stored: Pick<StoredModel, "key" | "bytes" | "ready"> | null): string {
+    return `${stored?.key} ${stored?.bytes} ${stored?.ready} ${this.#problem?.code}`;
   }
 
   #take(plan: Plan): void {
@@ -105,6 +108,7 @@ export class ModelCard {
 
   #ready(): void {
     const key = this.#plan ? keyOf(this.#plan) : this.id;
+    this.#shown = this.#news({ key, bytes: this.#bytes, ready: true });
     const use = h("a", { class: "primary", href: `./#model=${encodeURIComponent(key)}`, "aria-label": `Use ${this.#name}` }, "Use it");
     this.#set([h("p", { class: "model-ready" }, `Here: ${fileSize(this.#bytes)}, every file checked.`)], [use, this.#deleteButton()]);
   }
@@ -184,13 +188,11 @@ export class ModelCard {
     return button;
   }
 
-  /** Changes what is shown; a focus that was on a button goes to the one that takes its place. */
+  /** Changes what is shown; a focus that was on a button goes to the one of the same name, or else to the first. */
   #set(state: (HTMLElement | null)[], actions: (HTMLElement | null)[]): void {
-    const focused = this.#actions.contains(document.activeElement);
     this.#state.replaceChildren(...state.filter((part) => part !== null));
     const buttons = actions.filter((part) => part !== null);
-    this.#actions.replaceChildren(...buttons);
-    if (focused) buttons[0]?.focus();
+    if (renew(this.#actions, ...buttons)) buttons[0]?.focus();
   }
 }
 

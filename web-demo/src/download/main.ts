@@ -20,9 +20,14 @@ const cards = new Map(CATALOGUE.map((entry) => [entry.id, new ModelCard({ entry 
 /** What was looked up last. */
 let found: { plan: Plan; card: ModelCard } | null = null;
 
+/** Readings of the list so far: what an older one found is no news once a newer one has begun. */
+let readings = 0;
+
 /** Shows on every card what is here of its model, and in all how much that is. */
 async function refresh(): Promise<void> {
+  const reading = (readings += 1);
   const stored = await storedModels();
+  if (reading !== readings) return;
   for (const { plan } of stored) {
     if (cards.has(plan.id) || isFound(plan)) continue;
     const card = new ModelCard({ plan }, device, changed);

@@ -2,7 +2,7 @@
 
 import { announce } from "../announce.js";
 import { fileSize } from "../amounts.js";
-import { h } from "../dom.js";
+import { h, renew } from "../dom.js";
 import { deleteModel, storedModels, type StoredModel } from "./store.js";
 import { sureButton } from "./sure.js";
 
@@ -21,7 +21,7 @@ export function storedList(owner: Owner): { element: HTMLElement; refresh(): Pro
   const refresh = async (): Promise<void> => {
     const models = await storedModels();
     empty.hidden = models.length > 0;
-    items.replaceChildren(...models.map((model) => item(model, owner, () => void refresh())));
+    renew(items, ...models.map((model) => item(model, owner, () => void refresh())));
   };
   return { element: h("div", {}, empty, items), refresh };
 }
