@@ -19,6 +19,7 @@ mod learning;
 mod library;
 mod merge;
 mod model;
+mod numbers;
 mod prompts;
 mod ranks;
 mod score;

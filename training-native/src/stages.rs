@@ -8,6 +8,7 @@ mod chats;
 pub mod connector;
 pub mod connector_fit;
 pub mod contrastive;
+pub mod curriculum;
 mod hint_sampling;
 mod probe;
 mod probe_loss;

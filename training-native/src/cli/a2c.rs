@@ -20,7 +20,8 @@ const BATCH: usize = 32;
 Presets: vlrm (similarity by the dual encoder beside the model, naturalness under the model as it was, fines for bad phrases, repeats
 and captions without an end) and vlrm-rs (no naturalness, and a contrast over the batch). They are the paper's but for batch_size,
 which is 32 here and 4096 there. Captions are asked for without names; the held-out score is the share of the words for colour and
-kind of things that greedy captions of unseen things have, which no reward looks at.
+kind of things that greedy captions of unseen things have, which no reward looks at. Beside it stand the reward itself, eval/similarity, and
+the paper's own figure, eval/clip_recall_at_1: the share of captions whose photo is, by the dual encoder, the likest of all.
 
 RUN gets what `namelens grpo` writes: logs, checkpoints, completions, and the adapters best/ and last/.
 

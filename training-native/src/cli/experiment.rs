@@ -19,6 +19,7 @@ use namelens::rl::policy::Policy;
 use namelens::{page, whole_file};
 
 use crate::cli::interrupt::stop_on_ctrl_c;
+use crate::cli::numbers::at_least_one;
 
 /// Options of `namelens experiment`.
 #[derive(Debug, Args)]
@@ -292,13 +293,5 @@ impl ExperimentArgs {
             report::plot(plan, &records, &folder.join("experiment.png"))?;
         }
         Ok(())
-    }
-}
-
-fn at_least_one(text: &str) -> Result<usize, String> {
-    match text.parse() {
-        Ok(0) => Err("must be at least 1".into()),
-        Ok(count) => Ok(count),
-        Err(error) => Err(format!("{error}")),
     }
 }

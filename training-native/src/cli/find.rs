@@ -23,6 +23,7 @@ use namelens_engine::concepts::retrieval::PERHAPS;
 use namelens_engine::personalize::Engine;
 
 use crate::cli::interrupt::stop_on_ctrl_c;
+use crate::cli::numbers::share;
 
 use told::Told;
 
@@ -217,12 +218,4 @@ pub(super) fn load(model: &Path, device: DeviceChoice) -> Result<Engine> {
         retriever.check_calibration()?;
     }
     Ok(engine)
-}
-
-/// A share from 0 to 1.
-fn share(text: &str) -> Result<f32, String> {
-    match text.parse() {
-        Ok(share) if (0.0..=1.0).contains(&share) => Ok(share),
-        _ => Err("must be a number from 0 to 1".into()),
-    }
 }

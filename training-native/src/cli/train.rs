@@ -12,6 +12,7 @@ use clap::{Args, ValueEnum};
 use namelens::device::DeviceChoice;
 use namelens::stages::connector::Computed;
 use namelens::stages::contrastive::{Student, TRAINING_ONLY};
+use namelens::stages::curriculum::{Curriculum, Prompts};
 use namelens::train::checkpoint;
 use namelens::train::optimizer::{BETA_2, Rule};
 use namelens::train::schedule::{Decay, Schedule};
@@ -23,6 +24,7 @@ use namelens_engine::model::vlm::Vlm;
 use namelens_engine::text::Tokenizer;
 
 use crate::cli::interrupt::stop_on_ctrl_c;
+use crate::cli::numbers::{at_least_one, share};
 
 /// What to train.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -99,9 +101,15 @@ pub(super) struct TrainArgs {
     /// Most concepts of a prompt whose thing is not in the photo (supervised).
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(0..=8))]
     most_absent: u8,
-    /// Prompts do not say where the retriever sees a thing (supervised).
-    #[arg(long)]
-    no_hints: bool,
+    /// Share of the steps whose prompts do not say where the retriever sees a thing (supervised).
+    #[arg(long, default_value_t = 0.0, value_parser = share)]
+    unhinted: f32,
+    /// Most named things in a photo of those steps (supervised).
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=4))]
+    unhinted_things: u8,
+    /// Most concepts of a prompt of those steps whose thing is not in the photo (supervised).
+    #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(u8).range(0..=8))]
+    unhinted_absent: u8,
     /// Seed of weights and data.
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -195,12 +203,14 @@ impl TrainArgs {
             processor: bundle::processor()?,
             chat: bundle::chat(&self.run, config.tokens_per_image())?,
             batch: self.batch,
-            turns: self.turns,
             thaw_vision_at: self.thaw_vision_at,
-            curriculum: self.curriculum,
-            things: usize::from(self.most_things),
-            absent: usize::from(self.most_absent),
-            hints: !self.no_hints,
+            curriculum: Curriculum {
+                turns: self.turns,
+                steps: self.curriculum,
+                hinted: Prompts::of_at_most(self.most_things, self.most_absent),
+                unhinted: Prompts::of_at_most(self.unhinted_things, self.unhinted_absent),
+                unhinted_share: self.unhinted,
+            },
             device: device.clone(),
         };
         let make = |p: &mut ParamBuilder<'_>| Vlm::new(p, &config);
@@ -300,13 +310,5 @@ impl TrainArgs {
             log_every: self.log_every,
             save_every: self.save_every,
         }
-    }
-}
-
-fn at_least_one(text: &str) -> Result<usize, String> {
-    match text.parse() {
-        Ok(0) => Err("must be at least 1".into()),
-        Ok(count) => Ok(count),
-        Err(error) => Err(format!("{error}")),
     }
 }

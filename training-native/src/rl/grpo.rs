@@ -231,14 +231,15 @@ impl Method for Learner<'_, '_> {
 
     fn evaluate(&mut self) -> Result<Figures> {
         let count = self.own.options.eval_prompts;
-        held_out::evaluate(
+        let held = held_out::evaluate(
             &self.own.policy,
             self.own.held_out,
             count,
             self.own.rewards,
             self.own.config.max_completion_length,
             &Still,
-        )
+        )?;
+        Ok(held.figures)
     }
 
     fn restore(&mut self, checkpoint: &Path) -> Result<()> {

@@ -26,6 +26,15 @@ pub type Figures = BTreeMap<String, f64>;
 /// The figure that chooses the best checkpoint.
 pub const PRIMARY: &str = "eval/score";
 
+/// What a policy said, and figures of it.
+#[derive(Debug)]
+pub struct HeldOut {
+    /// The figures.
+    pub figures: Figures,
+    /// A row a prompt.
+    pub rows: Vec<Row>,
+}
+
 /// Names in captions and answers to questions of so many prompts.
 #[derive(Debug, Default)]
 struct Tally {
@@ -56,7 +65,7 @@ pub fn evaluate(
     rewards: &mut [Box<dyn Reward>],
     max_tokens: usize,
     host: &dyn Host,
-) -> Result<Figures> {
+) -> Result<HeldOut> {
     let plain = policy.vlm.valid();
     let kit = &policy.kit;
     let options = rollout::greedy(kit, max_tokens);
@@ -89,7 +98,8 @@ pub fn evaluate(
             figures.insert(format!("eval/rewards/{}/mean", reward.name()), mean);
         }
     }
-    Ok(figures)
+    let rows = tally.rows;
+    Ok(HeldOut { figures, rows })
 }
 
 impl Tally {

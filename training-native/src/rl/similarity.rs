@@ -34,6 +34,25 @@ pub struct Likeness {
     pub cosines: Vec<Vec<f64>>,
 }
 
+impl Likeness {
+    /// Mean logit of a photo with its own text; there are as many texts as photos.
+    pub fn own(&self) -> f64 {
+        let own = self.logits.iter().enumerate().map(|(at, row)| row[at]);
+        own.sum::<f64>() / self.logits.len().max(1) as f64
+    }
+
+    /// Share of the texts whose own photo is the most alike of all (CLIP recall at 1 of arXiv 2404.01911).
+    pub fn recall_at_1(&self) -> f64 {
+        let found = |text: &usize| {
+            let of = |photo: usize| self.cosines[photo][*text];
+            (0..self.cosines.len()).all(|photo| photo == *text || of(photo) < of(*text))
+        };
+        let texts = 0..self.cosines.len();
+        let count = texts.len().max(1);
+        texts.filter(found).count() as f64 / count as f64
+    }
+}
+
 impl Similarity {
     /// Reads `retriever/` of the model folder. Its texts are split as the captioner's, which is so for models trained here.
     ///
@@ -95,4 +114,25 @@ fn table(values: Tensor<2>) -> Result<Vec<Vec<f64>>> {
     let values: Vec<f32> = values.try_into_data()?.convert::<f32>().try_to_vec()?;
     let row = |row: &[f32]| row.iter().map(|v| f64::from(*v)).collect();
     Ok(values.chunks(width).map(row).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_found_where_its_own_photo_is_the_most_alike() {
+        let cosines = vec![
+            vec![0.9, 0.3, 0.1],
+            vec![0.8, 0.2, 0.1],
+            vec![0.1, 0.1, 0.1],
+        ];
+        let like = Likeness {
+            logits: cosines.clone(),
+            cosines,
+        };
+        // The second text is more like the first photo; the third like all of them, which is no find.
+        assert!((like.recall_at_1() - 1.0 / 3.0).abs() < 1e-12);
+        assert!((like.own() - 0.4).abs() < 1e-12);
+    }
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, PoisonError};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use burn::module::Module;
 use burn::tensor::Device;
 use namelens_engine::host::Still;
@@ -257,7 +257,23 @@ impl Method for A2cTrainer<'_> {
     fn evaluate(&mut self) -> Result<Figures> {
         let count = self.options.eval_prompts;
         let most = self.config.max_completion_length;
-        held_out::evaluate(&self.policy, self.held_out, count, &mut [], most, &Still)
+        let held = held_out::evaluate(&self.policy, self.held_out, count, &mut [], most, &Still)?;
+        let mut figures = held.figures;
+        if held.rows.is_empty() {
+            return Ok(figures);
+        }
+        let photos: Option<Vec<_>> = held.rows.iter().map(|row| row.photos.last()).collect();
+        let photos = photos.context("a held-out prompt shows no photo, so nothing is like it")?;
+        let texts: Vec<&str> = held
+            .rows
+            .iter()
+            .map(|row| row.completion.as_str())
+            .collect();
+        let kit = &self.policy.kit;
+        let like = self.judge.similarity.compare(kit, &photos, &texts)?;
+        figures.insert("eval/similarity".into(), like.own());
+        figures.insert("eval/clip_recall_at_1".into(), like.recall_at_1());
+        Ok(figures)
     }
 
     fn restore(&mut self, checkpoint: &Path) -> Result<()> {

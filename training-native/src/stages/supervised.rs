@@ -4,14 +4,13 @@ use anyhow::Result;
 use burn::tensor::{Device, Tensor, TensorData};
 use namelens_engine::image::ImageProcessor;
 use namelens_engine::model::vlm::Vlm;
-use namelens_engine::personalize::hint::Hint;
 use namelens_engine::text::ChatEncoder;
-use playroom::{Rgb, Rng, Sample, SampleOptions, Split, Task};
+use playroom::{Rgb, Task};
 
 use super::attention_init;
 use super::batch::{indices, pixels};
 use super::chats::{self, Encoded, photos_in_order};
-use super::hint_sampling;
+use super::curriculum::Curriculum;
 use super::probe::{Probe, Probes};
 use super::probe_loss;
 use super::token_loss::token_losses;
@@ -27,18 +26,10 @@ pub struct Supervised {
     pub chat: ChatEncoder,
     /// Chats a part.
     pub batch: usize,
-    /// Questions a chat.
-    pub turns: usize,
     /// Step from which the vision tower learns too.
     pub thaw_vision_at: u64,
-    /// Steps over which scenes grow from easy to the full world.
-    pub curriculum: u64,
-    /// Most named things in a photo, 1 to 4.
-    pub things: usize,
-    /// Most concepts of a prompt that are not in the photo.
-    pub absent: usize,
-    /// Whether prompts say where the retriever sees a thing.
-    pub hints: bool,
+    /// What chats are about.
+    pub curriculum: Curriculum,
     /// Where batches are placed.
     pub device: Device,
 }
@@ -57,8 +48,6 @@ const ATTENTION_INIT_UNTIL: u64 = 500;
 /// Share of the learning rate for the layers up to there: at the full rate their outputs outgrow the visual tokens they
 /// read.
 const DECODER_SHARE: f64 = 0.5;
-/// Share of chats in which no concept is known.
-const NO_CONCEPTS: f32 = 0.08;
 /// Weight of [`probe_loss::loss`] beside the loss of the answers.
 const PROBE_WEIGHT: f32 = 1.0;
 
@@ -67,11 +56,7 @@ impl Objective<Vlm> for Supervised {
         let (mut samples, mut chats) = (Vec::new(), Vec::new());
         for index in 0..self.batch as u64 {
             let seed = batch.sample_seed(index, self.batch as u64);
-            let mut sample = self.sample(seed, batch);
-            let hints = match self.hints {
-                true => hint_sampling::draw(&mut sample),
-                false => vec![Hint::None; sample.concepts.len()],
-            };
+            let (sample, hints) = self.curriculum.draw(seed, batch);
             chats.push(chats::encode(&self.chat, &sample, &hints)?);
             samples.push(sample);
         }
@@ -146,48 +131,6 @@ impl Objective<Vlm> for Supervised {
 }
 
 impl Supervised {
-    /// One chat's photo, concepts and dialogue; now and then without concepts, as the page is at first.
-    fn sample(&self, seed: u64, batch: BatchKey) -> Sample {
-        let options = self.options(seed, batch);
-        if !Rng::new(seed, 0x53).chance(NO_CONCEPTS) {
-            return playroom::sample(seed, &options);
-        }
-        let options = SampleOptions {
-            strangers: *options.present.end(),
-            present: 0..=0,
-            noise: 0..=0,
-            alone: false,
-            ..options
-        };
-        let tasks = [Task::Caption, Task::PlainCaption, Task::RefuseUnknown];
-        playroom::sample_tasks(seed, &options, &tasks)
-    }
-
-    /// The world of one sample: one thing in the beginning, all of them and the full mess at the end.
-    ///
-    /// All chats of a step have as many things, so that little of a batch is padding and no shard waits.
-    fn options(&self, seed: u64, batch: BatchKey) -> SampleOptions {
-        let grown = (batch.step as f32 / self.curriculum.max(1) as f32).min(1.0);
-        let mut counts = Rng::new(batch.seed ^ batch.step.wrapping_mul(0x2545_f491), 0x51);
-        let more = self.things.saturating_sub(1);
-        let most = 1 + ((counts.unit() * (1.0 + more as f32 * grown)) as usize).min(more);
-        let noise = (counts.unit() * (1.0 + self.absent as f32 * grown)) as usize;
-        // Half of the steps are as the page asks about one thing among things it does not know.
-        let alone = counts.unit() < 0.5;
-        let mut rng = Rng::new(seed, 0x52);
-        SampleOptions {
-            split: Split::Train,
-            present: most..=most,
-            noise: noise..=noise,
-            alone,
-            strangers: if alone { most - 1 } else { 0 },
-            turns: self.turns,
-            lookalike_rate: 0.15 + 0.2 * grown,
-            side: [96, 96, 96, 128, 192][rng.below(5)],
-            difficulty: 0.3 + 0.7 * grown,
-        }
-    }
-
     /// Mean over the answers of the weighted mean over their tokens: a yes weighs as much as a caption, and the mix of tasks
     /// is what it says. Figures are the loss and, by task, the share of tokens and of whole answers predicted rightly.
     fn cross_entropy(
