@@ -8,10 +8,13 @@ export interface Watch {
   allow(pattern: RegExp): void;
 }
 
-/** The caption of the album's first thing and scene, as the native engine wrote it (tests/decode.rs). */
+/** The captions of the album's first thing and scene, as the native engine wrote them (tests/decode.rs). */
 export const fixture = JSON.parse(await readFile(new URL("../fixtures/caption.json", import.meta.url), "utf8")) as {
   name: string;
+  /** With what the album says of the thing, as the page adds it. */
   text: string;
+  /** Of a name and a photo alone. */
+  byNameAlone: string;
 };
 
 /** One entry of album/album.json. */

@@ -81,14 +81,14 @@ for (const storage of ["memory", "indexeddb"] as const) {
       },
       { script, photos, name: fixture.name, storage },
     );
-    expect(outcome.before).toBe(fixture.text);
+    expect(outcome.before).toBe(fixture.byNameAlone);
     expect(outcome.errors).toHaveLength(2);
     for (const error of outcome.errors) {
       const message = expect.stringMatching(/^the engine ran out of memory: it held \d+ MB and was refused \d+ MB more/);
       expect(error).toEqual(["memory", message, expect.stringContaining("starts anew with the next call")]);
     }
     expect(outcome.things).toEqual([[fixture.name, 1]]);
-    expect(outcome.after).toBe(fixture.text);
+    expect(outcome.after).toBe(fixture.byNameAlone);
     expect(outcome.loaded).toBe(true);
   });
 }
@@ -115,7 +115,7 @@ test("a trap is called a fault of the engine, not of memory, and the next call w
     { script, photos, name: fixture.name },
   );
   const told = ["crashed", "the engine stopped at a fault: unreachable"];
-  expect(outcome).toEqual({ codes: [told, told], text: fixture.text });
+  expect(outcome).toEqual({ codes: [told, told], text: fixture.byNameAlone });
 });
 
 test("on the page a photo that is too large for the memory is said, and the next one is captioned", async ({ page, demo, watch }) => {

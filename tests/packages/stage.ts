@@ -21,8 +21,10 @@ function setting(name: string): string {
 /** What `npm pack` wrote. */
 const tarball = (): string => setting("NAMELENS_TARBALL");
 
-/** The caption that the native engine wrote (tests/decode.rs). */
-export const fixture = JSON.parse(await readFile(at("tests/fixtures/caption.json"), "utf8")) as { name: string; text: string };
+const written = JSON.parse(await readFile(at("tests/fixtures/caption.json"), "utf8")) as { name: string; byNameAlone: string };
+
+/** The caption that the native engine wrote (tests/decode.rs) of a thing of which the apps tell a name and a photo. */
+export const fixture = { name: written.name, text: written.byNameAlone };
 
 /** Node's own program for a command that an app installed. */
 export const bin = (app: string, command: string): string => join(app, "node_modules/.bin", command);
