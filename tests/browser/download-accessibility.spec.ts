@@ -50,18 +50,18 @@ async function tabTo(page: Page, label: RegExp): Promise<void> {
   throw new Error(`80 presses of Tab do not reach ${label}`);
 }
 
-/** The list of the files that are here comes two seconds late, as from a disk that is busy. */
-function slowList(): void {
-  const { values } = FileSystemDirectoryHandle.prototype;
-  FileSystemDirectoryHandle.prototype.values = async function* (this: FileSystemDirectoryHandle) {
+/** What is here is told two seconds late, as by a disk that is busy. */
+function slowDisk(): void {
+  const { getDirectory } = StorageManager.prototype;
+  StorageManager.prototype.getDirectory = async function (this: StorageManager) {
     await new Promise((done) => setTimeout(done, 2000));
-    yield* values.call(this);
+    return getDirectory.call(this);
   };
 }
 
 test("from the keyboard alone, and read out; a list that comes late takes no button away", async ({ page, downloads }) => {
   await downloads.open();
-  await page.evaluate(slowList);
+  await page.evaluate(slowDisk);
   await page.evaluate(() => {
     const said: string[] = [];
     const live = document.querySelector("#live") as HTMLElement;
