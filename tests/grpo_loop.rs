@@ -9,16 +9,18 @@ use burn::tensor::Device;
 use namelens::bundle;
 use namelens::merge::merge;
 use namelens::rewards::Row;
+use namelens::rewards::row::Photo;
 use namelens::rl::a2c_config::{A2cConfig, preset};
 use namelens::rl::config::{GrpoConfig, LossType};
 use namelens::rl::course::{Outcome, RunOptions};
 use namelens::rl::dataset::{Prompts, Source};
 use namelens::rl::playroom_prompts::{PlayroomOptions, PlayroomPrompts};
 use namelens::rl::policy::Policy;
+use namelens::rl::similarity::Similarity;
 use namelens::rl::vlrm::A2cTrainer;
 use namelens::train::checkpoint;
 use namelens::train::run_lock::RunLock;
-use namelens_tests::album::model;
+use namelens_tests::album::{model, photo};
 use namelens_tests::rl::{column, config, letters, logged, options, train, weights};
 use playroom::Task;
 
@@ -240,6 +242,19 @@ fn captions(run: &Path, stop: &AtomicBool) -> Outcome {
     let prompts = Prompts::new(source, Some(1)).unwrap();
     let trainer = A2cTrainer::new(&prompts, &prompts, &config, &options, Device::flex());
     trainer.unwrap().run(stop).unwrap()
+}
+
+/// A caption may end before its first word; the run goes on.
+#[test]
+fn a_caption_without_words_is_compared_like_any_other() {
+    let policy = Policy::open(&model(), &config(), &Device::flex()).unwrap();
+    let judge = Similarity::open(&model(), &policy.kit, &Device::flex()).unwrap();
+    let photo = Photo::Bytes(photo("scene-0.png").into());
+    let texts = ["A brown rabbit.", ""];
+    let like = judge.compare(&policy.kit, &[&photo], &texts).unwrap();
+    let [words, none] = [like.logits[0][0], like.logits[0][1]];
+    assert!(words.is_finite() && none.is_finite(), "{like:?}");
+    assert_ne!(words, none);
 }
 
 #[test]

@@ -95,6 +95,10 @@ impl Similarity {
             .map(|text| {
                 let mut ids = self.tokenizer.encode(text, false)?;
                 ids.truncate(self.longest);
+                if ids.is_empty() {
+                    // A caption may end before its first word; an encoder of this kind reads that as filling alone.
+                    ids.push(self.pad);
+                }
                 Ok(ids)
             })
             .collect::<Result<Vec<_>>>()?;
