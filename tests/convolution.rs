@@ -3,14 +3,14 @@
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use namelens_engine::ops::{self, ConvWeights, Window, reference};
-use namelens_tests::{assert_close, depthwise_of, floats, uniform};
+use namelens_tests::{assert_close, depthwise_of, floats, product_bar, uniform};
 
 /// Sums of up to a thousand products near 1, each rounded to 2^-24, in two different orders.
 const SUMS: f32 = 1e-5;
 
 fn devices() -> Vec<Device> {
     #[cfg(feature = "wgpu")]
-    return namelens_tests::fast_devices().to_vec();
+    return namelens_tests::fast_devices();
     #[cfg(not(feature = "wgpu"))]
     vec![Device::flex()]
 }
@@ -87,10 +87,20 @@ fn depthwise_follows_the_definition() {
             );
             let what = format!("{device:?} {shape:?} {window:?}");
             let actual = ops::depthwise(x.clone(), w.clone(), bias.clone(), window);
-            assert_close(&floats(actual), &expected, SUMS, &what);
+            assert_close(
+                &floats(actual),
+                &expected,
+                product_bar(&device, SUMS),
+                &what,
+            );
             if device == Device::flex() {
                 let plain = reference::depthwise(x, w, bias, window);
-                assert_close(&floats(plain), &expected, SUMS, &format!("plain {what}"));
+                assert_close(
+                    &floats(plain),
+                    &expected,
+                    product_bar(&device, SUMS),
+                    &format!("plain {what}"),
+                );
             }
         }
     }
@@ -128,7 +138,12 @@ fn pointwise_follows_the_definition() {
                 let actual =
                     ops::pointwise(x, &ConvWeights::new(w, bias), adds.then_some(added), clamp);
                 let what = format!("{device:?} [{m}, {k}] to {n}");
-                assert_close(&floats(actual), &expected, SUMS, &what);
+                assert_close(
+                    &floats(actual),
+                    &expected,
+                    product_bar(&device, SUMS),
+                    &what,
+                );
             }
         }
     }
@@ -189,7 +204,7 @@ fn the_stem_follows_the_definition() {
             assert_close(
                 &floats(actual),
                 &expected,
-                SUMS,
+                product_bar(&device, SUMS),
                 &format!("{device:?} {window:?}"),
             );
         }

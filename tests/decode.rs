@@ -19,7 +19,7 @@ use namelens_engine::model::vlm::Vlm;
 use namelens_engine::personalize::{Engine, Event, Kind, Outcome, Request};
 use namelens_engine::text::Tokenizer;
 use namelens_tests::album::{NAME, introduced, introduced_by_name_alone, model, root};
-use namelens_tests::{uniform, wgpu};
+use namelens_tests::{gpus, uniform};
 
 fn vlm(device: &Device) -> (Vlm, VlmConfig) {
     let config = std::fs::read_to_string(model().join("config.json")).unwrap();
@@ -348,7 +348,7 @@ fn a_run_ends_wherever_it_is_cancelled_and_leaves_nothing_behind() {
 ///
 /// After a new model: `NAMELENS_BLESS=1 cargo test -p namelens-tests --test decode` writes it anew.
 #[test]
-fn cpu_and_vulkan_write_the_caption_of_the_fixture() {
+fn every_backend_writes_the_caption_of_the_fixture() {
     let path = root().join("tests/fixtures/caption.json");
     let cpu = caption(introduced(&Device::flex()));
     // Apps that tell less of the thing may be told something else.
@@ -366,12 +366,14 @@ fn cpu_and_vulkan_write_the_caption_of_the_fixture() {
     assert_eq!(fixture["name"], NAME);
     assert_eq!(fixture["text"], cpu.text.as_str());
     assert_eq!(fixture["byNameAlone"], by_name_alone.text.as_str());
-    let gpu = caption(introduced(&wgpu()));
-    assert_eq!(cpu.raw, gpu.raw);
-    // A region is a mean weighted by similarities, which differ in their last bits.
-    let edges = cpu.mentions[0].box_.iter().zip(&gpu.mentions[0].box_);
-    for (a, b) in edges.flat_map(|(a, b)| a.iter().zip(b)) {
-        assert!((a - b).abs() < 1e-4, "{a} {b}");
+    for device in gpus() {
+        let gpu = caption(introduced(&device));
+        assert_eq!(cpu.raw, gpu.raw, "{device:?}");
+        // A region is a mean weighted by similarities, which differ in their last bits.
+        let edges = cpu.mentions[0].box_.iter().zip(&gpu.mentions[0].box_);
+        for (a, b) in edges.flat_map(|(a, b)| a.iter().zip(b)) {
+            assert!((a - b).abs() < 1e-4, "{device:?}: {a} {b}");
+        }
+        assert!(gpu.mentions[0].box_.is_some());
     }
-    assert!(gpu.mentions[0].box_.is_some());
 }

@@ -9,8 +9,8 @@ use namelens_engine::model::feature_net::FeatureNet;
 use namelens_engine::model::params::ParamBuilder;
 use namelens_engine::model::plan::surplus;
 use namelens_engine::model::vision::VisionTower;
-use namelens_tests::floats;
 use namelens_tests::golden::{Case, Checkpoint, checkpoints, distance};
+use namelens_tests::{floats, network_bar};
 
 /// Largest distance from the reference in standard deviations of the values compared, in f32; see `goldens.rs`.
 const BAR: f32 = 1e-4;
@@ -62,7 +62,7 @@ impl Encoder {
         let distance = distance(found, expected);
         println!("{stage} | {} | {distance:.1e}", self.checkpoint.name);
         assert!(
-            distance <= BAR,
+            distance <= network_bar(&self.device, BAR),
             "{stage} of {}: {distance:.1e} deviations",
             self.checkpoint.name
         );
@@ -99,9 +99,9 @@ fn tokens_are_the_references_on_grids_of_any_shape() {
 #[cfg(feature = "wgpu")]
 #[test]
 fn the_gpu_sees_the_same() {
-    encoders(&namelens_tests::wgpu())
-        .iter()
-        .for_each(Encoder::check_all);
+    for device in namelens_tests::gpus() {
+        encoders(&device).iter().for_each(Encoder::check_all);
+    }
 }
 
 #[test]

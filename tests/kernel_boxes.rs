@@ -3,7 +3,7 @@
 
 use burn::tensor::{Device, Tensor, TensorData};
 use namelens_engine::ops::{self, reference};
-use namelens_tests::{assert_close, fast_devices, floats, ints, uniform, wgpu};
+use namelens_tests::{assert_close, fast_devices, floats, gpus, ints, uniform};
 
 /// One division of a few exact products.
 const DIVISION: f32 = 1e-6;
@@ -33,9 +33,16 @@ fn pairwise_iou_matches_the_plain_body() {
         };
         let [a, b] = tensors(&Device::flex());
         let expected = floats(reference::pairwise_iou(a, b));
-        let [a, b] = tensors(&wgpu());
-        let actual = floats(ops::pairwise_iou(a, b));
-        assert_close(&actual, &expected, DIVISION, &format!("[{n}, {m}]"));
+        for device in gpus() {
+            let [a, b] = tensors(&device);
+            let actual = floats(ops::pairwise_iou(a, b));
+            assert_close(
+                &actual,
+                &expected,
+                DIVISION,
+                &format!("{device:?} [{n}, {m}]"),
+            );
+        }
     }
 }
 
@@ -134,13 +141,15 @@ fn nms_follows_the_definition() {
 #[test]
 fn the_plain_suppression_runs_on_a_gpu_too() {
     // CUDA takes it; the runtime below is the same, so a GPU without it stands in.
-    let [on_gpu, on_flex] = [&wgpu(), &Device::flex()].map(|device| {
+    let kept = |device: &Device| {
         let scores = Tensor::from_data(uniform([60], 15), device);
         ints(reference::nms(
             Tensor::from_data(boxes(60, 16), device),
             scores,
             0.4,
         ))
-    });
-    assert_eq!(on_gpu, on_flex, "nms");
+    };
+    for gpu in gpus() {
+        assert_eq!(kept(&gpu), kept(&Device::flex()), "{gpu:?}");
+    }
 }

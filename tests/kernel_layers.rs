@@ -168,6 +168,37 @@ fn activations_follow_their_definitions() {
     }
 }
 
+#[test]
+fn slopes_of_activations_follow_their_definitions() {
+    let inputs: Vec<f32> = (0..=2400).map(|i| i as f32 / 200.0 - 6.0).collect();
+    let density = |x: f64| (-0.5 * x * x).exp() / (2.0 * std::f64::consts::PI).sqrt();
+    let tanh = |x: f64| {
+        let scale = (2.0 / std::f64::consts::PI).sqrt();
+        let t = (scale * (x + 0.044_715 * x.powi(3))).tanh();
+        0.5 * (1.0 + t) + 0.5 * x * (1.0 - t * t) * scale * (1.0 + 3.0 * 0.044_715 * x * x)
+    };
+    let sigmoid = |x: f64| 1.0 / (1.0 + (-x).exp());
+    type Act = fn(Tensor<1>) -> Tensor<1>;
+    type Slope<'a> = &'a dyn Fn(f64) -> f64;
+    let table: [(&str, Act, Slope<'_>); 3] = [
+        ("gelu", ops::gelu, &|x| below_f64(x) + x * density(x)),
+        ("gelu_tanh", ops::gelu_tanh, &tanh),
+        ("silu", ops::silu, &|x| {
+            sigmoid(x) * (1.0 + x * (1.0 - sigmoid(x)))
+        }),
+    ];
+    for device in fast_devices() {
+        for (name, act, slope) in table {
+            let device = device.clone().autodiff();
+            let x = Tensor::<1>::from_floats(inputs.as_slice(), &device).require_grad();
+            let gradients = act(x.clone()).sum().backward();
+            let found = floats(x.grad(&gradients).unwrap());
+            let want = rounded(inputs.iter().map(|&x| slope(f64::from(x))));
+            assert_close(&found, &want, ACTIVATION, &format!("{name} {device:?}"));
+        }
+    }
+}
+
 /// A sum of up to 50,000 exponentials in f32, by 256 invocations.
 const SHARE: f64 = 1e-5;
 

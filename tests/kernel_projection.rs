@@ -5,7 +5,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 
 use namelens_engine::ops::{self, QuantKind, QuantMatrix};
 use namelens_engine::weights::{Dtype, encode};
-use namelens_tests::{assert_close, fast_devices, floats, uniform};
+use namelens_tests::{assert_close, fast_devices, floats, product_bar, uniform};
 
 /// Sums of a few hundred terms in another order, and an exponential.
 const SUMS: f32 = 2e-5;
@@ -51,9 +51,14 @@ fn a_dense_product_follows_its_definition_for_any_number_of_rows() {
                 let what = format!("{device:?}, {rows} rows, [{n}, {k}]");
                 let found = ops::dense_linear(x.clone(), weight.clone(), None);
                 assert_eq!(found.dims(), [1, rows, n]);
-                assert_close(&floats(found), &sums(&[]), SUMS, &what);
+                assert_close(
+                    &floats(found),
+                    &sums(&[]),
+                    product_bar(&device, SUMS),
+                    &what,
+                );
                 let found = ops::dense_linear(x, weight.clone(), Some(bias.clone()));
-                assert_close(&floats(found), &sums(&b), SUMS, &what);
+                assert_close(&floats(found), &sums(&b), product_bar(&device, SUMS), &what);
             }
         }
     }
@@ -70,7 +75,12 @@ fn products_of_one_input_are_those_of_each_matrix() {
                 let alone = ops::quant_linear(x.clone(), w);
                 assert_eq!(found.dims(), [1, rows, w.rows]);
                 let what = format!("{device:?}, {rows} rows");
-                assert_close(&floats(found), &floats(alone), SUMS, &what);
+                assert_close(
+                    &floats(found),
+                    &floats(alone),
+                    product_bar(&device, SUMS),
+                    &what,
+                );
             }
         }
     }
@@ -90,7 +100,12 @@ fn a_gated_pair_is_the_gate_of_two_products() {
                 (g / (1.0 + (-g).exp()) * u) as f32
             });
             let want: Vec<f32> = want.collect();
-            assert_close(&floats(found), &want, SUMS, &format!("{device:?} {rows}"));
+            assert_close(
+                &floats(found),
+                &want,
+                product_bar(&device, SUMS),
+                &format!("{device:?} {rows}"),
+            );
         }
     }
 }
@@ -109,7 +124,12 @@ fn a_product_is_added_to_what_is_there() {
                 .zip(product)
                 .map(|(a, b)| a + b)
                 .collect();
-            assert_close(&floats(found), &want, SUMS, &format!("{device:?} {rows}"));
+            assert_close(
+                &floats(found),
+                &want,
+                product_bar(&device, SUMS),
+                &format!("{device:?} {rows}"),
+            );
         }
     }
 }
@@ -173,13 +193,13 @@ fn matrices_that_are_stacked_give_what_they_gave() {
             let found = ops::quant_linears(x.clone(), parts, qkv.as_ref());
             for (found, w) in found.into_iter().zip(&before) {
                 let want = floats(ops::quant_linear(x.clone(), w));
-                assert_close(&floats(found), &want, SUMS, &what);
+                assert_close(&floats(found), &want, product_bar(&device, SUMS), &what);
             }
             let gated = |[gate, up]: &[QuantMatrix; 2], stack| {
                 floats(ops::gated_quant_linear(x.clone(), gate, up, stack))
             };
             let (found, want) = (gated(&pair, gate_up.as_ref()), gated(&alone, None));
-            assert_close(&found, &want, SUMS, &what);
+            assert_close(&found, &want, product_bar(&device, SUMS), &what);
         }
     }
 }

@@ -100,7 +100,9 @@ use dispatch::on_flex;
 #[cfg(feature = "cube")]
 use dispatch::on_kernels;
 pub use norm::{layer_norm, rms_norm};
-pub use projection::{dense_linear, gated_quant_linear, quant_linear_onto, quant_linears};
+pub use projection::{
+    bf16_linear, dense_linear, gated_quant_linear, quant_linear_onto, quant_linears,
+};
 pub use quant::QuantMatrix;
 use quant::Storage;
 pub use region_scores::region_scores;

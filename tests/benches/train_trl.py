@@ -6,11 +6,15 @@ Prints one JSON object: seconds of each step, mean tokens of its completions, ve
 import argparse
 import json
 import os
+import sys
 import tempfile
 import time
 from pathlib import Path
 
-os.environ.update(HF_HUB_OFFLINE="1", TRANSFORMERS_OFFLINE="1", TOKENIZERS_PARALLELISM="false", CUDA_VISIBLE_DEVICES="")
+os.environ.update(HF_HUB_OFFLINE="1", TRANSFORMERS_OFFLINE="1", TOKENIZERS_PARALLELISM="false")
+# Before PyTorch is read: it looks for GPUs once.
+if "cuda" not in sys.argv:
+    os.environ["CUDA_VISIBLE_DEVICES"] = ""
 
 import torch
 import transformers
@@ -70,6 +74,7 @@ def main():
     options.add_argument("--steps", type=int, required=True)
     options.add_argument("--threads", type=int, required=True)
     options.add_argument("--settings", type=json.loads, required=True)
+    options.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     options = options.parse_args()
     torch.set_num_threads(options.threads)
     settings = options.settings
@@ -88,7 +93,7 @@ def main():
     clock = Clock()
     with tempfile.TemporaryDirectory() as folder:
         args = GRPOConfig(
-            output_dir=folder, max_steps=options.steps, logging_steps=1, save_strategy="no", report_to=[], use_cpu=True, bf16=False,
+            output_dir=folder, max_steps=options.steps, logging_steps=1, save_strategy="no", report_to=[], use_cpu=options.device == "cpu", bf16=False,
             gradient_checkpointing=False, disable_tqdm=True, remove_unused_columns=False, **settings,
         )
         trainer = GRPOTrainer(

@@ -32,10 +32,48 @@ pub fn wgpu() -> Device {
     device
 }
 
-/// The devices with a fast path: flex and wgpu.
+/// The GPUs under test: wgpu's, and CUDA's where this build has it.
 #[cfg(feature = "wgpu")]
-pub fn fast_devices() -> [Device; 2] {
-    [Device::flex(), wgpu()]
+pub fn gpus() -> Vec<Device> {
+    vec![
+        wgpu(),
+        #[cfg(feature = "cuda")]
+        Device::cuda(0usize),
+    ]
+}
+
+/// The CPU, then every GPU under test.
+#[cfg(feature = "wgpu")]
+pub fn fast_devices() -> Vec<Device> {
+    [vec![Device::flex()], gpus()].concat()
+}
+
+/// How far one product may be off on CUDA, where burn rounds both factors to the ten bits of TF32, 5e-4 of each, and has no way to
+/// turn that off; and how far what many layers make of such products, in deviations or as a share of a gradient.
+const TF32: [f32; 2] = [2e-3, 0.1];
+
+/// What whole steps of training are held to the reference on: the CPU and wgpu.
+pub fn training_devices() -> Vec<Device> {
+    vec![
+        Device::flex(),
+        #[cfg(feature = "wgpu")]
+        wgpu(),
+    ]
+}
+
+/// The bar of one product on a device: `exact` where factors are f32.
+pub fn product_bar(device: &Device, exact: f32) -> f32 {
+    if is_cuda(device) { TF32[0] } else { exact }
+}
+
+/// The bar of a whole network on a device: `exact` where the factors of its products are f32.
+pub fn network_bar(device: &Device, exact: f32) -> f32 {
+    if is_cuda(device) { TF32[1] } else { exact }
+}
+
+/// Whether a device is a GPU by CUDA.
+pub fn is_cuda(device: &Device) -> bool {
+    format!("{device:?}").contains("Cuda")
 }
 
 /// Numbers in -1..1, the same for the same seed on every machine.

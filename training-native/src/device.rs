@@ -1,6 +1,6 @@
 //! `--device cpu|wgpu|cuda|auto`: which burn device a command runs on.
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use burn::tensor::Device;
 use clap::ValueEnum;
 
@@ -27,6 +27,16 @@ impl DeviceChoice {
         }
     }
 
+    /// The word that asks for it on the command line.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Cpu => "cpu",
+            Self::Wgpu => "wgpu",
+            Self::Cuda => "cuda",
+        }
+    }
+
     /// Opens the device.
     ///
     /// # Errors
@@ -39,11 +49,25 @@ impl DeviceChoice {
             #[cfg(not(feature = "cuda"))]
             Self::Auto => Ok(Device::flex()),
             #[cfg(not(feature = "cuda"))]
-            Self::Cuda => bail!("this build has no CUDA; rebuild with `--features cuda`"),
+            Self::Cuda => anyhow::bail!("this build has no CUDA; rebuild with `--features cuda`"),
             #[cfg(feature = "wgpu")]
             Self::Wgpu => Ok(Device::wgpu(burn::tensor::DeviceKind::default())),
             #[cfg(not(feature = "wgpu"))]
-            Self::Wgpu => bail!("this build has no wgpu; rebuild with `--features wgpu`"),
+            Self::Wgpu => anyhow::bail!("this build has no wgpu; rebuild with `--features wgpu`"),
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_device_is_asked_for_by_its_word() {
+        for choice in DeviceChoice::value_variants() {
+            let asked = choice.to_possible_value().unwrap();
+            assert_eq!(asked.get_name(), choice.word());
         }
     }
 }

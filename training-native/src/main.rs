@@ -11,6 +11,7 @@ use anstream::eprintln;
 use clap::Parser;
 
 fn main() -> ExitCode {
+    read_optimizers_on_the_cpu();
     tracing_subscriber::fmt()
         .with_env_filter(
             tracing_subscriber::EnvFilter::try_from_default_env()
@@ -27,4 +28,15 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// burn reads an optimiser's state onto its default device, and moves it to the parameters' in the first step. That default is a GPU
+/// where the build has one, which need not be in the machine: `--device cpu` would then fail when a run is resumed.
+#[allow(
+    unsafe_code,
+    reason = "changes the environment, before there is another thread to read it"
+)]
+fn read_optimizers_on_the_cpu() {
+    // SAFETY: the first statement of the program; no other thread runs yet.
+    unsafe { std::env::set_var("BURN_DEVICE", "flex") };
 }

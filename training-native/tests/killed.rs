@@ -42,6 +42,8 @@ fn rows(folder: &Path) -> PathBuf {
 
 fn start(data: &Path, run: &Path, steps: u64, more: &[&str]) -> Child {
     let mut command = Command::new(env!("CARGO_BIN_EXE_namelens"));
+    // A device that is not there: nothing may look for another than the one that was asked for.
+    command.env("BURN_DEVICE", "rocm");
     command.args([
         "grpo", "--device", "cpu", "--preset", "trl", "--reward", "set-f1",
     ]);

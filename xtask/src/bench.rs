@@ -5,6 +5,7 @@
 //! keeping go into `tests/benches/RESULTS.md` by hand, with the machine's line that every bench prints first.
 
 mod browser;
+mod gpu;
 mod kernels;
 mod memory;
 mod model_file;
@@ -48,7 +49,9 @@ enum What {
     Photo(photo::Options),
     /// From loading the page to the first token and the first thing recognised, cold and warm
     Start(start::Options),
-    /// Steps of GRPO on the CPU against TRL
+    /// A model of SmolVLM-256M's shape on CUDA, Vulkan and the CPU, beside PyTorch on the same weights
+    Gpu(gpu::Options),
+    /// Steps of GRPO against TRL
     Train(train::Options),
     /// What must hold before a time counts, and no times: results of kernels in every place, memory after captions. Takes the
     /// package as it stands; `cargo xtask test` asks for it
@@ -74,13 +77,15 @@ pub(crate) fn gates() -> Vec<(&'static str, Result<()>)> {
 /// # Errors
 /// When something cannot be built or run, or a gate fails: nothing is timed then.
 pub(crate) fn bench(options: &Options) -> Result<()> {
+    let seconds = options.seconds;
     let figures = match &options.what {
-        What::Kernels => kernels::run(options.seconds)?,
-        What::Text(text) => text::run(text, options.seconds)?,
+        What::Kernels => kernels::run(seconds)?,
+        What::Text(text) => text::run(text, seconds)?,
         What::Web(options) => web::run(options)?,
         What::Memory(options) => memory::run(options)?,
         What::Photo(options) => photo::run(options)?,
         What::Start(options) => start::run(options)?,
+        What::Gpu(options) => gpu::run(options, seconds)?,
         What::Train(options) => train::run(options)?,
         What::Gate => gates()
             .into_iter()

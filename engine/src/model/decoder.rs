@@ -38,6 +38,9 @@ pub struct Decoder {
 }
 
 impl Decoder {
+    /// Our name of the head, where it is no embedding.
+    pub(super) const HEAD: &str = "lm_head";
+
     /// Builds the decoder below `name` (`model.text_model` in SmolVLM) and, when not tied, `lm_head`.
     ///
     /// # Errors
@@ -89,7 +92,13 @@ impl Decoder {
             lm_head: if tied {
                 None
             } else {
-                Some(Linear::new(p, "lm_head", hidden, config.vocab_size, false)?)
+                Some(Linear::new(
+                    p,
+                    Self::HEAD,
+                    hidden,
+                    config.vocab_size,
+                    false,
+                )?)
             },
             rope: Rope::text(
                 config.head_dim(),

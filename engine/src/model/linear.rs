@@ -26,6 +26,9 @@ pub struct Linear {
     /// Which of them counts.
     #[module(skip)]
     active: Option<usize>,
+    /// Whether products of many rows are made in bf16.
+    #[module(skip)]
+    bf16: bool,
 }
 
 impl Linear {
@@ -84,6 +87,7 @@ impl Linear {
             key: name.to_owned(),
             loras: Vec::new(),
             active: None,
+            bf16: false,
         })
     }
 
@@ -109,6 +113,11 @@ impl Linear {
     /// What the adapter of a name adds here.
     pub(super) fn lora_of(&self, name: &str) -> Option<&Lora> {
         self.loras.iter().find(|lora| lora.adapter() == name)
+    }
+
+    /// Makes products of many rows in bf16, of weights that stay f32, or no longer.
+    pub(super) fn set_bf16(&mut self, on: bool) {
+        self.bf16 = on;
     }
 
     /// Draws what adapters leave out while they are trained by this key; `None` leaves nothing out.
@@ -250,7 +259,11 @@ impl Linear {
     /// The layer without adapters.
     fn base<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
         if let Some(weight) = &self.weight {
-            return ops::dense_linear(x, weight.val(), self.bias.as_ref().map(Param::val));
+            let bias = self.bias.as_ref().map(Param::val);
+            return match self.bf16 {
+                true => ops::bf16_linear(x, weight.val(), bias),
+                false => ops::dense_linear(x, weight.val(), bias),
+            };
         }
         let Some(blocks) = &self.blocks else {
             unreachable!("a Linear is dense or quantised by construction")

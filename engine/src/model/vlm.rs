@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use burn::module::Module;
-use burn::tensor::{Int, Tensor, TensorData};
+use burn::tensor::{DType, Int, Tensor, TensorData};
 
 use super::adapters::Adapters;
 use super::attention::Mask;
@@ -295,6 +295,25 @@ impl Vlm {
         linears
             .into_iter()
             .for_each(|linear| linear.set_dropout(key));
+    }
+
+    /// Makes products of many rows in bf16 from now on, or no longer: all but the head's and the adapters'. Weights and what they
+    /// learn stay f32.
+    ///
+    /// # Errors
+    /// [`Error::Option`] where the device has no bf16.
+    pub fn set_bf16(&mut self, on: bool) -> Result<()> {
+        if on && !self.decoder.device().supports_dtype(DType::BF16) {
+            return Err(Error::Option {
+                option: "bf16".into(),
+                problem: "this device has none; leave it out, or compute on CUDA".into(),
+            });
+        }
+        let linears = linears(&mut self.vision, &mut self.decoder).into_iter();
+        linears
+            .filter(|linear| linear.key() != Decoder::HEAD)
+            .for_each(|linear| linear.set_bf16(on));
+        Ok(())
     }
 
     /// An adapter as PEFT saves it, for checkpoints of a family with these names; `base` says of which model. Blocks; native

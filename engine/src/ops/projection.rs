@@ -4,7 +4,7 @@
 //! A token passes few numbers through many small operations, whose start costs more than their work. On the CPU an input is
 //! brought to 16 bits once for all its products.
 
-use burn::tensor::{Tensor, module};
+use burn::tensor::{DType, Tensor, module};
 
 #[cfg(any(feature = "cpu", feature = "cube"))]
 use super::quant::Storage;
@@ -45,6 +45,35 @@ pub fn dense_linear<const D: usize>(
     let x = x.reshape([rows, shape[D - 1]]);
     shape[D - 1] = weight.dims()[0];
     module::linear(x, weight.transpose(), bias).reshape(shape)
+}
+
+/// From how many rows of x on [`bf16_linear`] rounds: a matrix is rounded anew for each product, which costs what reading it thrice
+/// does, and a token that is written has a row or a few.
+const BF16_ROWS: usize = 64;
+
+/// [`dense_linear`] with both factors and the products' sums rounded to bf16, where x has many rows; the rest, gradients of the weights
+/// included, is f32 (mixed precision, arXiv 1710.03740, as `torch.autocast` has it).
+///
+/// # Shapes
+/// As [`dense_linear`].
+///
+/// # Panics
+/// When the shapes disagree, or the device has no bf16.
+pub fn bf16_linear<const D: usize>(
+    x: Tensor<D>,
+    weight: Tensor<2>,
+    bias: Option<Tensor<1>>,
+) -> Tensor<D> {
+    let rows: usize = x.dims()[..D - 1].iter().product();
+    if rows < BF16_ROWS {
+        return dense_linear(x, weight, bias);
+    }
+    let (x, weight) = (x.cast(DType::BF16), weight.cast(DType::BF16));
+    let y = dense_linear(x, weight, None).cast(DType::F32);
+    match bias {
+        Some(bias) => y + bias.unsqueeze(),
+        None => y,
+    }
 }
 
 /// [`quant_linear`] of one input with several matrices.

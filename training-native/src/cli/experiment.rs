@@ -229,6 +229,7 @@ impl ExperimentArgs {
             command.arg("--results").arg(&self.results).arg("one");
             command.arg("--base").arg(&places.base);
             command.arg("--runs").arg(&places.runs);
+            command.args(["--device", places.device.word()]);
             command.args(["--key", &run.key()]);
             command
         };

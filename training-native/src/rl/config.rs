@@ -230,6 +230,9 @@ pub struct GrpoConfig {
     pub disable_dropout: bool,
     /// Whether the vision tower and the connector stay as they are.
     pub freeze_vision: bool,
+    /// Whether products of many rows are made in bf16, all but the head's; weights and their moments stay f32. Worth it on a GPU
+    /// and for models of some size. TRL has it on where nothing is said; here it is off.
+    pub bf16: bool,
     /// Whether a LoRA adapter is trained rather than all weights.
     pub use_peft: bool,
     /// Rank of the adapter.
@@ -308,6 +311,7 @@ impl Default for GrpoConfig {
             rollout_dropout: false,
             disable_dropout: false,
             freeze_vision: true,
+            bf16: false,
             use_peft: false,
             lora_r: 16,
             lora_alpha: 32.0,

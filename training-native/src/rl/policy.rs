@@ -98,6 +98,7 @@ impl Policy {
             processor,
             ..
         } = parts;
+        vlm.set_bf16(config.bf16)?;
         let reference = vlm.valid();
         let all = names.clone();
         let names = match config.use_peft {

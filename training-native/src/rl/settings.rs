@@ -11,8 +11,7 @@ use crate::near_miss;
 const ELSEWHERE: &[(&str, &str)] = &[
     ("use_vllm", "rollouts run in the trainer's own engine"),
     ("vllm_mode", "rollouts run in the trainer's own engine"),
-    ("bf16", "the device decides the precision"),
-    ("fp16", "the device decides the precision"),
+    ("fp16", "say bf16, which needs no scaling of the loss"),
     (
         "gradient_checkpointing",
         "log-probabilities are computed in chunks instead",

@@ -34,6 +34,9 @@ pub(crate) struct Options {
     /// Threads of each
     #[arg(long, default_value_t = 1)]
     threads: usize,
+    /// Where both compute: `cpu` or `cuda`, for which --binary must have been built with it
+    #[arg(long, default_value = "cpu", value_parser = ["cpu", "cuda"])]
+    device: String,
 }
 
 /// Completions of a step: two prompts of eight.
@@ -180,7 +183,8 @@ fn run_ours(
         fs::remove_dir_all(&run)?;
     }
     let mut command = Command::new(binary);
-    command.args(["grpo", "--preset", "trl", "--device", "cpu", "--reward"]);
+    command.args(["grpo", "--preset", "trl", "--device", &options.device]);
+    command.arg("--reward");
     // A reward that costs nothing; the peer's is a rule of one line.
     command
         .arg("repic-strict")
@@ -237,6 +241,7 @@ fn run_theirs(python: &Path, rows: &Path, steps: usize, options: &Options) -> Re
         .arg(rows)
         .args(["--steps", &steps.to_string(), "--threads", &threads]);
     command.arg("--settings").arg(settings().to_string());
+    command.args(["--device", &options.device]);
     command.env("OMP_NUM_THREADS", &threads);
     let said = quiet(
         &mut command,
@@ -281,7 +286,7 @@ fn told(ours: &Taken, theirs: &Taken, versions: &Value, options: &Options) -> Re
         "a step of GRPO", "namelens", "TRL", "ratio"
     );
     let mut figures = json!({
-        "settings": settings(), "threads": options.threads, "steps": options.steps, "rounds": options.rounds,
+        "settings": settings(), "device": options.device, "threads": options.threads, "steps": options.steps, "rounds": options.rounds,
         "versions": versions,
     });
     type Column = fn(&Taken) -> &[f64];
