@@ -103,8 +103,11 @@ fn cuda() -> Result<()> {
             "check",
             "-p",
             "namelens",
+            "-p",
+            "namelens-tests",
+            "--all-targets",
             "--features",
-            "cuda",
+            "namelens/cuda,namelens-tests/cuda",
             "--config",
             &patch,
         ];
