@@ -16,8 +16,8 @@ use crate::run::{loud, quiet, step};
 /// Options of `cargo xtask bench gpu`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
-    /// Our devices
-    #[arg(long, value_delimiter = ',', default_value = "cuda,wgpu")]
+    /// Our devices; `cuda` needs a --binary that was built with it
+    #[arg(long, value_delimiter = ',', default_value = "wgpu")]
     devices: Vec<String>,
     /// PyTorch's devices and precisions: the first is what answers are compared with
     #[arg(
@@ -55,7 +55,14 @@ pub(super) fn run(options: &Options, seconds: f64) -> Result<Vec<Value>> {
     let mut figures = vec![machine()];
     let binary = match &options.binary {
         Some(binary) => binary.clone(),
-        None => built()?,
+        None => {
+            ensure!(
+                !options.devices.iter().any(|device| device == "cuda"),
+                "cuda needs --binary: cargo build --release -p namelens-tests --bin gpu-bench --features cuda --config \
+                 'patch.crates-io.cubecl-llvm.path=\"xtask/cuda/cubecl-llvm\"'"
+            );
+            built()?
+        }
     };
     let folder = target_dir().join("bench-gpu");
     if !folder.join("model.safetensors").exists() {
