@@ -19,6 +19,8 @@ pub enum Task {
     Caption,
     /// A caption without names.
     PlainCaption,
+    /// A caption without names in few words, as those of COCO are: kinds of things and the place. No part of the training mix.
+    BriefCaption,
     /// Whether a concept is in the photo.
     Recognize,
     /// The box of a concept.

@@ -85,6 +85,15 @@ pub(crate) fn ask(story: &Story<'_>, wish: Wish, rng: &mut Rng) -> Option<Turn> 
                 text::plain(story.things, story.place, form),
             )
         }
+        Task::BriefCaption => {
+            // The questions of plain captions: who learns these answers learns to say less.
+            let (question, _) = rng.pick(text::PLAIN);
+            turn(
+                None,
+                question.to_owned(),
+                text::brief(story.things, story.place),
+            )
+        }
         Task::Recognize => {
             let subject = if wish.yes {
                 story.present(rng)?.1

@@ -83,6 +83,15 @@ pub(crate) fn plain(things: &[ThingTruth], place: Place, form: usize) -> String 
     compose(&all, &[], place.word(), "", form)
 }
 
+/// The caption without names that says no more of things than their kinds: "A bear and a car in the kitchen."
+pub(crate) fn brief(things: &[ThingTruth], place: Place) -> String {
+    let kinds: Vec<String> = things
+        .iter()
+        .map(|thing| article(thing.identity.category.word()))
+        .collect();
+    sentence(&format!("{} {}", list(&kinds), place.word()))
+}
+
 fn compose(
     things: &[&ThingTruth],
     names: &[&str],

@@ -24,7 +24,8 @@ const REWARD: &str = "set-f1";
 /// Options of `namelens grpo`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Presets: repic, repic-released, covip, dapo, gspo, cispo, sapo, luspo, dr_grpo, trl. A preset is a set of settings under TRL's names;
+Presets: repic, repic-released, covip, dapo, gspo, cispo, sapo, luspo, dr_grpo, trl, and sft, which learns from references and draws
+nothing. A preset is a set of settings under TRL's names;
 a file of --config changes them, --set changes them again. `namelens score --help` lists the rewards.
 
 Without --data prompts are drawn by the Playroom: photos with named things, and the concepts of as many that are not there, without
@@ -43,7 +44,9 @@ of them see. Settings are those of one process, so two draw twice as many comple
 Examples:
   namelens grpo --preset repic --model models/playroom --run runs/repic --steps 100
   namelens grpo --preset gspo --model models/playroom --run runs/gspo --reward set-f1 --set learning_rate=1e-4 --dry-run
-  namelens grpo --preset dapo --model SmolVLM-256M --data rows.jsonl --reward repic-strict --set use_peft=true --run runs/mine")]
+  namelens grpo --preset dapo --model SmolVLM-256M --data rows.jsonl --reward repic-strict --set use_peft=true --run runs/mine
+  namelens grpo --preset sft --tasks brief,brief,brief,plain --model models/playroom --run runs/brief --steps 60 \
+    --set learning_rate=3e-4 --set per_device_train_batch_size=32 --set use_peft=false   # captions of few words")]
 pub(super) struct GrpoArgs {
     /// Settings to begin with.
     #[arg(long, default_value = "repic")]

@@ -20,6 +20,10 @@ enum Asked {
     Recognize,
     /// Where a thing is.
     Locate,
+    /// A caption without names; to be learned from references (`--set teacher=gold`).
+    Plain,
+    /// The same, saying no more than kinds of things and the place.
+    Brief,
 }
 
 /// Where prompts come from.
@@ -97,6 +101,8 @@ impl PromptArgs {
             Asked::Caption => Task::Caption,
             Asked::Recognize => Task::Recognize,
             Asked::Locate => Task::Locate,
+            Asked::Plain => Task::PlainCaption,
+            Asked::Brief => Task::BriefCaption,
         };
         PlayroomOptions {
             split,

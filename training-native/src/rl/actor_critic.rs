@@ -20,6 +20,11 @@ use crate::train::gradients::set_trainable;
 /// Name of the critic's adapter.
 const CRITIC: &str = "critic";
 
+/// Whether a parameter, by checkpoint key, is the critic's: of its adapter or of the head.
+pub fn is_critic(name: &str) -> bool {
+    name.starts_with("critic:") || name.starts_with("value_head.")
+}
+
 /// What A2C trains.
 #[derive(Module, Debug)]
 pub struct ActorCritic {

@@ -32,7 +32,8 @@ pub struct PlayroomOptions {
     pub absent: Option<usize>,
     /// Share of those that differ from a present one in exactly one attribute.
     pub lookalikes: f32,
-    /// What is asked, in turns: [`Task::Caption`], [`Task::Recognize`], [`Task::Locate`] or [`Task::PlainCaption`].
+    /// What is asked, in turns: [`Task::Caption`], [`Task::Recognize`], [`Task::Locate`], [`Task::PlainCaption`] or
+    /// [`Task::BriefCaption`].
     pub tasks: Vec<Task>,
     /// Side of the pictures, pixels.
     pub side: u32,
@@ -133,7 +134,7 @@ fn prompt(sample: &Sample) -> Result<Prompt> {
         );
     };
     // A caption without names is asked of somebody who has introduced nothing.
-    let named = turn.task != Task::PlainCaption;
+    let named = !matches!(turn.task, Task::PlainCaption | Task::BriefCaption);
     let concepts: Vec<PromptConcept> = sample
         .concepts
         .iter()
@@ -178,9 +179,11 @@ fn columns(sample: &Sample) -> Result<Map<String, Value>> {
         Task::Caption => ("yes_no_name_multi", json!(here)),
         Task::Recognize => ("yes_no", json!(turn.answer)),
         Task::Locate => ("iou", json!(turn.answer)),
-        Task::PlainCaption => (LOOKS, Value::Null),
+        Task::PlainCaption | Task::BriefCaption => (LOOKS, Value::Null),
         other => {
-            bail!("{other:?} has no reward here; tasks are caption, recognize, locate and plain")
+            bail!(
+                "{other:?} has no reward here; tasks are caption, recognize, locate, plain and brief"
+            )
         }
     };
     let concepts: Vec<Value> = sample

@@ -2,7 +2,9 @@
 
 use anyhow::{Result, bail};
 
-use super::config::{GrpoConfig, ImportanceSamplingLevel, LossType, LrSchedulerType, ScaleRewards};
+use super::config::{
+    GrpoConfig, ImportanceSamplingLevel, LossType, LrSchedulerType, ScaleRewards, Teacher,
+};
 use crate::near_miss;
 
 /// Every preset of GRPO and its kin, and where its numbers are from.
@@ -38,6 +40,10 @@ pub const GRPO: &[(&str, &str)] = &[
         "Dr. GRPO (arXiv 2503.20783): no division by length or deviation",
     ),
     ("trl", "the defaults of TRL 1.16.0"),
+    (
+        "sft",
+        "supervised: the references of the prompts, mean over tokens; nothing is drawn or rewarded",
+    ),
 ];
 
 /// The settings of a preset.
@@ -109,6 +115,18 @@ pub fn grpo(name: &str) -> Result<GrpoConfig> {
             ..base
         },
         "trl" => base,
+        // Batch and rate are those of TRL's SFT trainer.
+        "sft" => GrpoConfig {
+            teacher: Teacher::Gold,
+            loss_type: LossType::Dapo,
+            beta: 0.0,
+            learning_rate: 2e-5,
+            per_device_train_batch_size: 8,
+            gradient_accumulation_steps: 1,
+            // Measured on held-out prompts; nothing is learned from it.
+            reward_funcs: vec!["set-f1".into()],
+            ..base
+        },
         _ => {
             let known: Vec<&str> = GRPO.iter().map(|(name, _)| *name).collect();
             bail!(near_miss::unknown("preset", name, &known))

@@ -58,6 +58,10 @@ impl GrpoConfig {
         ] {
             ensure!(value > 0, "{name} must be at least 1");
         }
+        if matches!(self.teacher, Teacher::Gold | Teacher::NoisyGold) {
+            // References are no groups.
+            return Ok(());
+        }
         ensure!(
             self.num_generations >= 2,
             "num_generations is {}: an advantage compares at least 2 completions of a prompt",

@@ -12,7 +12,7 @@ use namelens_engine::model::params::ParamNames;
 
 use super::a2c_config::A2cConfig;
 use super::a2c_step::{Captions, part_loss};
-use super::actor_critic::{ActorCritic, policy_settings};
+use super::actor_critic::{ActorCritic, is_critic, policy_settings};
 use super::aggregate::Counts;
 use super::buffer::{Generation, Rolled, by_row, counted};
 use super::caption_fines::BadPhrases;
@@ -22,14 +22,14 @@ use super::course::{self, Method, Outcome, RunOptions, State};
 use super::dataset::Prompts;
 use super::entropy::EntropyControl;
 use super::held_out::{self, Figures};
-use super::metrics::Metrics;
+use super::metrics::{Figure, Metrics};
 use super::output;
 use super::policy::{Policy, Prepared};
 use super::returns::{returns, whitened};
 use super::similarity::Similarity;
 use super::vlrm_captions::{Judge, PART, captions, figures, terms};
 use crate::ranks::Alone;
-use crate::train::gradients::Summed;
+use crate::train::gradients::{Summed, clip_parts};
 use crate::train::optimizer::{Moments, Rule};
 use crate::train::schedule::{Decay, Schedule};
 use crate::train::{UpdateOptions, Updated, Updater};
@@ -143,7 +143,8 @@ impl Method for A2cTrainer<'_> {
             },
             weight_decay: 0.0,
             moments: Moments::with_beta_2(0.999),
-            clip: config.max_grad_norm,
+            // Each side is clipped by itself ([`Self::update`]); both together are never longer than this.
+            clip: config.max_grad_norm * std::f64::consts::SQRT_2,
         }
     }
 
@@ -239,15 +240,23 @@ impl Method for A2cTrainer<'_> {
         seen.into_iter()
             .for_each(|(_, figures)| metrics.merge(figures));
         let gradients = summed.mean(&self.model, 1.0);
+        let limit = self.config.max_grad_norm;
+        let side = |id| usize::from(self.names.name_of(id).is_some_and(is_critic));
+        let (gradients, norms) = clip_parts::<_, 2>(&self.model, gradients, limit, &side);
+        for (name, norm) in ["policy_grad_norm", "value_grad_norm"]
+            .into_iter()
+            .zip(norms)
+        {
+            metrics.add(name, Figure::mean([norm]));
+        }
         let critic = match self.config.learning_rate > 0.0 {
             true => self.config.value_learning_rate / self.config.learning_rate,
             false => 1.0,
         };
-        let share =
-            |name: &str| match name.starts_with("critic:") || name.starts_with("value_head.") {
-                true => critic,
-                false => 1.0,
-            };
+        let share = |name: &str| match is_critic(name) {
+            true => critic,
+            false => 1.0,
+        };
         let (model, updated) = updater.update(self.model.clone(), gradients, at, &share)?;
         self.model = model;
         self.policy.vlm = self.model.vlm.clone();

@@ -1,6 +1,6 @@
 //! Gradients of several shards: computed side by side, summed, divided once by all they are a mean over, clipped.
 
-use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::optim::{GradientsAccumulator, GradientsParams};
 use burn::tensor::{Device, Tensor};
 
@@ -129,41 +129,68 @@ impl<M: Module + Clone + Send + Sync> Default for Summed<M> {
 
 /// All gradients times a number.
 fn scaled<M: Module>(model: &M, gradients: GradientsParams, by: f64) -> GradientsParams {
-    struct Scale(GradientsParams, f32);
-    impl ModuleVisitor for Scale {
-        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-            if let Some(gradient) = self.0.remove::<D>(param.id) {
-                self.0.register(param.id, gradient.mul_scalar(self.1));
-            }
-        }
-    }
     if by == 1.0 {
         return gradients;
     }
-    let mut scale = Scale(gradients, by as f32);
+    scaled_by(model, gradients, &|_| by)
+}
+
+/// Every gradient times a number of its parameter.
+fn scaled_by<M: Module>(
+    model: &M,
+    gradients: GradientsParams,
+    by: &dyn Fn(ParamId) -> f64,
+) -> GradientsParams {
+    struct Scale<'a>(GradientsParams, &'a dyn Fn(ParamId) -> f64);
+    impl ModuleVisitor for Scale<'_> {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            let by = (self.1)(param.id) as f32;
+            if let Some(gradient) = self.0.remove::<D>(param.id) {
+                self.0.register(param.id, gradient.mul_scalar(by));
+            }
+        }
+    }
+    let mut scale = Scale(gradients, by);
     model.visit(&mut scale);
     scale.0
 }
 
-/// The Euclidean norm of all gradients as one vector; read back from the device once.
-pub fn global_norm<M: Module>(model: &M, gradients: &GradientsParams) -> f64 {
-    struct Squares<'a>(&'a GradientsParams, Vec<Tensor<1>>);
+/// Euclidean norms of the gradients of each of `N` parts, each as one vector; read back from the device once.
+fn norms<M: Module, const N: usize>(
+    model: &M,
+    gradients: &GradientsParams,
+    part: &dyn Fn(ParamId) -> usize,
+) -> [f64; N] {
+    struct Squares<'a>(&'a GradientsParams, Vec<(ParamId, Tensor<1>)>);
     impl ModuleVisitor for Squares<'_> {
         fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
             if let Some(gradient) = self.0.get::<D>(param.id) {
-                self.1.push(gradient.square().sum());
+                self.1.push((param.id, gradient.square().sum()));
             }
         }
     }
     let mut squares = Squares(gradients, Vec::new());
     model.visit(&mut squares);
     if squares.1.is_empty() {
-        return 0.0;
+        return [0.0; N];
     }
-    let data = Tensor::cat(squares.1, 0).into_data().convert::<f32>();
+    let (ids, squares): (Vec<_>, Vec<_>) = squares.1.into_iter().unzip();
+    let data = Tensor::cat(squares, 0).into_data().convert::<f32>();
     // A norm that cannot be read is none.
-    let squares = data.try_to_vec::<f32>().unwrap_or_else(|_| vec![f32::NAN]);
-    squares.into_iter().map(f64::from).sum::<f64>().sqrt()
+    let squares = data
+        .try_to_vec::<f32>()
+        .unwrap_or_else(|_| vec![f32::NAN; ids.len()]);
+    let mut sums = [0.0; N];
+    for (id, square) in ids.into_iter().zip(squares) {
+        sums[part(id)] += f64::from(square);
+    }
+    sums.map(f64::sqrt)
+}
+
+/// The Euclidean norm of all gradients as one vector.
+pub fn global_norm<M: Module>(model: &M, gradients: &GradientsParams) -> f64 {
+    let [norm] = norms(model, gradients, &|_| 0);
+    norm
 }
 
 /// Scales the gradients so that their global norm is at most `limit`; returns the norm before.
@@ -172,16 +199,35 @@ pub fn clip_by_global_norm<M: Module>(
     gradients: GradientsParams,
     limit: f64,
 ) -> (GradientsParams, f64) {
-    let norm = global_norm(model, &gradients);
-    if norm <= limit || !norm.is_finite() {
-        return (gradients, norm);
+    let (clipped, [norm]) = clip_parts(model, gradients, limit, &|_| 0);
+    (clipped, norm)
+}
+
+/// Scales the gradients of each of `N` parts so that its norm is at most `limit`; returns the norms before. `part` of a parameter is
+/// below `N`.
+///
+/// Where losses of different scales train different parameters, one norm over all would let the larger loss shrink the steps of the
+/// other.
+pub fn clip_parts<M: Module, const N: usize>(
+    model: &M,
+    gradients: GradientsParams,
+    limit: f64,
+    part: &dyn Fn(ParamId) -> usize,
+) -> (GradientsParams, [f64; N]) {
+    let norms: [f64; N] = norms(model, &gradients, part);
+    let factors = norms.map(|norm| match norm <= limit || !norm.is_finite() {
+        true => 1.0,
+        false => limit / norm,
+    });
+    if factors == [1.0; N] {
+        return (gradients, norms);
     }
-    (scaled(model, gradients, limit / norm), norm)
+    (scaled_by(model, gradients, &|id| factors[part(id)]), norms)
 }
 
 /// Freezes the parameters for which `frozen` is true, and lets gradients through to the others.
 struct Trainable<'a> {
-    frozen: &'a dyn Fn(burn::module::ParamId) -> bool,
+    frozen: &'a dyn Fn(ParamId) -> bool,
 }
 
 impl ModuleMapper for Trainable<'_> {
@@ -192,7 +238,7 @@ impl ModuleMapper for Trainable<'_> {
 }
 
 /// The same model in which the parameters are frozen for which `frozen` is true, and only those.
-pub fn set_trainable<M: Module>(model: M, frozen: &dyn Fn(burn::module::ParamId) -> bool) -> M {
+pub fn set_trainable<M: Module>(model: M, frozen: &dyn Fn(ParamId) -> bool) -> M {
     model.map(&mut Trainable { frozen })
 }
 

@@ -127,6 +127,32 @@ fn clipping_keeps_the_direction() {
 }
 
 #[test]
+fn a_part_with_large_gradients_does_not_shrink_another() {
+    let device = Device::flex().autodiff();
+    let mut builder = ParamBuilder::new(&mut Numbers, &device);
+    let model = Linear::new(&mut builder, "layer", WIDTH, 2, true).unwrap();
+    let names = builder.into_names();
+    let gradients = || {
+        let sum = loss(&model, 0..5, &device).sum;
+        GradientsParams::from_grads(sum.backward(), &model)
+    };
+    // The bias, of two numbers, is the last that is visited; all before it are the matrix's.
+    let part = |id| usize::from(names.name_of(id) == Some("layer.bias"));
+    let before = flat(&model, &gradients());
+    let (matrix, vector) = before.split_at(before.len() - 2);
+    let length = |v: &[f32]| v.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>().sqrt();
+    assert!(length(matrix) > 1.5 * length(vector), "one part is larger");
+    let limit = 1.2 * length(vector);
+    let (clipped, [first, second]) = clip_parts(&model, gradients(), limit, &part);
+    assert!((first - length(matrix)).abs() < 1e-5 * first);
+    assert!((second - length(vector)).abs() < 1e-5 * second);
+    let after = flat(&model, &clipped);
+    let (cut, kept) = after.split_at(before.len() - 2);
+    assert!((length(cut) - limit).abs() < 1e-5 * limit);
+    assert_eq!(kept, vector);
+}
+
+#[test]
 fn an_error_of_one_shard_is_the_error_of_all() {
     let device = Device::flex().autodiff();
     let model = model(&device);
