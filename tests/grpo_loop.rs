@@ -67,7 +67,10 @@ fn an_interrupted_run_ends_as_if_it_had_not_been() {
         ..config
     };
     let error = train(&evaluated(parts.path()), &other, &calm, letters).unwrap_err();
-    assert!(error.to_string().contains("other options"), "{error}");
+    assert!(
+        error.to_string().contains("beta 0.04, not 0.05;"),
+        "{error}"
+    );
 }
 
 #[test]

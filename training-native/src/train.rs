@@ -1,5 +1,6 @@
 //! Training: one loop for every stage; a stage is an [`Objective`].
 
+pub mod changes;
 pub mod checkpoint;
 pub mod fit;
 pub mod gradients;

@@ -13,6 +13,7 @@ use super::held_out::PRIMARY;
 pub use super::method::{Method, Outcome, RunOptions, State};
 use super::metrics::Metrics;
 use crate::ranks::{Ranks, by_leader, leads, share};
+use crate::train::changes::changes;
 use crate::train::checkpoint::{self, Progress};
 use crate::train::log::{LINES, RunLog};
 use crate::train::run_lock::RunLock;
@@ -37,7 +38,9 @@ pub fn run<M: Method>(
         Ok(())
     })?;
     let digest = digest(method, ranks, options)?;
-    let resumed = by_leader(ranks, || checkpoint::progress(run, seed, &digest))?;
+    let defaults = method.default_settings()?;
+    let changed = |before: &str| changes(before, &digest, &defaults, DIGEST);
+    let resumed = by_leader(ranks, || checkpoint::progress(run, seed, &changed))?;
     if resumed.is_some() {
         let folder = checkpoint::latest(run)?.context("the checkpoint is gone")?;
         method.restore(&folder)?;
@@ -124,7 +127,10 @@ pub fn run<M: Method>(
     })
 }
 
-/// What a run may not change when it resumes, in words.
+/// Names of the places of [`digest`]; the first one's settings have names of their own.
+const DIGEST: &[&str] = &["", "steps", "data"];
+
+/// What a run may not change when it resumes.
 fn digest<M: Method>(method: &M, ranks: &dyn Ranks, options: &RunOptions) -> Result<String> {
     let data = match ranks.size() {
         1 => options.data.clone(),

@@ -156,6 +156,10 @@ impl Method for Learner<'_, '_> {
         Ok(serde_json::to_string(self.own.config)?)
     }
 
+    fn default_settings(&self) -> Result<String> {
+        Ok(serde_json::to_string(&GrpoConfig::default())?)
+    }
+
     fn updates(&self) -> u64 {
         let config = self.own.config;
         let steps = config.generation_steps() / config.gradient_accumulation_steps.max(1);

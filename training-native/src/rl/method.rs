@@ -89,11 +89,17 @@ pub trait Method {
     /// The weight of an entropy bonus before the first step.
     fn entropy(&self) -> EntropyControl;
 
-    /// All settings that a run may not change when it resumes, in words.
+    /// All settings that a run may not change when it resumes, as JSON.
     ///
     /// # Errors
     /// When they cannot be written down.
     fn settings(&self) -> Result<String>;
+
+    /// The same, each at its default: what a run did that was made before there was such a setting.
+    ///
+    /// # Errors
+    /// When they cannot be written down.
+    fn default_settings(&self) -> Result<String>;
 
     /// Updates on one generation.
     fn updates(&self) -> u64;

@@ -156,6 +156,10 @@ impl Method for A2cTrainer<'_> {
         Ok(serde_json::to_string(self.config)?)
     }
 
+    fn default_settings(&self) -> Result<String> {
+        Ok(serde_json::to_string(&A2cConfig::default())?)
+    }
+
     fn updates(&self) -> u64 {
         1
     }

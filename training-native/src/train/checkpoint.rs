@@ -239,11 +239,16 @@ fn sync_folder(folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Reads where the newest checkpoint of `run` stands, if there is one.
+/// Reads where the newest checkpoint of `run` stands, if there is one; `changed` says what is different from the options it was made
+/// with ([`super::changes`]).
 ///
 /// # Errors
-/// When it is there but unreadable, or was made with other options, or there are logs without it.
-pub fn progress(run: &Path, seed: u64, options: &str) -> Result<Option<Progress>> {
+/// When it is there but unreadable, or was made with other options, which are named, or there are logs without it.
+pub fn progress(
+    run: &Path,
+    seed: u64,
+    changed: &dyn Fn(&str) -> Vec<String>,
+) -> Result<Option<Progress>> {
     let Some(folder) = resume_point(run)? else {
         return Ok(None);
     };
@@ -252,11 +257,15 @@ pub fn progress(run: &Path, seed: u64, options: &str) -> Result<Option<Progress>
         .with_context(|| format!("cannot read {}; --start-over begins anew", path.display()))?;
     let progress: Progress = serde_json::from_str(&text)
         .with_context(|| format!("{} is damaged; --start-over begins anew", path.display()))?;
-    if progress.seed != seed || progress.options != options {
+    let mut changes = changed(&progress.options);
+    if progress.seed != seed {
+        changes.insert(0, format!("seed {}, not {seed}", progress.seed));
+    }
+    if !changes.is_empty() {
         bail!(
-            "{} was made with another seed or other options; resume with those, name another --run, or begin anew with \
-             --start-over",
-            path.display()
+            "{} was made with other options: {}; resume with those, name another --run, or begin anew with --start-over",
+            path.display(),
+            changes.join("; ")
         );
     }
     Ok(Some(progress))

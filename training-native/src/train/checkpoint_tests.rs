@@ -37,10 +37,16 @@ fn write(run: &Path, step: u64, stop: usize) -> bool {
     moments <= stop
 }
 
+/// Nothing has changed.
+fn same(options: &str) -> Vec<String> {
+    assert_eq!(options, OPTIONS);
+    Vec::new()
+}
+
 /// The step of the newest checkpoint, whose files must all be its own.
 fn whole(run: &Path) -> Option<u64> {
     let folder = resume_point(run).unwrap()?;
-    let progress = progress(run, 1, OPTIONS).unwrap().unwrap();
+    let progress = progress(run, 1, &same).unwrap().unwrap();
     let read = |name: &str| fs::read_to_string(folder.join(name)).unwrap();
     assert_eq!(
         read("model.safetensors"),
@@ -96,7 +102,7 @@ fn a_crash_in_the_first_write_is_no_reason_to_begin_again_without_a_word() {
     assert!(!write(run, 250, 2));
     let error = resume_point(run).unwrap_err().to_string();
     assert!(error.contains("--start-over"), "{error}");
-    assert!(progress(run, 1, OPTIONS).is_err());
+    assert!(progress(run, 1, &same).is_err());
     start_over(run).unwrap();
     assert_eq!(resume_point(run).unwrap(), None);
     let aside = fs::read_to_string(run.join("before-1").join(LINES)).unwrap();
@@ -129,8 +135,10 @@ fn what_the_former_way_of_writing_left_is_found() {
 fn other_options_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     assert!(write(folder.path(), 250, usize::MAX));
-    for (seed, options) in [(2, OPTIONS), (1, "others")] {
-        let error = progress(folder.path(), seed, options).unwrap_err();
-        assert!(error.to_string().contains("--start-over"), "{error}");
-    }
+    let other = |_: &str| vec!["lr 0.1, not 0.2".to_owned()];
+    let seed = progress(folder.path(), 2, &same).unwrap_err().to_string();
+    assert!(seed.contains("seed 1, not 2;"), "{seed}");
+    let rate = progress(folder.path(), 1, &other).unwrap_err().to_string();
+    assert!(rate.contains("lr 0.1, not 0.2;"), "{rate}");
+    assert!(rate.contains("--start-over"), "{rate}");
 }

@@ -11,6 +11,7 @@ use burn::tensor::Device;
 use namelens_engine::model::params::ParamNames;
 use serde::{Deserialize, Serialize};
 
+use super::changes::changes;
 use super::checkpoint::{self, Progress};
 use super::gradients::{Loss, Summed};
 use super::log::RunLog;
@@ -127,9 +128,10 @@ where
 {
     let _lock = RunLock::take(run)?;
     let digest = serde_json::to_string(options)?;
+    let changed = |before: &str| changes(before, &digest, "{}", &[]);
     let mut updater = Updater::new(&model, names, options.update());
     let mut start = 0;
-    if let Some(progress) = checkpoint::progress(run, options.seed, &digest)? {
+    if let Some(progress) = checkpoint::progress(run, options.seed, &changed)? {
         updater = updater.resume(run)?;
         start = progress.step;
     }

@@ -129,7 +129,8 @@ fn clipping_keeps_the_direction() {
 #[test]
 fn a_part_with_large_gradients_does_not_shrink_another() {
     let device = Device::flex().autodiff();
-    let mut builder = ParamBuilder::new(&mut Numbers, &device);
+    let mut numbers = Numbers;
+    let mut builder = ParamBuilder::new(&mut numbers, &device);
     let model = Linear::new(&mut builder, "layer", WIDTH, 2, true).unwrap();
     let names = builder.into_names();
     let gradients = || {
