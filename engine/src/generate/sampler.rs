@@ -242,15 +242,13 @@ impl Sampler {
             return self.weights(&candidates, top);
         }
         // Ties by id, so that equal inputs draw equal tokens everywhere.
-        candidates.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
-        if let Some(&(_, last)) = self
-            .options
-            .top_k
-            .checked_sub(1)
-            .and_then(|last| candidates.get(last))
-        {
+        let order = |a: &(u32, f32), b: &(u32, f32)| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0));
+        if let Some(last) = top_k.checked_sub(1).filter(|last| *last < candidates.len()) {
+            // A few of tens of thousands are kept; only they need be in order.
+            let (_, &mut (_, last), _) = candidates.select_nth_unstable_by(last, order);
             candidates.retain(|(_, logit)| *logit >= last);
         }
+        candidates.sort_unstable_by(order);
         let top = candidates.first().map_or(0.0, |(_, logit)| *logit);
         let mut weights = self.weights(&candidates, top);
         if self.options.top_p < 1.0 {
