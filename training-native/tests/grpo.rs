@@ -4,15 +4,22 @@
 use std::path::PathBuf;
 use std::process::Command;
 
+use namelens::rewards::row::Photo;
+use namelens::rl::playroom_prompts::{PlayroomOptions, PlayroomPrompts};
+
 fn model() -> PathBuf {
     // At run time: a build directory shared by two checkouts keeps the path of the other.
     PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").unwrap()).join("../models/playroom")
 }
 
 fn namelens(args: &[&str]) -> (bool, String) {
+    command("grpo", args)
+}
+
+fn command(name: &str, args: &[&str]) -> (bool, String) {
     let folder = tempfile::tempdir().unwrap();
     let out = Command::new(env!("CARGO_BIN_EXE_namelens"))
-        .args(["grpo", "--device", "cpu", "--run"])
+        .args([name, "--device", "cpu", "--run"])
         .arg(folder.path().join("run"))
         .arg("--model")
         .arg(model())
@@ -74,4 +81,43 @@ fn a_dry_run_says_what_a_step_takes_and_writes_nothing() {
     for words in ["lora_r = 64", "MiB in all", "s to draw", "parameters learn"] {
         assert!(said.contains(words), "{words}: {said}");
     }
+}
+
+#[test]
+fn photos_that_nobody_described_are_learned_from() {
+    let folder = tempfile::tempdir().unwrap();
+    let world = PlayroomPrompts::new(PlayroomOptions::default());
+    let mut lines = String::new();
+    for at in 0..20 {
+        let Some(Photo::Bytes(photo)) = world.get(at).unwrap().photos.pop() else {
+            panic!("the Playroom draws its photos")
+        };
+        std::fs::write(folder.path().join(format!("{at}.png")), photo).unwrap();
+        lines += &format!("{{\"image\": \"{at}.png\", \"problem\": \"Describe it.\"}}\n");
+    }
+    let file = folder.path().join("photos.jsonl");
+    let short = ["--steps", "1", "--set", "batch_size=4", "--set"];
+    let run = |lines: &str, more: &[&str]| {
+        std::fs::write(&file, lines).unwrap();
+        let data = ["--data", file.to_str().unwrap()];
+        let length = ["max_completion_length=8"];
+        command("a2c", &[&data[..], &short, &length, more].concat())
+    };
+    let (fine, said) = run(&lines, &[]);
+    assert!(fine, "{said}");
+    // Nothing but the dual encoder can judge them.
+    let of = |name: &str| -> Vec<String> {
+        let line = said.lines().find(|line| line.starts_with(name));
+        let words = line.unwrap_or_else(|| panic!("{name}: {said}"));
+        words
+            .split_whitespace()
+            .skip(1)
+            .map(str::to_owned)
+            .collect()
+    };
+    assert_eq!(of("eval/score"), of("eval/clip_recall_at_1"));
+    let (fine, said) = run(&format!("{{\"problem\": \"Who?\"}}\n{lines}"), &[]);
+    assert!(!fine && said.contains("\"Who?\" shows no photo"), "{said}");
+    let (fine, said) = run(&lines, &["--tasks", "locate"]);
+    assert!(!fine && said.contains("leave --tasks out"), "{said}");
 }

@@ -23,6 +23,10 @@ which is 32 here and 4096 there. Captions are asked for without names; the held-
 kind of things that greedy captions of unseen things have, which no reward looks at. Beside it stand the reward itself, eval/similarity, and
 the paper's own figure, eval/clip_recall_at_1: the share of captions whose photo is, by the dual encoder, the likest of all.
 
+Without --data the Playroom draws the photos. With it each line has a photo and a question, and needs no answer:
+  {\"image\": \"beach.jpg\", \"problem\": \"Describe the image.\"}
+A column \"looks\", a list of words that should be said, makes the held-out score; where no row has it, the score is the recall.
+
 RUN gets what `namelens grpo` writes: logs, checkpoints, completions, and the adapters best/ and last/.
 
 The presets' rates are those of a model a thousand times larger. The embedded model says already all it sees; what the method is for
@@ -32,7 +36,8 @@ line): 30 steps double the held-out score.
 Examples:
   namelens a2c --preset vlrm --model runs/brief/last --run runs/vlrm --steps 30 --set learning_rate=1e-3 \
     --set value_learning_rate=1e-3 --set temperature=1 --set batch_size=64
-  namelens a2c --preset vlrm-rs --model runs/brief/last --run runs/rs --steps 100 --set learning_rate=1e-3 --set value_head_hidden=256")]
+  namelens a2c --preset vlrm-rs --model runs/brief/last --run runs/rs --steps 100 --set learning_rate=1e-3 --set value_head_hidden=256
+  namelens a2c --preset vlrm --model models/mine --data photos.jsonl --run runs/own --steps 200 --set learning_rate=3e-4")]
 pub(super) struct A2cArgs {
     /// Settings to begin with.
     #[arg(long, default_value = "vlrm")]

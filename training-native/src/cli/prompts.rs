@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
 use clap::{Args, ValueEnum};
 use namelens::rl::config::GrpoConfig;
 use namelens::rl::dataset::{Prompts, Source};
@@ -56,34 +56,32 @@ impl PromptArgs {
     /// When a file cannot be read, or a row of it lacks its photo.
     pub(super) fn open(&self, config: &GrpoConfig) -> Result<(Prompts, Prompts)> {
         let order = config.shuffle_dataset.then_some(config.seed);
-        let (learned, held) = match (&self.data, &self.eval_data) {
-            (Some(data), Some(held)) => (FilePrompts::open(data)?, FilePrompts::open(held)?),
-            (Some(data), None) => FilePrompts::open(data)?.hold_out(),
-            (None, _) => {
-                let drawn = |split| {
-                    Source::Playroom(PlayroomPrompts::new(self.playroom(split, config.seed)))
-                };
-                let held = Prompts::new(drawn(Split::Val), None)?;
-                return Ok((Prompts::new(drawn(Split::Train), order)?, held));
-            }
-        };
-        ensure!(
-            !held.is_empty(),
-            "--data has fewer than 10 rows; name held-out ones with --eval-data"
-        );
-        let held = Prompts::new(Source::File(held), None)?;
-        Ok((Prompts::new(Source::File(learned), order)?, held))
+        if let Some((learned, held)) = self.files()? {
+            return among(Source::File(learned), Source::File(held), order);
+        }
+        let drawn =
+            |split| Source::Playroom(PlayroomPrompts::new(self.playroom(split, config.seed)));
+        among(drawn(Split::Train), drawn(Split::Val), order)
     }
 
-    /// Photos of the Playroom whose things nobody introduced, to learn from and held out.
+    /// Photos to be captioned without names, to learn from and held out: those of --data, or of the Playroom, whose things nobody
+    /// introduced.
     ///
     /// # Errors
-    /// When other prompts were asked for.
+    /// When other prompts were asked for, a file cannot be read, or a row shows no photo.
     pub(super) fn open_plain(&self, seed: u64) -> Result<(Prompts, Prompts)> {
         ensure!(
-            self.data.is_none() && self.tasks == [Asked::Caption],
-            "captions without names are asked for of photos of the Playroom; leave --data and --tasks out"
+            self.tasks == [Asked::Caption],
+            "captions without names are all that is learned here; leave --tasks out"
         );
+        if let Some((learned, held)) = self.files()? {
+            for rows in [&learned, &held] {
+                if let Some(row) = rows.without_photo() {
+                    bail!("\"{row}\" shows no photo; a caption is compared with one");
+                }
+            }
+            return among(Source::File(learned), Source::File(held), Some(seed));
+        }
         let of = |split| {
             let options = PlayroomOptions {
                 absent: Some(0),
@@ -92,8 +90,21 @@ impl PromptArgs {
             };
             Source::Playroom(PlayroomPrompts::new(options))
         };
-        let held = Prompts::new(of(Split::Val), None)?;
-        Ok((Prompts::new(of(Split::Train), Some(seed))?, held))
+        among(of(Split::Train), of(Split::Val), Some(seed))
+    }
+
+    /// The rows of --data and the held-out ones; `None` without it.
+    fn files(&self) -> Result<Option<(FilePrompts, FilePrompts)>> {
+        let (learned, held) = match (&self.data, &self.eval_data) {
+            (Some(data), Some(held)) => (FilePrompts::open(data)?, FilePrompts::open(held)?),
+            (Some(data), None) => FilePrompts::open(data)?.hold_out(),
+            (None, _) => return Ok(None),
+        };
+        ensure!(
+            !held.is_empty(),
+            "--data has fewer than 10 rows; name held-out ones with --eval-data"
+        );
+        Ok(Some((learned, held)))
     }
 
     fn playroom(&self, split: Split, seed: u64) -> PlayroomOptions {
@@ -114,6 +125,12 @@ impl PromptArgs {
             ..PlayroomOptions::default()
         }
     }
+}
+
+/// Prompts to learn from, in the order that a seed gives, and held-out ones.
+fn among(learned: Source, held: Source, order: Option<u64>) -> Result<(Prompts, Prompts)> {
+    let held = Prompts::new(held, None)?;
+    Ok((Prompts::new(learned, order)?, held))
 }
 
 /// `2` or `1-3`, within 1 to 4.

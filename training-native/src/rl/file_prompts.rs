@@ -64,6 +64,12 @@ impl FilePrompts {
         self.rows.is_empty()
     }
 
+    /// The question of the first row that shows no photo.
+    pub fn without_photo(&self) -> Option<String> {
+        let row = self.rows.iter().find(|row| row.photos.is_empty());
+        row.map(Prompt::question)
+    }
+
     /// Row number `index`.
     ///
     /// # Errors

@@ -113,7 +113,10 @@ impl Tally {
                 let right = repic_strict::score(&row, 0.0)?;
                 self.answers.extend(right.map(f64::from));
             }
-            Some(LOOKS) => {
+            // Nobody else's rows say how they are to be rewarded.
+            method
+                if method == Some(LOOKS) || method.is_none() && row.columns.contains_key(LOOKS) =>
+            {
                 let (found, total) = looks(&row)?;
                 self.looks[0] += found;
                 self.looks[1] += total;
