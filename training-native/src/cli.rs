@@ -13,6 +13,7 @@ mod experiment;
 mod export;
 mod find;
 mod grpo;
+mod help;
 mod inspect;
 mod interrupt;
 mod learning;
@@ -27,7 +28,7 @@ mod train;
 mod world;
 
 use anyhow::Result;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 /// Train, evaluate, quantise and run NameLens models.
 #[derive(Debug, Parser)]
@@ -89,6 +90,13 @@ The photo of a --concept is the longest part of it that is a file, so names, pat
 }
 
 impl Cli {
+    /// What was asked for; help, and what cannot be understood, end the program.
+    pub(crate) fn read() -> Self {
+        let mut command = help::reflowed(Self::command());
+        let matches = command.get_matches_mut();
+        Self::from_arg_matches(&matches).unwrap_or_else(|error| error.format(&mut command).exit())
+    }
+
     /// Runs the command.
     ///
     /// # Errors

@@ -8,7 +8,6 @@ mod cli;
 use std::process::ExitCode;
 
 use anstream::eprintln;
-use clap::Parser;
 
 fn main() -> ExitCode {
     read_optimizers_on_the_cpu();
@@ -21,7 +20,7 @@ fn main() -> ExitCode {
         // They would be printed with a macro that panics.
         .log_internal_errors(false)
         .init();
-    match cli::Cli::parse().run() {
+    match cli::Cli::read().run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");

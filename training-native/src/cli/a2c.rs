@@ -34,10 +34,10 @@ shows on a model that learned captions of few words, as those of COCO are, here 
 line): 30 steps double the held-out score.
 
 Examples:
-  namelens a2c --preset vlrm --model runs/brief/last --run runs/vlrm --steps 30 --set learning_rate=1e-3 \
+  namelens a2c --preset vlrm --model runs/brief/last --run runs/vlrm --steps 30 --set learning_rate=1e-3 \\
     --set value_learning_rate=1e-3 --set temperature=1 --set batch_size=64
-  namelens a2c --preset vlrm-rs --model runs/brief/last --run runs/rs --steps 100 --set learning_rate=1e-3 --set value_head_hidden=256
-  namelens a2c --preset vlrm --model models/mine --data photos.jsonl --run runs/own --steps 200 --set learning_rate=3e-4")]
+  namelens a2c --preset vlrm-rs --model runs/brief/last --run runs/rs --steps 30 --set learning_rate=1e-3
+  namelens a2c --model models/mine --data photos.jsonl --run runs/own --set learning_rate=3e-4")]
 pub(super) struct A2cArgs {
     /// Settings to begin with.
     #[arg(long, default_value = "vlrm")]

@@ -45,7 +45,7 @@ Examples:
   namelens grpo --preset repic --model models/playroom --run runs/repic --steps 100
   namelens grpo --preset gspo --model models/playroom --run runs/gspo --reward set-f1 --set learning_rate=1e-4 --dry-run
   namelens grpo --preset dapo --model SmolVLM-256M --data rows.jsonl --reward repic-strict --set use_peft=true --run runs/mine
-  namelens grpo --preset sft --tasks brief,brief,brief,plain --model models/playroom --run runs/brief --steps 60 \
+  namelens grpo --preset sft --tasks brief,brief,brief,plain --model models/playroom --run runs/brief --steps 60 \\
     --set learning_rate=3e-4 --set per_device_train_batch_size=32 --set use_peft=false   # captions of few words")]
 pub(super) struct GrpoArgs {
     /// Settings to begin with.
