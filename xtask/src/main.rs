@@ -58,7 +58,7 @@ enum Verb {
     Check(check::Options),
     /// Build the engine for the browser into wasm-pkg/npm/wasm
     #[command(
-        after_help = "Examples:\n  cargo xtask wasm\n  cargo xtask wasm --only cpu\n  cargo xtask wasm --release    # also wasm-opt, and the size budgets are enforced"
+        after_help = "Examples:\n  cargo xtask wasm\n  cargo xtask wasm --only cpu\n  cargo xtask wasm --release    # also wasm-opt"
     )]
     Wasm(wasm::Options),
     /// Make the golden checkpoints again with the reference implementation (Python)
