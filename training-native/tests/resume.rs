@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use burn::tensor::Device;
 use namelens::stages::contrastive::{Contrastive, Student};
+use namelens::train::changes::changes;
 use namelens::train::fit::BatchKey;
 use namelens::train::optimizer::{BETA_2, Rule};
 use namelens::train::schedule::{Decay, Schedule};
@@ -151,12 +152,15 @@ fn an_interrupted_run_ends_as_if_it_had_not_been() {
 fn other_options_are_refused_instead_of_continued() {
     let run = tempfile::tempdir().unwrap();
     train(run.path(), Some(0));
-    let digest = serde_json::to_string(&FitOptions {
-        clip: 2.0,
+    let other = FitOptions {
+        clip: 2.5,
         ..options()
-    });
-    let error = checkpoint::progress(run.path(), options().seed, &digest.unwrap()).unwrap_err();
-    assert!(error.to_string().contains("option"), "{error}");
+    };
+    let digest = serde_json::to_string(&other).unwrap();
+    let changed = |before: &str| changes(before, &digest, "{}", &[]);
+    let error = checkpoint::progress(run.path(), options().seed, &changed).unwrap_err();
+    assert!(error.to_string().contains(", not 2.5;"), "{error}");
+    assert!(error.to_string().contains("options: clip "), "{error}");
 }
 
 /// The command line's contrastive stage, as few photos and as many checkpoints as there can be.
