@@ -193,7 +193,7 @@ fn bind(bindgen: &Path, compiled: &Path, module: Module, release: bool) -> Resul
     let bytes = fs::read(compiled).with_context(|| format!("reading {}", compiled.display()))?;
     let hash = format!("{:x}", Sha256::digest(&bytes));
     let made = fs::read_to_string(&stamp).unwrap_or_default();
-    // A optimised module serves a developer just as well.
+    // An optimised module serves a developer just as well.
     if made == format!("{hash} release") || (!release && made == format!("{hash} dev")) {
         println!("wasm-bindgen ... up to date");
         return Ok(());

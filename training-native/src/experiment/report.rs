@@ -41,18 +41,33 @@ fn seeds<'a>(
     records.iter().filter_map(of).collect()
 }
 
-/// The split that is reported: test once everything that counts was measured on it, else validation.
+/// The split that is reported: test once the base and both sides of the primary comparison were measured on it, else validation.
 pub fn split(plan: &Plan, records: &[Record]) -> &'static str {
-    let mut any = false;
-    for arm in names(plan) {
-        for record in of_arm(plan, &arm, records) {
-            any = true;
-            if !record.splits.contains_key("test") {
-                return "val";
-            }
+    let primary = plan.contrasts.iter().filter(|contrast| contrast.primary);
+    let sides = primary.flat_map(|contrast| [contrast.better.as_str(), contrast.than.as_str()]);
+    let tested = |name: &str| {
+        let own = of_arm(plan, name, records);
+        !own.is_empty() && own.iter().all(|r| r.splits.contains_key("test"))
+    };
+    match sides.chain([BASE]).all(tested) {
+        true => "test",
+        false => "val",
+    }
+}
+
+/// The records without those of arms that were not measured whole on a split; and these arms, with how many of their seeds were.
+fn whole(plan: &Plan, records: &[Record], split: &str) -> (Vec<Record>, Vec<String>) {
+    let (mut found, mut missing) = (records.to_vec(), Vec::new());
+    for name in names(plan) {
+        let own = of_arm(plan, &name, records);
+        let measured = own.iter().filter(|r| r.splits.contains_key(split)).count();
+        if measured < own.len() {
+            found.retain(|record| record.arm != name);
+            let label = label(plan, &name);
+            missing.push(format!("{label} ({measured} of {} seeds)", own.len()));
         }
     }
-    if any { "test" } else { "val" }
+    (found, missing)
 }
 
 /// The rule, the base, and the arms.
@@ -105,10 +120,15 @@ pub fn tables(plan: &Plan, records: &[Record], gate: Option<&Passed>) -> Result<
             gate.binding_at_k
         );
     }
-    text += &figures(plan, records, split);
-    text += &contrasts(plan, records, split);
+    let (measured, missing) = whole(plan, records, split);
+    if !missing.is_empty() {
+        let missing = missing.join("; ");
+        let _ = writeln!(text, "Not measured on it yet, and left out: {missing}.\n");
+    }
+    text += &figures(plan, &measured, split);
+    text += &contrasts(plan, &measured, split);
     text += &sweeps(plan, records);
-    text += &compute(plan, records);
+    text += &compute(plan, &measured);
     Ok(text)
 }
 
@@ -263,8 +283,9 @@ fn compute(plan: &Plan, records: &[Record]) -> String {
 /// When nothing was measured or the file cannot be written.
 pub fn plot(plan: &Plan, records: &[Record], path: &Path) -> Result<()> {
     let (split, condition) = (split(plan, records), plan.primary_condition());
+    let (measured, _) = whole(plan, records, split);
     let bars = names(plan).into_iter().filter_map(|name| {
-        let own = of_arm(plan, &name, records);
+        let own = of_arm(plan, &name, &measured);
         let found = seeds(&own, split, condition, binding);
         (!found.is_empty()).then(|| Bar {
             name,
@@ -286,7 +307,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tables_are_of_the_records_and_of_test_only_once_all_have_it() {
+    fn tables_are_of_the_records_and_of_test_only_once_the_primary_comparison_has_it() {
         let plan = Plan::parse(PLAN).unwrap();
         assert!(tables(&plan, &[], None).is_err());
         let mut records = vec![record(BASE, 0.0, 0, &[[1, 1, 3], [1, 1, 3]])];
@@ -313,6 +334,22 @@ mod tests {
             "{text}"
         );
         assert!(text.contains("| primary |"), "{text}");
+        // An arm that was not asked yet does not take the others back to validation.
+        for rate in &plan.arm("rl-repic").unwrap().learning_rates {
+            let mut waits = record("rl-repic", *rate, 1, &[[1, 1, 3], [1, 1, 3]]);
+            waits.splits.remove("test");
+            records.push(waits);
+        }
+        let text = tables(&plan, &records, None).unwrap();
+        let left_out = "left out: RL, RePIC's reward (recall) (0 of 1 seeds).";
+        assert!(
+            text.contains("split `test`") && text.contains(left_out),
+            "{text}"
+        );
+        assert!(
+            !text.contains("| RL, RePIC's reward (recall) | 1 |"),
+            "{text}"
+        );
         records[0].splits.remove("test");
         assert!(
             tables(&plan, &records, None)
