@@ -206,8 +206,8 @@ pub fn clip_by_global_norm<M: Module>(
 /// Scales the gradients of each of `N` parts so that its norm is at most `limit`; returns the norms before. `part` of a parameter is
 /// below `N`.
 ///
-/// Where losses of different scales train different parameters, one norm over all would let the larger loss shrink the steps of the
-/// other.
+/// Where losses of different scales train different parameters, one norm over all would scale the gradients of the one by the size of
+/// the other's. (AdamW makes up for a scale that stays; not for one that changes from step to step.)
 pub fn clip_parts<M: Module, const N: usize>(
     model: &M,
     gradients: GradientsParams,
