@@ -1,5 +1,6 @@
 // Attention of many queries over keys and values, tile by tile; one workgroup a tile of QUERIES queries of one head.
-// Softmax is taken online, KEYS positions at a time: no more scores are held than of one tile.
+// Softmax is taken online, KEYS positions at a time: no more scores are held than of one tile. How large tiles are,
+// and where rows of the cache begin, are common/ files.
 
 struct Params {
     heads: u32,    // H
@@ -16,20 +17,26 @@ struct Params {
 @group(0) @binding(1) var<storage, read_write> k: array<vec4<f32>>;        // [B, Hkv, capacity, D] f32
 @group(0) @binding(2) var<storage, read_write> v: array<vec4<f32>>;        // [B, Hkv, capacity, D] f32
 @group(0) @binding(3) var<storage, read_write> attended: array<vec4<f32>>; // [B, H, T, D] f32
-@group(0) @binding(4) var<uniform> params: Params;
 
-const QUERIES: u32 = 8u;
+// Invocations that share a query; invocation `lane` has keys lane, lane + LANES, .. of a tile, and such columns of the output.
 const LANES: u32 = 8u;
-const WORKGROUP: u32 = QUERIES * LANES;
-const KEYS: u32 = 16u;
-const MOST_VEC4S: u32 = 32u;
-// vec4 columns of the output an invocation owns.
+// Queries between two of an invocation's.
+const STEP: u32 = 8u;
+const WORKGROUP: u32 = STEP * LANES;
+const QUERIES: u32 = STEP * QUERIES_EACH;
+const KEYS: u32 = LANES * KEYS_EACH;
 const COLUMNS: u32 = MOST_VEC4S / LANES;
 const LOWEST: f32 = -3.4028234e38;
 
 var<workgroup> query: array<vec4<f32>, QUERIES * MOST_VEC4S>; // scaled
 var<workgroup> tile: array<vec4<f32>, KEYS * MOST_VEC4S>;     // keys, then values
-var<workgroup> weight: array<f32, QUERIES * KEYS>;            // scores, then softmax numerators
+var<workgroup> weight: array<f32, QUERIES * KEYS>;            // softmax numerators
+var<workgroup> shared_by: array<f32, QUERIES * LANES>;        // of each lane: its largest score, at the end its sum
+
+// Where a vec4 of a row lies. Eight rows are read at once, and would all wait for the same bank of memory if they lay alike.
+fn slot(row: u32, at: u32) -> u32 {
+    return row * MOST_VEC4S + (at ^ (row % STEP));
+}
 
 @compute @workgroup_size(WORKGROUP)
 fn main(
@@ -47,91 +54,115 @@ fn main(
     let rows = min(QUERIES, params.queries - first);
     let queries = (group.z * params.queries + first) * params.vec4s;
     for (var i = local; i < rows * params.vec4s; i += WORKGROUP) {
-        query[i] = q[queries + i] * params.scale;
+        query[slot(i / params.vec4s, i % params.vec4s)] = q[queries + i] * params.scale;
     }
 
     let row = local / LANES;
     let lane = local % LANES;
-    // The last position that a query of this tile sees, and one behind.
-    let own = select(params.len - 1u, params.len - params.queries + first + row, params.causal == 1u);
+    // Behind the last position that a query of this tile sees.
     let end = select(params.len, params.len - params.queries + first + rows, params.causal == 1u);
-    var largest = LOWEST;
-    var total = 0.0;
-    var sum = array<vec4<f32>, COLUMNS>();
-    for (var start = 0u; start < end; start += KEYS) {
+    var largest = array<f32, QUERIES_EACH>();
+    var total = array<f32, QUERIES_EACH>();
+    var sums = array<array<vec4<f32>, COLUMNS>, QUERIES_EACH>();
+    for (var i = 0u; i < QUERIES_EACH; i++) {
+        largest[i] = LOWEST;
+    }
+    for (var start = begin_of(group.z / params.heads); start < end; start += KEYS) {
         let count = min(KEYS, end - start);
         // Everybody is done with the values of the tile before.
         workgroupBarrier();
-        load_keys(cache + start * params.vec4s, count, local);
+        for (var i = local; i < count * params.vec4s; i += WORKGROUP) {
+            tile[slot(i / params.vec4s, i % params.vec4s)] = k[cache + start * params.vec4s + i];
+        }
         workgroupBarrier();
-        var scores = vec2<f32>(LOWEST);
-        if row < rows {
-            for (var i = 0u; i < 2u; i++) {
-                let key = lane + i * LANES;
-                if key < count && start + key <= own {
-                    scores[i] = score(row, key);
+        var scores = scores_of(row, lane);
+        for (var i = 0u; i < QUERIES_EACH; i++) {
+            let own = select(params.len - 1u, params.len - params.queries + first + row + i * STEP, params.causal == 1u);
+            var most = LOWEST;
+            for (var j = 0u; j < KEYS_EACH; j++) {
+                let key = lane + j * LANES;
+                if key >= count || start + key > own {
+                    scores[i][j] = LOWEST;
                 }
+                most = max(most, scores[i][j]);
+            }
+            shared_by[(row + i * STEP) * LANES + lane] = most;
+        }
+        // Everybody has found the scores, and is done with the keys.
+        workgroupBarrier();
+        for (var i = 0u; i < QUERIES_EACH; i++) {
+            var most = largest[i];
+            for (var j = 0u; j < LANES; j++) {
+                most = max(most, shared_by[(row + i * STEP) * LANES + j]);
+            }
+            let rescale = exp(largest[i] - most);
+            largest[i] = most;
+            total[i] *= rescale;
+            for (var column = 0u; column < COLUMNS; column++) {
+                sums[i][column] *= rescale;
+            }
+            for (var j = 0u; j < KEYS_EACH; j++) {
+                let share = numerator(scores[i][j], most);
+                total[i] += share;
+                weight[(row + i * STEP) * KEYS + lane + j * LANES] = share;
             }
         }
-        weight[row * KEYS + lane] = scores.x;
-        weight[row * KEYS + lane + LANES] = scores.y;
-        workgroupBarrier();
-        var most = largest;
-        for (var key = 0u; key < KEYS; key++) {
-            most = max(most, weight[row * KEYS + key]);
+        for (var i = local; i < count * params.vec4s; i += WORKGROUP) {
+            tile[slot(i / params.vec4s, i % params.vec4s)] = v[cache + start * params.vec4s + i];
         }
-        // Everybody has seen the scores, and is done with the keys.
         workgroupBarrier();
-        weight[row * KEYS + lane] = numerator(scores.x, most);
-        weight[row * KEYS + lane + LANES] = numerator(scores.y, most);
-        load_values(cache + start * params.vec4s, count, local);
-        workgroupBarrier();
-        let rescale = exp(largest - most);
-        largest = most;
-        total *= rescale;
-        for (var i = 0u; i < COLUMNS; i++) {
-            sum[i] *= rescale;
-        }
         for (var key = 0u; key < count; key++) {
-            let share = weight[row * KEYS + key];
-            total += share;
-            for (var i = 0u; i < COLUMNS; i++) {
-                let column = lane + i * LANES;
-                if column < params.vec4s {
-                    sum[i] += share * tile[key * params.vec4s + column];
+            var values = array<vec4<f32>, COLUMNS>();
+            for (var column = 0u; column < COLUMNS; column++) {
+                values[column] = tile[slot(key, lane + column * LANES)];
+            }
+            for (var i = 0u; i < QUERIES_EACH; i++) {
+                let share = weight[(row + i * STEP) * KEYS + key];
+                for (var column = 0u; column < COLUMNS; column++) {
+                    sums[i][column] += share * values[column];
                 }
             }
         }
     }
-    if row < rows {
-        for (var i = 0u; i < COLUMNS; i++) {
-            let column = lane + i * LANES;
-            if column < params.vec4s {
-                attended[queries + row * params.vec4s + column] = sum[i] / total;
+    // Everybody has seen the last tile's largest scores.
+    workgroupBarrier();
+    for (var i = 0u; i < QUERIES_EACH; i++) {
+        shared_by[(row + i * STEP) * LANES + lane] = total[i];
+    }
+    workgroupBarrier();
+    for (var i = 0u; i < QUERIES_EACH; i++) {
+        if row + i * STEP < rows {
+            var all = 0.0;
+            for (var j = 0u; j < LANES; j++) {
+                all += shared_by[(row + i * STEP) * LANES + j];
+            }
+            for (var column = 0u; column < COLUMNS; column++) {
+                let at = lane + column * LANES;
+                if at < params.vec4s {
+                    // A query before its row's begin has seen nothing, and gets zeros.
+                    attended[queries + (row + i * STEP) * params.vec4s + at] = sums[i][column] / select(1.0, all, all > 0.0);
+                }
             }
         }
     }
 }
 
-fn load_keys(from_vec4: u32, count: u32, local: u32) {
-    for (var i = local; i < count * params.vec4s; i += WORKGROUP) {
-        tile[i] = k[from_vec4 + i];
+// Products of an invocation's scaled queries with its keys of the tile.
+fn scores_of(row: u32, lane: u32) -> array<array<f32, KEYS_EACH>, QUERIES_EACH> {
+    var scores = array<array<f32, KEYS_EACH>, QUERIES_EACH>();
+    for (var at = 0u; at < params.vec4s; at++) {
+        var keys = array<vec4<f32>, KEYS_EACH>();
+        for (var j = 0u; j < KEYS_EACH; j++) {
+            keys[j] = tile[slot(lane + j * LANES, at)];
+        }
+        for (var i = 0u; i < QUERIES_EACH; i++) {
+            let own = query[slot(row + i * STEP, at)];
+            for (var j = 0u; j < KEYS_EACH; j++) {
+                scores[i][j] += dot(own, keys[j]);
+            }
+        }
     }
-}
-
-fn load_values(from_vec4: u32, count: u32, local: u32) {
-    for (var i = local; i < count * params.vec4s; i += WORKGROUP) {
-        tile[i] = v[from_vec4 + i];
-    }
-}
-
-// Product of a scaled query with a key of the tile.
-fn score(row: u32, key: u32) -> f32 {
-    var sum = vec4<f32>();
-    for (var i = 0u; i < params.vec4s; i++) {
-        sum += query[row * params.vec4s + i] * tile[key * params.vec4s + i];
-    }
-    return sum.x + sum.y + sum.z + sum.w;
+    return scores;
 }
 
 // What is hidden weighs nothing, even where all so far is.

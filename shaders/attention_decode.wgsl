@@ -1,5 +1,6 @@
 // Attention of one query position over the key/value cache; one workgroup a (batch, head).
-// Softmax is taken online, a tile of WORKGROUP positions at a time; nothing at or after `len` is read.
+// Softmax is taken online, a tile of WORKGROUP positions at a time; nothing before a row's begin or
+// at or after `len` is read. Where rows begin is a common/ file.
 
 struct Params {
     heads: u32,    // H
@@ -14,7 +15,6 @@ struct Params {
 @group(0) @binding(1) var<storage, read_write> k: array<vec4<f32>>;        // [B, Hkv, T, D] f32
 @group(0) @binding(2) var<storage, read_write> v: array<vec4<f32>>;        // [B, Hkv, T, D] f32
 @group(0) @binding(3) var<storage, read_write> attended: array<vec4<f32>>; // [B, H, 1, D] f32
-@group(0) @binding(4) var<uniform> params: Params;
 
 const WORKGROUP: u32 = 128u;
 const LANES: u32 = WORKGROUP;
@@ -41,7 +41,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     var largest = LOWEST;
     var total = 0.0;
     var sum = vec4<f32>();
-    for (var tile = 0u; tile < params.len; tile += WORKGROUP) {
+    for (var tile = begin_of(group.x / params.heads); tile < params.len; tile += WORKGROUP) {
         let count = min(WORKGROUP, params.len - tile);
         var score = LOWEST;
         if local < count {

@@ -1,5 +1,5 @@
-// y = x W^T for many rows of x and a matrix W of ggml blocks, tile by tile; the block format is a common/ file.
-// A workgroup makes TILE rows by TILE columns of y; each of its invocations 4 by 4 of them.
+// y = x W^T for many rows of x and a matrix W of ggml blocks, tile by tile; the block format and the size of tiles are common/ files.
+// A workgroup makes TILE rows by TILE columns of y; each of its invocations EACH by EACH of them, STEP apart.
 
 struct Params {
     m: u32,         // rows of x
@@ -14,14 +14,18 @@ struct Params {
 @group(0) @binding(3) var<uniform> params: Params;
 
 const WORKGROUP: u32 = 64u;
-const TILE: u32 = 32u;
+// Invocations along a side of a tile.
+const STEP: u32 = 8u;
 // vec4s a block of 32.
 const DEPTH: u32 = 8u;
-// Rows or columns between two of an invocation's.
-const STEP: u32 = 8u;
 
 var<workgroup> rows: array<vec4<f32>, TILE * DEPTH>;
 var<workgroup> weights: array<vec4<f32>, TILE * DEPTH>;
+
+// Where a vec4 of a row lies. Eight rows are read at once, and would all wait for the same bank of memory if they lay alike.
+fn slot(row: u32, at: u32) -> u32 {
+    return row * DEPTH + (at ^ (row % STEP));
+}
 
 @compute @workgroup_size(WORKGROUP)
 fn main(
@@ -36,7 +40,7 @@ fn main(
     let first_row = group.z * TILE;
     let row = local / STEP;
     let column = local % STEP;
-    var sums = array<vec4<f32>, 4>();
+    var sums = array<array<f32, EACH>, EACH>();
     for (var block = 0u; block < params.blocks; block++) {
         for (var i = local; i < TILE * DEPTH; i += WORKGROUP) {
             let of_x = first_row + i / DEPTH;
@@ -44,7 +48,7 @@ fn main(
             if of_x < params.m {
                 value = x[(of_x * params.blocks + block) * DEPTH + i % DEPTH];
             }
-            rows[i] = value;
+            rows[slot(i / DEPTH, i % DEPTH)] = value;
         }
         for (var i = local; i < TILE * UNITS; i += WORKGROUP) {
             let of_w = first_column + i / UNITS;
@@ -54,26 +58,28 @@ fn main(
                 let scale = block_scale(base, block);
                 let quants = unit_quants(base, block * UNITS + unit);
                 for (var part = 0u; part < PARTS; part++) {
-                    weights[i / UNITS * DEPTH + unit + part * UNITS] = scale * quants[part];
+                    weights[slot(i / UNITS, unit + part * UNITS)] = scale * quants[part];
                 }
             }
         }
         workgroupBarrier();
         for (var at = 0u; at < DEPTH; at++) {
-            var w = array<vec4<f32>, 4>();
-            for (var j = 0u; j < 4u; j++) {
-                w[j] = weights[(column + j * STEP) * DEPTH + at];
+            var w = array<vec4<f32>, EACH>();
+            for (var j = 0u; j < EACH; j++) {
+                w[j] = weights[slot(column + j * STEP, at)];
             }
-            for (var i = 0u; i < 4u; i++) {
-                let a = rows[(row + i * STEP) * DEPTH + at];
-                sums[i] += vec4<f32>(dot(a, w[0]), dot(a, w[1]), dot(a, w[2]), dot(a, w[3]));
+            for (var i = 0u; i < EACH; i++) {
+                let a = rows[slot(row + i * STEP, at)];
+                for (var j = 0u; j < EACH; j++) {
+                    sums[i][j] += dot(a, w[j]);
+                }
             }
         }
         workgroupBarrier();
     }
-    for (var i = 0u; i < 4u; i++) {
+    for (var i = 0u; i < EACH; i++) {
         let of_y = first_row + row + i * STEP;
-        for (var j = 0u; j < 4u; j++) {
+        for (var j = 0u; j < EACH; j++) {
             let at = first_column + column + j * STEP;
             if of_y < params.m && at < params.n {
                 y[of_y * params.n + at] = sums[i][j];

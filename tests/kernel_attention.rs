@@ -69,8 +69,8 @@ fn caches(
 #[test]
 fn cached_attention_follows_the_definition_and_ignores_what_is_no_part_of_a_row() {
     // Shape, starts, len. One query: ragged tiles, one position, full cache, widths the kernel leaves, rows of one length and of
-    // several. Many: from an empty cache and behind one, blocks that are full and ragged, and a row that begins among them.
-    let table: [(Shape, &[usize], usize); 17] = [
+    // several. Many: from an empty cache and behind one, wide heads, blocks that are full and ragged, and a row that begins among them.
+    let table: [(Shape, &[usize], usize); 19] = [
         ([1, 1, 1, 1, 1, 4], &[0], 1),
         ([1, 9, 3, 1, 40, 64], &[0], 1),
         ([2, 9, 3, 1, 200, 64], &[0, 0], 131),
@@ -83,6 +83,8 @@ fn cached_attention_follows_the_definition_and_ignores_what_is_no_part_of_a_row(
         ([1, 2, 1, 1, 40, 64], &[7], 33),
         ([1, 9, 3, 40, 64, 64], &[0], 40),
         ([1, 4, 2, 33, 256, 32], &[0], 150),
+        ([1, 2, 1, 37, 64, 128], &[0], 50),
+        ([1, 2, 2, 18, 64, 80], &[0], 40),
         ([2, 3, 1, 5, 64, 64], &[0, 20], 50),
         ([2, 2, 2, 70, 256, 32], &[0, 31], 170),
         ([1, 2, 1, 2, 16, 7], &[0], 9),

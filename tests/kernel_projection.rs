@@ -22,8 +22,9 @@ const ROWS: [usize; 3] = [1, 3, 75];
 #[test]
 fn a_dense_product_follows_its_definition_for_any_number_of_rows() {
     for device in fast_devices() {
-        // Rows of weights that are no whole block, columns that are no whole register, and a product that is shared out.
-        for (n, k) in [(1, 1), (37, 31), (96, 192), (1100, 64)] {
+        // Rows of weights that are no whole block, columns that are no whole register, a product that is shared out, and one of so
+        // many tiles that a GPU takes large ones.
+        for (n, k) in [(1, 1), (37, 31), (96, 192), (1100, 64), (3100, 44)] {
             let (weight, bias) = (uniform([n, k], 1), uniform([n], 2));
             let f64s = |data: &TensorData| -> Vec<f64> {
                 data.try_to_vec::<f32>()
@@ -35,7 +36,7 @@ fn a_dense_product_follows_its_definition_for_any_number_of_rows() {
             let (w, b) = (f64s(&weight), f64s(&bias));
             let weight = Tensor::<2>::from_data(weight, &device);
             let bias = Tensor::<1>::from_data(bias, &device);
-            for rows in [1, 2, 3, 8, 64, 65] {
+            for rows in [1, 2, 3, 8, 64, 65, 130] {
                 let x = uniform([1, rows, k], 3);
                 let x64 = f64s(&x);
                 let sums = |bias: &[f64]| -> Vec<f32> {

@@ -91,9 +91,13 @@ impl Kernel {
 }
 
 /// Every kernel of the engine.
-pub static KERNELS: [&Kernel; 24] = [
-    &attention::KERNEL,
+pub static KERNELS: [&Kernel; 30] = [
+    &attention::NARROW,
+    &attention::WIDE,
+    &attention::NARROW_PADDED,
+    &attention::WIDE_PADDED,
     &attention_decode::KERNEL,
+    &attention_decode::PADDED,
     &cosine_scores::KERNEL,
     &depthwise::KERNEL,
     &gated_silu::KERNEL,
@@ -101,8 +105,10 @@ pub static KERNELS: [&Kernel; 24] = [
     &likeliest::KERNEL,
     &nms::KERNEL,
     &pairwise_iou::KERNEL,
-    &quant_matmul::Q4_0,
-    &quant_matmul::Q8_0,
+    &quant_matmul::Q4_0_32,
+    &quant_matmul::Q4_0_64,
+    &quant_matmul::Q8_0_32,
+    &quant_matmul::Q8_0_64,
     &quant_matvec::Q4_0,
     &quant_matvec::Q8_0,
     &quant_matvec::ONTO_Q4_0,
@@ -168,6 +174,12 @@ mod common {
     pub(super) const PUT_ONTO: &str = include_str!("../../shaders/common/put_onto.wgsl");
     pub(super) const REDUCE: &str = include_str!("../../shaders/common/reduce.wgsl");
     pub(super) const SILU: &str = include_str!("../../shaders/common/silu.wgsl");
+    pub(super) const HEAD_64: &str = include_str!("../../shaders/common/head_64.wgsl");
+    pub(super) const HEAD_128: &str = include_str!("../../shaders/common/head_128.wgsl");
+    pub(super) const ROWS_PADDED: &str = include_str!("../../shaders/common/rows_padded.wgsl");
+    pub(super) const ROWS_WHOLE: &str = include_str!("../../shaders/common/rows_whole.wgsl");
+    pub(super) const TILE_32: &str = include_str!("../../shaders/common/tile_32.wgsl");
+    pub(super) const TILE_64: &str = include_str!("../../shaders/common/tile_64.wgsl");
     pub(super) const TURNS: &str = include_str!("../../shaders/common/turns.wgsl");
     pub(super) const ROW_DOT: &str = include_str!("../../shaders/common/row_dot.wgsl");
 }

@@ -4,16 +4,23 @@ use super::{Grid, Kernel, MAX_GROUPS, common, launch, word};
 use burn::tensor::DType;
 use burn_cubecl::tensor::CubeTensor;
 
-/// Table entry.
+const MAIN: &str = include_str!("../../../shaders/attention_decode.wgsl");
+
+/// Table entry for rows that begin at the first column.
 pub static KERNEL: Kernel = Kernel::new(
     "attention_decode",
-    &[
-        common::REDUCE,
-        common::LANE_MAX,
-        include_str!("../../../shaders/attention_decode.wgsl"),
-    ],
+    &[common::REDUCE, common::LANE_MAX, common::ROWS_WHOLE, MAIN],
     128,
     4,
+    6,
+);
+
+/// Table entry for rows that begin where a tensor says.
+pub static PADDED: Kernel = Kernel::new(
+    "attention_decode_padded",
+    &[common::REDUCE, common::LANE_MAX, common::ROWS_PADDED, MAIN],
+    128,
+    5,
     6,
 );
 
@@ -61,15 +68,23 @@ impl Sizes {
     }
 }
 
-/// q `[B, H, 1, D]`, k and v `[B, Hkv, T, D]` -> `[B, H, 1, D]`; asks for [`Sizes::supported`].
-pub(crate) fn run(q: &CubeTensor, k: &CubeTensor, v: &CubeTensor, sizes: Sizes) -> CubeTensor {
+/// q `[B, H, 1, D]`, k and v `[B, Hkv, T, D]`, `begins` `[B]` the columns at which rows begin, where not all begin at the first
+/// -> `[B, H, 1, D]`; asks for [`Sizes::supported`].
+pub(crate) fn run(
+    q: &CubeTensor,
+    k: &CubeTensor,
+    v: &CubeTensor,
+    begins: Option<&CubeTensor>,
+    sizes: Sizes,
+) -> CubeTensor {
     let attended = launch::output(q, [sizes.batch, sizes.heads, 1, sizes.width], DType::F32);
-    launch::launch(
-        &KERNEL,
-        sizes.plan(),
-        &[q, k, v, &attended],
-        &sizes.params(),
-    );
+    let mut tensors = vec![q, k, v, &attended];
+    tensors.extend(begins);
+    let kernel = match begins {
+        Some(_) => &PADDED,
+        None => &KERNEL,
+    };
+    launch::launch(kernel, sizes.plan(), &tensors, &sizes.params());
     attended
 }
 

@@ -1,6 +1,8 @@
 //! Attention: of a whole sequence, with gradients where they are asked for, and of new positions over a cache.
 
 use burn::tensor::ops::AttentionModuleOptions;
+#[cfg(feature = "cube")]
+use burn::tensor::{DType, Device, Int, TensorData};
 use burn::tensor::{Tensor, module};
 
 #[cfg(all(feature = "cpu", feature = "train"))]
@@ -54,7 +56,7 @@ pub fn attention(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, seen: &Seen) -> Tenso
         };
         if sizes.supported() {
             let [q, k, v] = [q, k, v].map(kernels::into_cube);
-            return kernels::from_cube(kernels::attention::run(&q, &k, &v, sizes));
+            return kernels::from_cube(kernels::attention::run(&q, &k, &v, None, sizes));
         }
     }
     let options = AttentionModuleOptions {
@@ -127,11 +129,14 @@ fn cached_on_kernels(
 ) -> Option<Tensor<4>> {
     let [batch, heads, queries, width] = q.dims();
     let [_, kv_heads, capacity, _] = k.dims();
-    // The kernels read every row from its first column.
-    let whole = starts.iter().all(|&start| start == 0);
-    if !whole || !on_kernels(&q.device(), &[q.dtype(), k.dtype(), v.dtype()]) {
+    if !on_kernels(&q.device(), &[q.dtype(), k.dtype(), v.dtype()]) {
         return None;
     }
+    let begins = starts
+        .iter()
+        .any(|&start| start > 0)
+        .then(|| begins(starts, &q.device()));
+    let begins = begins.as_ref();
     let into_cubes = || [q, k, v].map(|x| kernels::into_cube(x.clone()));
     if queries == 1 {
         let sizes = kernels::attention_decode::Sizes {
@@ -144,7 +149,7 @@ fn cached_on_kernels(
         };
         return sizes.supported().then(|| {
             let [q, k, v] = into_cubes();
-            kernels::from_cube(kernels::attention_decode::run(&q, &k, &v, sizes))
+            kernels::from_cube(kernels::attention_decode::run(&q, &k, &v, begins, sizes))
         });
     }
     let sizes = kernels::attention::Sizes {
@@ -159,6 +164,16 @@ fn cached_on_kernels(
     };
     sizes.supported().then(|| {
         let [q, k, v] = into_cubes();
-        kernels::from_cube(kernels::attention::run(&q, &k, &v, sizes))
+        kernels::from_cube(kernels::attention::run(&q, &k, &v, begins, sizes))
     })
+}
+
+/// The columns at which rows begin, as kernels read them.
+#[cfg(feature = "cube")]
+fn begins(starts: &[usize], device: &Device) -> burn_cubecl::tensor::CubeTensor {
+    // A row begins before `len`, which is no more than a cache has columns: far below 2^31.
+    let starts: Vec<i32> = starts.iter().map(|&start| start as i32).collect();
+    let rows = starts.len();
+    let data = TensorData::new(starts, [rows]);
+    kernels::into_cube(Tensor::<1, Int>::from_data(data, (device, DType::I32)))
 }
