@@ -7,7 +7,7 @@ use super::{BLOCK, QuantKind, QuantMatrix};
 use burn::tensor::activation::softmax;
 use burn::tensor::module::{conv2d, linear};
 use burn::tensor::ops::ConvOptions;
-use burn::tensor::{Bool, DType, Int, Tensor, TensorData, s};
+use burn::tensor::{DType, Int, Tensor, s};
 
 /// Score of a row that has no cosine (a NaN in it): below every cosine.
 const NOT_COMPARABLE: f32 = -2.0;
@@ -29,26 +29,28 @@ pub fn cached_attention(
     let mut v = v.narrow(2, 0, len);
     let mut scores = q.matmul(k.transpose()); // [B, Hkv, H / Hkv * T, len]
     let device = v.device();
-    let of_bools = |bools: Vec<bool>, shape: [usize; 4]| {
-        Tensor::<4, Bool>::from_data(TensorData::new(bools, shape), &device)
-    };
-    if starts.iter().any(|&start| start > 0) {
-        let before = starts
-            .iter()
-            .flat_map(|&start| (0..len).map(move |column| column < start));
+    // Masks are made where the rest is: of a few numbers, whatever the length.
+    let numbers = |numbers: Vec<i64>| Tensor::<1, Int>::from_data(numbers.as_slice(), &device);
+    let columns = Tensor::<1, Int>::arange(0..len as i64, &device);
+    let begins = numbers(starts.iter().map(|&start| start as i64).collect());
+    let begins = begins.reshape([batch, 1, 1, 1]);
+    let is_padded = starts.iter().any(|&start| start > 0);
+    if is_padded {
+        let shape = [batch, 1, len, 1];
+        let columns = columns.clone().reshape([1, 1, len, 1]).expand(shape);
+        let before = columns.lower(begins.clone().expand(shape));
         // Nothing times what is no number would be no number.
-        let before = of_bools(before.collect(), [batch, 1, len, 1]);
-        let columns = before.expand(v.dims());
-        v = v.mask_fill(columns, 0.0);
+        let before = before.expand(v.dims());
+        v = v.mask_fill(before, 0.0);
     }
-    if queries > 1 || starts.iter().any(|&start| start > 0) {
-        let hidden = starts.iter().flat_map(|&start| {
-            (0..group * queries).flat_map(move |row| {
-                let own = len - queries + row % queries;
-                (0..len).map(move |column| column < start || column > own)
-            })
-        });
-        let hidden = of_bools(hidden.collect(), [batch, 1, group * queries, len]);
+    if queries > 1 || is_padded {
+        let rows = group * queries;
+        let shape = [batch, 1, rows, len];
+        let columns = columns.reshape([1, 1, 1, len]).expand(shape);
+        let own = (0..rows).map(|row| (len - queries + row % queries) as i64);
+        let own = numbers(own.collect()).reshape([1, 1, rows, 1]);
+        let before = columns.clone().lower(begins.expand(shape));
+        let hidden = columns.greater(own.expand(shape)).bool_or(before);
         let hidden = hidden.expand(scores.dims());
         scores = scores.mask_fill(hidden, f32::MIN);
     }

@@ -1,0 +1,133 @@
+//! Weights of a quantised matrix, and its product with rows of activations.
+
+#[cfg(feature = "cpu")]
+use super::flex_quant;
+#[cfg(feature = "cpu")]
+use super::on_flex;
+#[cfg(feature = "cube")]
+use super::on_kernels;
+use super::quant::Storage;
+#[cfg(feature = "train")]
+use super::quant_grad;
+use super::{QuantMatrix, reference};
+#[cfg(feature = "cube")]
+use crate::kernels;
+#[cfg(feature = "cube")]
+use burn::tensor::{DType, TensorData};
+use burn::tensor::{Int, Tensor};
+
+/// Rows of activations up to which reading all blocks for each of them beats sharing them out in tiles.
+#[cfg(feature = "cube")]
+pub(super) const MAX_MATVEC_ROWS: usize = 8;
+
+impl QuantMatrix {
+    /// The weights as `[rows, cols]` f32 on the same device.
+    pub fn dequantize(&self) -> Tensor<2> {
+        match &self.storage {
+            Storage::Blocks(blocks) => {
+                reference::dequantize(Tensor::clone(blocks), self.kind, self.cols)
+            }
+            #[cfg(feature = "cpu")]
+            Storage::Packed(packed) => flex_quant::rows(packed, 0..self.rows, &self.device()),
+        }
+    }
+
+    /// The rows of these numbers as `[count, cols]` f32 on the same device.
+    ///
+    /// # Panics
+    /// When there is no such row.
+    pub fn select(&self, rows: &[u32]) -> Tensor<2> {
+        assert!(
+            rows.iter().all(|&row| (row as usize) < self.rows),
+            "select: rows of a matrix of {}",
+            self.rows
+        );
+        match &self.storage {
+            Storage::Blocks(blocks) => {
+                #[cfg(feature = "cube")]
+                if !rows.is_empty() && kernels::available(&blocks.device()) {
+                    return select_on_kernels(blocks, rows, self);
+                }
+                let numbers: Vec<i64> = rows.iter().map(|&row| i64::from(row)).collect();
+                let numbers = Tensor::<1, Int>::from_data(numbers.as_slice(), &blocks.device());
+                reference::dequantize(blocks.clone().select(0, numbers), self.kind, self.cols)
+            }
+            #[cfg(feature = "cpu")]
+            Storage::Packed(packed) => {
+                let rows = rows.iter().map(|&row| row as usize);
+                flex_quant::rows(packed, rows, &self.device())
+            }
+        }
+    }
+}
+
+/// [`QuantMatrix::select`] by a kernel.
+#[cfg(feature = "cube")]
+fn select_on_kernels(blocks: &Tensor<2, Int>, rows: &[u32], w: &QuantMatrix) -> Tensor<2> {
+    // The words of a tensor of whole numbers have signs; the numbers of rows are far below.
+    let numbers: Vec<i32> = rows.iter().map(|&row| row as i32).collect();
+    let count = numbers.len();
+    let data = TensorData::new(numbers, [count]);
+    let numbers = Tensor::<1, Int>::from_data(data, (&blocks.device(), DType::I32));
+    let (blocks, numbers) = (
+        kernels::into_cube(blocks.clone()),
+        kernels::into_cube(numbers),
+    );
+    kernels::from_cube(kernels::quant_rows::run(&blocks, &numbers, w.kind, w.cols))
+}
+
+/// Product of rows of activations with a quantised matrix.
+///
+/// # Shapes
+/// x `[M, K]`, `w` of N rows and K columns -> `[M, N]`. On the CPU x is rounded to 16 bits with a scale for each 32 columns
+/// (`namelens_cpu_kernels` publishes the error); where no kernel runs the matrix is unpacked, which needs memory for `[N, K]`
+/// f32.
+///
+/// # Panics
+/// When x is not `[M, K]`.
+pub fn quant_matvec(x: Tensor<2>, w: &QuantMatrix) -> Tensor<2> {
+    let [m, k] = x.dims();
+    assert_eq!(
+        k, w.cols,
+        "quant_matvec: activations [{m}, {k}] for {} columns",
+        w.cols
+    );
+    let x = x.inner();
+    match &w.storage {
+        #[cfg(feature = "cpu")]
+        Storage::Packed(packed) if on_flex(&x.device(), x.dtype()) => {
+            let [y] = flex_quant::products(x, [packed]);
+            y
+        }
+        #[cfg(feature = "cube")]
+        Storage::Blocks(blocks) if on_kernels(&x.device(), &[x.dtype()]) => {
+            let blocks = Tensor::clone(blocks);
+            let (x, blocks) = (kernels::into_cube(x), kernels::into_cube(blocks));
+            let run = match m {
+                0..=MAX_MATVEC_ROWS => kernels::quant_matvec::run,
+                _ => kernels::quant_matmul::run,
+            };
+            kernels::from_cube(run(&x, &blocks, w.kind))
+        }
+        _ => reference::quant_matvec(x, w),
+    }
+}
+
+/// [`quant_matvec`] over the last axis of x: the product of a quantised `Linear`.
+///
+/// # Shapes
+/// x `[.., K]`, `w` of N rows and K columns -> `[.., N]`.
+///
+/// # Panics
+/// When the last axis of x is not K.
+pub fn quant_linear<const D: usize>(x: Tensor<D>, w: &QuantMatrix) -> Tensor<D> {
+    let mut shape = x.dims();
+    let rows = shape[..D - 1].iter().product();
+    let x = x.reshape([rows, w.cols]);
+    #[cfg(feature = "train")]
+    let y = quant_grad::product(x, w);
+    #[cfg(not(feature = "train"))]
+    let y = quant_matvec(x, w);
+    shape[D - 1] = w.rows;
+    y.reshape(shape)
+}
