@@ -29,18 +29,19 @@
 //!
 //! [`next`]: FilePlan::next
 
+mod weights;
+
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 
 use super::encoder_files::{self, FIRST, RETRIEVER};
 use super::file_choice::{Choice, Part, missing, option};
-use super::gguf_choice::{self, Groups};
+use crate::Result;
 use crate::image::ImageProcessor;
 use crate::model::families;
 use crate::text::TextSettings;
 use crate::weights::shard_files;
-use crate::{Error, Result};
 
 /// What is to be done next.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -142,7 +143,7 @@ impl FilePlan {
     /// The next step.
     ///
     /// # Errors
-    /// [`Error::Missing`] for a file the model needs, [`Error::Option`] when a choice must be made or cannot be followed.
+    /// [`crate::Error::Missing`] for a file the model needs, [`crate::Error::Option`] when a choice must be made or cannot be followed.
     pub fn next(&self) -> Result<Step> {
         self.check_adapters()?;
         let unknown = self.unknown(self.first());
@@ -280,112 +281,12 @@ impl FilePlan {
         }
     }
 
-    /// The captioner's weight files.
-    fn weights(&self) -> Result<Known<Vec<String>>> {
-        let chosen = self.choice.weights.as_deref();
-        match chosen {
-            Some(WHOLE | INDEX) => {}
-            Some(name) if name.ends_with(".gguf") => return self.gguf(),
-            Some(name) => {
-                let problem = format!("`{name}` is neither {WHOLE} nor {INDEX} nor a .gguf file");
-                return Err(option("weights", problem));
-            }
-            // Tensors without a description are nothing that can be loaded.
-            None if !self.has(CONFIG) => return self.gguf(),
-            None => {}
-        }
-        if self.has(WHOLE) && chosen != Some(INDEX) {
-            return Ok(Known::Yes(vec![WHOLE.into()]));
-        }
-        if !self.has(INDEX) || chosen == Some(WHOLE) {
-            return self.gguf();
-        }
-        let Some(shards) = &self.shards else {
-            return Ok(Known::Ask(vec![INDEX.into()]));
-        };
-        self.all_parts(shards)
-    }
-
-    /// A model in parts, once all are known to be there.
-    fn all_parts(&self, parts: &[String]) -> Result<Known<Vec<String>>> {
-        let unknown = self.unknown(parts.iter().cloned());
-        if !unknown.is_empty() {
-            return Ok(Known::Ask(unknown));
-        }
-        let gone: Vec<&String> = parts.iter().filter(|name| !self.has(name)).collect();
-        let Some(first) = gone.first() else {
-            return Ok(Known::Yes(parts.to_vec()));
-        };
-        let others = match gone.len() - 1 {
-            0 => String::new(),
-            more => format!(" (and {more} more)"),
-        };
-        let why = format!(
-            "the model is in {} files and all must be in its folder{others}",
-            parts.len()
-        );
-        Err(missing(first, &why))
-    }
-
-    /// The GGUF files of a text model and, where there is one, of its vision projector.
-    fn gguf(&self) -> Result<Known<Vec<String>>> {
-        if !self.listed {
-            let guesses = gguf_choice::guesses(&self.choice)?;
-            let unknown = self.unknown(guesses);
-            if !unknown.is_empty() {
-                return Ok(Known::Ask(unknown));
-            }
-        }
-        let groups = Groups::of(self.names())?;
-        if groups.is_empty() {
-            // A retriever alone is a model as well: it recognises and writes nothing.
-            let alone = self.has(FIRST) && !self.has(CONFIG);
-            return match alone && self.choice.weights.is_none() {
-                true => Ok(Known::Yes(Vec::new())),
-                false => Err(self.nothing()),
-            };
-        }
-        let mut all = Vec::new();
-        for parts in groups.choose(&self.choice)? {
-            match self.all_parts(&parts)? {
-                Known::Yes(names) => all.extend(names),
-                ask => return Ok(ask),
-            }
-        }
-        Ok(Known::Yes(all))
-    }
-
     /// Names of the files that are there and may belong to the wanted part.
     fn names(&self) -> impl Iterator<Item = &str> + Clone {
         self.there
             .keys()
             .map(String::as_str)
             .filter(|name| self.has(name))
-    }
-
-    /// The error of a repository without weights.
-    fn nothing(&self) -> Error {
-        if self.choice.part == Part::Retriever {
-            let why = "this model has nothing that searches photos for known things";
-            return missing(FIRST, why);
-        }
-        let also = match self.listed {
-            true => "a GGUF file",
-            false => {
-                "model.gguf (of a GGUF file with another name give the address of the file itself)"
-            }
-        };
-        match (self.has(CONFIG), self.choice.weights.as_deref()) {
-            (_, Some(chosen)) => missing(chosen, "it was chosen as the weights of the model"),
-            (true, None) => missing(
-                "the file of weights",
-                &format!("neither {WHOLE} nor {INDEX} nor {also} is there"),
-            ),
-            (false, None) => missing(
-                CONFIG,
-                &format!("this is not the folder of a model; neither is {also} there"),
-            ),
-        }
     }
 
     /// The small files that describe the captioner whose weights are `names`.
