@@ -113,7 +113,8 @@ pub fn bars(path: &Path, title: &str, bars: &[Bar]) -> Result<()> {
             .margin(14)
             .x_label_area_size(44)
             .y_label_area_size(52)
-            .build_cartesian_2d((0..bars.len()).into_segmented(), 0.0..1.02)?;
+            // Segments include the end of their range.
+            .build_cartesian_2d((0..bars.len() - 1).into_segmented(), 0.0..1.02)?;
         let name = |at: &SegmentValue<usize>| match at {
             SegmentValue::CenterOf(at) | SegmentValue::Exact(at) => bars
                 .get(*at)
