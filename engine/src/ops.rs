@@ -105,17 +105,19 @@ pub use convolution::{depthwise, pointwise, pointwise_map, stem};
 use dispatch::on_flex;
 #[cfg(feature = "cube")]
 use dispatch::on_kernels;
+#[cfg(feature = "train")]
+pub use logprob_grad::{Head, TokenScores};
 pub use nearest::{cosine_scores, cosine_top_k, likeliest, top_k};
 pub use norm::{layer_norm, rms_norm};
 pub use projection::{
-    bf16_linear, dense_linear, gated_quant_linear, quant_linear_onto, quant_linears,
+    bf16_linear, dense_linear, gated_quant_linear, quant_linear, quant_linear_onto, quant_linears,
 };
 pub use quant::QuantMatrix;
 #[cfg(feature = "cube")]
 use quant_product::MAX_MATVEC_ROWS;
-pub use quant_product::{quant_linear, quant_matvec};
+pub use quant_product::quant_matvec;
 pub use region_scores::region_scores;
 pub use rotate::{rotate, rotate_into_cache};
 pub use seen::{Seen, Shared};
 #[cfg(feature = "train")]
-pub use token_scores::{Head, TokenScores, token_scores};
+pub use token_scores::token_scores;

@@ -7,10 +7,27 @@ use std::sync::Arc;
 use burn::tensor::{IndexingUpdateOp, Int, Tensor, TensorData};
 
 use super::own_grad::{Function, INPUTS, apply, nothing};
-use super::{Head, TokenScores};
 
 /// Logits held at a time.
 const HELD: usize = 1 << 22;
+
+/// Log-probabilities of chosen tokens and entropies of the distributions they come from.
+#[derive(Debug, Clone)]
+pub struct TokenScores {
+    /// `log softmax(logits / T)` of each token, `[N]`.
+    pub log_probs: Tensor<1>,
+    /// `-Σ p log p` of each distribution `p = softmax(logits / T)`, `[N]`, nats.
+    pub entropy: Tensor<1>,
+}
+
+/// A head over the vocabulary whose weights need not be merged: logits are `hidden weightᵀ + thin addedᵀ`.
+#[derive(Debug, Clone)]
+pub struct Head {
+    /// `[V, H]`
+    pub weight: Tensor<2>,
+    /// What an adapter adds: thin `[N, r]`, of the same rows as the hidden states, and added `[V, r]`.
+    pub adapter: Option<(Tensor<2>, Tensor<2>)>,
+}
 
 /// `log softmax(z / T)` of one token a row and the entropy of each row's distribution, where
 /// `z = hidden weightᵀ + thin addedᵀ`: hidden `[N, H]`, weight `[V, H]`, thin `[N, r]`, added `[V, r]` -> `[N, 2]`.

@@ -8,9 +8,13 @@ use burn::tensor::{DType, Tensor, module};
 
 #[cfg(any(feature = "cpu", feature = "cube"))]
 use super::quant::Storage;
+#[cfg(feature = "train")]
+use super::quant_grad;
+#[cfg(not(feature = "train"))]
+use super::quant_matvec;
 #[cfg(feature = "cube")]
 use super::{MAX_MATVEC_ROWS, on_kernels};
-use super::{QuantMatrix, gated_silu, quant_linear};
+use super::{QuantMatrix, gated_silu};
 #[cfg(feature = "cpu")]
 use super::{flex_dense, flex_quant, on_flex};
 #[cfg(feature = "cube")]
@@ -74,6 +78,25 @@ pub fn bf16_linear<const D: usize>(
         Some(bias) => y + bias.unsqueeze(),
         None => y,
     }
+}
+
+/// [`super::quant_matvec`] over the last axis of x: the product of a quantised `Linear`.
+///
+/// # Shapes
+/// x `[.., K]`, `w` of N rows and K columns -> `[.., N]`.
+///
+/// # Panics
+/// When the last axis of x is not K.
+pub fn quant_linear<const D: usize>(x: Tensor<D>, w: &QuantMatrix) -> Tensor<D> {
+    let mut shape = x.dims();
+    let rows = shape[..D - 1].iter().product();
+    let x = x.reshape([rows, w.cols]);
+    #[cfg(feature = "train")]
+    let y = quant_grad::product(x, w);
+    #[cfg(not(feature = "train"))]
+    let y = quant_matvec(x, w);
+    shape[D - 1] = w.rows;
+    y.reshape(shape)
 }
 
 /// [`quant_linear`] of one input with several matrices.

@@ -7,8 +7,6 @@ use super::on_flex;
 #[cfg(feature = "cube")]
 use super::on_kernels;
 use super::quant::Storage;
-#[cfg(feature = "train")]
-use super::quant_grad;
 use super::{QuantMatrix, reference};
 #[cfg(feature = "cube")]
 use crate::kernels;
@@ -111,23 +109,4 @@ pub fn quant_matvec(x: Tensor<2>, w: &QuantMatrix) -> Tensor<2> {
         }
         _ => reference::quant_matvec(x, w),
     }
-}
-
-/// [`quant_matvec`] over the last axis of x: the product of a quantised `Linear`.
-///
-/// # Shapes
-/// x `[.., K]`, `w` of N rows and K columns -> `[.., N]`.
-///
-/// # Panics
-/// When the last axis of x is not K.
-pub fn quant_linear<const D: usize>(x: Tensor<D>, w: &QuantMatrix) -> Tensor<D> {
-    let mut shape = x.dims();
-    let rows = shape[..D - 1].iter().product();
-    let x = x.reshape([rows, w.cols]);
-    #[cfg(feature = "train")]
-    let y = quant_grad::product(x, w);
-    #[cfg(not(feature = "train"))]
-    let y = quant_matvec(x, w);
-    shape[D - 1] = w.rows;
-    y.reshape(shape)
 }

@@ -2,25 +2,7 @@
 
 use burn::tensor::Tensor;
 
-use super::logprob_grad;
-
-/// Log-probabilities of chosen tokens and entropies of the distributions they come from.
-#[derive(Debug, Clone)]
-pub struct TokenScores {
-    /// `log softmax(logits / T)` of each token, `[N]`.
-    pub log_probs: Tensor<1>,
-    /// `-Σ p log p` of each distribution `p = softmax(logits / T)`, `[N]`, nats.
-    pub entropy: Tensor<1>,
-}
-
-/// A head over the vocabulary whose weights need not be merged: logits are `hidden weightᵀ + thin addedᵀ`.
-#[derive(Debug, Clone)]
-pub struct Head {
-    /// `[V, H]`
-    pub weight: Tensor<2>,
-    /// What an adapter adds: thin `[N, r]`, of the same rows as the hidden states, and added `[V, r]`.
-    pub adapter: Option<(Tensor<2>, Tensor<2>)>,
-}
+use super::logprob_grad::{self, Head, TokenScores};
 
 /// How likely `targets` are after `hidden` at a temperature, with gradients to all of the head and to the hidden states.
 ///
