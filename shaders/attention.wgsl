@@ -67,7 +67,7 @@ fn main(
     for (var i = 0u; i < QUERIES_EACH; i++) {
         largest[i] = LOWEST;
     }
-    for (var start = begin_of(group.z / params.heads); start < end; start += KEYS) {
+    for (var start = begin_of(group.z / params.heads, local); start < end; start += KEYS) {
         let count = min(KEYS, end - start);
         // Everybody is done with the values of the tile before.
         workgroupBarrier();

@@ -41,7 +41,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     var largest = LOWEST;
     var total = 0.0;
     var sum = vec4<f32>();
-    for (var tile = begin_of(group.x / params.heads); tile < params.len; tile += WORKGROUP) {
+    for (var tile = begin_of(group.x / params.heads, local); tile < params.len; tile += WORKGROUP) {
         let count = min(WORKGROUP, params.len - tile);
         var score = LOWEST;
         if local < count {

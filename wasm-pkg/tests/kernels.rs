@@ -8,6 +8,8 @@ use burn::tensor::wgpu::WgpuBackend;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use namelens_engine::kernels;
 use namelens_engine::ops::{self, QuantKind, QuantMatrix, reference};
+use wasm_bindgen::JsValue;
+use wasm_bindgen_futures::JsFuture;
 use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
 
 wasm_bindgen_test_configure!(run_in_dedicated_worker);
@@ -100,22 +102,59 @@ fn assert_close(actual: &[f32], expected: &[f32], what: &str) {
     }
 }
 
+/// What the browser's compiler has against the kernels, empty where it has nothing. A device that is asked for a kernel it
+/// refused says so too late: what comes back is whatever lay in the memory.
+async fn refusals() -> String {
+    let compile = js_sys::Function::new_with_args(
+        "kernels",
+        "return (async () => {
+            const device = await (await navigator.gpu.requestAdapter()).requestDevice();
+            const refusals = [];
+            for (const [name, code] of kernels) {
+                device.pushErrorScope('validation');
+                const module = device.createShaderModule({ code });
+                device.createComputePipeline({ layout: 'auto', compute: { module } });
+                const error = await device.popErrorScope();
+                if (error) refusals.push(`${name}: ${error.message}`);
+            }
+            device.destroy();
+            return refusals.join('\\n');
+        })()",
+    );
+    let texts: js_sys::Array = kernels::KERNELS
+        .iter()
+        .map(|kernel| js_sys::Array::of2(&kernel.name.into(), &kernel.source().into()))
+        .collect();
+    let refusals = compile.call1(&JsValue::NULL, &texts).unwrap();
+    let refusals = JsFuture::from(js_sys::Promise::from(refusals)).await;
+    refusals.unwrap().as_string().unwrap()
+}
+
+#[wasm_bindgen_test]
+async fn the_browser_compiles_every_kernel() {
+    let refusals = refusals().await;
+    assert!(refusals.is_empty(), "{refusals}");
+}
+
 #[wasm_bindgen_test]
 async fn cached_attention() {
     let device = webgpu().await;
-    // [B, H, Hkv, T, D], starts, len: a ragged tile, a full cache, one position, rows of two lengths.
-    let table: [(_, &[usize], _); 4] = [
-        ([2, 9, 3, 200, 64], &[0, 0], 131),
-        ([1, 4, 4, 128, 80], &[0], 128),
-        ([1, 1, 1, 1, 4], &[0], 1),
-        ([2, 4, 2, 70, 20], &[33, 0], 70),
+    // [B, H, Hkv, T, D], starts, len, queries: a ragged tile, a full cache, one position, rows of two lengths; then with tiles
+    // of queries, for narrow heads and wide ones.
+    let table: [(_, &[usize], _, _); 6] = [
+        ([2, 9, 3, 200, 64], &[0, 0], 131, 1),
+        ([1, 4, 4, 128, 80], &[0], 128, 1),
+        ([1, 1, 1, 1, 4], &[0], 1, 1),
+        ([2, 4, 2, 70, 20], &[33, 0], 70, 1),
+        ([2, 4, 2, 70, 20], &[33, 0], 70, 37),
+        ([2, 2, 1, 70, 80], &[0, 2], 70, 67),
     ];
-    for ([batch, heads, kv_heads, capacity, width], starts, len) in table {
+    for ([batch, heads, kv_heads, capacity, width], starts, len, queries) in table {
         let run = |device: &Device| {
             let cache = |seed| {
                 Tensor::<4>::from_data(uniform([batch, kv_heads, capacity, width], seed), device)
             };
-            let q = Tensor::<4>::from_data(uniform([batch, heads, 1, width], 1), device);
+            let q = Tensor::<4>::from_data(uniform([batch, heads, queries, width], 1), device);
             ops::cached_attention(q, cache(2), cache(3), starts, len)
         };
         assert_close(
