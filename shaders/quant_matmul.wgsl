@@ -1,4 +1,4 @@
-// y = x W^T for many rows of x and a matrix W of ggml blocks, tile by tile; the block format and the size of tiles are common/ files.
+// y = x W^T for many rows of x and a matrix W in blocks of 32, tile by tile; the block format is a common/ file.
 // A workgroup makes TILE rows by TILE columns of y; each of its invocations EACH by EACH of them, STEP apart.
 
 struct Params {
@@ -9,22 +9,25 @@ struct Params {
 }
 
 @group(0) @binding(0) var<storage, read_write> x: array<vec4<f32>>; // [M, K] f32, row-major
-@group(0) @binding(1) var<storage, read_write> blocks: array<u32>;  // [N, row_words] ggml blocks
+@group(0) @binding(1) var<storage, read_write> blocks: array<u32>;  // [N, row_words] blocks
 @group(0) @binding(2) var<storage, read_write> y: array<f32>;       // [M, N] f32, row-major
 @group(0) @binding(3) var<uniform> params: Params;
 
-const WORKGROUP: u32 = 64u;
+const WORKGROUP: u32 = STEP * STEP;
 // Invocations along a side of a tile.
-const STEP: u32 = 8u;
+const STEP: u32 = 16u;
+// Rows, and columns, of an invocation.
+const EACH: u32 = 4u;
+const TILE: u32 = STEP * EACH;
 // vec4s a block of 32.
 const DEPTH: u32 = 8u;
 
 var<workgroup> rows: array<vec4<f32>, TILE * DEPTH>;
 var<workgroup> weights: array<vec4<f32>, TILE * DEPTH>;
 
-// Where a vec4 of a row lies. Eight rows are read at once, and would all wait for the same bank of memory if they lay alike.
+// Where a vec4 of a row lies. Several rows are read at once, and would all wait for the same bank of memory if they lay alike.
 fn slot(row: u32, at: u32) -> u32 {
-    return row * DEPTH + (at ^ (row % STEP));
+    return row * DEPTH + (at ^ (row % DEPTH));
 }
 
 @compute @workgroup_size(WORKGROUP)

@@ -1,4 +1,4 @@
-// x W^T for a few rows of x and a matrix W of ggml blocks; the block format, and what becomes of a sum, are common/ files.
+// x W^T for a few rows of x and a matrix W in blocks of 32; the block format, and what becomes of a sum, are common/ files.
 // LANES invocations share a row of W, neighbours read neighbouring words; a row of x is a z slice.
 
 struct Params {
@@ -9,7 +9,7 @@ struct Params {
 }
 
 @group(0) @binding(0) var<storage, read_write> x: array<vec4<f32>>; // [M, K] f32, row-major
-@group(0) @binding(1) var<storage, read_write> blocks: array<u32>;  // [N, row_words] ggml blocks
+@group(0) @binding(1) var<storage, read_write> blocks: array<u32>;  // [N, row_words] blocks
 
 const WORKGROUP: u32 = 64u;
 const LANES: u32 = 32u;

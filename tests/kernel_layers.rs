@@ -133,7 +133,7 @@ fn activations_follow_their_definitions() {
         (x * below_f64(x), x / (1.0 + (-x).exp()))
     };
     let (gelu, silu): (Vec<f64>, Vec<f64>) = inputs.iter().map(both).unzip();
-    let ends = [0.0, -0.0, -30.0, 30.0, -90.0, 100.0];
+    let ends = [0.0_f32, -0.0, -30.0, 30.0, -90.0, 100.0];
     for device in fast_devices() {
         let run = |inputs: &[f32]| {
             let x = Tensor::<1>::from_floats(inputs, &device);
@@ -159,6 +159,13 @@ fn activations_follow_their_definitions() {
         let x = Tensor::<1>::from_floats(inputs.as_slice(), &device);
         let found = floats(ops::gelu_tanh(x));
         assert_close(&found, &rounded(tanh), ACTIVATION, &format!("tanh {what}"));
+        let tanh_ends = floats(ops::gelu_tanh(Tensor::<1>::from_floats(ends, &device)));
+        for (found, x) in tanh_ends.into_iter().zip(ends) {
+            assert!(
+                (found - x.max(0.0)).abs() < 1e-11,
+                "tanh {what}: {found} at {x}"
+            );
+        }
         for found in run(&ends) {
             for (found, x) in found.into_iter().zip(ends) {
                 // e^-30 is 1e-13.

@@ -15,7 +15,9 @@ pub mod attention;
 pub mod attention_decode;
 pub mod cosine_scores;
 pub mod depthwise;
+pub(crate) mod format;
 pub mod gated_silu;
+pub mod gelu_tanh;
 mod launch;
 pub mod layer_norm;
 pub mod likeliest;
@@ -91,7 +93,7 @@ impl Kernel {
 }
 
 /// Every kernel of the engine.
-pub static KERNELS: [&Kernel; 30] = [
+pub static KERNELS: [&Kernel; 31] = [
     &attention::NARROW,
     &attention::WIDE,
     &attention::NARROW_PADDED,
@@ -101,14 +103,15 @@ pub static KERNELS: [&Kernel; 30] = [
     &cosine_scores::KERNEL,
     &depthwise::KERNEL,
     &gated_silu::KERNEL,
+    &gelu_tanh::KERNEL,
     &layer_norm::KERNEL,
     &likeliest::KERNEL,
     &nms::KERNEL,
     &pairwise_iou::KERNEL,
-    &quant_matmul::Q4_0_32,
-    &quant_matmul::Q4_0_64,
-    &quant_matmul::Q8_0_32,
-    &quant_matmul::Q8_0_64,
+    &quant_matmul::F32,
+    &quant_matmul::Q4_0,
+    &quant_matmul::Q8_0,
+    &quant_matvec::F32,
     &quant_matvec::Q4_0,
     &quant_matvec::Q8_0,
     &quant_matvec::ONTO_Q4_0,
@@ -165,6 +168,7 @@ fn word(count: usize) -> u32 {
 /// Texts of `shaders/common`.
 mod common {
     pub(super) const BOXES: &str = include_str!("../../shaders/common/boxes.wgsl");
+    pub(super) const F32: &str = include_str!("../../shaders/common/f32.wgsl");
     pub(super) const GGML: &str = include_str!("../../shaders/common/ggml.wgsl");
     pub(super) const GRID: &str = include_str!("../../shaders/common/grid.wgsl");
     pub(super) const LANE_MAX: &str = include_str!("../../shaders/common/lane_max.wgsl");
@@ -178,8 +182,6 @@ mod common {
     pub(super) const HEAD_128: &str = include_str!("../../shaders/common/head_128.wgsl");
     pub(super) const ROWS_PADDED: &str = include_str!("../../shaders/common/rows_padded.wgsl");
     pub(super) const ROWS_WHOLE: &str = include_str!("../../shaders/common/rows_whole.wgsl");
-    pub(super) const TILE_32: &str = include_str!("../../shaders/common/tile_32.wgsl");
-    pub(super) const TILE_64: &str = include_str!("../../shaders/common/tile_64.wgsl");
     pub(super) const TURNS: &str = include_str!("../../shaders/common/turns.wgsl");
     pub(super) const ROW_DOT: &str = include_str!("../../shaders/common/row_dot.wgsl");
 }

@@ -4,10 +4,11 @@
 //! |---|---|---|---|
 //! | [`cached_attention`] | kernels for one query and for many | loops | plain |
 //! | [`attention`] | kernel without gradients | loops, forward and back | plain |
-//! | [`gelu`], [`gelu_tanh`], [`silu`] | plain | loops, forward and back | plain |
+//! | [`gelu`], [`silu`] | plain | loops, forward and back | plain |
+//! | [`gelu_tanh`] | kernel without gradients | loops, forward and back | plain |
 //! | [`gated_silu`], [`rms_norm`], [`layer_norm`], [`rotate`] | kernels without gradients | loops without gradients | plain |
 //! | [`quant_matvec`], [`quant_linear`] | kernel | `namelens_cpu_kernels` | plain |
-//! | [`dense_linear`] | plain | loops for a few rows without gradients | plain |
+//! | [`dense_linear`] | kernels without gradients | loops for a few rows without gradients | plain |
 //! | [`quant_linears`], [`gated_quant_linear`], [`quant_linear_onto`], [`rotate_into_cache`] | the kernels of their parts | loops | the parts |
 //! | [`token_scores`] | plain, a block of rows at a time | | |
 //! | [`cosine_scores`] | kernel | plain | plain |

@@ -1,6 +1,6 @@
-// A row of ggml blocks times activations, shared by LANES invocations of which neighbours read neighbouring words.
+// A row of blocks times activations, shared by LANES invocations of which neighbours read neighbouring words.
 //
-// Depends on a block format (q8_0.wgsl or q4_0.wgsl), and of the including kernel on the binding `x: array<vec4<f32>>`, on LANES, and on
+// Depends on a block format (f32.wgsl, q8_0.wgsl or q4_0.wgsl), and of the including kernel on the binding `x: array<vec4<f32>>`, on LANES, and on
 // `params.row_words`, `params.blocks` and `params.row_vec4s`.
 
 // What lane `lane` has of the product of a row of the matrix with row `slice` of x.

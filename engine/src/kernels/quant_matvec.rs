@@ -1,6 +1,7 @@
 //! Launches of `quant_matvec.wgsl`, whose sums go to their places or onto what is there, and of its gated relative, with one of the
 //! block formats of `shaders/common`.
 
+use super::format::Format;
 use super::{Grid, Kernel, common, launch, word};
 use crate::blocks::{BLOCK, QuantKind};
 use burn::tensor::DType;
@@ -11,26 +12,18 @@ const WORKGROUP: u32 = 64;
 /// Invocations that share a row of the matrix; `LANES` of the text.
 pub const LANES: u32 = 32;
 
-/// The table entries of one text: of Q4_0 and of Q8_0 blocks.
-macro_rules! entries {
-    ($name:literal, $text:literal, $buffers:literal, $q4_0:ident, $q8_0:ident, [$($common:expr),*]) => {
-        /// Table entry for Q4_0 blocks.
-        pub static $q4_0: Kernel = Kernel::new(
-            concat!($name, "_q4_0"),
+/// The table entry of a text, a format and what becomes of a sum.
+macro_rules! entry {
+    ($name:ident, $text:literal, $main:literal, $buffers:literal, [$($common:ident),*]) => {
+        #[doc = concat!("Table entry `", $text, "`.")]
+        pub static $name: Kernel = Kernel::new(
+            $text,
             &[
-                common::GRID, common::REDUCE, common::GGML, common::Q4_0, common::ROW_DOT, $($common,)*
-                include_str!(concat!("../../../shaders/", $text)),
-            ],
-            WORKGROUP,
-            $buffers,
-            4,
-        );
-        /// Table entry for Q8_0 blocks.
-        pub static $q8_0: Kernel = Kernel::new(
-            concat!($name, "_q8_0"),
-            &[
-                common::GRID, common::REDUCE, common::GGML, common::Q8_0, common::ROW_DOT, $($common,)*
-                include_str!(concat!("../../../shaders/", $text)),
+                common::GRID,
+                common::REDUCE,
+                $(common::$common,)*
+                common::ROW_DOT,
+                include_str!(concat!("../../../shaders/", $main)),
             ],
             WORKGROUP,
             $buffers,
@@ -39,29 +32,48 @@ macro_rules! entries {
     };
 }
 
-entries!(
-    "quant_matvec",
+entry!(F32, "quant_matvec_f32", "quant_matvec.wgsl", 3, [F32, PUT]);
+entry!(
+    Q4_0,
+    "quant_matvec_q4_0",
     "quant_matvec.wgsl",
     3,
-    Q4_0,
-    Q8_0,
-    [common::PUT]
+    [GGML, Q4_0, PUT]
 );
-entries!(
-    "quant_matvec_onto",
+entry!(
+    Q8_0,
+    "quant_matvec_q8_0",
+    "quant_matvec.wgsl",
+    3,
+    [GGML, Q8_0, PUT]
+);
+entry!(
+    ONTO_Q4_0,
+    "quant_matvec_onto_q4_0",
     "quant_matvec.wgsl",
     4,
-    ONTO_Q4_0,
-    ONTO_Q8_0,
-    [common::PUT_ONTO]
+    [GGML, Q4_0, PUT_ONTO]
 );
-entries!(
-    "quant_matvec_gated",
+entry!(
+    ONTO_Q8_0,
+    "quant_matvec_onto_q8_0",
+    "quant_matvec.wgsl",
+    4,
+    [GGML, Q8_0, PUT_ONTO]
+);
+entry!(
+    GATED_Q4_0,
+    "quant_matvec_gated_q4_0",
     "quant_matvec_gated.wgsl",
     3,
-    GATED_Q4_0,
+    [GGML, Q4_0, SILU]
+);
+entry!(
     GATED_Q8_0,
-    [common::SILU]
+    "quant_matvec_gated_q8_0",
+    "quant_matvec_gated.wgsl",
+    3,
+    [GGML, Q8_0, SILU]
 );
 
 /// Workgroups for M rows of activations times N rows of the matrix.
@@ -69,10 +81,15 @@ pub fn plan(m: usize, n: usize) -> Grid {
     Grid::folded(n.div_ceil((WORKGROUP / LANES) as usize), m)
 }
 
-/// x `[M, K]`, blocks `[N, words]` of `kind` -> `[M, N]`.
-pub(crate) fn run(x: &CubeTensor, blocks: &CubeTensor, kind: QuantKind) -> CubeTensor {
+/// x `[M, K]`, blocks `[N, words]` of `format` -> `[M, N]`.
+pub(crate) fn run(x: &CubeTensor, blocks: &CubeTensor, format: Format) -> CubeTensor {
     let [n, _] = blocks.meta.shape().dims();
-    launched(of(kind, [&Q4_0, &Q8_0]), [x, blocks], None, n)
+    let kernel = match format {
+        Format::F32 => &F32,
+        Format::Q4_0 => &Q4_0,
+        Format::Q8_0 => &Q8_0,
+    };
+    launched(kernel, [x, blocks], None, n)
 }
 
 /// The same, added to `onto` `[M, N]`.

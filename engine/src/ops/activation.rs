@@ -35,6 +35,10 @@ pub fn gelu_tanh<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     if on_flex(&x.device().inner(), x.dtype()) {
         return on_processor(x, Kind::GeluTanh);
     }
+    #[cfg(feature = "cube")]
+    if on_kernels(&x.device(), &[x.dtype()]) && x.shape().num_elements() > 0 {
+        return kernels::from_cube(kernels::gelu_tanh::run(&kernels::into_cube(x)));
+    }
     activation::gelu_approximate(x)
 }
 

@@ -18,7 +18,9 @@ use super::{QuantMatrix, gated_silu};
 #[cfg(feature = "cpu")]
 use super::{flex_dense, flex_quant, on_flex};
 #[cfg(feature = "cube")]
-use crate::kernels;
+use crate::blocks::BLOCK;
+#[cfg(feature = "cube")]
+use crate::kernels::{self, format::Format};
 
 /// `x weightᵀ + bias`, with gradients where they are asked for.
 ///
@@ -48,7 +50,42 @@ pub fn dense_linear<const D: usize>(
     let rows = shape[..D - 1].iter().product();
     let x = x.reshape([rows, shape[D - 1]]);
     shape[D - 1] = weight.dims()[0];
+    #[cfg(feature = "cube")]
+    if let Some(y) = dense_on_kernels(&x, &weight) {
+        let y = match bias {
+            Some(bias) => y + bias.unsqueeze(),
+            None => y,
+        };
+        return y.reshape(shape);
+    }
     module::linear(x, weight.transpose(), bias).reshape(shape)
+}
+
+/// `x weightᵀ` by a kernel, where one takes it.
+#[cfg(feature = "cube")]
+fn dense_on_kernels(x: &Tensor<2>, weight: &Tensor<2>) -> Option<Tensor<2>> {
+    let ([rows, deep], [wide, _]) = (x.dims(), weight.dims());
+    // Each by itself may be followed by gradients, and is then on a device of another kind.
+    let here =
+        on_kernels(&x.device(), &[x.dtype()]) && on_kernels(&weight.device(), &[weight.dtype()]);
+    if !here || rows * wide * deep == 0 || !deep.is_multiple_of(BLOCK) {
+        return None;
+    }
+    assert_eq!(
+        deep,
+        weight.dims()[1],
+        "dense_linear: activations {:?}",
+        x.dims()
+    );
+    let (x, weight) = (
+        kernels::into_cube(x.clone()),
+        kernels::into_cube(weight.clone()),
+    );
+    let run = match rows {
+        0..=MAX_MATVEC_ROWS => kernels::quant_matvec::run,
+        _ => kernels::quant_matmul::run,
+    };
+    Some(kernels::from_cube(run(&x, &weight, Format::F32)))
 }
 
 /// From how many rows of x on [`bf16_linear`] rounds: a matrix is rounded anew for each product, which costs what reading it thrice
@@ -117,7 +154,8 @@ pub fn quant_linears<const D: usize, const N: usize>(
     // Of one row the parts of the product lie together, and need not be copied.
     #[cfg(feature = "cube")]
     if let Some((x, blocks, kind)) = on_stack(&x, stack, 1) {
-        let all: Tensor<2> = kernels::from_cube(kernels::quant_matvec::run(&x, &blocks, kind));
+        let all: Tensor<2> =
+            kernels::from_cube(kernels::quant_matvec::run(&x, &blocks, kind.into()));
         let mut first = 0;
         return ws.map(|w| {
             let part = all.clone().narrow(1, first, w.rows);

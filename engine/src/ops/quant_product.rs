@@ -105,7 +105,7 @@ pub fn quant_matvec(x: Tensor<2>, w: &QuantMatrix) -> Tensor<2> {
                 0..=MAX_MATVEC_ROWS => kernels::quant_matvec::run,
                 _ => kernels::quant_matmul::run,
             };
-            kernels::from_cube(run(&x, &blocks, w.kind))
+            kernels::from_cube(run(&x, &blocks, w.kind.into()))
         }
         _ => reference::quant_matvec(x, w),
     }
