@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::{Device, Tensor};
 use namelens::bundle::{FileSource, open_weights};
-use namelens::export::{convert_bundle, open_bundle};
+use namelens::export::{convert_bundle, open_bundle, write_manifest};
 use namelens_engine::generate::read_back::read;
 use namelens_engine::host::Still;
 use namelens_engine::model::checkpoint::CheckpointSource;
@@ -171,10 +171,41 @@ fn a_quantised_bundle_is_half_as_large_and_captions() {
     );
 }
 
+/// What the page downloads is what the repository trains from, and not an older state of it.
+#[test]
+fn the_quantised_model_that_ships_is_the_embedded_one() {
+    let made = converted(Dtype::Q8_0);
+    write_manifest(made.path()).unwrap();
+    let shipped = root().join("models/playroom-q8_0");
+    let manifest = std::fs::read_to_string(shipped.join("manifest.json")).unwrap();
+    let manifest: serde_json::Value = serde_json::from_str(&manifest).unwrap();
+    let files = manifest["files"].as_array().unwrap().iter();
+    let names: Vec<&str> = files.map(|file| file["path"].as_str().unwrap()).collect();
+    assert!(names.contains(&"model.gguf"), "{names:?}");
+    for name in names.into_iter().chain(["manifest.json"]) {
+        let [made, shipped] = [made.path(), &*shipped].map(|folder| folder.join(name));
+        assert!(
+            std::fs::read(made).unwrap() == std::fs::read(shipped).unwrap(),
+            "{name}: run `namelens export --model models/playroom --precision q8_0 --out models/playroom-q8_0`"
+        );
+    }
+}
+
 #[test]
 fn a_bundle_is_not_converted_onto_itself() {
     let folder = converted(Dtype::F32);
     let error = convert_bundle(folder.path(), folder.path(), Dtype::Q8_0).unwrap_err();
     assert!(error.to_string().contains("overwritten"), "{error}");
     assert!(folder.path().join("model.safetensors").exists());
+}
+
+/// A model of somebody else's lacks what a bundle tells beside its weights: nothing is written that could not be opened.
+#[test]
+fn what_is_no_bundle_is_left_to_convert() {
+    let made = tempfile::tempdir().unwrap();
+    let out = made.path().join("out");
+    let folder = root().join("tests/fixtures/checkpoints/idefics3");
+    let error = convert_bundle(&folder, &out, Dtype::Q8_0).unwrap_err();
+    assert!(error.to_string().contains("namelens convert"), "{error}");
+    assert!(!out.exists());
 }

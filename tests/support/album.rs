@@ -18,9 +18,14 @@ pub fn root() -> PathBuf {
     PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").unwrap()).join("..")
 }
 
-/// The folder of the embedded model.
+/// The folder of the Playroom's model as it was trained, in 16 bits.
 pub fn model() -> PathBuf {
     root().join("models/playroom")
+}
+
+/// The folder of the same model as the package carries it, in 8 bits.
+pub fn embedded() -> PathBuf {
+    root().join("models/playroom-q8_0")
 }
 
 /// A photo of the album, by its file name.
@@ -62,7 +67,7 @@ fn introduced_with(device: &Device, known: &[&str]) -> (Engine, Vec<u8>) {
         let text = first("reference")[key].as_str().unwrap_or_default();
         if known.contains(&key) { text } else { "" }.to_owned()
     };
-    let files = open_bundle(&model()).unwrap();
+    let files = open_bundle(&embedded()).unwrap();
     let mut engine =
         pollster::block_on(Engine::load(files, device, &Still, &mut |_, _| ())).unwrap();
     let new = NewConcept {

@@ -11,18 +11,18 @@ const models = join(here, "../../models");
 const target = join(here, "model");
 const source = join(here, "src/embedded.ts");
 
-/** The folders in `models/` that the package carries; the first is the one it takes unless told otherwise. */
-const NAMES = ["photos", "playroom"];
+/** The models that the package carries, and their folders in `models/`; the first is the one it takes unless told otherwise. */
+const FOLDERS = { photos: "photos", playroom: "playroom-q8_0" };
 
 /** Copies the files that the manifest of a model names; throws when one is not what the manifest says. */
-function copyBundle(name) {
-  const [bundle, copy] = [join(models, name), join(target, name)];
+function copyBundle([name, folder]) {
+  const [bundle, copy] = [join(models, folder), join(target, name)];
   const manifest = JSON.parse(readFileSync(join(bundle, "manifest.json"), "utf8"));
   for (const { name: file, path, bytes, sha256 } of manifest.files) {
     const content = readFileSync(join(bundle, path));
     const digest = createHash("sha256").update(content).digest("hex");
     if (content.byteLength !== bytes || digest !== sha256) {
-      throw new Error(`models/${name}: ${path} (${file}) is not the file that manifest.json describes; export the model again`);
+      throw new Error(`models/${folder}: ${path} (${file}) is not the file that manifest.json describes; export the model again`);
     }
     mkdirSync(dirname(join(copy, path)), { recursive: true });
     copyFileSync(join(bundle, path), join(copy, path));
@@ -40,7 +40,7 @@ function entry({ name, manifest }) {
 }
 
 rmSync(target, { recursive: true, force: true });
-const bundles = NAMES.map(copyBundle);
+const bundles = Object.entries(FOLDERS).map(copyBundle);
 const text =
   "// Written by scripts/embed-model.mjs: where the models that this package carries are.\n\n" +
   'import type { ModelSource } from "./protocol.js";\n\n' +
