@@ -93,6 +93,12 @@ pub fn write_bundle(run: &Path, out: &Path, dtype: Dtype) -> Result<()> {
 /// When the bundle is incomplete or already quantised, `out` is the same folder, or a file cannot be written.
 pub fn convert_bundle(from: &Path, out: &Path, dtype: Dtype) -> Result<()> {
     let config = VlmConfig::from_json(&bundle::read_text(from, "config.json")?)?;
+    if !from.join("model.json").is_file() {
+        bail!(
+            "{} is no bundle of `namelens export`: it has no model.json; `namelens convert` writes any model's folder anew",
+            from.display()
+        );
+    }
     fs::create_dir_all(out.join("retriever"))
         .with_context(|| format!("cannot create {}", out.display()))?;
     if from.canonicalize()? == out.canonicalize()? {
