@@ -9,8 +9,8 @@ struct Params {
 @group(0) @binding(2) var<uniform> params: Params;
 
 const WORKGROUP: u32 = 64u;
-// 2 √(2/π): (1 + tanh t) / 2 is sigmoid(2 t), which has a form that cannot overflow.
-const STEEP: f32 = 1.5957691216057308;
+// (1 + tanh t) / 2 is sigmoid(2 t), which has a form that cannot overflow.
+const TWO_SQRT_2_OVER_PI: f32 = 1.5957691216057308;
 
 @compute @workgroup_size(WORKGROUP)
 fn main(
@@ -23,5 +23,5 @@ fn main(
         return;
     }
     let own = x[at];
-    y[at] = own * sigmoid(STEEP * (own + 0.044715 * own * own * own));
+    y[at] = own * sigmoid(TWO_SQRT_2_OVER_PI * (own + 0.044715 * own * own * own));
 }

@@ -1,4 +1,4 @@
-//! The embedded model decodes the same with and without a cache, after any prefix, and on every device.
+//! The Playroom's model decodes the same with and without a cache, after any prefix, and on every device.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use std::cell::Cell;

@@ -1,4 +1,4 @@
-//! The embedded model as a GGUF pair: the same weights, the same answers, within what the blocks can hold.
+//! The Playroom's model as a GGUF pair: the same weights, the same answers, within what the blocks can hold.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use std::path::{Path, PathBuf};
@@ -30,7 +30,7 @@ fn config() -> VlmConfig {
     VlmConfig::from_json(&std::fs::read_to_string(model().join("config.json")).unwrap()).unwrap()
 }
 
-/// The embedded model with weights of `dtype`, in a folder of its own.
+/// The model as it was trained with weights of `dtype`, in a folder of its own.
 fn converted(dtype: Dtype) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     convert_bundle(&model(), folder.path(), dtype).unwrap();
@@ -173,7 +173,7 @@ fn a_quantised_bundle_is_half_as_large_and_captions() {
 
 /// What the page downloads is what the repository trains from, and not an older state of it.
 #[test]
-fn the_quantised_model_that_ships_is_the_embedded_one() {
+fn the_model_of_the_package_is_made_of_the_trained_one() {
     let made = converted(Dtype::Q8_0);
     write_manifest(made.path()).unwrap();
     let shipped = root().join("models/playroom-q8_0");

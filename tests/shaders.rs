@@ -5,7 +5,7 @@ use naga::front::wgsl;
 use naga::proc::Layouter;
 use naga::valid::{Capabilities, GlobalUse, ModuleInfo, ValidationFlags, Validator};
 use naga::{AddressSpace, Module, StorageAccess};
-use namelens_engine::kernels::{KERNELS, Kernel, cosine_scores, quant_matvec};
+use namelens_engine::kernels::{KERNELS, Kernel, cosine_scores, matmul, matvec};
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -113,23 +113,29 @@ fn workgroup_memory_fits_every_device() {
 }
 
 #[test]
-fn lanes_are_those_the_plans_count_with() {
+fn lanes_and_tiles_are_those_the_plans_count_with() {
     let expected = [
-        (&quant_matvec::Q4_0, quant_matvec::LANES),
-        (&quant_matvec::Q8_0, quant_matvec::LANES),
-        (&cosine_scores::KERNEL, cosine_scores::LANES),
+        (&matvec::F32, "LANES", matvec::LANES),
+        (&matvec::Q4_0, "LANES", matvec::LANES),
+        (&matvec::Q8_0, "LANES", matvec::LANES),
+        (&cosine_scores::KERNEL, "LANES", cosine_scores::LANES),
+        (&matmul::F32, "TILE", matmul::TILE as u32),
     ];
-    for (kernel, lanes) in expected {
+    for (kernel, name, count) in expected {
         let (module, _) = validated(kernel);
         let (_, constant) = module
             .constants
             .iter()
-            .find(|(_, constant)| constant.name.as_deref() == Some("LANES"))
+            .find(|(_, constant)| constant.name.as_deref() == Some(name))
             .unwrap();
         let value = &module.global_expressions[constant.init];
         let is_equal =
-            matches!(value, naga::Expression::Literal(naga::Literal::U32(n)) if *n == lanes);
-        assert!(is_equal, "{}: LANES is {value:?}, not {lanes}", kernel.name);
+            matches!(value, naga::Expression::Literal(naga::Literal::U32(n)) if *n == count);
+        assert!(
+            is_equal,
+            "{}: {name} is {value:?}, not {count}",
+            kernel.name
+        );
     }
 }
 

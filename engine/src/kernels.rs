@@ -21,10 +21,10 @@ pub mod gelu_tanh;
 mod launch;
 pub mod layer_norm;
 pub mod likeliest;
+pub mod matmul;
+pub mod matvec;
 pub mod nms;
 pub mod pairwise_iou;
-pub mod quant_matmul;
-pub mod quant_matvec;
 pub mod quant_rows;
 pub mod region_scores;
 pub mod rms_norm;
@@ -106,18 +106,18 @@ pub static KERNELS: [&Kernel; 31] = [
     &gelu_tanh::KERNEL,
     &layer_norm::KERNEL,
     &likeliest::KERNEL,
+    &matmul::F32,
+    &matmul::Q4_0,
+    &matmul::Q8_0,
+    &matvec::F32,
+    &matvec::Q4_0,
+    &matvec::Q8_0,
+    &matvec::ONTO_Q4_0,
+    &matvec::ONTO_Q8_0,
+    &matvec::GATED_Q4_0,
+    &matvec::GATED_Q8_0,
     &nms::KERNEL,
     &pairwise_iou::KERNEL,
-    &quant_matmul::F32,
-    &quant_matmul::Q4_0,
-    &quant_matmul::Q8_0,
-    &quant_matvec::F32,
-    &quant_matvec::Q4_0,
-    &quant_matvec::Q8_0,
-    &quant_matvec::ONTO_Q4_0,
-    &quant_matvec::ONTO_Q8_0,
-    &quant_matvec::GATED_Q4_0,
-    &quant_matvec::GATED_Q8_0,
     &quant_rows::Q4_0,
     &quant_rows::Q8_0,
     &region_scores::KERNEL,

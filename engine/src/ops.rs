@@ -18,8 +18,8 @@
 //! | [`depthwise`], [`region_scores()`] | kernel | loops | plain |
 //! | [`pointwise`], [`stem`] | plain | loops | plain |
 //!
-//! The plain bodies ([`mod@reference`]) are what the fast paths are tested against. All but those of the second to fourth line,
-//! [`quant_linear`] and [`token_scores`] run without gradients: tensors of an autodiff device are taken off their graph, and so
+//! The plain bodies ([`mod@reference`]) are what the fast paths are tested against. [`attention()`], the activations, [`gated_silu`], the norms,
+//! [`rotate`], [`dense_linear`], [`quant_linear`] and [`token_scores`] have gradients, the others run without: tensors of an autodiff device are taken off their graph, and so
 //! are results.
 
 pub mod reference;

@@ -35,7 +35,7 @@ test("a token takes at most eight dispatches a layer", async ({ page, demo }) =>
         channel.onmessage = ({ data }) => resolve(data as number);
         channel.postMessage("?");
       });
-    const lens = await NameLens.create({ model: "playroom", device: "webgpu", precision: "q8_0", storage: "memory" });
+    const lens = await NameLens.create({ model: "playroom", device: "webgpu", storage: "memory" });
     const answer = async (maxTokens: number): Promise<{ written: number; dispatches: number }> => {
       const before = await dispatches();
       const { tokens } = await lens.ask(null, "Describe this image.", { maxTokens, sampling: { temperature: 0 } });

@@ -169,7 +169,8 @@ async fn cached_attention() {
 async fn quantised_products() {
     let device = webgpu().await;
     for kind in [QuantKind::Q8_0, QuantKind::Q4_0] {
-        for (m, n, k) in [(1, 7, 96), (5, 33, 576), (1, 1, 32)] {
+        // A row, a few, and so many that they are shared out in tiles.
+        for (m, n, k) in [(1, 7, 96), (5, 33, 576), (1, 1, 32), (70, 65, 96)] {
             let mut blocks = bytes(n * k / ops::BLOCK * kind.block_bytes(), 5);
             // The scale of each block, an f16 near 2^-6: random bits would hold infinities.
             blocks
@@ -185,6 +186,25 @@ async fn quantised_products() {
             let expected = floats(reference::quant_matvec(x, &matrix)).await;
             assert_close(&actual, &expected, &format!("{kind:?} {m}x{k} by {n}"));
         }
+    }
+}
+
+#[wasm_bindgen_test]
+async fn dense_products_and_an_activation() {
+    let device = webgpu().await;
+    for (m, n, k) in [(1, 7, 96), (70, 65, 96)] {
+        let run = |device: &Device| {
+            let tensor = |shape, seed| Tensor::<2>::from_data(uniform(shape, seed), device);
+            let bias = Tensor::<1>::from_data(uniform([n], 3), device);
+            ops::gelu_tanh(ops::dense_linear(
+                tensor([m, k], 1),
+                tensor([n, k], 2),
+                Some(bias),
+            ))
+        };
+        let actual = floats(run(&device)).await;
+        let expected = floats(run(&Device::flex())).await;
+        assert_close(&actual, &expected, &format!("{m}x{k} by {n}"));
     }
 }
 

@@ -120,7 +120,7 @@ impl KernelSource for Wgsl {
     }
     fn id(&self) -> KernelId {
         // Every compilation cache is keyed by this and never sees the text. Unchecked: naga would count the turns of every loop,
-        // lest one never ends, and what lies in registers by number would go to memory. Attention took ten times as long so.
+        // lest one never ends, and what lies in registers by number would go to memory. Attention took eight times as long so.
         // What is read and written is not checked either way: each text keeps to its sizes itself.
         KernelId::new::<Self>()
             .info((self.0.name, self.0.hash()))

@@ -68,7 +68,7 @@ fn dense_on_kernels(x: &Tensor<2>, weight: &Tensor<2>) -> Option<Tensor<2>> {
     // Each by itself may be followed by gradients, and is then on a device of another kind.
     let here =
         on_kernels(&x.device(), &[x.dtype()]) && on_kernels(&weight.device(), &[weight.dtype()]);
-    if !here || rows * wide * deep == 0 || !deep.is_multiple_of(BLOCK) {
+    if !here || [rows, wide, deep].contains(&0) || !deep.is_multiple_of(BLOCK) {
         return None;
     }
     assert_eq!(
@@ -82,8 +82,8 @@ fn dense_on_kernels(x: &Tensor<2>, weight: &Tensor<2>) -> Option<Tensor<2>> {
         kernels::into_cube(weight.clone()),
     );
     let run = match rows {
-        0..=MAX_MATVEC_ROWS => kernels::quant_matvec::run,
-        _ => kernels::quant_matmul::run,
+        0..=MAX_MATVEC_ROWS => kernels::matvec::run,
+        _ => kernels::matmul::run,
     };
     Some(kernels::from_cube(run(&x, &weight, Format::F32)))
 }
@@ -154,8 +154,7 @@ pub fn quant_linears<const D: usize, const N: usize>(
     // Of one row the parts of the product lie together, and need not be copied.
     #[cfg(feature = "cube")]
     if let Some((x, blocks, kind)) = on_stack(&x, stack, 1) {
-        let all: Tensor<2> =
-            kernels::from_cube(kernels::quant_matvec::run(&x, &blocks, kind.into()));
+        let all: Tensor<2> = kernels::from_cube(kernels::matvec::run(&x, &blocks, kind.into()));
         let mut first = 0;
         return ws.map(|w| {
             let part = all.clone().narrow(1, first, w.rows);
@@ -193,7 +192,7 @@ pub fn gated_quant_linear<const D: usize>(
     if let Some((cube, blocks, kind)) = on_stack(&x, stack, MAX_MATVEC_ROWS) {
         let mut shape = x.dims();
         shape[D - 1] = gate.rows;
-        let gated = kernels::quant_matvec::run_gated(&cube, &blocks, kind);
+        let gated = kernels::matvec::run_gated(&cube, &blocks, kind);
         return kernels::from_cube::<Tensor<2>>(gated).reshape(shape);
     }
     #[cfg(feature = "cpu")]
@@ -241,7 +240,7 @@ pub fn quant_linear_onto<const D: usize>(
         let shape = onto.dims();
         let [rows, _] = x.meta.shape().dims();
         let onto = kernels::into_cube(onto.reshape([rows, w.rows]));
-        let sum = kernels::quant_matvec::run_onto(&x, &blocks, kind, &onto);
+        let sum = kernels::matvec::run_onto(&x, &blocks, kind, &onto);
         return kernels::from_cube::<Tensor<2>>(sum).reshape(shape);
     }
     onto + quant_linear(x, w)

@@ -102,8 +102,8 @@ pub fn quant_matvec(x: Tensor<2>, w: &QuantMatrix) -> Tensor<2> {
             let blocks = Tensor::clone(blocks);
             let (x, blocks) = (kernels::into_cube(x), kernels::into_cube(blocks));
             let run = match m {
-                0..=MAX_MATVEC_ROWS => kernels::quant_matvec::run,
-                _ => kernels::quant_matmul::run,
+                0..=MAX_MATVEC_ROWS => kernels::matvec::run,
+                _ => kernels::matmul::run,
             };
             kernels::from_cube(run(&x, &blocks, w.kind.into()))
         }

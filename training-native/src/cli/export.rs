@@ -32,7 +32,7 @@ enum Precision {
 #[command(after_help = "\
 Examples:
   namelens export --run runs/tiny --out models/playroom
-  namelens export --model models/playroom --out models/playroom-q8 --precision q8_0")]
+  namelens export --model models/playroom --out models/playroom-q8_0 --precision q8_0")]
 pub(super) struct ExportArgs {
     /// Run directory of `namelens train`.
     #[arg(long, required_unless_present = "model", conflicts_with = "model")]

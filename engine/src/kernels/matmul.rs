@@ -1,4 +1,4 @@
-//! Launch of `quant_matmul.wgsl`: with one of the block formats of `shaders/common`.
+//! Launch of `matmul.wgsl`: with one of the block formats of `shaders/common`.
 
 use super::format::Format;
 use super::{Grid, Kernel, common, launch, word};
@@ -6,15 +6,15 @@ use crate::blocks::BLOCK;
 use burn::tensor::DType;
 use burn_cubecl::tensor::CubeTensor;
 
-const MAIN: &str = include_str!("../../../shaders/quant_matmul.wgsl");
+const MAIN: &str = include_str!("../../../shaders/matmul.wgsl");
 const WORKGROUP: u32 = 256;
-/// Rows and columns of a workgroup's share of the product; `TILE` of the text. On an NVIDIA H200 no other size was quicker, for
-/// few tiles or many: tests/benches/RESULTS.md.
-const TILE: usize = 64;
+/// Rows and columns of a workgroup's share of the product; `TILE` of the text. On an NVIDIA H200 none was quicker by more than
+/// noise, for few tiles or many: tests/benches/RESULTS.md.
+pub const TILE: usize = 64;
 
 /// Table entry for f32.
 pub static F32: Kernel = Kernel::new(
-    "quant_matmul_f32",
+    "matmul_f32",
     &[common::GRID, common::F32, MAIN],
     WORKGROUP,
     3,
@@ -23,7 +23,7 @@ pub static F32: Kernel = Kernel::new(
 
 /// Table entry for Q4_0 blocks.
 pub static Q4_0: Kernel = Kernel::new(
-    "quant_matmul_q4_0",
+    "matmul_q4_0",
     &[common::GRID, common::GGML, common::Q4_0, MAIN],
     WORKGROUP,
     3,
@@ -32,7 +32,7 @@ pub static Q4_0: Kernel = Kernel::new(
 
 /// Table entry for Q8_0 blocks.
 pub static Q8_0: Kernel = Kernel::new(
-    "quant_matmul_q8_0",
+    "matmul_q8_0",
     &[common::GRID, common::GGML, common::Q8_0, MAIN],
     WORKGROUP,
     3,

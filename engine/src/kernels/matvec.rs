@@ -1,4 +1,4 @@
-//! Launches of `quant_matvec.wgsl`, whose sums go to their places or onto what is there, and of its gated relative, with one of the
+//! Launches of `matvec.wgsl`, whose sums go to their places or onto what is there, and of its gated relative, with one of the
 //! block formats of `shaders/common`.
 
 use super::format::Format;
@@ -32,46 +32,34 @@ macro_rules! entry {
     };
 }
 
-entry!(F32, "quant_matvec_f32", "quant_matvec.wgsl", 3, [F32, PUT]);
-entry!(
-    Q4_0,
-    "quant_matvec_q4_0",
-    "quant_matvec.wgsl",
-    3,
-    [GGML, Q4_0, PUT]
-);
-entry!(
-    Q8_0,
-    "quant_matvec_q8_0",
-    "quant_matvec.wgsl",
-    3,
-    [GGML, Q8_0, PUT]
-);
+entry!(F32, "matvec_f32", "matvec.wgsl", 3, [F32, PUT]);
+entry!(Q4_0, "matvec_q4_0", "matvec.wgsl", 3, [GGML, Q4_0, PUT]);
+entry!(Q8_0, "matvec_q8_0", "matvec.wgsl", 3, [GGML, Q8_0, PUT]);
 entry!(
     ONTO_Q4_0,
-    "quant_matvec_onto_q4_0",
-    "quant_matvec.wgsl",
+    "matvec_onto_q4_0",
+    "matvec.wgsl",
     4,
     [GGML, Q4_0, PUT_ONTO]
 );
 entry!(
     ONTO_Q8_0,
-    "quant_matvec_onto_q8_0",
-    "quant_matvec.wgsl",
+    "matvec_onto_q8_0",
+    "matvec.wgsl",
     4,
     [GGML, Q8_0, PUT_ONTO]
 );
 entry!(
     GATED_Q4_0,
-    "quant_matvec_gated_q4_0",
-    "quant_matvec_gated.wgsl",
+    "matvec_gated_q4_0",
+    "matvec_gated.wgsl",
     3,
     [GGML, Q4_0, SILU]
 );
 entry!(
     GATED_Q8_0,
-    "quant_matvec_gated_q8_0",
-    "quant_matvec_gated.wgsl",
+    "matvec_gated_q8_0",
+    "matvec_gated.wgsl",
     3,
     [GGML, Q8_0, SILU]
 );
