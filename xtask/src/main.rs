@@ -75,7 +75,8 @@ enum Verb {
     /// Plant known bugs, one at a time, and show that the named test sees each
     #[command(
         after_help = "The bugs are in tests/mutants.toml. They are planted in a copy of the sources, in the target\n\
-            directory; the first run builds the dependencies there once, without a GPU stack.\n\n\
+            directory; the first run builds the dependencies there once, with a GPU stack\n\
+            only for bugs whose tests need one.\n\n\
             Examples:\n  cargo xtask mutants --list\n  cargo xtask mutants --only rope-of-neighbours\n  \
             cargo xtask mutants --write    # also writes tests/mutants.md"
     )]

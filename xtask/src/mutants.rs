@@ -18,16 +18,21 @@ const LIST: &str = "tests/mutants.toml";
 const REPORT: &str = "tests/mutants.md";
 /// How `caught_by` calls the engine's unit tests.
 const ENGINE: &str = "namelens-engine";
-/// One choice of packages and features for every bug, so that dependencies are built once, and no GPU stack among them.
-const SELECTION: [&str; 7] = [
+/// Where the binaries of tests are named.
+const TESTS: &str = "tests/Cargo.toml";
+/// One choice of packages for every bug.
+const SELECTION: [&str; 6] = [
     "-p",
     "namelens-tests",
     "-p",
     ENGINE,
     "--no-default-features",
     "--features",
-    "namelens-engine/cpu,namelens-engine/train,namelens-engine/rayon",
 ];
+/// One choice of features for all bugs but a few, so that dependencies are built once, and no GPU stack among them.
+const FEATURES: &str = "namelens-engine/cpu,namelens-engine/train,namelens-engine/rayon";
+/// What is built beside, in a place of its own, for the few whose tests need a GPU.
+const GPU: &str = "wgpu";
 
 /// Options of `cargo xtask mutants`.
 #[derive(Debug, clap::Args)]
@@ -196,15 +201,45 @@ fn has_test(root: &Path, caught_by: &str) -> bool {
 struct Scratch {
     source: PathBuf,
     build: PathBuf,
+    /// Binaries of tests that are built with [`GPU`].
+    on_gpu: BTreeSet<String>,
+}
+
+/// The part of a manifest that says what its tests need.
+#[derive(Deserialize)]
+struct Manifest {
+    test: Vec<Binary>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Binary {
+    name: String,
+    #[serde(default)]
+    required_features: Vec<String>,
+}
+
+/// The binaries that a manifest builds with [`GPU`] alone.
+fn on_gpu(manifest: &str) -> Result<BTreeSet<String>> {
+    let manifest: Manifest = toml::from_str(manifest).context(TESTS)?;
+    let needing = manifest.test.into_iter().filter(|binary| {
+        let mut needs = binary.required_features.iter();
+        needs.any(|feature| feature == GPU)
+    });
+    Ok(needing.map(|binary| binary.name).collect())
 }
 
 impl Scratch {
     /// Brings the copy up to date; files that are equal keep their times, so that cargo rebuilds only what changed.
     fn of(root: &Path) -> Result<Self> {
         let home = target_dir().join("mutants");
+        let manifest = root.join(TESTS);
+        let manifest = fs::read_to_string(&manifest)
+            .with_context(|| format!("reading {}", manifest.display()))?;
         let scratch = Self {
             source: home.join("source"),
             build: home.join("build"),
+            on_gpu: on_gpu(&manifest)?,
         };
         fs::create_dir_all(&scratch.source)
             .with_context(|| format!("creating {}", scratch.source.display()))?;
@@ -225,12 +260,20 @@ impl Scratch {
 
     /// Runs tests of one binary by name; gives what it printed, and whether all passed.
     fn test(&self, binary: &str, names: &BTreeSet<&str>) -> Result<(String, bool)> {
+        let (features, build) = match self.on_gpu.contains(binary) {
+            true => (
+                format!("{FEATURES},namelens-tests/{GPU}"),
+                self.build.with_file_name("build-gpu"),
+            ),
+            false => (FEATURES.to_owned(), self.build.clone()),
+        };
         let mut cargo = Command::new("cargo");
         cargo
             .current_dir(&self.source)
             .args(["test", "--color", "never"])
             .args(SELECTION)
-            .env("CARGO_TARGET_DIR", &self.build)
+            .arg(features)
+            .env("CARGO_TARGET_DIR", build)
             // Our own code is compiled again for every bug and run for seconds.
             .env("CARGO_PROFILE_DEV_OPT_LEVEL", "0")
             .env("CARGO_PROFILE_DEV_DEBUG", "false");
@@ -351,6 +394,14 @@ fn report(bugs: &[Bug], fates: &[Fate]) -> String {
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
+
+    #[test]
+    fn binaries_that_need_a_gpu_are_found_in_the_manifest() {
+        let manifest = fs::read_to_string(root().join(TESTS)).unwrap();
+        let found = on_gpu(&manifest).unwrap();
+        assert!(found.contains("kernel_attention"), "{found:?}");
+        assert!(!found.contains("goldens"), "{found:?}");
+    }
 
     #[test]
     fn the_list_fits_the_sources() {
