@@ -1,39 +1,24 @@
 //! `cargo xtask mutants`: plants known bugs, one at a time, in a copy of the sources, and shows that the named test sees each.
 
+mod scratch;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 
 use anstream::{print, println};
 use anyhow::{Context, Result, bail};
-use ignore::WalkBuilder;
 use serde::Deserialize;
 
-use crate::paths::{root, target_dir};
-use crate::run::{shown, stage, step};
+use crate::paths::root;
+use crate::run::{stage, step};
+use scratch::{Scratch, write};
 
 const LIST: &str = "tests/mutants.toml";
 const REPORT: &str = "tests/mutants.md";
 /// How `caught_by` calls the engine's unit tests.
 const ENGINE: &str = "namelens-engine";
-/// Where the binaries of tests are named.
-const TESTS: &str = "tests/Cargo.toml";
-/// One choice of packages for every bug.
-const SELECTION: [&str; 6] = [
-    "-p",
-    "namelens-tests",
-    "-p",
-    ENGINE,
-    "--no-default-features",
-    "--features",
-];
-/// One choice of features for all bugs but a few, so that dependencies are built once, and no GPU stack among them.
-const FEATURES: &str = "namelens-engine/cpu,namelens-engine/train,namelens-engine/rayon";
-/// What is built beside, in a place of its own, for the few whose tests need a GPU.
-const GPU: &str = "wgpu";
-
 /// Options of `cargo xtask mutants`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
@@ -197,118 +182,6 @@ fn has_test(root: &Path, caught_by: &str) -> bool {
         .any(|file| fs::read_to_string(root.join(file)).is_ok_and(|text| text.contains(&function)))
 }
 
-/// The sources as git sees them, copied so that bugs never touch the checkout, and their build directory.
-struct Scratch {
-    source: PathBuf,
-    build: PathBuf,
-    /// Binaries of tests that are built with [`GPU`].
-    on_gpu: BTreeSet<String>,
-}
-
-/// The part of a manifest that says what its tests need.
-#[derive(Deserialize)]
-struct Manifest {
-    test: Vec<Binary>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "kebab-case")]
-struct Binary {
-    name: String,
-    #[serde(default)]
-    required_features: Vec<String>,
-}
-
-/// The binaries that a manifest builds with [`GPU`] alone.
-fn on_gpu(manifest: &str) -> Result<BTreeSet<String>> {
-    let manifest: Manifest = toml::from_str(manifest).context(TESTS)?;
-    let needing = manifest.test.into_iter().filter(|binary| {
-        let mut needs = binary.required_features.iter();
-        needs.any(|feature| feature == GPU)
-    });
-    Ok(needing.map(|binary| binary.name).collect())
-}
-
-impl Scratch {
-    /// Brings the copy up to date; files that are equal keep their times, so that cargo rebuilds only what changed.
-    fn of(root: &Path) -> Result<Self> {
-        let home = target_dir().join("mutants");
-        let manifest = root.join(TESTS);
-        let manifest = fs::read_to_string(&manifest)
-            .with_context(|| format!("reading {}", manifest.display()))?;
-        let scratch = Self {
-            source: home.join("source"),
-            build: home.join("build"),
-            on_gpu: on_gpu(&manifest)?,
-        };
-        fs::create_dir_all(&scratch.source)
-            .with_context(|| format!("creating {}", scratch.source.display()))?;
-        let (ours, theirs) = (files(root)?, files(&scratch.source)?);
-        for gone in theirs.difference(&ours) {
-            let gone = scratch.source.join(gone);
-            fs::remove_file(&gone).with_context(|| format!("removing {}", gone.display()))?;
-        }
-        for file in &ours {
-            let (from, to) = (root.join(file), scratch.source.join(file));
-            let bytes = fs::read(&from).with_context(|| format!("reading {}", from.display()))?;
-            if fs::read(&to).ok().as_ref() != Some(&bytes) {
-                write(&to, &bytes)?;
-            }
-        }
-        Ok(scratch)
-    }
-
-    /// Runs tests of one binary by name; gives what it printed, and whether all passed.
-    fn test(&self, binary: &str, names: &BTreeSet<&str>) -> Result<(String, bool)> {
-        let (features, build) = match self.on_gpu.contains(binary) {
-            true => (
-                format!("{FEATURES},namelens-tests/{GPU}"),
-                self.build.with_file_name("build-gpu"),
-            ),
-            false => (FEATURES.to_owned(), self.build.clone()),
-        };
-        let mut cargo = Command::new("cargo");
-        cargo
-            .current_dir(&self.source)
-            .args(["test", "--color", "never"])
-            .args(SELECTION)
-            .arg(features)
-            .env("CARGO_TARGET_DIR", build)
-            // Our own code is compiled again for every bug and run for seconds.
-            .env("CARGO_PROFILE_DEV_OPT_LEVEL", "0")
-            .env("CARGO_PROFILE_DEV_DEBUG", "false");
-        match binary {
-            ENGINE => cargo.arg("--lib"),
-            other => cargo.args(["--test", other]),
-        };
-        cargo.args(["--", "--exact"]).args(names);
-        let output = cargo
-            .output()
-            .with_context(|| format!("`{}` could not be started", shown(&cargo)))?;
-        let text = [output.stdout, output.stderr].map(|s| String::from_utf8_lossy(&s).into_owned());
-        Ok((text.join("\n"), output.status.success()))
-    }
-}
-
-/// Paths of all files below `root` that git would keep, relative to it.
-fn files(root: &Path) -> Result<BTreeSet<PathBuf>> {
-    let mut files = BTreeSet::new();
-    for found in WalkBuilder::new(root).require_git(false).build() {
-        let found = found.with_context(|| format!("walking {}", root.display()))?;
-        if found.file_type().is_some_and(|kind| kind.is_file()) {
-            let path = found.path();
-            files.insert(path.strip_prefix(root).unwrap_or(path).to_path_buf());
-        }
-    }
-    Ok(files)
-}
-
-fn write(path: &Path, bytes: &[u8]) -> Result<()> {
-    let folder = path.parent().unwrap_or(path);
-    fs::create_dir_all(folder).with_context(|| format!("creating {}", folder.display()))?;
-    fs::write(path, bytes).with_context(|| format!("writing {}", path.display()))
-}
-
 /// Binary and name of the test that should catch a bug.
 fn place(bug: &Bug) -> (&str, &str) {
     bug.caught_by
@@ -394,14 +267,6 @@ fn report(bugs: &[Bug], fates: &[Fate]) -> String {
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
-
-    #[test]
-    fn binaries_that_need_a_gpu_are_found_in_the_manifest() {
-        let manifest = fs::read_to_string(root().join(TESTS)).unwrap();
-        let found = on_gpu(&manifest).unwrap();
-        assert!(found.contains("kernel_attention"), "{found:?}");
-        assert!(!found.contains("goldens"), "{found:?}");
-    }
 
     #[test]
     fn the_list_fits_the_sources() {
