@@ -3,20 +3,24 @@
 // and where rows of the cache begin, are common/ files.
 
 struct Params {
-    heads: u32,    // H
-    kv_heads: u32, // Hkv, divides H
-    queries: u32,  // T
-    capacity: u32, // positions the keys and values have room for
-    len: u32,      // positions that are valid, at least T
-    vec4s: u32,    // D / 4, at most MOST_VEC4S
-    causal: u32,   // 1: query t sees positions up to len - T + t; 0: all
-    scale: f32,    // 1 / sqrt(D)
+    heads: u32,     // H
+    kv_heads: u32,  // Hkv, divides H
+    queries: u32,   // T
+    len: u32,       // positions that are valid, at least T
+    vec4s: u32,     // D / 4, at most MOST_VEC4S
+    causal: u32,    // 1: query t sees positions up to len - T + t; 0: all
+    scale: f32,     // 1 / sqrt(D)
+    q_head: u32,    // vec4s from a head of q to the next
+    q_token: u32,   // vec4s from a query to the next
+    kv_batch: u32,  // vec4s of keys, and of values, a row of the batch
+    kv_head: u32,   // vec4s from a head of them to the next
+    kv_token: u32,  // vec4s from a position to the next
 }
 
-@group(0) @binding(0) var<storage, read_write> q: array<vec4<f32>>;        // [B, H, T, D] f32
-@group(0) @binding(1) var<storage, read_write> k: array<vec4<f32>>;        // [B, Hkv, capacity, D] f32
-@group(0) @binding(2) var<storage, read_write> v: array<vec4<f32>>;        // [B, Hkv, capacity, D] f32
-@group(0) @binding(3) var<storage, read_write> attended: array<vec4<f32>>; // [B, H, T, D] f32
+@group(0) @binding(0) var<storage, read_write> q: array<vec4<f32>>;        // [B, H, T, D] f32, as the parameters say
+@group(0) @binding(1) var<storage, read_write> k: array<vec4<f32>>;        // [B, Hkv, at least len, D] f32, as they say
+@group(0) @binding(2) var<storage, read_write> v: array<vec4<f32>>;        // as k
+@group(0) @binding(3) var<storage, read_write> attended: array<vec4<f32>>; // [B, T, H, D] f32
 
 // Invocations that share a query; invocation `lane` has keys lane, lane + LANES, .. of a tile, and such columns of the output.
 const LANES: u32 = 8u;
@@ -49,12 +53,14 @@ fn main(
         return;
     }
     let head = group.z % params.heads;
-    let kv_head = (group.z / params.heads) * params.kv_heads + head / (params.heads / params.kv_heads);
-    let cache = kv_head * params.capacity * params.vec4s;
+    let batch = group.z / params.heads;
+    let cache = batch * params.kv_batch + head / (params.heads / params.kv_heads) * params.kv_head;
     let rows = min(QUERIES, params.queries - first);
-    let queries = (group.z * params.queries + first) * params.vec4s;
+    let queries = batch * params.heads * params.queries * params.vec4s + head * params.q_head + first * params.q_token;
     for (var i = local; i < rows * params.vec4s; i += WORKGROUP) {
-        query[slot(i / params.vec4s, i % params.vec4s)] = q[queries + i] * params.scale;
+        let row = i / params.vec4s;
+        let at = i % params.vec4s;
+        query[slot(row, at)] = q[queries + row * params.q_token + at] * params.scale;
     }
 
     let row = local / LANES;
@@ -67,12 +73,14 @@ fn main(
     for (var i = 0u; i < QUERIES_EACH; i++) {
         largest[i] = LOWEST;
     }
-    for (var start = begin_of(group.z / params.heads, local); start < end; start += KEYS) {
+    for (var start = begin_of(batch, local); start < end; start += KEYS) {
         let count = min(KEYS, end - start);
         // Everybody is done with the values of the tile before.
         workgroupBarrier();
         for (var i = local; i < count * params.vec4s; i += WORKGROUP) {
-            tile[slot(i / params.vec4s, i % params.vec4s)] = k[cache + start * params.vec4s + i];
+            let key = i / params.vec4s;
+            let at = i % params.vec4s;
+            tile[slot(key, at)] = k[cache + (start + key) * params.kv_token + at];
         }
         workgroupBarrier();
         var scores = scores_of(row, lane);
@@ -108,7 +116,9 @@ fn main(
             }
         }
         for (var i = local; i < count * params.vec4s; i += WORKGROUP) {
-            tile[slot(i / params.vec4s, i % params.vec4s)] = v[cache + start * params.vec4s + i];
+            let key = i / params.vec4s;
+            let at = i % params.vec4s;
+            tile[slot(key, at)] = v[cache + (start + key) * params.kv_token + at];
         }
         workgroupBarrier();
         for (var key = 0u; key < count; key++) {
@@ -140,7 +150,8 @@ fn main(
                 let at = lane + column * LANES;
                 if at < params.vec4s {
                     // A query before its row's begin has seen nothing, and gets zeros.
-                    attended[queries + (row + i * STEP) * params.vec4s + at] = sums[i][column] / select(1.0, all, all > 0.0);
+                    let place = (batch * params.queries + first + row + i * STEP) * params.heads + head;
+                    attended[place * params.vec4s + at] = sums[i][column] / select(1.0, all, all > 0.0);
                 }
             }
         }

@@ -1,5 +1,5 @@
-// y = x W^T for many rows of x and a matrix W in blocks of 32, tile by tile; the block format is a common/ file.
-// A workgroup makes TILE rows by TILE columns of y; each of its invocations EACH by EACH of them, STEP apart.
+// x W^T for many rows of x and a matrix W in blocks of 32, tile by tile; the layout of the blocks, and what becomes of a sum, are
+// common/ files. A workgroup makes TILE rows by TILE columns; each of its invocations EACH by EACH of them, STEP apart.
 
 struct Params {
     m: u32,         // rows of x
@@ -10,8 +10,6 @@ struct Params {
 
 @group(0) @binding(0) var<storage, read_write> x: array<vec4<f32>>; // [M, K] f32, row-major
 @group(0) @binding(1) var<storage, read_write> blocks: array<u32>;  // [N, row_words] blocks
-@group(0) @binding(2) var<storage, read_write> y: array<f32>;       // [M, N] f32, row-major
-@group(0) @binding(3) var<uniform> params: Params;
 
 const WORKGROUP: u32 = STEP * STEP;
 // Invocations along a side of a tile.
@@ -58,10 +56,9 @@ fn main(
             let unit = i % UNITS;
             if of_w < params.n {
                 let base = of_w * params.row_words;
-                let scale = block_scale(base, block);
-                let quants = unit_quants(base, block * UNITS + unit);
+                let own = unit_weights(base, block * UNITS + unit);
                 for (var part = 0u; part < PARTS; part++) {
-                    weights[slot(i / UNITS, unit + part * UNITS)] = scale * quants[part];
+                    weights[slot(i / UNITS, unit + part * UNITS)] = own[part];
                 }
             }
         }
@@ -85,7 +82,7 @@ fn main(
         for (var j = 0u; j < EACH; j++) {
             let at = first_column + column + j * STEP;
             if of_y < params.m && at < params.n {
-                y[of_y * params.n + at] = sums[i][j];
+                put(of_y * params.n + at, at, sums[i][j]);
             }
         }
     }

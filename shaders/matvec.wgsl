@@ -1,8 +1,8 @@
-// x W^T for a few rows of x and a matrix W in blocks of 32; the block format, and what becomes of a sum, are common/ files.
+// x W^T for a few rows of x and a matrix W in blocks of 32; the layout of the blocks, and what becomes of a sum, are common/ files.
 // LANES invocations share a row of W, neighbours read neighbouring words; a row of x is a z slice.
 
 struct Params {
-    rows: u32,      // N, rows of W
+    n: u32,         // N, rows of W
     row_words: u32, // words a row of W is padded to
     blocks: u32,    // K / 32, blocks a row
     row_vec4s: u32, // K / 4, vec4s a row of x
@@ -24,11 +24,11 @@ fn main(
     let lane = local % LANES;
     var sum = 0.0;
     // No early return: the reduction below needs every invocation.
-    if row < params.rows {
+    if row < params.n {
         sum = row_dot(row, lane, group.z);
     }
     let total = lane_sum(local, sum);
-    if row < params.rows && lane == 0u {
-        put(group.z * params.rows + row, total);
+    if row < params.n && lane == 0u {
+        put(group.z * params.n + row, row, total);
     }
 }

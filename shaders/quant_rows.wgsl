@@ -1,4 +1,4 @@
-// Rows of a matrix of ggml blocks as numbers, such as the embeddings of tokens; the block format is a common/ file.
+// Rows of a quantised matrix as numbers, such as the embeddings of tokens; the layout of its blocks is a common/ file.
 // One invocation a piece of a block.
 
 struct Params {
@@ -7,7 +7,7 @@ struct Params {
     blocks: u32,    // K / 32, blocks a row
 }
 
-@group(0) @binding(0) var<storage, read_write> blocks: array<u32>;  // [N, row_words] ggml blocks
+@group(0) @binding(0) var<storage, read_write> blocks: array<u32>;  // [N, row_words] blocks
 @group(0) @binding(1) var<storage, read_write> numbers: array<u32>; // [count] of rows, each below N
 @group(0) @binding(2) var<storage, read_write> y: array<vec4<f32>>; // [count, K] f32, row-major
 @group(0) @binding(3) var<uniform> params: Params;
@@ -27,10 +27,9 @@ fn main(
     let unit = at % (params.blocks * UNITS);
     let row = at / (params.blocks * UNITS);
     let base = numbers[row] * params.row_words;
-    let block = unit / UNITS;
-    let scale = block_scale(base, block);
-    let quants = unit_quants(base, unit);
+    let weights = unit_weights(base, unit);
+    let first = (row * params.blocks + unit / UNITS) * 8u + unit % UNITS;
     for (var part = 0u; part < PARTS; part++) {
-        y[(row * params.blocks + block) * 8u + unit % UNITS + part * UNITS] = scale * quants[part];
+        y[first + part * UNITS] = weights[part];
     }
 }

@@ -11,11 +11,15 @@ struct Params {
     tables: u32,   // 1, or one a row
     capacity: u32, // columns of the cache
     column: u32,   // the first that is written
+    q_head: u32,   // numbers from a head of q to the next
+    q_token: u32,  // numbers from a token of q to the next
+    k_head: u32,   // the same of k and v
+    k_token: u32,
 }
 
-@group(0) @binding(0) var<storage, read_write> q: array<f32>;       // [B, H, T, D]
-@group(0) @binding(1) var<storage, read_write> k: array<f32>;       // [B, Hkv, T, D]
-@group(0) @binding(2) var<storage, read_write> v: array<f32>;       // [B, Hkv, T, D]
+@group(0) @binding(0) var<storage, read_write> q: array<f32>;       // [B, H, T, D], as the parameters say
+@group(0) @binding(1) var<storage, read_write> k: array<f32>;       // [B, Hkv, T, D], as they say
+@group(0) @binding(2) var<storage, read_write> v: array<f32>;       // [B, Hkv, T, D], as they say
 @group(0) @binding(3) var<storage, read_write> cosines: array<f32>; // [tables, T, D]
 @group(0) @binding(4) var<storage, read_write> sines: array<f32>;   // [tables, T, D], the sign of the lower half in them
 @group(0) @binding(5) var<storage, read_write> keys: array<f32>;    // [B, Hkv, capacity, D]
@@ -34,15 +38,24 @@ fn main(
     let at = flat_group(group, groups) * WORKGROUP + local;
     if at < params.queries {
         let turn = turn_of(at, params.q_own);
-        turned[at] = q[at] * cosines[turn] + q[other(at)] * sines[turn];
+        let own = lying(at, params.q_own, params.q_head, params.q_token);
+        turned[at] = q[own] * cosines[turn] + q[other(own)] * sines[turn];
     } else if at < params.queries + params.keys {
         let key = at - params.queries;
         let turn = turn_of(key, params.k_own);
-        keys[place(key)] = k[key] * cosines[turn] + k[other(key)] * sines[turn];
+        let own = lying(key, params.k_own, params.k_head, params.k_token);
+        keys[place(key)] = k[own] * cosines[turn] + k[other(own)] * sines[turn];
     } else if at < params.queries + 2u * params.keys {
         let value = at - params.queries - params.keys;
-        values[place(value)] = v[value];
+        values[place(value)] = v[lying(value, params.k_own, params.k_head, params.k_token)];
     }
+}
+
+// Where a number of new heads lies, of which a row of the batch has `own`: steps between heads and tokens are whole heads.
+fn lying(at: u32, own: u32, of_head: u32, of_token: u32) -> u32 {
+    let inside = at % own;
+    let turn = inside % params.turns;
+    return at - inside + inside / params.turns * of_head + turn / params.width * of_token + turn % params.width;
 }
 
 // Where a number of k or v goes.

@@ -212,3 +212,39 @@ fn everyone_at_everyone_is_one_query_over_all_for_each() {
         }
     }
 }
+
+/// Queries, keys and values each in an order of axes of its own, whole and as a part of something larger.
+#[test]
+fn heads_may_lie_in_any_order() {
+    // How axes are exchanged in memory, each exchange its own inverse.
+    let orders: [fn(Tensor<4>) -> Tensor<4>; 4] = [
+        |x| x,
+        |x| x.swap_dims(1, 2),
+        |x| x.swap_dims(2, 3),
+        |x| x.swap_dims(0, 1),
+    ];
+    for device in fast_devices() {
+        let shape = [2, 3, 33, 64];
+        let plain = [1, 2, 3].map(|seed| Tensor::<4>::from_data(uniform(shape, seed), &device));
+        for case in 0..64 {
+            let mut places = [case % 4, case / 4 % 4, case / 16].into_iter();
+            let [q, k, v] = plain.clone().map(|x| {
+                let order = orders[places.next().unwrap()];
+                // A copy in the other order, seen in this one.
+                let copy = Tensor::from_data(order(x).into_data(), &device);
+                order(copy)
+            });
+            let [one, two, three] = plain.clone();
+            let what = format!("{device:?}, case {case}");
+            let whole = ops::attention(q.clone(), k.clone(), v.clone(), &Seen::Before);
+            let want = ops::attention(one.clone(), two.clone(), three.clone(), &Seen::Before);
+            assert_eq!(floats(whole), floats(want), "{what}");
+            let [q, k, v] = [q, k, v].map(|x| x.narrow(0, 1, 1).narrow(2, 1, 30));
+            let [one, two, three] = [one, two, three].map(|x| x.narrow(0, 1, 1).narrow(2, 1, 30));
+            let part = ops::cached_attention(q, k, v, &[0], 30);
+            let want = reference::cached_attention(one, two, three, &[0], 30);
+            let bar = product_bar(&device, SOFTMAX);
+            assert_close(&floats(part), &floats(want), bar, &what);
+        }
+    }
+}

@@ -2,9 +2,10 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use namelens_engine::ops::{self, BLOCK, QuantKind, QuantMatrix, reference};
+use namelens_engine::ops::{self, QuantKind, reference};
 use namelens_tests::{
-    assert_close, bytes, fast_devices, floats, gpus, ints, is_cuda, product_bar, uniform,
+    KINDS, assert_close, fast_devices, floats, gpus, ints, is_cuda, product_bar, random_blocks,
+    uniform,
 };
 
 /// Sums of up to a few thousand terms near 1, each rounded to 2^-24, in two different orders.
@@ -15,24 +16,11 @@ const ROUNDED: f32 = 3e-5;
 /// One division of a few exact products.
 const DIVISION: f32 = 1e-6;
 
-/// Random quants under scales near 2^-6, every seventh of them subnormal.
-fn quantised(kind: QuantKind, rows: usize, cols: usize, device: &Device) -> QuantMatrix {
-    let mut blocks = bytes(rows * cols / BLOCK * kind.block_bytes(), 5);
-    for (i, block) in blocks.chunks_exact_mut(kind.block_bytes()).enumerate() {
-        block[1] = if i % 7 == 0 {
-            0x02
-        } else {
-            0x24 | (block[1] & 0x80)
-        };
-    }
-    QuantMatrix::from_ggml(&blocks, kind, rows, cols, device).unwrap()
-}
-
 #[test]
 fn quant_matvec_matches_the_plain_body() {
     // M, N, K: one of each, odd numbers of blocks (rows end in half a word), ragged rows, more
     // activations than the matvec path takes, several ragged tiles each way, and more than 65535 workgroups.
-    let table = [
+    let table: [(_, _, usize); 12] = [
         (1, 1, 32),
         (1, 7, 96),
         (2, 33, 576),
@@ -43,18 +31,24 @@ fn quant_matvec_matches_the_plain_body() {
         (33, 64, 576),
         (130, 200, 96),
         (1, 131_075, 32),
+        // Whole blocks of all kinds.
+        (1, 9, 256),
+        (70, 65, 512),
     ];
-    for kind in [QuantKind::Q4_0, QuantKind::Q8_0] {
+    for kind in KINDS {
         for (m, n, k) in table {
+            if !k.is_multiple_of(kind.block_len()) {
+                continue;
+            }
             let x = uniform([m, k], 4);
-            let flex = quantised(kind, n, k, &Device::flex());
+            let flex = random_blocks(kind, n, k, &Device::flex());
             let expected = floats(reference::quant_matvec(
                 Tensor::from_data(x.clone(), &Device::flex()),
                 &flex,
             ));
             let bars = [ROUNDED].into_iter().chain(std::iter::repeat(SUMS));
             for (device, bar) in fast_devices().into_iter().zip(bars) {
-                let w = quantised(kind, n, k, &device);
+                let w = random_blocks(kind, n, k, &device);
                 let x = Tensor::<2>::from_data(x.clone(), &device);
                 let actual = floats(ops::quant_matvec(x, &w));
                 assert_close(
@@ -71,7 +65,7 @@ fn quant_matvec_matches_the_plain_body() {
 #[test]
 fn quant_linear_keeps_the_leading_axes() {
     let device = Device::flex();
-    let w = quantised(QuantKind::Q8_0, 5, 32, &device);
+    let w = random_blocks(QuantKind::Q8_0, 5, 32, &device);
     // 2 x 3 rows stay below the limit of the matvec path, 4 x 3 go over it.
     for batch in [2, 4] {
         let x = Tensor::<3>::from_data(uniform([batch, 3, 32], 18), &device);
@@ -79,7 +73,7 @@ fn quant_linear_keeps_the_leading_axes() {
             x.clone().reshape([batch * 3, 32]),
             &w,
         ));
-        let actual = ops::quant_linear(x, &w);
+        let actual = ops::quant_linear(x, &w, None);
         assert_eq!(actual.dims(), [batch, 3, 5]);
         assert_close(&floats(actual), &expected, ROUNDED, &format!("{batch} x 3"));
     }
@@ -88,7 +82,7 @@ fn quant_linear_keeps_the_leading_axes() {
 #[test]
 fn a_view_of_a_tensor_gives_what_its_copy_gives() {
     for device in fast_devices() {
-        let w = quantised(QuantKind::Q4_0, 5, 64, &device);
+        let w = random_blocks(QuantKind::Q4_0, 5, 64, &device);
         let x = Tensor::<2>::from_data(uniform([64, 3], 6), &device).transpose();
         let copy = Tensor::<2>::from_data(x.clone().into_data(), &device);
         let expected = floats(ops::quant_matvec(copy, &w));
@@ -262,7 +256,7 @@ fn plain_bodies_run_on_a_gpu_too() {
 
 fn plain_bodies_agree(both: [&Device; 2]) {
     let [on_gpu, on_flex] = both.map(|device| {
-        let w = quantised(QuantKind::Q8_0, 3, 96, device);
+        let w = random_blocks(QuantKind::Q8_0, 3, 96, device);
         floats(reference::quant_matvec(
             Tensor::from_data(uniform([2, 96], 13), device),
             &w,
@@ -289,7 +283,7 @@ fn tensors_of_an_autodiff_device_are_taken_off_their_graph() {
     let boxes = Tensor::<2>::from_data([[0.0, 0.0, 1.0, 1.0]], &device).require_grad();
     let iou = ops::pairwise_iou(boxes.clone(), boxes);
     assert!(!iou.is_autodiff());
-    let w = quantised(QuantKind::Q4_0, 3, 32, &device);
+    let w = random_blocks(QuantKind::Q4_0, 3, 32, &device);
     let x = Tensor::<2>::from_data(uniform([1, 32], 17), &device);
     assert_eq!(ops::quant_matvec(x, &w).dims(), [1, 3]);
 }

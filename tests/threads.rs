@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use burn::tensor::{Device, Tensor};
 use namelens_engine::host::Still;
-use namelens_engine::ops::{self, ConvWeights, QuantKind, QuantMatrix};
+use namelens_engine::ops::{self, Activation, ConvWeights, Epilogue, QuantKind, QuantMatrix};
 use namelens_engine::personalize::{Kind, Request};
 use namelens_engine::threads::{self, Pool};
 use namelens_engine::weights::{Dtype, encode};
@@ -70,12 +70,20 @@ fn products(device: &Device, out: &mut Results) {
             let x = Tensor::<3>::from_data(uniform([1, rows, 576], 4), device);
             let onto = Tensor::<3>::from_data(uniform([1, rows, 1537], 5), device);
             let name = |what: &str| format!("{what}, {kind:?}, {rows} rows");
-            for found in ops::quant_linears(x.clone(), [&gate, &small, &up], None) {
+            for found in
+                ops::quant_linears(x.clone(), [&gate, &small, &up], [const { None }; 3], None)
+            {
                 out.push((name("products of one input"), bits(found)));
             }
             let gated = ops::gated_quant_linear(x.clone(), &gate, &up, None);
             out.push((name("gated"), bits(gated)));
-            out.push((name("onto"), bits(ops::quant_linear_onto(x, &gate, onto))));
+            let epilogue = Epilogue {
+                bias: Some(Tensor::from_data(uniform([1537], 6), device)),
+                activation: Some(Activation::GeluTanh),
+                onto: Some(onto),
+            };
+            let found = ops::quant_linear(x, &gate, epilogue);
+            out.push((name("finished"), bits(found)));
         }
     }
     let weight = Tensor::<2>::from_data(uniform([3000, 400], 6), device);

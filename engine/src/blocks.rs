@@ -2,6 +2,9 @@
 
 mod k;
 mod legacy;
+mod words;
+
+pub(crate) use words::Layout;
 
 /// Weights that share a scale, in every format but `Q6K`, where half of them do.
 pub const BLOCK: usize = 32;
@@ -76,11 +79,6 @@ impl QuantKind {
             Self::Q5K => k::Q5_K,
             Self::Q6K => k::Q6_K,
         }
-    }
-
-    /// Words a row of `cols` weights takes when padded to whole words.
-    pub const fn row_words(self, cols: usize) -> usize {
-        (cols / self.block_len() * self.block_bytes()).div_ceil(4)
     }
 
     /// Hears the weights of whole blocks, by groups of [`BLOCK`] in their order; what is left at the end is no whole block.

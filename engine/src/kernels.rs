@@ -11,13 +11,13 @@
 //! - Nothing of a shape is baked in; one text is compiled once a device.
 #![cfg(feature = "cube")]
 
+pub mod activation;
 pub mod attention;
 pub mod attention_decode;
 pub mod cosine_scores;
 pub mod depthwise;
-pub(crate) mod format;
 pub mod gated_silu;
-pub mod gelu_tanh;
+mod heads;
 mod launch;
 pub mod layer_norm;
 pub mod likeliest;
@@ -25,6 +25,7 @@ pub mod matmul;
 pub mod matvec;
 pub mod nms;
 pub mod pairwise_iou;
+pub(crate) mod product;
 pub mod quant_rows;
 pub mod region_scores;
 pub mod rms_norm;
@@ -43,7 +44,7 @@ pub(crate) use launch::{from_cube, into_cube};
 /// One kernel: its text and what a launch has to agree on with it.
 #[derive(Debug)]
 pub struct Kernel {
-    /// Name, unique in [`KERNELS`].
+    /// Name, unique in [`all`].
     pub name: &'static str,
     /// Texts that are concatenated, helpers first.
     pub sources: &'static [&'static str],
@@ -92,8 +93,10 @@ impl Kernel {
     }
 }
 
-/// Every kernel of the engine.
-pub static KERNELS: [&Kernel; 31] = [
+/// Every kernel that is one text; products are tables of their own.
+static SINGLE: [&Kernel; 20] = [
+    &activation::GELU,
+    &activation::GELU_TANH,
     &attention::NARROW,
     &attention::WIDE,
     &attention::NARROW_PADDED,
@@ -103,29 +106,23 @@ pub static KERNELS: [&Kernel; 31] = [
     &cosine_scores::KERNEL,
     &depthwise::KERNEL,
     &gated_silu::KERNEL,
-    &gelu_tanh::KERNEL,
     &layer_norm::KERNEL,
     &likeliest::KERNEL,
-    &matmul::F32,
-    &matmul::Q4_0,
-    &matmul::Q8_0,
-    &matvec::F32,
-    &matvec::Q4_0,
-    &matvec::Q8_0,
-    &matvec::ONTO_Q4_0,
-    &matvec::ONTO_Q8_0,
-    &matvec::GATED_Q4_0,
-    &matvec::GATED_Q8_0,
     &nms::KERNEL,
     &pairwise_iou::KERNEL,
-    &quant_rows::Q4_0,
-    &quant_rows::Q8_0,
     &region_scores::KERNEL,
     &rms_norm::KERNEL,
     &rotate::KERNEL,
     &rotate_into_cache::KERNEL,
     &top_k::KERNEL,
 ];
+
+/// Every kernel of the engine.
+pub fn all() -> impl Iterator<Item = &'static Kernel> {
+    let products = matmul::ENTRIES.iter().chain(&matvec::ENTRIES).flatten();
+    let quantised = matvec::GATED.iter().chain(&quant_rows::ENTRIES);
+    SINGLE.into_iter().chain(products).chain(quantised)
+}
 
 /// Workgroups a dispatch starts, as x, y and z.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -167,6 +164,15 @@ fn word(count: usize) -> u32 {
 
 /// Texts of `shaders/common`.
 mod common {
+    pub(super) const GELU: &str = include_str!("../../shaders/common/gelu.wgsl");
+    pub(super) const PUT_BIASED_ONTO: &str =
+        include_str!("../../shaders/common/put_biased_onto.wgsl");
+    pub(super) const PUT_BIASED_ACTIVATED: &str =
+        include_str!("../../shaders/common/put_biased_activated.wgsl");
+    pub(super) const PUT_BIASED: &str = include_str!("../../shaders/common/put_biased.wgsl");
+    pub(super) const GELU_TANH: &str = include_str!("../../shaders/common/gelu_tanh.wgsl");
+    pub(super) const A8: &str = include_str!("../../shaders/common/a8.wgsl");
+    pub(super) const A4: &str = include_str!("../../shaders/common/a4.wgsl");
     pub(super) const BOXES: &str = include_str!("../../shaders/common/boxes.wgsl");
     pub(super) const F32: &str = include_str!("../../shaders/common/f32.wgsl");
     pub(super) const GGML: &str = include_str!("../../shaders/common/ggml.wgsl");
@@ -207,8 +213,8 @@ mod tests {
 
     #[test]
     fn names_and_hashes_are_unique() {
-        for (i, a) in KERNELS.iter().enumerate() {
-            for b in &KERNELS[i + 1..] {
+        for (i, a) in all().enumerate() {
+            for b in all().skip(i + 1) {
                 assert!(
                     a.name != b.name && a.hash() != b.hash(),
                     "{} and {}",

@@ -4,12 +4,12 @@
 //! |---|---|---|---|
 //! | [`cached_attention`] | kernels for one query and for many | loops | plain |
 //! | [`attention`] | kernel without gradients | loops, forward and back | plain |
-//! | [`gelu`], [`silu`] | plain | loops, forward and back | plain |
-//! | [`gelu_tanh`] | kernel without gradients | loops, forward and back | plain |
+//! | [`silu`] | plain | loops, forward and back | plain |
+//! | [`gelu`], [`gelu_tanh`] | kernel without gradients | loops, forward and back | plain |
 //! | [`gated_silu`], [`rms_norm`], [`layer_norm`], [`rotate`] | kernels without gradients | loops without gradients | plain |
 //! | [`quant_matvec`], [`quant_linear`] | kernel | `namelens_cpu_kernels` | plain |
 //! | [`dense_linear`] | kernels without gradients | loops for a few rows without gradients | plain |
-//! | [`quant_linears`], [`gated_quant_linear`], [`quant_linear_onto`], [`rotate_into_cache`] | the kernels of their parts | loops | the parts |
+//! | [`quant_linears`], [`gated_quant_linear`], [`rotate_into_cache`] | the kernels of their parts | loops | the parts |
 //! | [`token_scores`] | plain, a block of rows at a time | | |
 //! | [`cosine_scores`] | kernel | plain | plain |
 //! | [`top_k`] | kernels | selection | plain |
@@ -27,6 +27,7 @@ pub mod reference;
 mod activation;
 #[cfg(all(feature = "cpu", feature = "train"))]
 mod activation_grad;
+mod activation_kind;
 mod attention;
 #[cfg(all(feature = "cpu", feature = "train"))]
 mod attention_grad;
@@ -35,7 +36,9 @@ mod boxes;
 mod conv_weights;
 mod conv_window;
 mod convolution;
+mod dequantize;
 mod dispatch;
+mod epilogue;
 pub(crate) mod exp;
 #[cfg(feature = "cpu")]
 mod flex;
@@ -53,6 +56,8 @@ mod flex_dense;
 mod flex_depthwise;
 #[cfg(feature = "cpu")]
 mod flex_dots;
+#[cfg(feature = "cpu")]
+mod flex_epilogue;
 #[cfg(feature = "cpu")]
 mod flex_nearest;
 #[cfg(feature = "cpu")]
@@ -95,7 +100,8 @@ mod seen;
 mod token_scores;
 
 pub use crate::blocks::{BLOCK, QuantKind};
-pub use activation::{gated_silu, gelu, gelu_tanh, silu};
+pub use activation::{activate, gated_silu, gelu, gelu_tanh, silu};
+pub use activation_kind::Activation;
 pub use attention::{attention, cached_attention};
 pub use bottleneck::{Bottleneck, bottleneck, one_by_one};
 pub use boxes::{nms, pairwise_iou};
@@ -106,13 +112,12 @@ pub use convolution::{depthwise, pointwise, pointwise_map, stem};
 use dispatch::on_flex;
 #[cfg(feature = "cube")]
 use dispatch::on_kernels;
+pub use epilogue::Epilogue;
 #[cfg(feature = "train")]
 pub use logprob_grad::{Head, TokenScores};
 pub use nearest::{cosine_scores, cosine_top_k, likeliest, top_k};
 pub use norm::{layer_norm, rms_norm};
-pub use projection::{
-    bf16_linear, dense_linear, gated_quant_linear, quant_linear, quant_linear_onto, quant_linears,
-};
+pub use projection::{bf16_linear, dense_linear, gated_quant_linear, quant_linear, quant_linears};
 pub use quant::QuantMatrix;
 #[cfg(feature = "cube")]
 use quant_product::MAX_MATVEC_ROWS;

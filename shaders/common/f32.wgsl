@@ -7,13 +7,8 @@ const UNITS: u32 = 8u;
 // vec4s in a piece; part p of piece u are the weights from 4 (u + UNITS p) on.
 const PARTS: u32 = 1u;
 
-// Scale of a block of a row.
-fn block_scale(row_base: u32, block: u32) -> f32 {
-    return 1.0;
-}
-
 // Weights of a piece of the row that starts at word `row_base`, counted over all its blocks.
-fn unit_quants(row_base: u32, unit: u32) -> array<vec4<f32>, PARTS> {
+fn unit_weights(row_base: u32, unit: u32) -> array<vec4<f32>, PARTS> {
     let at = row_base + 4u * unit;
     let words = vec4<u32>(blocks[at], blocks[at + 1u], blocks[at + 2u], blocks[at + 3u]);
     return array<vec4<f32>, PARTS>(bitcast<vec4<f32>>(words));

@@ -1,8 +1,8 @@
-// Where a sum goes: to its place.
+// What becomes of a sum: it goes to its place.
 
 @group(0) @binding(2) var<storage, read_write> y: array<f32>; // [M, N] f32, row-major
 @group(0) @binding(3) var<uniform> params: Params;
 
-fn put(at: u32, sum: f32) {
+fn put(at: u32, column: u32, sum: f32) {
     y[at] = sum;
 }

@@ -5,19 +5,16 @@
 
 // Pieces of work in a block: one a word of quants.
 const UNITS: u32 = 4u;
-// vec4s of quants in a piece; part p of piece u are the weights from 4 (u + UNITS p) on.
+// vec4s in a piece; part p of piece u are the weights from 4 (u + UNITS p) on.
 const PARTS: u32 = 2u;
 
-// Scale of a block of the row that starts at word `row_base`.
-fn block_scale(row_base: u32, block: u32) -> f32 {
-    return f32_from_half(half_at(row_base, block * 9u));
-}
-
-// Quants of a piece of the row, counted over all its blocks.
-fn unit_quants(row_base: u32, unit: u32) -> array<vec4<f32>, PARTS> {
-    let word = word_at(row_base, unit / UNITS * 9u + 1u + unit % UNITS * 2u);
+// Weights of a piece of the row that starts at word `row_base`, counted over all its blocks.
+fn unit_weights(row_base: u32, unit: u32) -> array<vec4<f32>, PARTS> {
+    let block = unit / UNITS * 9u;
+    let scale = f32_from_half(half_at(row_base, block));
+    let word = word_at(row_base, block + 1u + unit % UNITS * 2u);
     let bytes = vec4<u32>(word) >> vec4<u32>(0u, 8u, 16u, 24u);
     let low = vec4<f32>(bytes & vec4<u32>(15u)) - vec4<f32>(8.0);
     let high = vec4<f32>((bytes >> vec4<u32>(4u)) & vec4<u32>(15u)) - vec4<f32>(8.0);
-    return array<vec4<f32>, PARTS>(low, high);
+    return array<vec4<f32>, PARTS>(scale * low, scale * high);
 }

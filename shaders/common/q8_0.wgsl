@@ -4,18 +4,15 @@
 
 // Pieces of work in a block: one a word of quants.
 const UNITS: u32 = 8u;
-// vec4s of quants in a piece; part p of piece u are the weights from 4 (u + UNITS p) on.
+// vec4s in a piece; part p of piece u are the weights from 4 (u + UNITS p) on.
 const PARTS: u32 = 1u;
 
-// Scale of a block of the row that starts at word `row_base`.
-fn block_scale(row_base: u32, block: u32) -> f32 {
-    return f32_from_half(half_at(row_base, block * 17u));
-}
-
-// Quants of a piece of the row, counted over all its blocks.
-fn unit_quants(row_base: u32, unit: u32) -> array<vec4<f32>, PARTS> {
-    let word = vec4<u32>(word_at(row_base, unit / UNITS * 17u + 1u + unit % UNITS * 2u));
+// Weights of a piece of the row that starts at word `row_base`, counted over all its blocks.
+fn unit_weights(row_base: u32, unit: u32) -> array<vec4<f32>, PARTS> {
+    let block = unit / UNITS * 17u;
+    let scale = f32_from_half(half_at(row_base, block));
+    let word = vec4<u32>(word_at(row_base, block + 1u + unit % UNITS * 2u));
     // Each byte moves to the top of its lane, then an arithmetic shift brings its sign down.
     let quants = bitcast<vec4<i32>>(word << vec4<u32>(24u, 16u, 8u, 0u)) >> vec4<u32>(24u);
-    return array<vec4<f32>, PARTS>(vec4<f32>(quants));
+    return array<vec4<f32>, PARTS>(scale * vec4<f32>(quants));
 }

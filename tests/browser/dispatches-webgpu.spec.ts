@@ -1,5 +1,7 @@
 // What a token costs the GPU: how often work is handed to it, counted where the browser is asked for it.
 
+import { type Page } from "@playwright/test";
+
 import { servePackage } from "./package.js";
 import { expect, test } from "./page.js";
 
@@ -24,9 +26,55 @@ const COUNTER = `
   new BroadcastChannel("dispatches").onmessage = ({ target }) => target.postMessage(dispatches);
 `;
 
+/** Serves the package with the counter in its worker; the address of its script. */
+const counted = async (page: Page): Promise<string> =>
+  servePackage(page, (path, body) => (path === "dist/worker.js" ? Buffer.concat([Buffer.from(COUNTER), body]) : body));
+
+/** Layers of its tower. */
+const TOWER_LAYERS = 4;
+/** Dispatches a layer takes of a photo: two norms, queries, keys and values, attention, and the three products behind it. */
+const A_TOWER_LAYER = 9;
+/** What comes before and after the tower's layers: patches, their positions, the last norm, the connector. */
+const AROUND_TOWER = 14;
+
+test("a photo takes at most nine dispatches a layer", async ({ page, demo }) => {
+  await demo.goto();
+  const taken = await page.evaluate(async (script) => {
+    const { NameLens } = (await import(script)) as typeof import("namelens");
+    const channel = new BroadcastChannel("dispatches");
+    const dispatches = (): Promise<number> =>
+      new Promise((resolve) => {
+        channel.onmessage = ({ data }) => resolve(data as number);
+        channel.postMessage("?");
+      });
+    const photo = async (colour: string): Promise<Blob> => {
+      const canvas = new OffscreenCanvas(96, 96);
+      const context = canvas.getContext("2d")!;
+      context.fillStyle = colour;
+      context.fillRect(20, 20, 50, 50);
+      return canvas.convertToBlob();
+    };
+    const lens = await NameLens.create({ model: "playroom", device: "webgpu", storage: "memory" });
+    const answer = async (photo: Blob, question: string): Promise<number> => {
+      const before = await dispatches();
+      await lens.ask(photo, question, { maxTokens: 2, sampling: { temperature: 0 } });
+      return (await dispatches()) - before;
+    };
+    const [red, blue] = [await photo("red"), await photo("blue")];
+    await answer(red, "Describe this image.");
+    // Of a photo that is new, and of one that was seen: the decoder has as many operations for a long prompt as for a short one.
+    const [seen, again] = [await answer(blue, "Describe this image."), await answer(blue, "What is in this image?")];
+    await lens[Symbol.asyncDispose]();
+    return seen - again;
+  }, await counted(page));
+  console.log(`dispatches a photo: ${taken}`);
+  expect(taken).toBeGreaterThan(TOWER_LAYERS);
+  expect(taken).toBeLessThanOrEqual(TOWER_LAYERS * A_TOWER_LAYER + AROUND_TOWER);
+});
+
 test("a token takes at most eight dispatches a layer", async ({ page, demo }) => {
   await demo.goto();
-  const script = await servePackage(page, (path, body) => (path === "dist/worker.js" ? Buffer.concat([Buffer.from(COUNTER), body]) : body));
+  const script = await counted(page);
   const taken = await page.evaluate(async (script) => {
     const { NameLens } = (await import(script)) as typeof import("namelens");
     const channel = new BroadcastChannel("dispatches");

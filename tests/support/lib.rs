@@ -1,6 +1,7 @@
 //! Shared helpers of the cross-crate tests: devices, seeded data, comparisons that say where.
 
 pub mod album;
+mod blocks;
 pub mod gguf;
 pub mod golden;
 mod pixels;
@@ -8,6 +9,7 @@ pub mod prompts;
 pub mod rl;
 pub mod sketch;
 
+pub use blocks::{KINDS, random_blocks};
 #[cfg(feature = "wgpu")]
 use burn::tensor::DeviceKind;
 use burn::tensor::{Device, Int, Shape, Tensor, TensorData};

@@ -121,8 +121,7 @@ async fn refusals() -> String {
             return refusals.join('\\n');
         })()",
     );
-    let texts: js_sys::Array = kernels::KERNELS
-        .iter()
+    let texts: js_sys::Array = kernels::all()
         .map(|kernel| js_sys::Array::of2(&kernel.name.into(), &kernel.source().into()))
         .collect();
     let refusals = compile.call1(&JsValue::NULL, &texts).unwrap();
@@ -168,14 +167,23 @@ async fn cached_attention() {
 #[wasm_bindgen_test]
 async fn quantised_products() {
     let device = webgpu().await;
-    for kind in [QuantKind::Q8_0, QuantKind::Q4_0] {
-        // A row, a few, and so many that they are shared out in tiles.
-        for (m, n, k) in [(1, 7, 96), (5, 33, 576), (1, 1, 32), (70, 65, 96)] {
-            let mut blocks = bytes(n * k / ops::BLOCK * kind.block_bytes(), 5);
-            // The scale of each block, an f16 near 2^-6: random bits would hold infinities.
-            blocks
-                .chunks_exact_mut(kind.block_bytes())
-                .for_each(|block| block[1] = 0x24);
+    // A format for each layout in memory, and the halves of its blocks: random bits would hold infinities.
+    let kinds: [(_, &[usize]); 5] = [
+        (QuantKind::Q8_0, &[0]),
+        (QuantKind::Q4_0, &[0]),
+        (QuantKind::Q4_1, &[0, 2]),
+        (QuantKind::Q4K, &[0, 2]),
+        (QuantKind::Q6K, &[208]),
+    ];
+    for (kind, halves) in kinds {
+        // A row, a few, and so many that they are shared out in tiles; of whole blocks.
+        for (m, n, k) in [(1, 7, 3), (5, 33, 18), (1, 1, 1), (70, 65, 3)] {
+            let k = k * kind.block_len();
+            let mut blocks = bytes(n * k / kind.block_len() * kind.block_bytes(), 5);
+            for block in blocks.chunks_exact_mut(kind.block_bytes()) {
+                // Near 2^-6.
+                halves.iter().for_each(|half| block[half + 1] = 0x24);
+            }
             let run = |device: &Device| {
                 let matrix = QuantMatrix::from_ggml(&blocks, kind, n, k, device).unwrap();
                 (Tensor::<2>::from_data(uniform([m, k], 9), device), matrix)

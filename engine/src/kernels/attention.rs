@@ -1,7 +1,8 @@
 //! Launch of `attention.wgsl`: many queries over keys and values, tile by tile.
 
-use super::{Grid, Kernel, MAX_GROUPS, common, launch, word};
-use burn::tensor::DType;
+use super::heads::{self, Heads};
+use super::{Grid, Kernel, MAX_GROUPS, common, from_cube, launch, word};
+use burn::tensor::{DType, Tensor};
 use burn_cubecl::tensor::CubeTensor;
 
 const MAIN: &str = include_str!("../../../shaders/attention.wgsl");
@@ -21,7 +22,7 @@ macro_rules! entry {
             &[common::GRID, $head, $rows, MAIN],
             WORKGROUP,
             $buffers,
-            8,
+            12,
         );
     };
 }
@@ -66,9 +67,7 @@ pub struct Sizes {
     pub kv_heads: usize,
     /// T
     pub queries: usize,
-    /// Positions the keys and values have room for.
-    pub capacity: usize,
-    /// Positions that are valid, T..=capacity.
+    /// Positions that are valid, at least T.
     pub len: usize,
     /// D
     pub width: usize,
@@ -106,37 +105,45 @@ impl Sizes {
         }
     }
 
-    fn params(&self) -> [u32; 8] {
+    fn params(&self, q: Heads, kv: Heads) -> [u32; 12] {
         let scale = 1.0 / (self.width as f32).sqrt();
+        let vec4s = |numbers: usize| word(numbers / 4);
         [
             word(self.heads),
             word(self.kv_heads),
             word(self.queries),
-            word(self.capacity),
             word(self.len),
-            word(self.width / 4),
+            vec4s(self.width),
             u32::from(self.causal),
             scale.to_bits(),
+            vec4s(q.head),
+            vec4s(q.token),
+            vec4s(kv.batch),
+            vec4s(kv.head),
+            vec4s(kv.token),
         ]
     }
 }
 
-/// q `[B, H, T, D]`, k and v `[B, Hkv, capacity, D]`, `begins` `[B]` the columns at which rows begin, where not all begin at the
-/// first -> `[B, H, T, D]`; asks for [`Sizes::supported`].
+/// q `[B, H, T, D]`, k and v `[B, Hkv, at least len, D]`, `begins` `[B]` the columns at which rows begin, where not all begin at
+/// the first -> `[B, H, T, D]`, whose tokens lie together in memory; asks for [`Sizes::supported`].
 pub(crate) fn run(
-    q: &CubeTensor,
-    k: &CubeTensor,
-    v: &CubeTensor,
+    q: Tensor<4>,
+    k: Tensor<4>,
+    v: Tensor<4>,
     begins: Option<&CubeTensor>,
     sizes: Sizes,
-) -> CubeTensor {
-    let shape = [sizes.batch, sizes.heads, sizes.queries, sizes.width];
-    let attended = launch::output(q, shape, DType::F32);
-    let mut tensors = vec![q, k, v, &attended];
+) -> Tensor<4> {
+    let (q, of_q) = heads::as_they_lie(q);
+    let (k, v, of_kv) = heads::alike(k, v);
+    let shape = [sizes.batch, sizes.queries, sizes.heads, sizes.width];
+    let attended = launch::output(&q, shape, DType::F32);
+    let mut tensors = vec![&q, &k, &v, &attended];
     tensors.extend(begins);
     let kernel = sizes.kernel(begins.is_some());
-    launch::launch(kernel, sizes.plan(), &tensors, &sizes.params());
-    attended
+    let params = sizes.params(of_q, of_kv);
+    launch::launch(kernel, sizes.plan(), &tensors, &params);
+    from_cube::<Tensor<4>>(attended).swap_dims(1, 2)
 }
 
 #[cfg(test)]
@@ -150,7 +157,6 @@ mod tests {
             heads: 9,
             kv_heads: 3,
             queries: 33,
-            capacity: 512,
             len: 40,
             width: 64,
             causal: true,

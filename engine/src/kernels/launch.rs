@@ -32,11 +32,7 @@ pub(crate) trait CubeKind: Sized {
 
 impl<const D: usize> CubeKind for Tensor<D> {
     fn into_cube(self) -> CubeTensor {
-        // `available` was asked first, so the tensor is on this backend.
-        let tensor = self
-            .try_into_primitive::<CubeBackend>()
-            .expect("a tensor of a wgpu device");
-        into_contiguous(tensor)
+        into_contiguous(as_it_lies(self))
     }
     fn from_cube(tensor: CubeTensor) -> Self {
         Self::from_primitive::<CubeBackend>(tensor)
@@ -59,6 +55,14 @@ impl<const D: usize> CubeKind for Tensor<D, Int> {
 /// The runtime's view of a tensor on a device where kernels are [`available`].
 pub(crate) fn into_cube<T: CubeKind>(tensor: T) -> CubeTensor {
     tensor.into_cube()
+}
+
+/// The runtime's view of a tensor, whatever its steps in memory are.
+pub(super) fn as_it_lies<const D: usize>(tensor: Tensor<D>) -> CubeTensor {
+    // `available` was asked first, so the tensor is on this backend.
+    tensor
+        .try_into_primitive::<CubeBackend>()
+        .expect("a tensor of a wgpu device")
 }
 
 /// The burn tensor over a kernel's output.

@@ -1,6 +1,6 @@
-//! Launch of `matmul.wgsl`: with one of the block formats of `shaders/common`.
+//! Launch of `matmul.wgsl`: many rows of activations.
 
-use super::format::Format;
+use super::product::{FINISHES, Finish, WEIGHTS, Weights, finishes, layouts};
 use super::{Grid, Kernel, common, launch, word};
 use crate::blocks::BLOCK;
 use burn::tensor::DType;
@@ -12,50 +12,30 @@ const WORKGROUP: u32 = 256;
 /// noise, for few tiles or many: tests/benches/RESULTS.md.
 pub const TILE: usize = 64;
 
-/// Table entry for f32.
-pub static F32: Kernel = Kernel::new(
-    "matmul_f32",
-    &[common::GRID, common::F32, MAIN],
-    WORKGROUP,
-    3,
-    4,
-);
-
-/// Table entry for Q4_0 blocks.
-pub static Q4_0: Kernel = Kernel::new(
-    "matmul_q4_0",
-    &[common::GRID, common::GGML, common::Q4_0, MAIN],
-    WORKGROUP,
-    3,
-    4,
-);
-
-/// Table entry for Q8_0 blocks.
-pub static Q8_0: Kernel = Kernel::new(
-    "matmul_q8_0",
-    &[common::GRID, common::GGML, common::Q8_0, MAIN],
-    WORKGROUP,
-    3,
-    4,
-);
+/// Table entries, by layout of the weights and by what becomes of the sums.
+pub static ENTRIES: [[Kernel; FINISHES]; WEIGHTS] =
+    layouts!(finishes, "matmul", WORKGROUP, [common::GRID, MAIN]);
 
 /// Workgroups for M rows of activations times N rows of the matrix.
 pub fn plan(m: usize, n: usize) -> Grid {
     Grid::folded(n.div_ceil(TILE), m.div_ceil(TILE))
 }
 
-/// x `[M, K]`, blocks `[N, words]` of `format` -> `[M, N]`.
-pub(crate) fn run(x: &CubeTensor, blocks: &CubeTensor, format: Format) -> CubeTensor {
+/// x `[M, K]`, blocks `[N, words]` of `weights` -> `[M, N]`.
+pub(crate) fn run(
+    x: &CubeTensor,
+    blocks: &CubeTensor,
+    weights: Weights,
+    finish: Finish<'_>,
+) -> CubeTensor {
     let [m, k] = x.meta.shape().dims();
     let [n, row_words] = blocks.meta.shape().dims();
-    let kernel = match format {
-        Format::F32 => &F32,
-        Format::Q4_0 => &Q4_0,
-        Format::Q8_0 => &Q8_0,
-    };
+    let kernel = &ENTRIES[weights.index()][finish.index()];
     let y = launch::output(x, [m, n], DType::F32);
     let params = [m, n, row_words, k / BLOCK].map(word);
-    launch::launch(kernel, plan(m, n), &[x, blocks, &y], &params);
+    let tensors = [x, blocks].into_iter().chain(finish.tensors());
+    let tensors: Vec<&CubeTensor> = tensors.chain([&y]).collect();
+    launch::launch(kernel, plan(m, n), &tensors, &params);
     y
 }
 

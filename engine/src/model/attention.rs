@@ -143,12 +143,21 @@ impl Attention {
     /// # Shapes
     /// - x, output: `[B, T, hidden]`
     pub fn forward(&self, x: Tensor<3>, rotation: Option<&Rotation>, mask: Mask) -> Tensor<3> {
-        let [mut q, mut k, v] = self.project(x);
-        if let Some(rotation) = rotation {
-            q = rotation.rotate(q);
-            k = rotation.rotate(k);
-        }
-        self.finish(attend(q, k, v, mask))
+        self.o_proj.forward(self.seen(x, rotation, mask))
+    }
+
+    /// [`Attention::forward`], added to `onto`.
+    ///
+    /// # Shapes
+    /// - x, onto, output: `[B, T, hidden]`
+    pub fn forward_onto(
+        &self,
+        x: Tensor<3>,
+        onto: Tensor<3>,
+        rotation: Option<&Rotation>,
+        mask: Mask,
+    ) -> Tensor<3> {
+        self.o_proj.forward_onto(self.seen(x, rotation, mask), onto)
     }
 
     /// Cross attention: all of `x` at all of `memory`.
@@ -159,7 +168,7 @@ impl Attention {
     pub fn forward_across(&self, x: Tensor<3>, memory: Tensor<3>) -> Tensor<3> {
         let [k, v] = Linear::forward_all([&self.k_proj, &self.v_proj], memory, None);
         let [q, k, v] = self.heads(self.q_proj.forward(x), k, v);
-        self.finish(attend(q, k, v, Mask::Full))
+        self.o_proj.forward(join_heads(attend(q, k, v, Mask::Full)))
     }
 
     /// Decoder attention, added to `onto`: rotary positions, causal, and the cache if there is one.
@@ -199,9 +208,14 @@ impl Attention {
         [normed(q, &self.q_norm), normed(k, &self.k_norm), v]
     }
 
-    /// `[B, H, T, D] -> [B, T, hidden]` through the output projection.
-    fn finish(&self, heads: Tensor<4>) -> Tensor<3> {
-        self.o_proj.forward(join_heads(heads))
+    /// What each token of a tower sees, `[B, T, H * D]`.
+    fn seen(&self, x: Tensor<3>, rotation: Option<&Rotation>, mask: Mask) -> Tensor<3> {
+        let [mut q, mut k, v] = self.project(x);
+        if let Some(rotation) = rotation {
+            q = rotation.rotate(q);
+            k = rotation.rotate(k);
+        }
+        join_heads(attend(q, k, v, mask))
     }
 }
 

@@ -205,14 +205,13 @@ impl ParamSource for CheckpointSource {
 
     fn quantised(&mut self, key: &str, rows: usize, cols: usize) -> Result<Option<QuantMatrix>> {
         let Stored { name, part } = self.stored(key);
-        let Some(device) = &self.keep_blocks else {
+        if self.keep_blocks.is_none() {
             return Ok(None);
-        };
+        }
         let stored = self.weights.find(&name).map(|(_, tensor)| tensor.dtype);
-        let kind = match stored.and_then(Dtype::quant_kind) {
-            Some(kind) if QuantMatrix::keeps(kind, device) => kind,
-            // Missing, dense, or in blocks that are expanded here: `values` says which.
-            _ => return Ok(None),
+        let Some(kind) = stored.and_then(Dtype::quant_kind) else {
+            // Missing or dense: `values` says which.
+            return Ok(None);
         };
         let (_, bytes) = self
             .weights

@@ -5,7 +5,7 @@ use burn::tensor::Tensor;
 
 use super::config::{Activation, VlmConfig};
 use super::linear::Linear;
-use super::mlp::activate;
+use super::mlp::activated;
 use super::norm::Norm;
 use super::params::ParamBuilder;
 use super::variants::{ConnectorKind, NormKind};
@@ -187,7 +187,7 @@ impl PatchMerger {
             true => self.norm.forward(patches.reshape(merged)),
             false => self.norm.forward(patches).reshape(merged),
         };
-        self.fc2.forward(activate(self.fc1.forward(x), self.act))
+        self.fc2.forward(activated(&self.fc1, x, self.act))
     }
 }
 

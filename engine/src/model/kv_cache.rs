@@ -5,7 +5,8 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 use super::rope::Rotation;
 use crate::ops;
 
-/// Cache of one layer: keys and values `[R, H_kv, capacity, D]`, of which the columns before `len` were written.
+/// Cache of one layer: keys and values `[R, H_kv, capacity, D]`, of which the columns before `len` were written. What the others hold,
+/// be it no numbers, has no influence on [`ops::cached_attention`], so nobody fills them.
 #[derive(Debug, Clone)]
 struct LayerCache {
     keys: Tensor<4>,
@@ -41,8 +42,8 @@ impl KvCache {
         let shape = [1, kv_heads, capacity, head_dim];
         let layer = || {
             Some(LayerCache {
-                keys: Tensor::zeros(shape, device),
-                values: Tensor::zeros(shape, device),
+                keys: Tensor::empty(shape, device),
+                values: Tensor::empty(shape, device),
             })
         };
         Self {
@@ -77,7 +78,7 @@ impl KvCache {
                 };
                 let x = which(layer).clone();
                 let [rows, heads, _, width] = x.dims();
-                let space = |columns| Tensor::zeros([rows, heads, columns, width], &x.device());
+                let space = |columns| Tensor::empty([rows, heads, columns, width], &x.device());
                 let mut columns = Vec::with_capacity(3);
                 if part.len < len {
                     columns.push(space(len - part.len));
@@ -135,7 +136,7 @@ impl KvCache {
         let more = capacity - self.capacity;
         let longer = |x: Tensor<4>| {
             let [rows, kv_heads, _, head_dim] = x.dims();
-            let room = Tensor::zeros([rows, kv_heads, more, head_dim], &x.device());
+            let room = Tensor::empty([rows, kv_heads, more, head_dim], &x.device());
             Tensor::cat(vec![x, room], 2)
         };
         for layer in self.layers.iter_mut().flatten() {

@@ -9,7 +9,7 @@ use super::params::{Init, ParamBuilder};
 use crate::Result;
 #[cfg(feature = "train")]
 use crate::ops::Head;
-use crate::ops::{self, QuantMatrix};
+use crate::ops::{self, Epilogue, QuantMatrix};
 
 /// `y = x Wᵀ + b` with `W` `[out, in]`, the layout of checkpoints, plus the active adapter's share.
 #[derive(Module, Debug)]
@@ -169,12 +169,42 @@ impl Linear {
     /// - x: `[.., in]`
     /// - output: `[.., out]`
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
+        self.then(x, None, None)
+    }
+
+    /// The activation of what [`Linear::forward`] makes of x.
+    pub(super) fn forward_activated<const D: usize>(
+        &self,
+        x: Tensor<D>,
+        activation: ops::Activation,
+    ) -> Tensor<D> {
+        self.then(x, Some(activation), None)
+    }
+
+    /// `onto` and what [`Linear::forward`] makes of x.
+    pub(super) fn forward_onto<const D: usize>(&self, x: Tensor<D>, onto: Tensor<D>) -> Tensor<D> {
+        self.then(x, None, Some(onto))
+    }
+
+    /// The layer, what the active adapter adds, and what comes behind.
+    fn then<const D: usize>(
+        &self,
+        x: Tensor<D>,
+        activation: Option<ops::Activation>,
+        onto: Option<Tensor<D>>,
+    ) -> Tensor<D> {
+        let mut epilogue = Epilogue {
+            bias: self.bias.as_ref().map(Param::val),
+            activation,
+            onto,
+        };
         match self.lora() {
             Some(lora) => {
                 let added = lora.forward(x.clone());
-                self.base(x) + added
+                let base = self.product(x, epilogue.bias.take().into());
+                epilogue.of(base + added)
             }
-            None => self.base(x),
+            None => self.product(x, epilogue),
         }
     }
 
@@ -199,11 +229,8 @@ impl Linear {
         let blocks: Vec<&QuantMatrix> = layers.iter().filter_map(|l| l.only_blocks()).collect();
         match <[&QuantMatrix; N]>::try_from(blocks) {
             Ok(blocks) => {
-                let mut biases = layers.iter().map(|layer| &layer.bias);
-                ops::quant_linears(x, blocks, stack).map(|y| match biases.next() {
-                    Some(Some(bias)) => y + bias.val().unsqueeze(),
-                    _ => y,
-                })
+                let biases = layers.map(|layer| layer.bias.as_ref().map(Param::val));
+                ops::quant_linears(x, blocks, biases, stack)
             }
             Err(_) => layers.map(|layer| layer.forward(x.clone())),
         }
@@ -224,14 +251,6 @@ impl Linear {
                 let [gate, up] = Self::forward_all([gate, up], x, stack);
                 ops::gated_silu(gate, up)
             }
-        }
-    }
-
-    /// `onto` and what [`Linear::forward`] makes of x, in one operation where the layer is quantised.
-    pub(super) fn forward_onto<const D: usize>(&self, x: Tensor<D>, onto: Tensor<D>) -> Tensor<D> {
-        match self.only_blocks() {
-            Some(blocks) if self.bias.is_none() => ops::quant_linear_onto(x, blocks, onto),
-            _ => onto + self.forward(x),
         }
     }
 
@@ -256,22 +275,13 @@ impl Linear {
         self.active.and_then(|at| self.loras.get(at))
     }
 
-    /// The layer without adapters.
-    fn base<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
-        if let Some(weight) = &self.weight {
-            let bias = self.bias.as_ref().map(Param::val);
-            return match self.bf16 {
-                true => ops::bf16_linear(x, weight.val(), bias),
-                false => ops::dense_linear(x, weight.val(), bias),
-            };
-        }
-        let Some(blocks) = &self.blocks else {
-            unreachable!("a Linear is dense or quantised by construction")
-        };
-        let y = ops::quant_linear(x, blocks);
-        match &self.bias {
-            Some(bias) => y + bias.val().unsqueeze(),
-            None => y,
+    /// The product with the matrix, and what is done to it.
+    fn product<const D: usize>(&self, x: Tensor<D>, epilogue: Epilogue<D>) -> Tensor<D> {
+        match (&self.weight, &self.blocks) {
+            (Some(weight), _) if self.bf16 => ops::bf16_linear(x, weight.val(), epilogue),
+            (Some(weight), _) => ops::dense_linear(x, weight.val(), epilogue),
+            (None, Some(blocks)) => ops::quant_linear(x, blocks, epilogue),
+            (None, None) => unreachable!("a Linear is dense or quantised by construction"),
         }
     }
 }

@@ -45,7 +45,20 @@ impl Mlp {
     /// # Shapes
     /// - x, output: `[.., hidden]`
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
-        self.fc2.forward(activate(self.fc1.forward(x), self.act))
+        self.fc2.forward(self.inside(x))
+    }
+
+    /// [`Mlp::forward`], added to `onto`.
+    ///
+    /// # Shapes
+    /// - x, onto, output: `[.., hidden]`
+    pub fn forward_onto<const D: usize>(&self, x: Tensor<D>, onto: Tensor<D>) -> Tensor<D> {
+        self.fc2.forward_onto(self.inside(x), onto)
+    }
+
+    /// What stands between the layers: `[.., intermediate]`.
+    fn inside<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
+        activated(&self.fc1, x, self.act)
     }
 }
 
@@ -165,14 +178,46 @@ impl FeedForward {
             Self::Gated(mlp) => mlp.forward(x),
         }
     }
+
+    /// [`FeedForward::forward`], added to `onto`.
+    ///
+    /// # Shapes
+    /// - x, onto, output: `[.., hidden]`
+    pub fn forward_onto<const D: usize>(&self, x: Tensor<D>, onto: Tensor<D>) -> Tensor<D> {
+        match self {
+            Self::Plain(mlp) => mlp.forward_onto(x, onto),
+            Self::Gated(mlp) => mlp.forward_onto(x, onto),
+        }
+    }
 }
 
+/// The activation of what a layer makes of x, in one operation where there is one.
+pub(super) fn activated<const D: usize>(
+    layer: &Linear,
+    x: Tensor<D>,
+    act: Activation,
+) -> Tensor<D> {
+    match operation(act) {
+        Some(activation) => layer.forward_activated(x, activation),
+        None => activate(layer.forward(x), act),
+    }
+}
+
+/// The activation of each number.
 pub(super) fn activate<const D: usize>(x: Tensor<D>, act: Activation) -> Tensor<D> {
-    match act {
-        Activation::Gelu => ops::gelu(x),
-        Activation::GeluPytorchTanh => ops::gelu_tanh(x),
-        Activation::Silu => ops::silu(x),
+    match operation(act) {
+        Some(activation) => ops::activate(x, activation),
         // x sigmoid(1.702 x)
-        Activation::QuickGelu => ops::silu(x * 1.702) / 1.702,
+        None => ops::silu(x * 1.702) / 1.702,
+    }
+}
+
+/// The operation of an activation that is one.
+fn operation(act: Activation) -> Option<ops::Activation> {
+    match act {
+        Activation::Gelu => Some(ops::Activation::Gelu),
+        Activation::GeluPytorchTanh => Some(ops::Activation::GeluTanh),
+        Activation::Silu => Some(ops::Activation::Silu),
+        Activation::QuickGelu => None,
     }
 }

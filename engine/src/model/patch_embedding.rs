@@ -7,7 +7,7 @@ use super::config::VisionConfig;
 use super::params::{Init, ParamBuilder};
 use super::patch_grid::{PatchGrid, Stretch};
 use super::variants::PatchPositions;
-use crate::Result;
+use crate::{Result, ops};
 
 /// Patches, positions, class token and registers.
 #[derive(Module, Debug)]
@@ -104,7 +104,7 @@ impl PatchEmbedding {
             .val()
             .reshape([hidden, channels * patch * patch]);
         let bias = self.bias.as_ref().map(Param::val);
-        let x = burn::tensor::module::linear(patches, kernel.transpose(), bias);
+        let x = ops::dense_linear(patches, kernel, bias);
         let table = self.positions.as_ref().map(Param::val);
         let Some(token) = self.class_token.as_ref().map(Param::val) else {
             return with(x, table.and_then(|table| self.rows(table, grid)));

@@ -150,6 +150,6 @@ impl PoolingHead {
             .swap_dims(1, 2)
             .reshape([images, regions, hidden]);
         let x = self.out_proj.forward(pooled);
-        x.clone() + self.mlp.forward(self.layernorm.forward(x))
+        self.mlp.forward_onto(self.layernorm.forward(x.clone()), x)
     }
 }

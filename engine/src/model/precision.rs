@@ -13,33 +13,28 @@ use crate::weights::{Dtype, encode};
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Precision {
-    /// Blocks of GGUF files as they are where the device works on them ([`QuantMatrix::keeps`]), everything else as f32.
+    /// Blocks of GGUF files as they are, everything else as f32.
     #[default]
     Stored,
     /// All that can be in blocks as Q8_0, about a quarter of the memory of f32; what is in blocks already stays as it is.
     Q8_0,
-    /// As [`Self::Q8_0`] with 4 bits and an offset for each 32 weights; embeddings, and all of it where the device does not work
-    /// on such blocks, as Q8_0.
+    /// As [`Self::Q8_0`] with 4 bits and an offset for each 32 weights; embeddings as Q8_0.
     Q4_1,
-    /// As [`Self::Q4_1`] without an offset, which costs more of what the model knows, and which all devices work on.
+    /// As [`Self::Q4_1`] without an offset, which costs more of what the model knows.
     Q4_0,
 }
 
 impl Precision {
-    /// What a dense matrix becomes on a device; `None` leaves it dense.
-    fn of(self, name: &str, device: &Device) -> Option<Dtype> {
-        let wanted = match self {
-            Self::Stored => return None,
-            Self::Q8_0 => Dtype::Q8_0,
+    /// What a dense matrix becomes; `None` leaves it dense.
+    fn of(self, name: &str) -> Option<Dtype> {
+        match self {
+            Self::Stored => None,
+            Self::Q8_0 => Some(Dtype::Q8_0),
             // Rounding a token's vector is felt by all layers, and a shared head is the same matrix.
-            Self::Q4_1 | Self::Q4_0 if name.contains("embed_tokens") => Dtype::Q8_0,
-            Self::Q4_1 => Dtype::Q4_1,
-            Self::Q4_0 => Dtype::Q4_0,
-        };
-        let kept = wanted
-            .quant_kind()
-            .is_some_and(|kind| QuantMatrix::keeps(kind, device));
-        Some(if kept { wanted } else { Dtype::Q8_0 })
+            Self::Q4_1 | Self::Q4_0 if name.contains("embed_tokens") => Some(Dtype::Q8_0),
+            Self::Q4_1 => Some(Dtype::Q4_1),
+            Self::Q4_0 => Some(Dtype::Q4_0),
+        }
     }
 }
 
@@ -71,7 +66,7 @@ impl ParamSource for InPrecision<'_> {
         if let Some(matrix) = self.source.quantised(name, rows, cols)? {
             return Ok(Some(matrix));
         }
-        let dtype = self.precision.of(name, &self.device);
+        let dtype = self.precision.of(name);
         // A row is a whole number of blocks; what is narrower stays dense.
         let whole = |dtype: &Dtype| cols.is_multiple_of(dtype.block_len());
         let Some((dtype, kind)) = dtype

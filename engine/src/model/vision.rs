@@ -93,18 +93,17 @@ impl TowerLayer {
         mask: Mask,
     ) -> Tensor<3> {
         let normed = self.layer_norm1.forward(x.clone());
-        let seen = self.self_attn.forward(normed, rotation, mask);
-        let x = x + scaled(seen, &self.layer_scale1);
-        let said = self.mlp.forward(self.layer_norm2.forward(x.clone()));
-        x + scaled(said, &self.layer_scale2)
-    }
-}
-
-/// What a layer adds, times its factors, if it has them.
-fn scaled(x: Tensor<3>, scale: &Option<Param<Tensor<1>>>) -> Tensor<3> {
-    match scale {
-        Some(scale) => x * scale.val().unsqueeze(),
-        None => x,
+        let x = match &self.layer_scale1 {
+            Some(scale) => {
+                x + self.self_attn.forward(normed, rotation, mask) * scale.val().unsqueeze()
+            }
+            None => self.self_attn.forward_onto(normed, x, rotation, mask),
+        };
+        let normed = self.layer_norm2.forward(x.clone());
+        match &self.layer_scale2 {
+            Some(scale) => x + self.mlp.forward(normed) * scale.val().unsqueeze(),
+            None => self.mlp.forward_onto(normed, x),
+        }
     }
 }
 

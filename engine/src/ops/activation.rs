@@ -6,20 +6,35 @@ use burn::tensor::{Tensor, activation};
 
 #[cfg(all(feature = "cpu", feature = "train"))]
 use super::activation_grad;
+use super::activation_kind::Activation;
 #[cfg(feature = "cpu")]
-use super::flex_activation::{self, Kind};
+use super::flex_activation;
 #[cfg(feature = "cpu")]
 use super::on_flex;
 #[cfg(feature = "cube")]
 use super::on_kernels;
 #[cfg(feature = "cube")]
-use crate::kernels;
+use crate::kernels::{self, activation::Gelu};
+
+/// The activation of each number.
+pub fn activate<const D: usize>(x: Tensor<D>, activation: Activation) -> Tensor<D> {
+    match activation {
+        Activation::Gelu => gelu(x),
+        Activation::GeluTanh => gelu_tanh(x),
+        Activation::Silu => silu(x),
+    }
+}
 
 /// `x Φ(x)`, the exact GELU (Hendrycks and Gimpel, arXiv 1606.08415).
 pub fn gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     #[cfg(feature = "cpu")]
     if on_flex(&x.device().inner(), x.dtype()) {
-        return on_processor(x, Kind::Gelu);
+        return on_processor(x, Activation::Gelu);
+    }
+    #[cfg(feature = "cube")]
+    if is_for_kernels(&x) {
+        let x = kernels::into_cube(x);
+        return kernels::from_cube(kernels::activation::run(&x, Gelu::Exact));
     }
     // Elsewhere burn's own slope is that of the approximation below, which is off by up to 1e-3 in every layer.
     if x.is_autodiff() {
@@ -33,11 +48,12 @@ pub fn gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
 pub fn gelu_tanh<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     #[cfg(feature = "cpu")]
     if on_flex(&x.device().inner(), x.dtype()) {
-        return on_processor(x, Kind::GeluTanh);
+        return on_processor(x, Activation::GeluTanh);
     }
     #[cfg(feature = "cube")]
-    if on_kernels(&x.device(), &[x.dtype()]) && x.shape().num_elements() > 0 {
-        return kernels::from_cube(kernels::gelu_tanh::run(&kernels::into_cube(x)));
+    if is_for_kernels(&x) {
+        let x = kernels::into_cube(x);
+        return kernels::from_cube(kernels::activation::run(&x, Gelu::Tanh));
     }
     activation::gelu_approximate(x)
 }
@@ -46,7 +62,7 @@ pub fn gelu_tanh<const D: usize>(x: Tensor<D>) -> Tensor<D> {
 pub fn silu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     #[cfg(feature = "cpu")]
     if on_flex(&x.device().inner(), x.dtype()) {
-        return on_processor(x, Kind::Silu);
+        return on_processor(x, Activation::Silu);
     }
     activation::silu(x)
 }
@@ -69,8 +85,23 @@ pub fn gated_silu<const D: usize>(gate: Tensor<D>, up: Tensor<D>) -> Tensor<D> {
     silu(gate) * up
 }
 
+#[cfg(feature = "cube")]
+fn is_for_kernels<const D: usize>(x: &Tensor<D>) -> bool {
+    on_kernels(&x.device(), &[x.dtype()]) && x.shape().num_elements() > 0
+}
+
+/// The kernel of an activation, where it has one.
+#[cfg(feature = "cube")]
+pub(super) fn gelu_of(activation: Activation) -> Option<Gelu> {
+    match activation {
+        Activation::Gelu => Some(Gelu::Exact),
+        Activation::GeluTanh => Some(Gelu::Tanh),
+        Activation::Silu => None,
+    }
+}
+
 #[cfg(feature = "cpu")]
-fn on_processor<const D: usize>(x: Tensor<D>, kind: Kind) -> Tensor<D> {
+fn on_processor<const D: usize>(x: Tensor<D>, kind: Activation) -> Tensor<D> {
     #[cfg(feature = "train")]
     if x.is_autodiff() {
         return activation_grad::activate(x, kind);

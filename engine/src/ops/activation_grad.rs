@@ -9,31 +9,32 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{AutodiffBackend, Backend, Dispatch, Flex, TensorMetadata, backend_extension};
 use burn::tensor::{Tensor, TensorData};
 
+use super::activation_kind::Activation;
 use super::attention_grad::values;
 use super::flex::simd;
-use super::flex_activation::{Forward, Gradient, Kind};
+use super::flex_activation::{Forward, Gradient};
 
 /// Element-wise functions.
 #[backend_extension(Flex: cfg(feature = "cpu"), Autodiff: cfg(feature = "train"))]
 pub(crate) trait ActivationOps: Backend {
     /// The activation of every element.
-    fn activate(x: FloatTensor<Self>, kind: Kind) -> FloatTensor<Self>;
+    fn activate(x: FloatTensor<Self>, kind: Activation) -> FloatTensor<Self>;
 
     /// `grad` times the slope at `x`.
     fn activate_gradient(
         x: FloatTensor<Self>,
         grad: FloatTensor<Self>,
-        kind: Kind,
+        kind: Activation,
     ) -> FloatTensor<Self>;
 }
 
 /// The activation of a tensor of an autodiff flex device.
-pub(super) fn activate<const D: usize>(x: Tensor<D>, kind: Kind) -> Tensor<D> {
+pub(super) fn activate<const D: usize>(x: Tensor<D>, kind: Activation) -> Tensor<D> {
     Tensor::from_dispatch(Dispatch::activate(x.into_dispatch(), kind))
 }
 
 impl ActivationOps for Flex {
-    fn activate(x: FloatTensor<Self>, kind: Kind) -> FloatTensor<Self> {
+    fn activate(x: FloatTensor<Self>, kind: Activation) -> FloatTensor<Self> {
         let (shape, x) = (x.shape(), x.to_contiguous());
         let mut out = vec![0.0; shape.num_elements()];
         simd(Forward {
@@ -47,7 +48,7 @@ impl ActivationOps for Flex {
     fn activate_gradient(
         x: FloatTensor<Self>,
         grad: FloatTensor<Self>,
-        kind: Kind,
+        kind: Activation,
     ) -> FloatTensor<Self> {
         let shape = x.shape();
         let [x, grad] = [x, grad].map(|t| t.to_contiguous());
@@ -66,7 +67,7 @@ impl ActivationOps for Flex {
 struct ActivationBackward;
 
 impl<B: ActivationOps> Backward<B, 1> for ActivationBackward {
-    type State = (NodeId, Kind);
+    type State = (NodeId, Activation);
 
     fn backward(
         self,
@@ -85,7 +86,7 @@ impl<B: ActivationOps> Backward<B, 1> for ActivationBackward {
 }
 
 impl<B: ActivationOps, C: CheckpointStrategy> ActivationOps for Autodiff<B, C> {
-    fn activate(x: FloatTensor<Self>, kind: Kind) -> FloatTensor<Self> {
+    fn activate(x: FloatTensor<Self>, kind: Activation) -> FloatTensor<Self> {
         match ActivationBackward
             .prepare::<C>([x.node()])
             .compute_bound()
@@ -102,7 +103,7 @@ impl<B: ActivationOps, C: CheckpointStrategy> ActivationOps for Autodiff<B, C> {
     fn activate_gradient(
         x: FloatTensor<Self>,
         grad: FloatTensor<Self>,
-        kind: Kind,
+        kind: Activation,
     ) -> FloatTensor<Self> {
         // Second derivatives are not defined: the gradient is a constant.
         let [x, grad] = [x, grad].map(|tensor| tensor.into_primitive());

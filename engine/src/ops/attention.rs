@@ -49,14 +49,12 @@ pub fn attention(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, seen: &Seen) -> Tenso
             heads,
             kv_heads: heads,
             queries,
-            capacity: tokens,
             len: tokens,
             width,
             causal: matches!(seen, Seen::Before),
         };
         if sizes.supported() {
-            let [q, k, v] = [q, k, v].map(kernels::into_cube);
-            return kernels::from_cube(kernels::attention::run(&q, &k, &v, None, sizes));
+            return kernels::attention::run(q, k, v, None, sizes);
         }
     }
     let options = AttentionModuleOptions {
@@ -137,7 +135,7 @@ fn cached_on_kernels(
         .any(|&start| start > 0)
         .then(|| begins(starts, &q.device()));
     let begins = begins.as_ref();
-    let into_cubes = || [q, k, v].map(|x| kernels::into_cube(x.clone()));
+    let own = || [q, k, v].map(Tensor::clone);
     if queries == 1 {
         let sizes = kernels::attention_decode::Sizes {
             batch,
@@ -148,7 +146,7 @@ fn cached_on_kernels(
             width,
         };
         return sizes.supported().then(|| {
-            let [q, k, v] = into_cubes();
+            let [q, k, v] = own().map(kernels::into_cube);
             kernels::from_cube(kernels::attention_decode::run(&q, &k, &v, begins, sizes))
         });
     }
@@ -157,14 +155,13 @@ fn cached_on_kernels(
         heads,
         kv_heads,
         queries,
-        capacity,
         len,
         width,
         causal: true,
     };
     sizes.supported().then(|| {
-        let [q, k, v] = into_cubes();
-        kernels::from_cube(kernels::attention::run(&q, &k, &v, begins, sizes))
+        let [q, k, v] = own();
+        kernels::attention::run(q, k, v, begins, sizes)
     })
 }
 

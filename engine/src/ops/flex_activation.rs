@@ -3,6 +3,7 @@
 use burn::tensor::{Tensor, TensorData};
 use macerator::{Simd, WithSimd};
 
+use super::activation_kind::Activation;
 use super::exp::{exp, fused};
 use super::flex::{simd, slice, storage};
 use crate::threads;
@@ -10,19 +11,8 @@ use crate::threads;
 /// Numbers that are worth a core of their own.
 const SHARE: usize = 1 << 14;
 
-/// An activation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
-    /// `x Φ(x)`.
-    Gelu,
-    /// Its approximation `x (1 + tanh(√(2/π) (x + 0.044715 x³))) / 2`, which is `x sigmoid(2 √(2/π) (..))`.
-    GeluTanh,
-    /// `x sigmoid(x)`.
-    Silu,
-}
-
 /// The activation of a tensor of a flex device, without gradients.
-pub(super) fn activate<const D: usize>(x: Tensor<D>, kind: Kind) -> Tensor<D> {
+pub(super) fn activate<const D: usize>(x: Tensor<D>, kind: Activation) -> Tensor<D> {
     let (shape, device) = (x.dims(), x.device());
     let count = shape.iter().product();
     let x = storage(x.reshape([1, count]));
@@ -65,7 +55,7 @@ impl WithSimd for Gate<'_> {
     }
 }
 
-fn activated(x: &[f32], kind: Kind) -> Vec<f32> {
+fn activated(x: &[f32], kind: Activation) -> Vec<f32> {
     let mut out = vec![0.0; x.len()];
     if threads::is_worth(x.len(), SHARE) {
         let shares = out.chunks_mut(SHARE).zip(x.chunks(SHARE));
@@ -82,7 +72,7 @@ fn activated(x: &[f32], kind: Kind) -> Vec<f32> {
 
 /// Writes the activation of `x` to `out`.
 pub(super) struct Forward<'a> {
-    pub kind: Kind,
+    pub kind: Activation,
     pub x: &'a [f32],
     pub out: &'a mut [f32],
 }
@@ -92,19 +82,25 @@ impl WithSimd for Forward<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self) {
-        let pairs = self.out.iter_mut().zip(self.x);
-        match self.kind {
-            Kind::Gelu => pairs.for_each(|(out, &x)| *out = x * bell(x).0),
-            Kind::GeluTanh => pairs.for_each(|(out, &x)| *out = x * sigmoid(bent(x).0)),
-            Kind::Silu => pairs.for_each(|(out, &x)| *out = x * sigmoid(x)),
-        }
+        self.out.copy_from_slice(self.x);
+        in_place(self.kind, self.out);
+    }
+}
+
+/// Takes the activation of each number, within a loop that is compiled for some instructions.
+#[inline(always)]
+pub(super) fn in_place(kind: Activation, numbers: &mut [f32]) {
+    match kind {
+        Activation::Gelu => numbers.iter_mut().for_each(|x| *x *= bell(*x).0),
+        Activation::GeluTanh => numbers.iter_mut().for_each(|x| *x *= sigmoid(bent(*x).0)),
+        Activation::Silu => numbers.iter_mut().for_each(|x| *x *= sigmoid(*x)),
     }
 }
 
 /// Multiplies `grad` by the slope of the activation at `x`.
 #[cfg(feature = "train")]
 pub(super) struct Gradient<'a> {
-    pub kind: Kind,
+    pub kind: Activation,
     pub x: &'a [f32],
     pub grad: &'a mut [f32],
 }
@@ -117,16 +113,16 @@ impl WithSimd for Gradient<'_> {
     fn with_simd<S: Simd>(self) {
         let pairs = self.grad.iter_mut().zip(self.x);
         match self.kind {
-            Kind::Gelu => pairs.for_each(|(grad, &x)| {
+            Activation::Gelu => pairs.for_each(|(grad, &x)| {
                 let (below, density) = bell(x);
                 *grad *= fused(x, density, below);
             }),
-            Kind::GeluTanh => pairs.for_each(|(grad, &x)| {
+            Activation::GeluTanh => pairs.for_each(|(grad, &x)| {
                 let (at, slope) = bent(x);
                 let share = sigmoid(at);
                 *grad *= share * fused(x * (1.0 - share), slope, 1.0);
             }),
-            Kind::Silu => pairs.for_each(|(grad, &x)| {
+            Activation::Silu => pairs.for_each(|(grad, &x)| {
                 let share = sigmoid(x);
                 *grad *= share * fused(x, 1.0 - share, 1.0);
             }),

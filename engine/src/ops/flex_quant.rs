@@ -3,8 +3,9 @@
 use burn::tensor::{Device, Tensor, TensorData};
 use namelens_cpu_kernels::{Activations, Packed, ROWS, product};
 
+use super::epilogue::Epilogue;
 use super::flex::{slice, storage};
-use super::flex_activation;
+use super::{flex_activation, flex_epilogue};
 use crate::threads;
 
 /// Rows of activations that are worth a thread of their own, where it sleeps and where it is awake. From 8 on all levels of the
@@ -15,17 +16,24 @@ const WEIGHTS: usize = 1 << 17;
 /// Pieces of a matrix at most.
 const PIECES: usize = 16;
 
-/// x `[M, K]` times the rows of each of `ws`, which have as many columns -> `[M, N]` each. The activations are brought to 16 bits
-/// once.
-pub(super) fn products<const N: usize>(x: Tensor<2>, ws: [&Packed; N]) -> [Tensor<2>; N] {
+/// x `[M, K]` times the rows of each of `ws`, which have as many columns, and what is done to each product -> `[M, N]` each. The
+/// activations are brought to 16 bits once.
+pub(super) fn products<const N: usize>(
+    x: Tensor<2>,
+    ws: [&Packed; N],
+    epilogues: [Epilogue<2>; N],
+) -> [Tensor<2>; N] {
     let ([m, _], device) = (x.dims(), x.device());
     let mut ys = ws.map(|w| vec![0.0; m * w.rows()]);
     let x = storage(x);
     of_rows(slice(&x), ws, &mut ys);
-    let mut rows = ws.iter().map(|w| w.rows());
-    ys.map(|y| {
-        let wide = rows.next().unwrap_or_default();
-        Tensor::from_data(TensorData::new(y, [m, wide]), &device)
+    let mut rest = ws.into_iter().zip(epilogues);
+    ys.map(|mut y| {
+        let Some((w, epilogue)) = rest.next() else {
+            unreachable!("as many matrices as products")
+        };
+        flex_epilogue::finish(&mut y, w.rows(), epilogue);
+        Tensor::from_data(TensorData::new(y, [m, w.rows()]), &device)
     })
 }
 
@@ -38,19 +46,6 @@ pub(super) fn gated(x: Tensor<2>, gate: &Packed, up: &Packed) -> Tensor<2> {
     let [mut gate_values, up_values] = ys;
     flex_activation::gate(&mut gate_values, &up_values);
     Tensor::from_data(TensorData::new(gate_values, [m, gate.rows()]), &device)
-}
-
-/// `onto + x wᵀ`: x `[M, K]`, onto `[M, N]` -> `[M, N]`.
-pub(super) fn onto(x: Tensor<2>, w: &Packed, onto: Tensor<2>) -> Tensor<2> {
-    let ([m, _], device) = (x.dims(), x.device());
-    let mut ys = [vec![0.0; m * w.rows()]];
-    let [x, onto] = [x, onto].map(storage);
-    of_rows(slice(&x), [w], &mut ys);
-    let [mut y] = ys;
-    for (y, onto) in y.iter_mut().zip(slice(&onto)) {
-        *y += onto;
-    }
-    Tensor::from_data(TensorData::new(y, [m, w.rows()]), &device)
 }
 
 /// Many rows of x are shared out among the threads, and of few rows those of the weights where threads are awake. Neither

@@ -6,23 +6,28 @@
 
 use burn::tensor::{DType, Tensor, module};
 
+use super::epilogue::{Epilogue, rows};
 #[cfg(any(feature = "cpu", feature = "cube"))]
 use super::quant::Storage;
 #[cfg(feature = "train")]
 use super::quant_grad;
-#[cfg(not(feature = "train"))]
-use super::quant_matvec;
+use super::quant_product::finished;
+#[cfg(feature = "cube")]
+use super::quant_product::on_cube;
 #[cfg(feature = "cube")]
 use super::{MAX_MATVEC_ROWS, on_kernels};
 use super::{QuantMatrix, gated_silu};
 #[cfg(feature = "cpu")]
 use super::{flex_dense, flex_quant, on_flex};
 #[cfg(feature = "cube")]
-use crate::blocks::BLOCK;
+use crate::blocks::{BLOCK, Layout};
 #[cfg(feature = "cube")]
-use crate::kernels::{self, format::Format};
+use crate::kernels::{
+    self,
+    product::{Finish, Weights},
+};
 
-/// `x weightᵀ + bias`, with gradients where they are asked for.
+/// `x weightᵀ` and what is done to it, such as a bias; with gradients where they are asked for.
 ///
 /// # Shapes
 /// x `[.., K]`, weight `[N, K]`, bias `[N]` -> `[.., N]`.
@@ -32,60 +37,43 @@ use crate::kernels::{self, format::Format};
 pub fn dense_linear<const D: usize>(
     x: Tensor<D>,
     weight: Tensor<2>,
-    bias: Option<Tensor<1>>,
+    epilogue: impl Into<Epilogue<D>>,
 ) -> Tensor<D> {
-    #[cfg(feature = "cpu")]
-    {
-        let shape = x.dims();
-        let rows: usize = shape[..D - 1].iter().product();
-        let [wide, deep] = weight.dims();
-        let is_few = (1..=flex_dense::FEW).contains(&rows) && wide * deep > 0;
-        let here = on_flex(&x.device(), x.dtype()) && on_flex(&weight.device(), weight.dtype());
-        if is_few && here {
-            assert_eq!(shape[D - 1], deep, "dense_linear: activations {shape:?}");
-            return like(shape, flex_dense::dense(flat(x).1, weight, bias));
-        }
-    }
-    let mut shape = x.dims();
-    let rows = shape[..D - 1].iter().product();
-    let x = x.reshape([rows, shape[D - 1]]);
-    shape[D - 1] = weight.dims()[0];
-    #[cfg(feature = "cube")]
-    if let Some(y) = dense_on_kernels(&x, &weight) {
-        let y = match bias {
-            Some(bias) => y + bias.unsqueeze(),
-            None => y,
-        };
-        return y.reshape(shape);
-    }
-    module::linear(x, weight.transpose(), bias).reshape(shape)
+    let (mut shape, epilogue) = (x.dims(), epilogue.into().flat());
+    let [wide, deep] = weight.dims();
+    assert_eq!(shape[D - 1], deep, "dense_linear: activations {shape:?}");
+    shape[D - 1] = wide;
+    dense(rows(x), weight, epilogue).reshape(shape)
 }
 
-/// `x weightᵀ` by a kernel, where one takes it.
+/// [`dense_linear`] of rows.
+fn dense(x: Tensor<2>, weight: Tensor<2>, mut epilogue: Epilogue<2>) -> Tensor<2> {
+    #[cfg(feature = "cpu")]
+    {
+        let here = on_flex(&x.device(), x.dtype()) && on_flex(&weight.device(), weight.dtype());
+        let is_few = (1..=flex_dense::FEW).contains(&x.dims()[0]);
+        if here && is_few && weight.shape().num_elements() > 0 {
+            let y = flex_dense::dense(x, weight, epilogue.bias.take());
+            return epilogue.of(y);
+        }
+    }
+    #[cfg(feature = "cube")]
+    if is_for_kernels(&x, &weight) {
+        let weight = kernels::into_cube(weight);
+        return on_cube(x, &weight, Weights::F32, epilogue);
+    }
+    let y = module::linear(x, weight.transpose(), epilogue.bias.take());
+    epilogue.of(y)
+}
+
+/// Whether a kernel takes a dense product: of whole blocks, and without gradients.
 #[cfg(feature = "cube")]
-fn dense_on_kernels(x: &Tensor<2>, weight: &Tensor<2>) -> Option<Tensor<2>> {
+fn is_for_kernels(x: &Tensor<2>, weight: &Tensor<2>) -> bool {
     let ([rows, deep], [wide, _]) = (x.dims(), weight.dims());
     // Each by itself may be followed by gradients, and is then on a device of another kind.
     let here =
         on_kernels(&x.device(), &[x.dtype()]) && on_kernels(&weight.device(), &[weight.dtype()]);
-    if !here || [rows, wide, deep].contains(&0) || !deep.is_multiple_of(BLOCK) {
-        return None;
-    }
-    assert_eq!(
-        deep,
-        weight.dims()[1],
-        "dense_linear: activations {:?}",
-        x.dims()
-    );
-    let (x, weight) = (
-        kernels::into_cube(x.clone()),
-        kernels::into_cube(weight.clone()),
-    );
-    let run = match rows {
-        0..=MAX_MATVEC_ROWS => kernels::matvec::run,
-        _ => kernels::matmul::run,
-    };
-    Some(kernels::from_cube(run(&x, &weight, Format::F32)))
+    here && ![rows, wide, deep].contains(&0) && deep.is_multiple_of(BLOCK)
 }
 
 /// From how many rows of x on [`bf16_linear`] rounds: a matrix is rounded anew for each product, which costs what reading it thrice
@@ -103,40 +91,41 @@ const BF16_ROWS: usize = 64;
 pub fn bf16_linear<const D: usize>(
     x: Tensor<D>,
     weight: Tensor<2>,
-    bias: Option<Tensor<1>>,
+    epilogue: impl Into<Epilogue<D>>,
 ) -> Tensor<D> {
     let rows: usize = x.dims()[..D - 1].iter().product();
     if rows < BF16_ROWS {
-        return dense_linear(x, weight, bias);
+        return dense_linear(x, weight, epilogue);
     }
     let (x, weight) = (x.cast(DType::BF16), weight.cast(DType::BF16));
     let y = dense_linear(x, weight, None).cast(DType::F32);
-    match bias {
-        Some(bias) => y + bias.unsqueeze(),
-        None => y,
-    }
+    epilogue.into().of(y)
 }
 
-/// [`super::quant_matvec`] over the last axis of x: the product of a quantised `Linear`.
+/// [`super::quant_matvec`] over the last axis of x, and what is done to it: the product of a quantised `Linear`.
 ///
 /// # Shapes
 /// x `[.., K]`, `w` of N rows and K columns -> `[.., N]`.
 ///
 /// # Panics
 /// When the last axis of x is not K.
-pub fn quant_linear<const D: usize>(x: Tensor<D>, w: &QuantMatrix) -> Tensor<D> {
-    let mut shape = x.dims();
-    let rows = shape[..D - 1].iter().product();
-    let x = x.reshape([rows, w.cols]);
-    #[cfg(feature = "train")]
-    let y = quant_grad::product(x, w);
-    #[cfg(not(feature = "train"))]
-    let y = quant_matvec(x, w);
+pub fn quant_linear<const D: usize>(
+    x: Tensor<D>,
+    w: &QuantMatrix,
+    epilogue: impl Into<Epilogue<D>>,
+) -> Tensor<D> {
+    let (mut shape, epilogue) = (x.dims(), epilogue.into().flat());
+    assert_eq!(shape[D - 1], w.cols, "quant_linear: activations {shape:?}");
     shape[D - 1] = w.rows;
-    y.reshape(shape)
+    let x = rows(x);
+    #[cfg(feature = "train")]
+    if x.is_autodiff() || epilogue.is_tracked() {
+        return epilogue.of(quant_grad::product(x, w)).reshape(shape);
+    }
+    finished(x, w, epilogue).reshape(shape)
 }
 
-/// [`quant_linear`] of one input with several matrices.
+/// [`quant_linear`] of one input with several matrices, and a bias each where there is one.
 ///
 /// # Shapes
 /// x `[.., K]`, each matrix of N rows and K columns -> `[.., N]` of each. `stack` is [`QuantMatrix::stack`] of the matrices,
@@ -147,29 +136,39 @@ pub fn quant_linear<const D: usize>(x: Tensor<D>, w: &QuantMatrix) -> Tensor<D> 
 pub fn quant_linears<const D: usize, const N: usize>(
     x: Tensor<D>,
     ws: [&QuantMatrix; N],
+    mut biases: [Option<Tensor<1>>; N],
     stack: Option<&QuantMatrix>,
 ) -> [Tensor<D>; N] {
     #[cfg(not(feature = "cube"))]
     let _ = stack;
     // Of one row the parts of the product lie together, and need not be copied.
     #[cfg(feature = "cube")]
-    if let Some((x, blocks, kind)) = on_stack(&x, stack, 1) {
-        let all: Tensor<2> = kernels::from_cube(kernels::matvec::run(&x, &blocks, kind.into()));
-        let mut first = 0;
-        return ws.map(|w| {
-            let part = all.clone().narrow(1, first, w.rows);
-            first += w.rows;
-            let mut shape = [1; D];
-            shape[D - 1] = w.rows;
-            part.reshape(shape)
-        });
+    if let Some((x, blocks, layout)) = on_stack(&x, stack, 1) {
+        let weights = Weights::Blocks(layout);
+        let all: Tensor<2> =
+            kernels::from_cube(kernels::matvec::run(&x, &blocks, weights, Finish::Put));
+        let mut parts = ws
+            .into_iter()
+            .zip(biases.iter_mut())
+            .scan(0, |first, (w, bias)| {
+                let part = all.clone().narrow(1, *first, w.rows);
+                *first += w.rows;
+                let mut shape = [1; D];
+                shape[D - 1] = w.rows;
+                Some(Epilogue::from(bias.take()).of(part.reshape(shape)))
+            });
+        return std::array::from_fn(|_| parts.next().expect("a part of each matrix"));
     }
     #[cfg(feature = "cpu")]
-    if let Some(packed) = packed(&x, ws) {
-        let (shape, x) = flat(x);
-        return flex_quant::products(x, packed).map(|y| like(shape, y));
+    if let Some(packed) = packed(&x, ws)
+        && !biases.iter().flatten().any(Tensor::is_autodiff)
+    {
+        let shape = x.dims();
+        let epilogues = biases.map(Epilogue::from);
+        return flex_quant::products(rows(x), packed, epilogues).map(|y| like(shape, y));
     }
-    ws.map(|w| quant_linear(x.clone(), w))
+    let mut biases = biases.each_mut().into_iter();
+    ws.map(|w| quant_linear(x.clone(), w, biases.next().and_then(Option::take)))
 }
 
 /// `silu(x gateᵀ) (x upᵀ)`: the first half of SwiGLU (Shazeer, arXiv 2002.05202).
@@ -189,10 +188,10 @@ pub fn gated_quant_linear<const D: usize>(
     #[cfg(not(feature = "cube"))]
     let _ = stack;
     #[cfg(feature = "cube")]
-    if let Some((cube, blocks, kind)) = on_stack(&x, stack, MAX_MATVEC_ROWS) {
+    if let Some((cube, blocks, layout)) = on_stack(&x, stack, MAX_MATVEC_ROWS) {
         let mut shape = x.dims();
         shape[D - 1] = gate.rows;
-        let gated = kernels::matvec::run_gated(&cube, &blocks, kind);
+        let gated = kernels::matvec::run_gated(&cube, &blocks, layout);
         return kernels::from_cube::<Tensor<2>>(gated).reshape(shape);
     }
     #[cfg(feature = "cpu")]
@@ -202,48 +201,13 @@ pub fn gated_quant_linear<const D: usize>(
             up.rows(),
             "gated_quant_linear: rows of gate and up"
         );
-        let (shape, x) = flat(x);
-        return like(shape, flex_quant::gated(x, gate, up));
+        let shape = x.dims();
+        return like(shape, flex_quant::gated(rows(x), gate, up));
     }
-    gated_silu(quant_linear(x.clone(), gate), quant_linear(x, up))
-}
-
-/// `onto + x wᵀ`: a product that is added to what is there.
-///
-/// # Shapes
-/// x `[.., K]`, `w` of N rows and K columns, onto `[.., N]` -> `[.., N]`.
-///
-/// # Panics
-/// When the shapes disagree.
-pub fn quant_linear_onto<const D: usize>(
-    x: Tensor<D>,
-    w: &QuantMatrix,
-    onto: Tensor<D>,
-) -> Tensor<D> {
-    #[cfg(feature = "cpu")]
-    if !is_tracked(&onto)
-        && let Some([packed]) = packed(&x, [w])
-    {
-        let (shape, x) = flat(x);
-        assert_eq!(
-            onto.dims(),
-            with_width(shape, w.rows),
-            "quant_linear_onto: what is added to"
-        );
-        let (_, onto) = flat(onto);
-        return like(shape, flex_quant::onto(x, packed, onto));
-    }
-    #[cfg(feature = "cube")]
-    if on_kernels(&onto.device(), &[onto.dtype()])
-        && let Some((x, blocks, kind)) = on_stack(&x, Some(w), MAX_MATVEC_ROWS)
-    {
-        let shape = onto.dims();
-        let [rows, _] = x.meta.shape().dims();
-        let onto = kernels::into_cube(onto.reshape([rows, w.rows]));
-        let sum = kernels::matvec::run_onto(&x, &blocks, kind, &onto);
-        return kernels::from_cube::<Tensor<2>>(sum).reshape(shape);
-    }
-    onto + quant_linear(x, w)
+    gated_silu(
+        quant_linear(x.clone(), gate, None),
+        quant_linear(x, up, None),
+    )
 }
 
 /// At most `most` rows of x and the blocks of a matrix, where kernels take them.
@@ -255,7 +219,7 @@ fn on_stack<const D: usize>(
 ) -> Option<(
     burn_cubecl::tensor::CubeTensor,
     burn_cubecl::tensor::CubeTensor,
-    crate::blocks::QuantKind,
+    Layout,
 )> {
     let w = w?;
     let shape = x.dims();
@@ -269,7 +233,8 @@ fn on_stack<const D: usize>(
     };
     assert_eq!(shape[D - 1], w.cols, "quant_linears: activations {shape:?}");
     let x = kernels::into_cube(x.clone().reshape([rows, w.cols]));
-    Some((x, kernels::into_cube(Tensor::clone(blocks)), w.kind))
+    let blocks = kernels::into_cube(Tensor::clone(blocks));
+    Some((x, blocks, w.kind.into()))
 }
 
 /// The matrices as the CPU's loops take them, where they take x: no gradients are asked for.
@@ -302,22 +267,8 @@ fn is_tracked<const D: usize>(x: &Tensor<D>) -> bool {
     }
 }
 
-/// All axes but the last as one, and the shape it had.
 #[cfg(feature = "cpu")]
-fn flat<const D: usize>(x: Tensor<D>) -> ([usize; D], Tensor<2>) {
-    let shape = x.dims();
-    let rows = shape[..D - 1].iter().product();
-    (shape, x.reshape([rows, shape[D - 1]]))
-}
-
-#[cfg(feature = "cpu")]
-fn like<const D: usize>(shape: [usize; D], y: Tensor<2>) -> Tensor<D> {
-    let wide = y.dims()[1];
-    y.reshape(with_width(shape, wide))
-}
-
-#[cfg(feature = "cpu")]
-fn with_width<const D: usize>(mut shape: [usize; D], wide: usize) -> [usize; D] {
-    shape[D - 1] = wide;
-    shape
+fn like<const D: usize>(mut shape: [usize; D], y: Tensor<2>) -> Tensor<D> {
+    shape[D - 1] = y.dims()[1];
+    y.reshape(shape)
 }

@@ -1,4 +1,4 @@
-//! Quantised matrices in memory: on the CPU packed for its loops, elsewhere as the blocks of a GGUF file.
+//! Quantised matrices in memory: on the CPU packed for its loops, elsewhere in the words of GPUs.
 
 #[cfg(feature = "cpu")]
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use namelens_cpu_kernels::{Bits, Group, Packed};
 
 #[cfg(feature = "cpu")]
 use super::on_flex;
-use crate::blocks::{BLOCK, QuantKind};
+use crate::blocks::{BLOCK, Layout, QuantKind};
 use crate::{Error, Result};
 
 /// A matrix `[rows, cols]` of quantised blocks on a device.
@@ -41,7 +41,7 @@ fn can_stack(bytes: &[usize]) -> bool {
 /// How a matrix is held.
 #[derive(Debug, Clone)]
 pub(super) enum Storage {
-    /// `[rows, words]` i32 bit patterns of the little-endian blocks, each row padded to whole words.
+    /// `[rows, words]` i32 bit patterns of the [`Layout`] of its format.
     Blocks(Box<Tensor<2, Int>>),
     /// In the order of the CPU's loops.
     #[cfg(feature = "cpu")]
@@ -49,11 +49,6 @@ pub(super) enum Storage {
 }
 
 impl QuantMatrix {
-    /// Whether a device works on blocks of a format as they are: the CPU on all, GPUs on those their kernels know.
-    pub fn keeps(kind: QuantKind, device: &Device) -> bool {
-        is_packed(device) || matches!(kind, QuantKind::Q8_0 | QuantKind::Q4_0)
-    }
-
     /// Bytes that a matrix of `rows` rows takes in the memory of a device, saturating.
     pub fn bytes(kind: QuantKind, rows: usize, cols: usize, device: &Device) -> u64 {
         #[cfg(feature = "cpu")]
@@ -64,15 +59,14 @@ impl QuantMatrix {
             return Packed::bytes_of(bits, rows, cols, offsets) as u64;
         }
         let _ = device;
-        (rows as u64).saturating_mul(4 * kind.row_words(cols) as u64)
+        (rows as u64).saturating_mul(4 * Layout::from(kind).row_words(cols) as u64)
     }
 
     /// Takes the blocks of a GGUF tensor of `rows` rows of `cols` weights to a device.
     ///
     /// # Errors
-    /// [`Error::Weights`] when `cols` is not a multiple of the block, the number of bytes is not what the shape needs, a scale
-    /// is not finite, or the device does not keep the format ([`QuantMatrix::keeps`]). The caller knows the file and the
-    /// tensor's name; this says `ggml blocks` and the shape.
+    /// [`Error::Weights`] when `cols` is not a multiple of the block, the number of bytes is not what the shape needs, or a
+    /// scale is not finite. The caller knows the file and the tensor's name; this says `ggml blocks` and the shape.
     pub fn from_ggml(
         bytes: &[u8],
         kind: QuantKind,
@@ -92,8 +86,8 @@ impl QuantMatrix {
             )));
         }
         let row_bytes = (cols / kind.block_len()).checked_mul(kind.block_bytes());
-        let (row_bytes, expected) = row_bytes
-            .and_then(|row| Some((row, row.checked_mul(rows)?)))
+        let expected = row_bytes
+            .and_then(|row| row.checked_mul(rows))
             .ok_or_else(|| fail("the shape overflows; the file is corrupt".into()))?;
         if bytes.len() != expected {
             return Err(fail(format!(
@@ -113,11 +107,8 @@ impl QuantMatrix {
                 "block {block} has a scale that is not finite; the file is corrupt"
             )));
         }
-        if !Self::keeps(kind, device) {
-            return Err(fail("no kernel of this device reads these blocks".into()));
-        }
         Ok(Self {
-            storage: stored(bytes, kind, [rows, cols], row_bytes, device)
+            storage: stored(bytes, kind, [rows, cols], device)
                 .ok_or_else(|| fail("cannot be packed; the file is corrupt".into()))?,
             kind,
             rows,
@@ -185,7 +176,6 @@ fn stored(
     bytes: &[u8],
     kind: QuantKind,
     [rows, cols]: [usize; 2],
-    row_bytes: usize,
     device: &Device,
 ) -> Option<Storage> {
     #[cfg(feature = "cpu")]
@@ -193,11 +183,7 @@ fn stored(
         let packed = packed(bytes, kind, rows, cols)?;
         return Some(Storage::Packed(Arc::new(packed)));
     }
-    let _ = cols;
-    let words: Vec<i32> = bytes
-        .chunks_exact(row_bytes)
-        .flat_map(padded_words)
-        .collect();
+    let words = kind.words(bytes, cols);
     let words_a_row = words.len() / rows;
     let data = TensorData::new(words, [rows, words_a_row]);
     // The dtype is named because a device's default integers may have 64 bits.
@@ -235,15 +221,6 @@ fn packed(bytes: &[u8], kind: QuantKind, rows: usize, cols: usize) -> Option<Pac
     Packed::new(bits, rows, cols, groups)
 }
 
-/// The bytes of a row as words; the last is filled with zeros.
-fn padded_words(row: &[u8]) -> impl Iterator<Item = i32> + '_ {
-    row.chunks(4).map(|bytes| {
-        let mut word = [0; 4];
-        word[..bytes.len()].copy_from_slice(bytes);
-        i32::from_le_bytes(word)
-    })
-}
-
 #[cfg(all(test, feature = "cpu"))]
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
@@ -261,6 +238,13 @@ mod tests {
                 .extend((0..16).map(|i| (quant(i) + 8) as u8 | ((quant(i + 16) + 8) as u8) << 4)),
         }
         bytes
+    }
+
+    /// A matrix as GPUs have it.
+    fn words(kind: QuantKind, bytes: &[u8], [rows, cols]: [usize; 2]) -> Tensor<2, Int> {
+        let words = kind.words(bytes, cols);
+        let words = TensorData::new(words, [rows, Layout::from(kind).row_words(cols)]);
+        Tensor::from_data(words, (&Device::flex(), DType::I32))
     }
 
     #[test]
@@ -291,13 +275,8 @@ mod tests {
                 .collect();
             let direct: Vec<f32> = matrix.dequantize().into_data().try_to_vec().unwrap();
             // The plain body reads the blocks themselves, as it does where there is no packed form.
-            let words: Vec<i32> = bytes
-                .chunks_exact(bytes.len() / 2)
-                .flat_map(padded_words)
-                .collect();
-            let blocks = TensorData::new(words, [2, kind.row_words(64)]);
-            let blocks = Tensor::from_data(blocks, (&Device::flex(), DType::I32));
-            let plain: Vec<f32> = reference::dequantize(blocks, kind, 64)
+            let blocks = words(kind, &bytes, [2, 64]);
+            let plain: Vec<f32> = reference::dequantize(blocks, kind.into(), 64)
                 .into_data()
                 .try_to_vec()
                 .unwrap();
@@ -337,6 +316,9 @@ mod tests {
             let matrix = QuantMatrix::from_ggml(&bytes, kind, rows, cols, &Device::flex()).unwrap();
             let found: Vec<f32> = matrix.dequantize().into_data().try_to_vec().unwrap();
             assert_eq!(found, weights, "{dtype}");
+            let plain = reference::dequantize(words(kind, &bytes, [rows, cols]), kind.into(), cols);
+            let plain: Vec<f32> = plain.into_data().try_to_vec().unwrap();
+            assert_eq!(plain, weights, "{dtype} in words");
             let x: Vec<f32> = (0..cols).map(|_| stream.normal() as f32).collect();
             let largest = x.iter().fold(0.0, |most: f32, x| most.max(x.abs()));
             let x_on = Tensor::from_data(TensorData::new(x.clone(), [1, cols]), &Device::flex());

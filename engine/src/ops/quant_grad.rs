@@ -76,7 +76,7 @@ mod tests {
                     };
                     let weights = TensorData::new(weights.clone(), [1, rows, outputs]);
                     // Three axes and a square, so that the gradient coming in depends on the values.
-                    let y = quant_linear(x.clone().reshape([1, rows, inputs]), &w);
+                    let y = quant_linear(x.clone().reshape([1, rows, inputs]), &w, None);
                     (x, (y.square() * Tensor::from_data(weights, device)).sum())
                 };
                 let (leaf, value) = loss(x.clone(), &Device::flex().autodiff());

@@ -1,5 +1,6 @@
 //! Weights of a quantised matrix, and its product with rows of activations.
 
+use super::epilogue::Epilogue;
 #[cfg(feature = "cpu")]
 use super::flex_quant;
 #[cfg(feature = "cpu")]
@@ -9,10 +10,12 @@ use super::on_kernels;
 use super::quant::Storage;
 use super::{QuantMatrix, reference};
 #[cfg(feature = "cube")]
-use crate::kernels;
+use crate::kernels::{self, product::Weights};
 #[cfg(feature = "cube")]
 use burn::tensor::{DType, TensorData};
 use burn::tensor::{Int, Tensor};
+#[cfg(feature = "cube")]
+use burn_cubecl::tensor::CubeTensor;
 
 /// Rows of activations up to which reading all blocks for each of them beats sharing them out in tiles.
 #[cfg(feature = "cube")]
@@ -23,7 +26,7 @@ impl QuantMatrix {
     pub fn dequantize(&self) -> Tensor<2> {
         match &self.storage {
             Storage::Blocks(blocks) => {
-                reference::dequantize(Tensor::clone(blocks), self.kind, self.cols)
+                reference::dequantize(Tensor::clone(blocks), self.kind.into(), self.cols)
             }
             #[cfg(feature = "cpu")]
             Storage::Packed(packed) => flex_quant::rows(packed, 0..self.rows, &self.device()),
@@ -48,7 +51,8 @@ impl QuantMatrix {
                 }
                 let numbers: Vec<i64> = rows.iter().map(|&row| i64::from(row)).collect();
                 let numbers = Tensor::<1, Int>::from_data(numbers.as_slice(), &blocks.device());
-                reference::dequantize(blocks.clone().select(0, numbers), self.kind, self.cols)
+                let blocks = blocks.clone().select(0, numbers);
+                reference::dequantize(blocks, self.kind.into(), self.cols)
             }
             #[cfg(feature = "cpu")]
             Storage::Packed(packed) => {
@@ -71,7 +75,8 @@ fn select_on_kernels(blocks: &Tensor<2, Int>, rows: &[u32], w: &QuantMatrix) -> 
         kernels::into_cube(blocks.clone()),
         kernels::into_cube(numbers),
     );
-    kernels::from_cube(kernels::quant_rows::run(&blocks, &numbers, w.kind, w.cols))
+    let layout = w.kind.into();
+    kernels::from_cube(kernels::quant_rows::run(&blocks, &numbers, layout, w.cols))
 }
 
 /// Product of rows of activations with a quantised matrix.
@@ -90,23 +95,39 @@ pub fn quant_matvec(x: Tensor<2>, w: &QuantMatrix) -> Tensor<2> {
         "quant_matvec: activations [{m}, {k}] for {} columns",
         w.cols
     );
-    let x = x.inner();
+    finished(x.inner(), w, Epilogue::default())
+}
+
+/// [`quant_matvec`] and what is done to it, in one operation where there is one; no tensor has gradients.
+pub(super) fn finished(x: Tensor<2>, w: &QuantMatrix, epilogue: Epilogue<2>) -> Tensor<2> {
     match &w.storage {
         #[cfg(feature = "cpu")]
         Storage::Packed(packed) if on_flex(&x.device(), x.dtype()) => {
-            let [y] = flex_quant::products(x, [packed]);
+            let [y] = flex_quant::products(x, [packed], [epilogue]);
             y
         }
         #[cfg(feature = "cube")]
         Storage::Blocks(blocks) if on_kernels(&x.device(), &[x.dtype()]) => {
-            let blocks = Tensor::clone(blocks);
-            let (x, blocks) = (kernels::into_cube(x), kernels::into_cube(blocks));
-            let run = match m {
-                0..=MAX_MATVEC_ROWS => kernels::matvec::run,
-                _ => kernels::matmul::run,
-            };
-            kernels::from_cube(run(&x, &blocks, w.kind.into()))
+            let weights = Weights::Blocks(w.kind.into());
+            let blocks = kernels::into_cube(Tensor::clone(blocks));
+            on_cube(x, &blocks, weights, epilogue)
         }
-        _ => reference::quant_matvec(x, w),
+        _ => epilogue.of(reference::quant_matvec(x, w)),
     }
+}
+
+/// The product of rows of x with the rows of `blocks` by a kernel, and what is done to it.
+#[cfg(feature = "cube")]
+pub(super) fn on_cube(
+    x: Tensor<2>,
+    blocks: &CubeTensor,
+    weights: Weights,
+    epilogue: Epilogue<2>,
+) -> Tensor<2> {
+    let run = match x.dims()[0] {
+        0..=MAX_MATVEC_ROWS => kernels::matvec::run,
+        _ => kernels::matmul::run,
+    };
+    let x = kernels::into_cube(x);
+    epilogue.in_kernel(|finish| run(&x, blocks, weights, finish))
 }

@@ -2,12 +2,13 @@
 //!
 //! Shapes are those of the functions of the same name in [`crate::ops`], which check them.
 
+use super::QuantMatrix;
 use super::conv_window::Window;
-use super::{BLOCK, QuantKind, QuantMatrix};
+pub(crate) use super::dequantize::dequantize;
 use burn::tensor::activation::softmax;
 use burn::tensor::module::{conv2d, linear};
 use burn::tensor::ops::ConvOptions;
-use burn::tensor::{DType, Int, Tensor, s};
+use burn::tensor::{Int, Tensor, s};
 
 /// Score of a row that has no cosine (a NaN in it): below every cosine.
 const NOT_COMPARABLE: f32 = -2.0;
@@ -88,60 +89,6 @@ pub fn rotate(x: Tensor<4>, cos: Tensor<4>, sin: Tensor<4>) -> Tensor<4> {
 /// Plain body of [`crate::ops::quant_matvec`].
 pub fn quant_matvec(x: Tensor<2>, w: &QuantMatrix) -> Tensor<2> {
     x.matmul(w.dequantize().transpose())
-}
-
-/// Blocks `[N, words]` of `kind` as weights `[N, cols]` f32: plain body of [`QuantMatrix::dequantize`].
-pub fn dequantize(blocks: Tensor<2, Int>, kind: QuantKind, cols: usize) -> Tensor<2> {
-    let [rows, words] = blocks.dims();
-    let count = cols / BLOCK;
-    let bytes = [0, 8, 16, 24].map(|shift| {
-        // The mask also removes the sign that the shift drags in.
-        blocks
-            .clone()
-            .bitwise_right_shift_scalar(shift)
-            .bitwise_and_scalar(255)
-            .reshape([rows, words, 1])
-    });
-    let bytes = Tensor::cat(bytes.to_vec(), 2)
-        .reshape([rows, words * 4])
-        .narrow(1, 0, count * kind.block_bytes())
-        .reshape([rows, count, kind.block_bytes()]);
-    let scale = f32_from_half(bytes.clone().narrow(2, 0, 1), bytes.clone().narrow(2, 1, 1));
-    let quants = bytes.narrow(2, 2, kind.block_bytes() - 2);
-    let quants = match kind {
-        // Only formats that a device keeps as blocks get here (`QuantMatrix::keeps`).
-        QuantKind::Q8_0 => {
-            let negative = quants.clone().greater_elem(127).int().cast(DType::I32);
-            quants - negative * 256
-        }
-        _ => {
-            let low = quants.clone().bitwise_and_scalar(15);
-            Tensor::cat(vec![low, quants.bitwise_right_shift_scalar(4)], 2) - 8
-        }
-    };
-    (quants.float().cast(DType::F32) * scale).reshape([rows, cols])
-}
-
-/// The finite halves whose low and high bytes are given, as f32.
-fn f32_from_half(low: Tensor<3, Int>, high: Tensor<3, Int>) -> Tensor<3> {
-    let float = |t: Tensor<3, Int>| t.float().cast(DType::F32);
-    let exponent = high
-        .clone()
-        .bitwise_right_shift_scalar(2)
-        .bitwise_and_scalar(31);
-    let mantissa = low + high.clone().bitwise_and_scalar(3) * 256;
-    let sign = float(high.bitwise_right_shift_scalar(7)) * -2.0 + 1.0;
-    // Halves below exponent 1 have no implicit bit and the step of exponent 1.
-    let normal = exponent.clone().greater_elem(0).int().cast(DType::I32);
-    let mantissa = float(mantissa + normal * 1024);
-    // A table, because a device's pow need not be exact.
-    let steps: Vec<f32> = (0..32)
-        .map(|e: i32| f32::exp2((e.max(1) - 25) as f32))
-        .collect();
-    let steps = Tensor::<1>::from_data(steps.as_slice(), (&mantissa.device(), DType::F32));
-    let shape = exponent.dims();
-    let count = shape.iter().product::<usize>();
-    sign * mantissa * steps.select(0, exponent.reshape([count])).reshape(shape)
 }
 
 /// Plain body of [`crate::ops::cosine_scores`].

@@ -80,11 +80,9 @@ pub fn rotate_into_cache(
             .map(Tensor::dtype)
             .collect();
         if on_kernels(&keys.device(), &dtypes) {
-            let new = new.map(kernels::into_cube);
             let [cos, sin] = [cos, sin].map(kernels::into_cube);
             let cache = [keys, values].map(kernels::into_cube);
-            let [q, k, v] = &new;
-            let written = kernels::rotate_into_cache::run([q, k, v], [&cos, &sin], cache, column);
+            let written = kernels::rotate_into_cache::run(new, [&cos, &sin], cache, column);
             return written.map(kernels::from_cube);
         }
     }

@@ -25,8 +25,8 @@ use crate::{Error, Result, foreign};
 /// `model.safetensors` (or its shards with their index) are the captioner; below `retriever/` the encoder that searches photos has
 /// `config.json`, `model.safetensors`, `retrieval.json` (what similarities mean) and, unless it sees photos as the captioner does,
 /// its image processor's file; further encoders have folders in there. In place of the captioner's `model.safetensors` there may be
-/// two GGUF files of any name, or of more where the text model is split: matrices in Q8_0 and Q4_0 stay so in memory, all
-/// other types are expanded to f32. Without `config.json` the GGUF files describe the model themselves. LoRA adapters lie below
+/// two GGUF files of any name, or of more where the text model is split: their blocks stay
+/// packed in memory. Without `config.json` the GGUF files describe the model themselves. LoRA adapters lie below
 /// `adapters/<name>/`, as PEFT writes them.
 #[derive(Default)]
 pub struct ModelFiles {

@@ -338,9 +338,7 @@ fn part_of(key: &str) -> &'static str {
 fn memory(planned: &Planned, stored: &[TensorInfo], keeps: Option<&Device>) -> u64 {
     let kind = stored.first().and_then(|tensor| tensor.dtype.quant_kind());
     match (kind, planned.shape.as_slice(), keeps) {
-        (Some(kind), &[rows, cols], Some(device))
-            if planned.keeps_blocks && QuantMatrix::keeps(kind, device) =>
-        {
+        (Some(kind), &[rows, cols], Some(device)) if planned.keeps_blocks => {
             QuantMatrix::bytes(kind, rows, cols, device)
         }
         // A kernel over several frames is summed.

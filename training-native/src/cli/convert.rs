@@ -62,8 +62,8 @@ impl Precision {
 /// Options of `namelens convert`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Writes model.gguf (or its parts), mmproj.gguf and manifest.json. On the CPU all types in blocks stay packed in memory; a GPU
-keeps q8_0 and q4_0 so and expands the others to single precision. q8_0 loses next to nothing. Of the types of 4 bits those with an
+Writes model.gguf (or its parts), mmproj.gguf and manifest.json. All types in blocks stay packed in memory; a GPU takes
+4.5 bits a weight for q4_0, 8.5 for q8_0, 6 for q4_1 and q4_k and 11 for the others. q8_0 loses next to nothing. Of the types of 4 bits those with an
 offset (q4_1, q4_k) lose much less than q4_0: --measure tells how much. One tensor at a time is in memory here, with --measure
 both models.
 

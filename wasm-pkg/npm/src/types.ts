@@ -251,11 +251,10 @@ export interface TokenCount {
 }
 
 /**
- * How matrices are held in memory. `stored`: blocks of GGUF files as they are (on a GPU Q8_0 and Q4_0 only), everything else as
- * 32-bit numbers. `q8_0`: all that can be in blocks of 8-bit numbers, about a quarter of the memory, for next to no loss. `q4_1`:
- * 4 bits and an offset for each 32 weights, embeddings in 8; where the device has no kernel for it, as `q8_0`. `q4_0`: the same
- * without offsets, which costs more of what the model knows. What is in blocks already stays as it is. `auto`: `q8_0` for files of more
- * than 100 MB, whose 32-bit numbers would take a page's memory, `stored` for smaller ones.
+ * How matrices are held in memory. `stored`: blocks of GGUF files as they are, everything else as 32-bit numbers. `q8_0`: all that can
+ * be in blocks of 8-bit numbers, about a quarter of the memory, for next to no loss. `q4_1`: 4 bits and an offset for each 32 weights,
+ * embeddings in 8. `q4_0`: the same without offsets, which costs more of what the model knows. What is in blocks already stays as it
+ * is. `auto`: `q8_0` for files of more than 100 MB, whose 32-bit numbers would take a page's memory, `stored` for smaller ones.
  */
 export type Precision = "auto" | "stored" | "q8_0" | "q4_1" | "q4_0";
 
