@@ -45,7 +45,7 @@ enum What {
     Web(web::Options),
     /// The memory that captions take in WebAssembly, after a few and after many
     Memory(memory::Options),
-    /// A photo before a model of SmolVLM-256M's shape in Chromium, and its tower beside ONNX Runtime's
+    /// A photo before a model of SmolVLM's shape in Chromium, and its tower beside ONNX Runtime's
     Photo(photo::Options),
     /// From loading the page to the first token and the first thing recognised, cold and warm
     Start(start::Options),

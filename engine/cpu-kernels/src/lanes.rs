@@ -1,6 +1,8 @@
 //! What loops that are written once need of each instruction set: registers of numbers in f32, and of whole numbers.
 
+use crate::activations::Row;
 use crate::packed::{HALF, STEP, WIDE};
+use crate::panel::{self, Panel};
 use crate::{COLUMNS, ROWS};
 
 /// Pairs of columns in a group.
@@ -50,4 +52,15 @@ pub(crate) trait Lanes<const W: usize>: Reals<W> {
     fn dot(sums: Self::Whole, codes: Self::Whole, x: Self::Whole) -> Self::Whole;
     /// In f32.
     fn real(sums: Self::Whole) -> Self::Real;
+    /// The sums of a panel's rows with `T` rows of activations, of `S` scales a group.
+    #[inline(always)]
+    fn sums<const V: usize, const T: usize, const S: usize>(
+        panel: &Panel<W, V>,
+        x: [Row<'_>; T],
+    ) -> [[Self::Real; V]; T]
+    where
+        Self: Sized,
+    {
+        panel::sums::<Self, W, V, T, S>(panel, x)
+    }
 }

@@ -35,6 +35,8 @@ mod nearest;
 mod packed;
 mod packed_rows;
 mod panel;
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+mod panel_wasm;
 mod portable;
 mod product;
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]

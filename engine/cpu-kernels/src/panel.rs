@@ -11,14 +11,14 @@ use crate::packed_rows::PackedRows;
 use crate::{COLUMNS, ROWS};
 
 /// A pair of columns of `V * W` rows: for each row both codes, as 16 bits.
-type Pair<const W: usize, const V: usize> = [[u32; W]; V];
+pub(crate) type Pair<const W: usize, const V: usize> = [[u32; W]; V];
 
 /// `V * W` rows of weights, by groups of columns.
-struct Panel<const W: usize, const V: usize> {
-    codes: Vec<[Pair<W, V>; PAIRS]>,
-    scales: Vec<[[f32; W]; V]>,
+pub(crate) struct Panel<const W: usize, const V: usize> {
+    pub(crate) codes: Vec<[Pair<W, V>; PAIRS]>,
+    pub(crate) scales: Vec<[[f32; W]; V]>,
     /// Empty where there are no offsets.
-    leasts: Vec<[[f32; W]; V]>,
+    pub(crate) leasts: Vec<[[f32; W]; V]>,
 }
 
 impl<const W: usize, const V: usize> Panel<W, V> {
@@ -134,7 +134,30 @@ fn tile<L: Lanes<W>, const W: usize, const V: usize, const T: usize, const S: us
     rows: usize,
     y: &mut [f32],
 ) {
-    let x: [Row<'_>; T] = core::array::from_fn(|t| x.row(at + t));
+    let sums = L::sums::<V, T, S>(panel, core::array::from_fn(|t| x.row(at + t)));
+    for t in 0..T {
+        let y = &mut y[(at + t) * rows..][..rows][first..];
+        // A copy of a length that is not known would be a call in WebAssembly.
+        if let Some(y) = y.as_chunks_mut::<W>().0.first_chunk_mut::<V>() {
+            for v in 0..V {
+                L::store(sums[t][v], &mut y[v]);
+            }
+            continue;
+        }
+        let mut out = [[0.0; W]; V];
+        for v in 0..V {
+            L::store(sums[t][v], &mut out[v]);
+        }
+        y.copy_from_slice(&out.as_flattened()[..y.len()]);
+    }
+}
+
+/// The sums of a panel's rows with `T` rows of activations.
+#[inline(always)]
+pub(crate) fn sums<L: Lanes<W>, const W: usize, const V: usize, const T: usize, const S: usize>(
+    panel: &Panel<W, V>,
+    x: [Row<'_>; T],
+) -> [[L::Real; V]; T] {
     let x = of_length(x, panel.codes.len());
     let scales = &panel.scales.as_chunks::<S>().0[..panel.codes.len()];
     let mut sums = [[L::splat(0.0); V]; T];
@@ -168,12 +191,5 @@ fn tile<L: Lanes<W>, const W: usize, const V: usize, const T: usize, const S: us
             }
         }
     }
-    for t in 0..T {
-        let mut out = [[0.0; W]; V];
-        for v in 0..V {
-            L::store(sums[t][v], &mut out[v]);
-        }
-        let count = (V * W).min(rows - first);
-        y[(at + t) * rows + first..][..count].copy_from_slice(&out.as_flattened()[..count]);
-    }
+    sums
 }

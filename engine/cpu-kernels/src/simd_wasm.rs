@@ -14,7 +14,8 @@ use crate::lanes::{Lanes, PAIRS, Reals};
 use crate::nearest::Queries;
 use crate::packed::{Bits, HALF, STEP, STEPS, WIDE};
 use crate::packed_rows::{PackedRows, Tile};
-use crate::panel;
+use crate::panel::Panel;
+use crate::panel_wasm;
 use crate::product::put;
 
 /// Lanes of a register.
@@ -36,10 +37,7 @@ struct Simd128;
 /// its own: compilers of WebAssembly that met them all in one kept few of their numbers in registers.
 pub(crate) fn product(w: PackedRows<'_>, x: &Activations, y: &mut [f32]) {
     if x.rows() >= MANY {
-        return match w.bits().scales() {
-            1 => many::<1>(w, x, y),
-            _ => many::<2>(w, x, y),
-        };
+        return panel_wasm::product::<Simd128>(w, x, y);
     }
     for at in 0..w.rows().div_ceil(ROWS) {
         for row in 0..x.rows() {
@@ -51,11 +49,6 @@ pub(crate) fn product(w: PackedRows<'_>, x: &Activations, y: &mut [f32]) {
             put(w, at, row, &[found], y);
         }
     }
-}
-
-#[inline(never)]
-fn many<const S: usize>(w: PackedRows<'_>, x: &Activations, y: &mut [f32]) {
-    panel::product::<Simd128, LANES, 2, 3, S>(w, x, y);
 }
 
 /// The cosines with 128-bit SIMD.
@@ -264,6 +257,14 @@ impl Lanes<LANES> for Simd128 {
     #[inline(always)]
     fn real(sums: v128) -> v128 {
         f32x4_convert_i32x4(sums)
+    }
+
+    #[inline(always)]
+    fn sums<const V: usize, const T: usize, const S: usize>(
+        panel: &Panel<LANES, V>,
+        x: [Row<'_>; T],
+    ) -> [[v128; V]; T] {
+        panel_wasm::sums::<Self, LANES, V, T, S>(panel, x)
     }
 }
 

@@ -4,7 +4,7 @@ use burn::tensor::{Tensor, TensorData};
 use macerator::{Simd, WithSimd};
 
 use super::activation_kind::Activation;
-use super::exp::{exp, fused};
+use super::exp::{exp2, fused, sigmoid2};
 use super::flex::{simd, slice, storage};
 use crate::threads;
 
@@ -92,7 +92,7 @@ impl WithSimd for Forward<'_> {
 pub(super) fn in_place(kind: Activation, numbers: &mut [f32]) {
     match kind {
         Activation::Gelu => numbers.iter_mut().for_each(|x| *x *= bell(*x).0),
-        Activation::GeluTanh => numbers.iter_mut().for_each(|x| *x *= sigmoid(bent(*x).0)),
+        Activation::GeluTanh => numbers.iter_mut().for_each(|x| *x *= sigmoid2(bent(*x).0)),
         Activation::Silu => numbers.iter_mut().for_each(|x| *x *= sigmoid(*x)),
     }
 }
@@ -119,7 +119,7 @@ impl WithSimd for Gradient<'_> {
             }),
             Activation::GeluTanh => pairs.for_each(|(grad, &x)| {
                 let (at, slope) = bent(x);
-                let share = sigmoid(at);
+                let share = sigmoid2(at);
                 *grad *= share * fused(x * (1.0 - share), slope, 1.0);
             }),
             Activation::Silu => pairs.for_each(|(grad, &x)| {
@@ -137,7 +137,7 @@ impl WithSimd for Gradient<'_> {
 fn bell(x: f32) -> (f32, f32) {
     const ROOT_OF_TWO_PI: f32 = 2.506_628_3;
     let size = x.abs();
-    let fall = exp(-0.5 * size * size);
+    let fall = exp2(-0.5 * std::f32::consts::LOG2_E * size * size);
     let t = 1.0 / fused(size, 0.327_591_1 * std::f32::consts::FRAC_1_SQRT_2, 1.0);
     let mut sum = 1.061_405_4f32;
     for term in [-1.453_152, 1.421_413_7, -0.284_496_74, 0.254_829_6] {
@@ -148,19 +148,17 @@ fn bell(x: f32) -> (f32, f32) {
     (below, fall / ROOT_OF_TWO_PI)
 }
 
-/// `2 √(2/π) (x + 0.044715 x³)` and its slope.
+/// `2 √(2/π) (x + 0.044715 x³)`, times log2 e for [`sigmoid2`], and its slope without that.
 #[inline(always)]
 fn bent(x: f32) -> (f32, f32) {
     const TWICE_ROOT: f32 = 1.595_769;
     const CUBED: f32 = 0.044_715;
     let square = x * x;
-    let at = TWICE_ROOT * x * fused(CUBED, square, 1.0);
+    let at = (TWICE_ROOT * std::f32::consts::LOG2_E) * x * fused(CUBED, square, 1.0);
     (at, TWICE_ROOT * fused(3.0 * CUBED, square, 1.0))
 }
 
 #[inline(always)]
 fn sigmoid(x: f32) -> f32 {
-    let fall = exp(-x.abs());
-    let share = 1.0 / (1.0 + fall);
-    if x > 0.0 { share } else { fall * share }
+    sigmoid2(x * std::f32::consts::LOG2_E)
 }

@@ -10,15 +10,15 @@ use burn::tensor::{Tensor, TensorData};
 use macerator::{Simd, WithSimd};
 
 use super::flex::{simd, slice, storage};
-use super::flex_product::{Rows, Size, Weights, product};
+use super::flex_product::{Rows, Size, Strips, Weights, product, put_column, strip};
 #[cfg(feature = "train")]
 use super::flex_softmax::soften;
 use super::flex_softmax::{STRIP, softmax};
 use super::seen::Seen;
 use crate::threads;
 
-/// Query rows whose scores are in scratch at a time.
-const ROWS: usize = 32;
+/// Query rows whose scores are in scratch at a time: whole tiles of products, natively and in WebAssembly.
+const ROWS: usize = 36;
 
 /// Sizes of an attention in which queries, keys and values have the same heads and as many tokens.
 #[derive(Debug, Clone, Copy)]
@@ -110,48 +110,55 @@ impl Sizes<'_> {
     }
 }
 
-/// One head's keys or values: as rows and as columns, the prefix first, behind it those of the part at hand.
+/// One head's keys or values: as rows and as columns, the prefix first, behind it those of the part at hand. Both lie by the strips
+/// that products read: a strip is a stream, where rows of a matrix as wide as a power of two evict each other from the cache.
 struct Scratch {
     width: usize,
-    /// Row length of the columns, which hold whole strips.
-    padded: usize,
+    keys: usize,
+    /// Columns of a strip.
+    strip: usize,
+    /// `[width / strip, keys, strip]`
     rows: Vec<f32>,
+    /// `[keys / strip, width, strip]`
     columns: Vec<f32>,
 }
 
 impl Scratch {
-    fn new(width: usize, keys: usize) -> Self {
-        let padded = keys.next_multiple_of(STRIP);
+    fn new<S: Simd>(width: usize, keys: usize) -> Self {
         Self {
             width,
-            padded,
+            keys,
+            strip: strip::<S>(),
             rows: vec![0.0; width * keys],
-            columns: vec![0.0; width * padded],
+            columns: vec![0.0; width * keys.next_multiple_of(STRIP)],
         }
     }
 
     /// Takes rows `[n, width]` to the places from `first` on.
     #[inline(always)]
     fn load(&mut self, first: usize, rows: &[f32]) {
-        self.rows[first * self.width..][..rows.len()].copy_from_slice(rows);
-        for (token, row) in rows.chunks_exact(self.width).enumerate() {
-            for (column, value) in row.iter().enumerate() {
-                self.columns[column * self.padded + first + token] = *value;
+        let (width, keys, strip) = (self.width, self.keys, self.strip);
+        for (key, row) in (first..).zip(rows.chunks_exact(width)) {
+            for (at, values) in row.chunks_exact(strip).enumerate() {
+                self.rows[(at * keys + key) * strip..][..strip].copy_from_slice(values);
             }
+            put_column(&mut self.columns, strip, key, row);
         }
     }
 
-    fn as_rows(&self) -> Rows<&[f32]> {
-        Rows {
+    fn as_rows(&self) -> Strips<'_> {
+        Strips {
             values: &self.rows,
-            stride: self.width,
+            stride: self.strip,
+            apart: self.keys * self.strip,
         }
     }
 
-    fn as_columns(&self) -> Rows<&[f32]> {
-        Rows {
+    fn as_columns(&self) -> Strips<'_> {
+        Strips {
             values: &self.columns,
-            stride: self.padded,
+            stride: self.strip,
+            apart: self.width * self.strip,
         }
     }
 }
@@ -172,8 +179,9 @@ impl WithSimd for Forward<'_> {
         let sizes = self.sizes;
         let (width, parts) = (sizes.width, sizes.parts());
         let most = parts.iter().map(Part::keys).max().unwrap_or(0);
-        let (mut keys, mut values) = (Scratch::new(width, most), Scratch::new(width, most));
-        let padded = keys.padded;
+        let mut keys = Scratch::new::<S>(width, most);
+        let mut values = Scratch::new::<S>(width, most);
+        let padded = most.next_multiple_of(STRIP);
         let mut scores = vec![0.0; ROWS * padded];
         for head in 0..sizes.heads {
             let own = head * sizes.head()..(head + 1) * sizes.head();
@@ -187,7 +195,8 @@ impl WithSimd for Forward<'_> {
                 load(at, *part, width, (&mut keys, k), (&mut values, v));
                 for rows in part.blocks() {
                     let first = (part.start + rows.start) * width;
-                    probabilities::<S>(sizes, *part, rows.clone(), &q[first..], &keys, &mut scores);
+                    let q = &q[first..];
+                    probabilities::<S>(sizes, *part, rows.clone(), q, &keys, (&mut scores, padded));
                     let size = Size {
                         rows: rows.len(),
                         columns: width,
@@ -261,8 +270,9 @@ impl WithSimd for Gradient<'_> {
         let sizes = self.sizes;
         let (width, parts) = (sizes.width, sizes.parts());
         let most = parts.iter().map(Part::keys).max().unwrap_or(0);
-        let (mut keys, mut values) = (Scratch::new(width, most), Scratch::new(width, most));
-        let padded = keys.padded;
+        let mut keys = Scratch::new::<S>(width, most);
+        let mut values = Scratch::new::<S>(width, most);
+        let padded = most.next_multiple_of(STRIP);
         let mut scores = vec![0.0; ROWS * padded];
         let mut slopes = vec![0.0; ROWS * padded];
         // Of the keys and values in scratch; those of the prefix grow with every part.
@@ -278,12 +288,9 @@ impl WithSimd for Gradient<'_> {
                 for rows in part.blocks() {
                     let first = (part.start + rows.start) * width;
                     let (q, grad) = (&q[first..], &grad[first..]);
-                    probabilities::<S>(sizes, *part, rows.clone(), q, &keys, &mut scores);
+                    probabilities::<S>(sizes, *part, rows.clone(), q, &keys, (&mut scores, padded));
                     let seen = sizes.seen(*part, rows.end - 1);
-                    let (count, of_width) = (rows.len(), |values| Rows {
-                        values,
-                        stride: width,
-                    });
+                    let count = rows.len();
                     let down = Size {
                         rows: seen,
                         columns: width,
@@ -296,7 +303,7 @@ impl WithSimd for Gradient<'_> {
                             stride: width,
                         },
                         Weights::columns(&scores, padded),
-                        of_width(grad),
+                        Strips::of_rows::<S>(grad, width),
                         down,
                     );
                     // dp = grad vᵀ, then ds = p (dp - Σ p dp) / sqrt(D)
@@ -342,7 +349,7 @@ impl WithSimd for Gradient<'_> {
                             stride: width,
                         },
                         Weights::columns(&slopes, padded),
-                        of_width(q),
+                        Strips::of_rows::<S>(q, width),
                         down,
                     );
                 }
@@ -384,7 +391,7 @@ fn probabilities<S: Simd>(
     rows: Range<usize>,
     q: &[f32],
     keys: &Scratch,
-    scores: &mut [f32],
+    (scores, padded): (&mut [f32], usize),
 ) {
     let strips = sizes.seen(part, rows.end - 1).next_multiple_of(STRIP);
     scores.fill(0.0);
@@ -395,10 +402,10 @@ fn probabilities<S: Simd>(
     };
     let out = Rows {
         values: &mut *scores,
-        stride: keys.padded,
+        stride: padded,
     };
     product::<S>(out, Weights::rows(q, sizes.width), keys.as_columns(), size);
-    for (row, scores) in rows.zip(scores.chunks_exact_mut(keys.padded)) {
+    for (row, scores) in rows.zip(scores.chunks_exact_mut(padded)) {
         softmax(&mut scores[..strips], sizes.seen(part, row), sizes.scale());
     }
 }

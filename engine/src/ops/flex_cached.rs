@@ -10,7 +10,7 @@ use macerator::{Simd, WithSimd};
 use super::exp::fused;
 use super::flex::{simd, slice, storage};
 use super::flex_dots::products;
-use super::flex_product::{Rows, Size, Weights, product};
+use super::flex_product::{Rows, Size, Strips, Weights, product, put_column, strip};
 use super::flex_softmax::{STRIP, softmax};
 use crate::threads;
 
@@ -133,10 +133,9 @@ impl Head<'_> {
         let (seen, scale) = (self.k.len() / width, self.scale());
         let padded = seen.next_multiple_of(STRIP);
         let mut columns = vec![0.0; width * padded];
+        let strip = strip::<S>();
         for (token, key) in self.k.chunks_exact(width).enumerate() {
-            for (at, value) in key.iter().enumerate() {
-                columns[at * padded + token] = *value;
-            }
+            put_column(&mut columns, strip, token, key);
         }
         let mut scores = vec![0.0; ROWS * padded];
         let heads = self.q.chunks_exact(queries * width);
@@ -155,14 +154,15 @@ impl Head<'_> {
                     columns: most.next_multiple_of(STRIP),
                     depth: width,
                 };
-                let (q, columns) = (Weights::rows(&q[first * width..], width), &columns[..]);
+                let q = Weights::rows(&q[first * width..], width);
                 let all = Rows {
                     values: &mut scores[..],
                     stride: padded,
                 };
-                let keys = Rows {
-                    values: columns,
-                    stride: padded,
+                let keys = Strips {
+                    values: &columns,
+                    stride: strip,
+                    apart: width * strip,
                 };
                 product::<S>(all, q, keys, size);
                 for (row, scores) in scores.chunks_exact_mut(padded).take(rows).enumerate() {
@@ -190,20 +190,16 @@ fn weighted<S: Simd>(
     out: &mut [f32],
 ) {
     if width.is_multiple_of(STRIP) {
-        let stride = width;
         for first in (0..seen).step_by(BLOCK) {
             let size = Size {
                 rows,
                 columns: width,
                 depth: BLOCK.min(seen - first),
             };
-            let values = Rows {
-                values: &v[first * width..],
-                stride,
-            };
+            let values = Strips::of_rows::<S>(&v[first * width..], width);
             let out = Rows {
                 values: &mut *out,
-                stride,
+                stride: width,
             };
             product::<S>(out, Weights::rows(&scores[first..], padded), values, size);
         }

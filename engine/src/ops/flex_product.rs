@@ -6,10 +6,14 @@ use macerator::{Scalar, Simd, vload_unaligned};
 
 use super::flex_vector::{load, store};
 
-/// Rows one step of a product computes, so that what is loaded is used as often.
-const TILE: usize = 6;
+/// Rows one step of a product computes, so that what is loaded is used as often. WebAssembly has 15 registers, and needs one for
+/// each product on its way to a sum.
+const TILE: usize = if cfg!(target_family = "wasm") { 4 } else { 6 };
 /// Rows of a step where fewer are left: query heads that share a key/value head are often three.
 const SMALL: usize = 3;
+/// Terms of a sum between two jumps back, at which programs in WebAssembly look whether they shall stop.
+const TOGETHER: usize = if cfg!(target_family = "wasm") { 4 } else { 1 };
+
 /// A matrix of weights in scratch, read along rows or along columns.
 #[derive(Clone, Copy)]
 pub(super) struct Weights<'a> {
@@ -35,12 +39,64 @@ impl<'a> Weights<'a> {
             column: stride,
         }
     }
+
+    /// Row `row` and those below it.
+    #[inline(always)]
+    fn at(self, row: usize) -> Self {
+        let values = &self.values[row * self.row..];
+        Self { values, ..self }
+    }
 }
 
 /// Rows of a matrix, `stride` elements apart.
 pub(super) struct Rows<T> {
     pub(super) values: T,
     pub(super) stride: usize,
+}
+
+/// A matrix by strips of columns, each two registers wide.
+#[derive(Clone, Copy)]
+pub(super) struct Strips<'a> {
+    pub(super) values: &'a [f32],
+    /// From a row of a strip to the next.
+    pub(super) stride: usize,
+    /// From a strip to the next.
+    pub(super) apart: usize,
+}
+
+impl<'a> Strips<'a> {
+    /// Those of a matrix that lies row by row.
+    #[inline(always)]
+    pub(super) fn of_rows<S: Simd>(values: &'a [f32], stride: usize) -> Self {
+        Self {
+            values,
+            stride,
+            apart: strip::<S>(),
+        }
+    }
+
+    /// Strip `strip` and those behind it.
+    #[inline(always)]
+    fn at(self, strip: usize) -> Self {
+        let values = &self.values[strip * self.apart..];
+        Self { values, ..self }
+    }
+}
+
+/// Writes `values` as column `at` of a matrix of `values.len()` rows that lies strip by strip, `width` columns each.
+#[inline(always)]
+pub(super) fn put_column(strips: &mut [f32], width: usize, at: usize, values: &[f32]) {
+    let size = width * values.len();
+    let strip = &mut strips[at / width * size..][..size];
+    for (row, value) in strip.chunks_exact_mut(width).zip(values) {
+        row[at % width] = *value;
+    }
+}
+
+/// Columns of a strip.
+#[inline(always)]
+pub(super) fn strip<S: Simd>() -> usize {
+    2 * <f32 as Scalar>::lanes::<S>()
 }
 
 /// Rows and columns of a product, and the length of its sums.
@@ -53,42 +109,48 @@ pub(super) struct Size {
 
 /// `c += w b`: `rows` rows of `columns` columns, a sum over the first `depth` rows of `b`.
 #[inline(always)]
-pub(super) fn product<S: Simd>(c: Rows<&mut [f32]>, w: Weights<'_>, b: Rows<&[f32]>, size: Size) {
+pub(super) fn product<S: Simd>(c: Rows<&mut [f32]>, w: Weights<'_>, b: Strips<'_>, size: Size) {
     let Size {
         rows,
         columns,
         depth,
     } = size;
-    let (c_stride, b_stride) = (c.stride, b.stride);
-    let pair = 2 * <f32 as Scalar>::lanes::<S>();
-    for column in (0..columns).step_by(pair) {
-        let (c, b) = (&mut c.values[column..], &b.values[column..]);
-        let row = tiles::<S, TILE>(c, c_stride, 0..rows, w, b, b_stride, depth);
-        let row = tiles::<S, SMALL>(c, c_stride, row..rows, w, b, b_stride, depth);
-        tiles::<S, 1>(c, c_stride, row..rows, w, b, b_stride, depth);
+    let c_stride = c.stride;
+    for (strip, column) in (0..columns).step_by(strip::<S>()).enumerate() {
+        let (c, b) = (&mut c.values[column..], b.at(strip));
+        let row = tiles::<S, TILE>(c, c_stride, 0..rows, w, b, depth);
+        let row = tiles::<S, SMALL>(c, c_stride, row..rows, w, b, depth);
+        tiles::<S, 1>(c, c_stride, row..rows, w, b, depth);
     }
 }
 
 /// As many tiles of `M` rows as there is room for in `rows`; returns the row behind them.
-#[inline(always)]
+///
+/// In WebAssembly each size is a function of its own: compilers that met them all in one kept few numbers in registers.
+#[cfg_attr(target_family = "wasm", inline(never))]
+#[cfg_attr(not(target_family = "wasm"), inline(always))]
 fn tiles<S: Simd, const M: usize>(
     c: &mut [f32],
     c_stride: usize,
     rows: Range<usize>,
     w: Weights<'_>,
-    b: &[f32],
-    b_stride: usize,
+    b: Strips<'_>,
     depth: usize,
 ) -> usize {
     let mut row = rows.start;
     while row + M <= rows.end {
-        tile::<S, M>(c, c_stride, row, w, b, b_stride, depth);
+        let c = &mut c[row * c_stride..];
+        // Rows that are read along memory are nearly all, and a step that is known spares an addition for each number.
+        match w.column {
+            1 => tile::<S, M>(c, c_stride, w.at(row), 1, b, depth),
+            step => tile::<S, M>(c, c_stride, w.at(row), step, b, depth),
+        }
         row += M;
     }
     row
 }
 
-/// Two registers' width of `M` rows of a product.
+/// Two registers' width of `M` rows of a product, whose weights are `step` apart.
 ///
 /// Lengths are checked once a tile: a check for each number that is read is half of the instructions where a processor has no
 /// fused products, as WebAssembly.
@@ -100,36 +162,48 @@ fn tiles<S: Simd, const M: usize>(
 fn tile<S: Simd, const M: usize>(
     c: &mut [f32],
     c_stride: usize,
-    row: usize,
     w: Weights<'_>,
-    b: &[f32],
-    b_stride: usize,
+    step: usize,
+    b: Strips<'_>,
     depth: usize,
 ) {
     let lanes = <f32 as Scalar>::lanes::<S>();
     let zero = 0.0f32.splat::<S>();
     let (mut low, mut high) = ([zero; M], [zero; M]);
     if let Some(last) = depth.checked_sub(1) {
-        assert!(last * b_stride + 2 * lanes <= b.len());
-        assert!((row + M - 1) * w.row + last * w.column < w.values.len());
+        assert!(last * b.stride + 2 * lanes <= b.values.len());
+        assert!((M - 1) * w.row + last * step < w.values.len());
     }
-    for at in 0..depth {
-        // Loops and no closures, which the compiler would not compile for the instructions that were chosen.
-        // SAFETY: `at` is at most `last`, up to where the slice was found to reach.
-        let (left, right) = unsafe {
-            let strip = b.as_ptr().add(at * b_stride);
-            (vload_unaligned(strip), vload_unaligned(strip.add(lanes)))
-        };
-        for m in 0..M {
-            // SAFETY: as above.
-            let weight = unsafe { *w.values.get_unchecked((row + m) * w.row + at * w.column) };
-            let weight = weight.splat::<S>();
-            low[m] = weight.mul_add(left, low[m]);
-            high[m] = weight.mul_add(right, high[m]);
+    let mut strip = b.values.as_ptr();
+    let mut weights = [w.values.as_ptr(); M];
+    // Loops and no closures, which the compiler would not compile for the instructions that were chosen.
+    for (m, weights) in weights.iter_mut().enumerate() {
+        *weights = weights.wrapping_add(m * w.row);
+    }
+    let mut left = depth;
+    'sum: while left > 0 {
+        for term in 0..TOGETHER {
+            // SAFETY: this is term `depth - left + term` of the sum, at most `last`, up to where the slices were found to reach.
+            unsafe {
+                let (near, far) = (vload_unaligned(strip), vload_unaligned(strip.add(lanes)));
+                for m in 0..M {
+                    let weight = (*weights[m].add(term * step)).splat::<S>();
+                    low[m] = weight.mul_add(near, low[m]);
+                    high[m] = weight.mul_add(far, high[m]);
+                }
+            }
+            strip = strip.wrapping_add(b.stride);
+            if TOGETHER > 1 && left == term + 1 {
+                break 'sum;
+            }
+        }
+        left -= TOGETHER;
+        for weights in &mut weights {
+            *weights = weights.wrapping_add(TOGETHER * step);
         }
     }
     for m in 0..M {
-        let out = &mut c[(row + m) * c_stride..][..2 * lanes];
+        let out = &mut c[m * c_stride..][..2 * lanes];
         let sums = (load::<S>(out) + low[m], load::<S>(&out[lanes..]) + high[m]);
         store::<S>(out, sums.0);
         store::<S>(&mut out[lanes..], sums.1);

@@ -1,6 +1,6 @@
 //! Softmax and its slope over rows of scores, vectorised, for the CPU's attention.
 
-use super::exp::{exp, fused};
+use super::exp::{exp2, fused};
 
 /// Rows of scratch are padded to this many columns: two registers of the widest processors.
 pub(super) const STRIP: usize = 32;
@@ -8,6 +8,7 @@ pub(super) const STRIP: usize = 32;
 /// Softmax of `scale` times the first `seen` scores; the rest becomes zero. The slice holds whole strips.
 #[inline(always)]
 pub(super) fn softmax(scores: &mut [f32], seen: usize, scale: f32) {
+    let scale = scale * std::f32::consts::LOG2_E;
     scores[seen..].fill(f32::NEG_INFINITY);
     let mut most = [f32::NEG_INFINITY; STRIP];
     for strip in scores.chunks_exact(STRIP) {
@@ -19,7 +20,7 @@ pub(super) fn softmax(scores: &mut [f32], seen: usize, scale: f32) {
     let mut sums = [0.0f32; STRIP];
     for strip in scores.chunks_exact_mut(STRIP) {
         for (sum, score) in sums.iter_mut().zip(strip) {
-            *score = exp(fused(*score, scale, -most));
+            *score = exp2(fused(*score, scale, -most));
             *sum += *score;
         }
     }

@@ -1,4 +1,4 @@
-// In a page: a photo before a model of SmolVLM-256M's shape, and the same tower in ONNX Runtime.
+// In a page: a photo before a model of SmolVLM's shape, and the same tower in ONNX Runtime.
 
 import { NameLens } from "/package/dist/index.js";
 import * as ort from "/peers/onnxruntime-web/dist/ort.wasm.min.mjs";

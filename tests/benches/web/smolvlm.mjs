@@ -1,4 +1,4 @@
-// Writes a folder of SmolVLM-256M's shape with random weights: `node smolvlm.mjs FIXTURE FOLDER`.
+// Writes a folder of SmolVLM's shape with random weights: `node smolvlm.mjs FIXTURE FOLDER 256m`.
 //
 // All but numbers and sizes is the fixture's, a model of the same family that is a few hundred kilobytes large. Its tokenizer knows
 // fewer words than the shape has: rows of the others are zero, so that they are never the likeliest, and so is the end's.
@@ -6,9 +6,10 @@
 import { closeSync, copyFileSync, mkdirSync, openSync, readFileSync, writeFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { random } from "./random.mjs";
-import { PATCHES, SCALE, TEXT, TOWER } from "./vision_shape.mjs";
+import { PATCHES, SCALE, TEXTS, TOWER } from "./vision_shape.mjs";
 
-const [fixture, folder] = process.argv.slice(2);
+const [fixture, folder, size] = process.argv.slice(2);
+const TEXT = TEXTS[size];
 mkdirSync(folder, { recursive: true });
 for (const name of ["tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "generation_config.json"]) copyFileSync(join(fixture, name), join(folder, name));
 const edit = (name, change) => {

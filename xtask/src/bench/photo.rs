@@ -1,4 +1,4 @@
-//! `cargo xtask bench photo`: a photo before a model of SmolVLM-256M's shape in Chromium, and its tower beside ONNX Runtime's.
+//! `cargo xtask bench photo`: a photo before a model of SmolVLM's shape in Chromium, and its tower beside ONNX Runtime's.
 //!
 //! The weights are random, so nothing is said about words: only what it takes to see a tile, to read the prompt and to write.
 
@@ -43,6 +43,9 @@ pub(crate) struct Options {
     /// How our matrices are held
     #[arg(long, default_value = "q8_0", value_parser = ["stored", "q8_0"])]
     precision: String,
+    /// Whose shape the model has: SmolVLM-256M or 500M
+    #[arg(long, default_value = "256m", value_parser = ["256m", "500m"])]
+    shape: String,
     /// Threads of both; several numbers have turns of their own
     #[arg(long, value_delimiter = ',', default_value = "1")]
     threads: Vec<usize>,
@@ -55,7 +58,7 @@ pub(crate) struct Options {
 pub(super) fn run(options: &Options) -> Result<Vec<Value>> {
     let package = options.built.package()?;
     let peers = peers()?;
-    let (model, tower) = weights()?;
+    let (model, tower) = weights(&options.shape)?;
     let mut figures = vec![machine()];
     let mounts: [(&str, &Path); 4] = [
         ("/package", &package),
@@ -67,6 +70,7 @@ pub(super) fn run(options: &Options) -> Result<Vec<Value>> {
     let settings = json!({
         "rounds": options.rounds,
         "files": names(&model)?,
+        "shape": options.shape,
         "precision": options.precision,
         "tokens": options.tokens,
         "threads": options.threads,
@@ -88,8 +92,8 @@ pub(super) fn run(options: &Options) -> Result<Vec<Value>> {
 }
 
 /// Random weights: the folder of a model, and the folder of the tower for the peer.
-fn weights() -> Result<(PathBuf, PathBuf)> {
-    let home = target_dir().join("bench-photo");
+fn weights(shape: &str) -> Result<(PathBuf, PathBuf)> {
+    let home = target_dir().join("bench-photo").join(shape);
     let (model, tower) = (home.join("model"), home.join("tower"));
     let mut made_by = Vec::new();
     for name in MADE_BY {
@@ -100,11 +104,11 @@ fn weights() -> Result<(PathBuf, PathBuf)> {
         return Ok((model, tower));
     }
     fs::create_dir_all(&tower)?;
-    step("random weights of SmolVLM-256M's shape", || {
+    step("random weights of SmolVLM's shape", || {
         let mut make = Command::new("node");
         make.arg(scripts().join("smolvlm.mjs"));
         make.arg(root().join("tests/fixtures/checkpoints/smolvlm"));
-        quiet(make.arg(&model), "see its message")?;
+        quiet(make.arg(&model).arg(shape), "see its message")?;
         let mut make = Command::new("node");
         make.arg(scripts().join("tower.mjs"));
         quiet(make.arg(tower.join("tower.onnx")), "see its message")
