@@ -11,8 +11,9 @@ use crate::threads;
 /// Rows of activations that are worth a thread of their own, where it sleeps and where it is awake. From 8 on all levels of the
 /// kernels have the loop for many, whose sums run in another order than those of a few.
 const SHARE: [usize; 2] = [16, 8];
-/// Weights that are worth a piece of work of their own for a single row: some microseconds.
-const WEIGHTS: usize = 1 << 17;
+/// Weights that are worth a piece of work of their own for a single row: some ten microseconds. Each piece begins a stream of
+/// weights anew, and is handed over.
+const WEIGHTS: usize = 1 << 19;
 /// Pieces of a matrix at most.
 const PIECES: usize = 16;
 
