@@ -26,9 +26,25 @@ const COUNTER = `
   new BroadcastChannel("dispatches").onmessage = ({ target }) => target.postMessage(dispatches);
 `;
 
-/** Serves the package with the counter in its worker; the address of its script. */
-const counted = async (page: Page): Promise<string> =>
-  servePackage(page, (path, body) => (path === "dist/worker.js" ? Buffer.concat([Buffer.from(COUNTER), body]) : body));
+/** What a page is given to ask the counter. */
+interface Counter {
+  /** Dispatches so far. */
+  dispatches(): Promise<number>;
+}
+
+/** Serves the package with the counter in its worker, and gives the page a counter; the address of the package's script. */
+const counted = async (page: Page): Promise<string> => {
+  await page.evaluate(() => {
+    const channel = new BroadcastChannel("dispatches");
+    const dispatches = (): Promise<number> =>
+      new Promise((resolve) => {
+        channel.onmessage = ({ data }) => resolve(data as number);
+        channel.postMessage("?");
+      });
+    Object.assign(globalThis, { dispatches });
+  });
+  return servePackage(page, (path, body) => (path === "dist/worker.js" ? Buffer.concat([Buffer.from(COUNTER), body]) : body));
+};
 
 /** Layers of its tower. */
 const TOWER_LAYERS = 4;
@@ -41,12 +57,7 @@ test("a photo takes at most nine dispatches a layer", async ({ page, demo }) => 
   await demo.goto();
   const taken = await page.evaluate(async (script) => {
     const { NameLens } = (await import(script)) as typeof import("namelens");
-    const channel = new BroadcastChannel("dispatches");
-    const dispatches = (): Promise<number> =>
-      new Promise((resolve) => {
-        channel.onmessage = ({ data }) => resolve(data as number);
-        channel.postMessage("?");
-      });
+    const { dispatches } = globalThis as unknown as Counter;
     const photo = async (colour: string): Promise<Blob> => {
       const canvas = new OffscreenCanvas(96, 96);
       const context = canvas.getContext("2d")!;
@@ -77,12 +88,7 @@ test("a token takes at most eight dispatches a layer", async ({ page, demo }) =>
   const script = await counted(page);
   const taken = await page.evaluate(async (script) => {
     const { NameLens } = (await import(script)) as typeof import("namelens");
-    const channel = new BroadcastChannel("dispatches");
-    const dispatches = (): Promise<number> =>
-      new Promise((resolve) => {
-        channel.onmessage = ({ data }) => resolve(data as number);
-        channel.postMessage("?");
-      });
+    const { dispatches } = globalThis as unknown as Counter;
     const lens = await NameLens.create({ model: "playroom", device: "webgpu", storage: "memory" });
     const answer = async (maxTokens: number): Promise<{ written: number; dispatches: number }> => {
       const before = await dispatches();
