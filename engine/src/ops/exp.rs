@@ -62,7 +62,7 @@ fn power(x: f32) -> f32 {
     let raised = x + ROUND;
     let rest = x - (raised - ROUND);
     let square = rest * rest;
-    let first = fused(rest, 0.240_226_53, 0.693_147_2);
+    let first = fused(rest, 0.240_226_53, std::f32::consts::LN_2);
     let second = fused(rest, 9.617_693e-3, 5.550_310_4e-2);
     let third = fused(rest, 1.559_467_7e-4, 1.340_664_4e-3);
     let sum = fused(fused(third, square, second), square, first);
