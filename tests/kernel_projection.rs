@@ -161,6 +161,38 @@ fn what_is_done_to_a_product_is_done_to_its_numbers() {
     }
 }
 
+/// Loops would leave out what is missing, and kernels read what lies behind it.
+#[test]
+fn what_does_not_fit_a_product_is_refused() {
+    for device in fast_devices() {
+        let w = matrix(33, 64, 1, &device);
+        let dense = Tensor::<2>::from_data(uniform([33, 64], 1), &device);
+        for rows in ROWS {
+            let x = Tensor::<2>::from_data(uniform([rows, 64], 4), &device);
+            let onto = |shape| Epilogue {
+                onto: Some(Tensor::<2>::from_data(uniform(shape, 5), &device)),
+                ..Default::default()
+            };
+            let bias = |count| Some(Tensor::<1>::from_data(uniform([count], 6), &device));
+            let wrong = [
+                onto([rows + 1, 33]),
+                onto([rows, 11]),
+                bias(32).into(),
+                bias(1).into(),
+            ];
+            for (case, epilogue) in wrong.into_iter().enumerate() {
+                let what = format!("{device:?}, {rows} rows, case {case}");
+                let refused = |product: &dyn Fn() -> Tensor<2>| {
+                    std::panic::catch_unwind(std::panic::AssertUnwindSafe(product)).is_err()
+                };
+                let of_blocks = || ops::quant_linear(x.clone(), &w, epilogue.clone());
+                let of_numbers = || ops::dense_linear(x.clone(), dense.clone(), epilogue.clone());
+                assert!(refused(&of_blocks) && refused(&of_numbers), "{what}");
+            }
+        }
+    }
+}
+
 #[test]
 fn an_epilogue_is_what_it_says() {
     let device = Device::flex();

@@ -1,9 +1,8 @@
 //! Launch of `matmul.wgsl`: many rows of activations.
 
-use super::product::{FINISHES, Finish, WEIGHTS, Weights, finishes, layouts};
-use super::{Grid, Kernel, common, launch, word};
+use super::product::{FINISHES, Finish, WEIGHTS, Weights, finishes, launched, layouts};
+use super::{Grid, Kernel, common};
 use crate::blocks::BLOCK;
-use burn::tensor::DType;
 use burn_cubecl::tensor::CubeTensor;
 
 const MAIN: &str = include_str!("../../../shaders/matmul.wgsl");
@@ -31,12 +30,8 @@ pub(crate) fn run(
     let [m, k] = x.meta.shape().dims();
     let [n, row_words] = blocks.meta.shape().dims();
     let kernel = &ENTRIES[weights.index()][finish.index()];
-    let y = launch::output(x, [m, n], DType::F32);
-    let params = [m, n, row_words, k / BLOCK].map(word);
-    let tensors = [x, blocks].into_iter().chain(finish.tensors());
-    let tensors: Vec<&CubeTensor> = tensors.chain([&y]).collect();
-    launch::launch(kernel, plan(m, n), &tensors, &params);
-    y
+    let params = [m, n, row_words, k / BLOCK];
+    launched(kernel, plan(m, n), [x, blocks], finish, n, params)
 }
 
 #[cfg(test)]

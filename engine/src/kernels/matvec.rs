@@ -1,9 +1,8 @@
 //! Launches of `matvec.wgsl` and of its gated relative: a few rows of activations.
 
-use super::product::{FINISHES, Finish, LAYOUTS, WEIGHTS, Weights, finishes, layouts};
-use super::{Grid, Kernel, common, launch, word};
+use super::product::{FINISHES, Finish, LAYOUTS, WEIGHTS, Weights, finishes, launched, layouts};
+use super::{Grid, Kernel, common};
 use crate::blocks::{BLOCK, Layout};
-use burn::tensor::DType;
 use burn_cubecl::tensor::CubeTensor;
 
 const MAIN: &str = include_str!("../../../shaders/matvec.wgsl");
@@ -58,17 +57,17 @@ pub(crate) fn run(
 ) -> CubeTensor {
     let [n, _] = blocks.meta.shape().dims();
     let kernel = &ENTRIES[weights.index()][finish.index()];
-    launched(kernel, [x, blocks], finish, n)
+    started(kernel, [x, blocks], finish, n)
 }
 
 /// x `[M, K]`, blocks `[2 N, words]` of `layout`, of a gate and what it lets through -> `silu(x gateᵀ) (x upᵀ)` `[M, N]`.
 pub(crate) fn run_gated(x: &CubeTensor, blocks: &CubeTensor, layout: Layout) -> CubeTensor {
     let [both, _] = blocks.meta.shape().dims();
     let kernel = &GATED[layout as usize];
-    launched(kernel, [x, blocks], Finish::Put, both / 2)
+    started(kernel, [x, blocks], Finish::Put, both / 2)
 }
 
-fn launched(
+fn started(
     kernel: &'static Kernel,
     [x, blocks]: [&CubeTensor; 2],
     finish: Finish<'_>,
@@ -76,12 +75,8 @@ fn launched(
 ) -> CubeTensor {
     let [m, k] = x.meta.shape().dims();
     let [_, row_words] = blocks.meta.shape().dims();
-    let y = launch::output(x, [m, n], DType::F32);
-    let params = [n, row_words, k / BLOCK, k / 4].map(word);
-    let tensors = [x, blocks].into_iter().chain(finish.tensors());
-    let tensors: Vec<&CubeTensor> = tensors.chain([&y]).collect();
-    launch::launch(kernel, plan(m, n), &tensors, &params);
-    y
+    let params = [n, row_words, k / BLOCK, k / 4];
+    launched(kernel, plan(m, n), [x, blocks], finish, n, params)
 }
 
 #[cfg(test)]

@@ -2,7 +2,9 @@
 //! text for each pair of these.
 
 use super::activation::Gelu;
+use super::{Grid, Kernel, launch, word};
 use crate::blocks::Layout;
+use burn::tensor::DType;
 use burn_cubecl::tensor::CubeTensor;
 
 /// How the weights of a matrix lie: a text of `shaders/common` each.
@@ -37,7 +39,7 @@ pub(super) const LAYOUTS: usize = WEIGHTS - 1;
 pub(super) const FINISHES: usize = 6;
 
 impl Weights {
-    /// Its row in a table of [`entries`].
+    /// Its row in a table made by `layouts!`.
     pub(super) const fn index(self) -> usize {
         match self {
             Self::F32 => 0,
@@ -47,7 +49,7 @@ impl Weights {
 }
 
 impl<'a> Finish<'a> {
-    /// Its column in a table of [`entries`].
+    /// Its column in a table made by `finishes!`.
     pub(super) const fn index(self) -> usize {
         match self {
             Self::Put => 0,
@@ -70,6 +72,22 @@ impl<'a> Finish<'a> {
         };
         tensors.into_iter().flatten()
     }
+}
+
+/// Starts a table entry of a product: x `[M, K]`, blocks of the weights, four parameters -> `[M, n]`.
+pub(super) fn launched(
+    kernel: &'static Kernel,
+    grid: Grid,
+    [x, blocks]: [&CubeTensor; 2],
+    finish: Finish<'_>,
+    n: usize,
+    params: [usize; 4],
+) -> CubeTensor {
+    let y = launch::output(x, [x.meta.shape()[0], n], DType::F32);
+    let tensors = [x, blocks].into_iter().chain(finish.tensors());
+    let tensors: Vec<&CubeTensor> = tensors.chain([&y]).collect();
+    launch::launch(kernel, grid, &tensors, &params.map(word));
+    y
 }
 
 /// The table entries of a text with all layouts of weights, in the order of [`Weights::index`], or with those of `quantised` ones,

@@ -63,8 +63,17 @@ impl<const D: usize> Epilogue<D> {
         bias || self.onto.as_ref().is_some_and(Tensor::is_autodiff)
     }
 
-    /// The same for a product whose axes but the last are one.
-    pub(super) fn flat(self) -> Epilogue<2> {
+    /// The same for a product of `shape`, whose axes but the last become one.
+    ///
+    /// # Panics
+    /// When a part has another shape: loops and kernels would read past it, or leave it out.
+    pub(super) fn flat(self, shape: [usize; D]) -> Epilogue<2> {
+        if let Some(bias) = &self.bias {
+            assert_eq!(bias.dims(), [shape[D - 1]], "epilogue: bias of {shape:?}");
+        }
+        if let Some(onto) = &self.onto {
+            assert_eq!(onto.dims(), shape, "epilogue: what is added to");
+        }
         let Self {
             bias,
             activation,

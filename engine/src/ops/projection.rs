@@ -39,10 +39,11 @@ pub fn dense_linear<const D: usize>(
     weight: Tensor<2>,
     epilogue: impl Into<Epilogue<D>>,
 ) -> Tensor<D> {
-    let (mut shape, epilogue) = (x.dims(), epilogue.into().flat());
+    let mut shape = x.dims();
     let [wide, deep] = weight.dims();
     assert_eq!(shape[D - 1], deep, "dense_linear: activations {shape:?}");
     shape[D - 1] = wide;
+    let epilogue = epilogue.into().flat(shape);
     dense(rows(x), weight, epilogue).reshape(shape)
 }
 
@@ -99,7 +100,9 @@ pub fn bf16_linear<const D: usize>(
     }
     let (x, weight) = (x.cast(DType::BF16), weight.cast(DType::BF16));
     let y = dense_linear(x, weight, None).cast(DType::F32);
-    epilogue.into().of(y)
+    let shape = y.dims();
+    let epilogue = epilogue.into().flat(shape);
+    epilogue.of(self::rows(y)).reshape(shape)
 }
 
 /// [`super::quant_matvec`] over the last axis of x, and what is done to it: the product of a quantised `Linear`.
@@ -114,9 +117,10 @@ pub fn quant_linear<const D: usize>(
     w: &QuantMatrix,
     epilogue: impl Into<Epilogue<D>>,
 ) -> Tensor<D> {
-    let (mut shape, epilogue) = (x.dims(), epilogue.into().flat());
+    let mut shape = x.dims();
     assert_eq!(shape[D - 1], w.cols, "quant_linear: activations {shape:?}");
     shape[D - 1] = w.rows;
+    let epilogue = epilogue.into().flat(shape);
     let x = rows(x);
     #[cfg(feature = "train")]
     if x.is_autodiff() || epilogue.is_tracked() {
@@ -132,11 +136,11 @@ pub fn quant_linear<const D: usize>(
 /// in this order, where there is one.
 ///
 /// # Panics
-/// When the last axis of x is not K.
+/// When the last axis of x is not K, or a bias has another number of columns than its product.
 pub fn quant_linears<const D: usize, const N: usize>(
     x: Tensor<D>,
     ws: [&QuantMatrix; N],
-    mut biases: [Option<Tensor<1>>; N],
+    biases: [Option<Tensor<1>>; N],
     stack: Option<&QuantMatrix>,
 ) -> [Tensor<D>; N] {
     #[cfg(not(feature = "cube"))]
@@ -147,17 +151,15 @@ pub fn quant_linears<const D: usize, const N: usize>(
         let weights = Weights::Blocks(layout);
         let all: Tensor<2> =
             kernels::from_cube(kernels::matvec::run(&x, &blocks, weights, Finish::Put));
-        let mut parts = ws
-            .into_iter()
-            .zip(biases.iter_mut())
-            .scan(0, |first, (w, bias)| {
-                let part = all.clone().narrow(1, *first, w.rows);
-                *first += w.rows;
-                let mut shape = [1; D];
-                shape[D - 1] = w.rows;
-                Some(Epilogue::from(bias.take()).of(part.reshape(shape)))
-            });
-        return std::array::from_fn(|_| parts.next().expect("a part of each matrix"));
+        let (mut first, mut biases) = (0, biases.into_iter());
+        return ws.map(|w| {
+            let part = all.clone().narrow(1, first, w.rows);
+            first += w.rows;
+            let mut shape = [1; D];
+            shape[D - 1] = w.rows;
+            let epilogue: Epilogue<2> = biases.next().flatten().into();
+            epilogue.flat([1, w.rows]).of(part).reshape(shape)
+        });
     }
     #[cfg(feature = "cpu")]
     if let Some(packed) = packed(&x, ws)
@@ -167,8 +169,8 @@ pub fn quant_linears<const D: usize, const N: usize>(
         let epilogues = biases.map(Epilogue::from);
         return flex_quant::products(rows(x), packed, epilogues).map(|y| like(shape, y));
     }
-    let mut biases = biases.each_mut().into_iter();
-    ws.map(|w| quant_linear(x.clone(), w, biases.next().and_then(Option::take)))
+    let mut biases = biases.into_iter();
+    ws.map(|w| quant_linear(x.clone(), w, biases.next().flatten()))
 }
 
 /// `silu(x gateᵀ) (x upᵀ)`: the first half of SwiGLU (Shazeer, arXiv 2002.05202).
