@@ -46,6 +46,8 @@ mod flex;
 mod flex_activation;
 #[cfg(feature = "cpu")]
 mod flex_attention;
+#[cfg(all(feature = "cpu", feature = "train"))]
+mod flex_attention_grad;
 #[cfg(feature = "cpu")]
 mod flex_bottleneck;
 #[cfg(feature = "cpu")]
@@ -58,6 +60,8 @@ mod flex_depthwise;
 mod flex_dots;
 #[cfg(feature = "cpu")]
 mod flex_epilogue;
+#[cfg(feature = "cpu")]
+mod flex_heads;
 #[cfg(feature = "cpu")]
 mod flex_nearest;
 #[cfg(feature = "cpu")]

@@ -4,13 +4,13 @@
 //! numbers, and scales sums of 32 columns in f32:
 //!
 //! ```
-//! use namelens_cpu_kernels::{Activations, Bits, COLUMNS, Group, Packed, product};
+//! use namelens_cpu_kernels::{Activations, Bits, COLUMNS, Group, Level, Packed, product_at};
 //!
 //! let group = Group { scales: [0.5; 2], least: -1.0, codes: [3; COLUMNS] }; // 32 weights of 0.5 * 3 - 1
 //! let matrix = Packed::new(Bits::Four, 1, COLUMNS, [group]).expect("as many groups as the shape needs");
 //! let x = Activations::new(&[1.0; COLUMNS], COLUMNS);
 //! let mut y = [0.0];
-//! product(&matrix, &x, &mut y);
+//! product_at(Level::best(), &matrix, &x, &mut y);
 //! assert_eq!(y, [16.0]);
 //! ```
 //!

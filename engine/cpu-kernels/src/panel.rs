@@ -8,6 +8,7 @@ use crate::activations::{Activations, Row, of_length};
 use crate::lanes::{Lanes, PAIRS};
 use crate::packed::{Bits, HALF, STEP, WIDE};
 use crate::packed_rows::PackedRows;
+use crate::product::Room;
 use crate::{COLUMNS, ROWS};
 
 /// A pair of columns of `V * W` rows: for each row both codes, as 16 bits.
@@ -99,7 +100,7 @@ pub(crate) fn product<
 >(
     w: PackedRows<'_>,
     x: &Activations,
-    y: &mut [f32],
+    y: &mut [Room],
 ) {
     let mut panel = Panel::<W, V>::new(w);
     for first in (0..w.rows().div_ceil(ROWS)).step_by(Panel::<W, V>::TILES) {
@@ -132,7 +133,7 @@ fn tile<L: Lanes<W>, const W: usize, const V: usize, const T: usize, const S: us
     at: usize,
     first: usize,
     rows: usize,
-    y: &mut [f32],
+    y: &mut [Room],
 ) {
     let sums = L::sums::<V, T, S>(panel, core::array::from_fn(|t| x.row(at + t)));
     for t in 0..T {
@@ -140,16 +141,23 @@ fn tile<L: Lanes<W>, const W: usize, const V: usize, const T: usize, const S: us
         // A copy of a length that is not known would be a call in WebAssembly.
         if let Some(y) = y.as_chunks_mut::<W>().0.first_chunk_mut::<V>() {
             for v in 0..V {
-                L::store(sums[t][v], &mut y[v]);
+                y[v] = array::<L, W>(sums[t][v]).map(Room::new);
             }
             continue;
         }
         let mut out = [[0.0; W]; V];
         for v in 0..V {
-            L::store(sums[t][v], &mut out[v]);
+            out[v] = array::<L, W>(sums[t][v]);
         }
-        y.copy_from_slice(&out.as_flattened()[..y.len()]);
+        y.write_copy_of_slice(&out.as_flattened()[..y.len()]);
     }
+}
+
+#[inline(always)]
+fn array<L: Lanes<W>, const W: usize>(numbers: L::Real) -> [f32; W] {
+    let mut array = [0.0; W];
+    L::store(numbers, &mut array);
+    array
 }
 
 /// The sums of a panel's rows with `T` rows of activations.

@@ -11,13 +11,14 @@ use crate::activations::{Activations, Row, of_length};
 use crate::lanes::{Lanes, PAIRS};
 use crate::packed_rows::PackedRows;
 use crate::panel::{self, Panel};
+use crate::product::Room;
 
 /// Pairs of columns between two jumps back.
 const TOGETHER: usize = 4;
 
 /// The product of many rows of activations, two with 16 rows of weights at a time: eight sums, four registers of codes, one of
 /// activations and a product on its way to a sum.
-pub(crate) fn product<L: Lanes<4>>(w: PackedRows<'_>, x: &Activations, y: &mut [f32]) {
+pub(crate) fn product<L: Lanes<4>>(w: PackedRows<'_>, x: &Activations, y: &mut [Room]) {
     match w.bits().scales() {
         1 => many::<L, 1>(w, x, y),
         _ => many::<L, 2>(w, x, y),
@@ -25,7 +26,7 @@ pub(crate) fn product<L: Lanes<4>>(w: PackedRows<'_>, x: &Activations, y: &mut [
 }
 
 #[inline(never)]
-fn many<L: Lanes<4>, const S: usize>(w: PackedRows<'_>, x: &Activations, y: &mut [f32]) {
+fn many<L: Lanes<4>, const S: usize>(w: PackedRows<'_>, x: &Activations, y: &mut [Room]) {
     panel::product::<L, 4, 4, 2, S>(w, x, y);
 }
 

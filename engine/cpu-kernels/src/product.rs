@@ -1,5 +1,7 @@
 //! The product: which instruction set, and which rows together.
 
+use core::mem::MaybeUninit;
+
 use crate::ROWS;
 use crate::activations::Activations;
 use crate::level::{Kind, Level};
@@ -8,20 +10,31 @@ use crate::packed_rows::PackedRows;
 use crate::portable::Portable;
 use crate::tile::{Arithmetic, TOKENS};
 
+/// Room for a result.
+pub(crate) type Room = MaybeUninit<f32>;
+
 /// `y = x wᵀ`: x `[M, K]`, w of N rows and K columns, a matrix or some rows of one -> y `[M, N]`, at the best level.
+///
+/// All of `y` is a number afterwards; what was there before is not read.
 ///
 /// # Panics
 /// When the shapes disagree.
-pub fn product<'a>(w: impl Into<PackedRows<'a>>, x: &Activations, y: &mut [f32]) {
-    product_at(Level::best(), w, x, y);
+pub fn product<'a>(w: impl Into<PackedRows<'a>>, x: &Activations, y: &mut [MaybeUninit<f32>]) {
+    product_into(Level::best(), w.into(), x, y);
 }
 
-/// [`product`] at a level of one's choice.
+/// [`product`] at a level of one's choice, in the place of other numbers.
 ///
 /// # Panics
 /// When the shapes disagree.
 pub fn product_at<'a>(level: Level, w: impl Into<PackedRows<'a>>, x: &Activations, y: &mut [f32]) {
-    let w = w.into();
+    #[allow(unsafe_code, reason = "numbers seen as room for numbers")]
+    // SAFETY: both lie alike in memory, and a product writes nothing but numbers there.
+    let y = unsafe { &mut *(core::ptr::from_mut(y) as *mut [Room]) };
+    product_into(level, w.into(), x, y);
+}
+
+fn product_into(level: Level, w: PackedRows<'_>, x: &Activations, y: &mut [Room]) {
     assert_eq!(
         w.cols(),
         x.cols(),
@@ -42,7 +55,7 @@ pub fn product_at<'a>(level: Level, w: impl Into<PackedRows<'a>>, x: &Activation
 /// Every tile of weights with every row of activations. Weights are the outer loop of a few activations, whose codes the
 /// nearest cache holds; of many activations each tile of weights stays there instead.
 #[inline(always)]
-pub(crate) fn all<A: Arithmetic + Copy>(by: A, w: PackedRows<'_>, x: &Activations, y: &mut [f32]) {
+pub(crate) fn all<A: Arithmetic + Copy>(by: A, w: PackedRows<'_>, x: &Activations, y: &mut [Room]) {
     for tile in 0..w.rows().div_ceil(ROWS) {
         let mut first = 0;
         while first + TOKENS <= x.rows() {
@@ -65,7 +78,7 @@ fn some<A: Arithmetic, const M: usize>(
     tile: usize,
     x: &Activations,
     first: usize,
-    y: &mut [f32],
+    y: &mut [Room],
 ) {
     let rows = core::array::from_fn(|m| x.row(first + m));
     let found = match w.bits() {
@@ -83,11 +96,11 @@ pub(crate) fn put(
     tile: usize,
     first: usize,
     found: &[[f32; ROWS]],
-    y: &mut [f32],
+    y: &mut [Room],
 ) {
     let at = tile * ROWS;
     let count = ROWS.min(w.rows() - at);
     for (m, found) in found.iter().enumerate() {
-        y[(first + m) * w.rows() + at..][..count].copy_from_slice(&found[..count]);
+        y[(first + m) * w.rows() + at..][..count].write_copy_of_slice(&found[..count]);
     }
 }

@@ -16,7 +16,7 @@ use crate::packed::{Bits, HALF, STEP, STEPS, WIDE};
 use crate::packed_rows::{PackedRows, Tile};
 use crate::panel::Panel;
 use crate::panel_wasm;
-use crate::product::put;
+use crate::product::{Room, put};
 
 /// Lanes of a register.
 const LANES: usize = 4;
@@ -35,7 +35,7 @@ struct Simd128;
 ///
 /// A few rows of activations pass one after the other: codes and sums of more do not fit the 16 registers. Each loop is a function of
 /// its own: compilers of WebAssembly that met them all in one kept few of their numbers in registers.
-pub(crate) fn product(w: PackedRows<'_>, x: &Activations, y: &mut [f32]) {
+pub(crate) fn product(w: PackedRows<'_>, x: &Activations, y: &mut [Room]) {
     if x.rows() >= MANY {
         return panel_wasm::product::<Simd128>(w, x, y);
     }

@@ -18,7 +18,7 @@ use crate::nearest::Queries;
 use crate::packed::{Bits, HALF, STEP, STEPS, WIDE};
 use crate::packed_rows::{PackedRows, Tile};
 use crate::panel;
-use crate::product::all;
+use crate::product::{Room, all};
 use crate::tile::{Arithmetic, pair, word};
 
 /// Lanes of a register.
@@ -27,13 +27,13 @@ const LANES: usize = 8;
 /// The product with AVX2.
 ///
 /// Only [`crate::Level`]s that found AVX2 and FMA on this processor lead here.
-pub(crate) fn product(w: PackedRows<'_>, x: &Activations, y: &mut [f32]) {
+pub(crate) fn product(w: PackedRows<'_>, x: &Activations, y: &mut [Room]) {
     // SAFETY: a `Level` of this kind is only made where the processor has AVX2 and FMA.
     unsafe { with_avx2(w, x, y) }
 }
 
 #[target_feature(enable = "avx2,fma")]
-fn with_avx2(w: PackedRows<'_>, x: &Activations, y: &mut [f32]) {
+fn with_avx2(w: PackedRows<'_>, x: &Activations, y: &mut [Room]) {
     if x.rows() < MANY {
         return all(Avx2, w, x, y);
     }

@@ -10,8 +10,7 @@ use burn::backend::{AutodiffBackend, Backend, Dispatch, Flex, TensorMetadata, ba
 use burn::tensor::{Tensor, TensorData};
 
 use super::activation_kind::Activation;
-use super::attention_grad::values;
-use super::flex::simd;
+use super::flex::{simd, slice};
 use super::flex_activation::{Forward, Gradient};
 
 /// Element-wise functions.
@@ -39,7 +38,7 @@ impl ActivationOps for Flex {
         let mut out = vec![0.0; shape.num_elements()];
         simd(Forward {
             kind,
-            x: values(&x),
+            x: slice(&x),
             out: &mut out,
         });
         FloatTensor::<Self>::from_data(TensorData::new(out, shape))
@@ -52,10 +51,10 @@ impl ActivationOps for Flex {
     ) -> FloatTensor<Self> {
         let shape = x.shape();
         let [x, grad] = [x, grad].map(|t| t.to_contiguous());
-        let mut own = values(&grad).to_vec();
+        let mut own = slice(&grad).to_vec();
         simd(Gradient {
             kind,
-            x: values(&x),
+            x: slice(&x),
             grad: &mut own,
         });
         FloatTensor::<Self>::from_data(TensorData::new(own, shape))

@@ -10,7 +10,9 @@ use burn::backend::{AutodiffBackend, Backend, Dispatch, Flex, TensorMetadata, ba
 use burn::tensor::{Tensor, TensorData};
 
 use super::flex::simd;
-use super::flex_attention::{Forward, Gradient, Sizes};
+use super::flex_attention::{Forward, Order, Sizes};
+use super::flex_attention_grad::Gradient;
+use super::flex_heads::{Heads, readable};
 use super::seen::Seen;
 
 /// Attention over equal numbers of queries, keys and heads, all `[B, H, T, D]`.
@@ -45,19 +47,12 @@ pub(super) fn attention(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, seen: Seen) ->
 }
 
 fn sizes<'a>(q: &FloatTensor<Flex>, seen: &'a Seen) -> Sizes<'a> {
-    let [batch, heads, tokens, width] = q.shape().dims::<4>();
+    let [_, _, tokens, width] = q.shape().dims::<4>();
     Sizes {
-        heads: batch * heads,
         tokens,
         width,
         seen,
     }
-}
-
-/// The values of a contiguous f32 tensor.
-pub(super) fn values(tensor: &FloatTensor<Flex>) -> &[f32] {
-    // The operations are only called for f32 on flex, and every caller makes its tensors contiguous.
-    tensor.as_slice().expect("contiguous f32")
 }
 
 impl AttentionOps for Flex {
@@ -69,14 +64,16 @@ impl AttentionOps for Flex {
     ) -> FloatTensor<Self> {
         let shape = q.shape();
         let sizes = sizes(&q, &seen);
-        let [q, k, v] = [q, k, v].map(|t| t.to_contiguous());
+        let [q, k, v] = [q, k, v].map(readable);
         let mut out = vec![0.0; shape.num_elements()];
         simd(Forward {
             sizes,
-            q: values(&q),
-            k: values(&k),
-            v: values(&v),
+            q: Heads::of_tensor(&q),
+            k: Heads::of_tensor(&k),
+            v: Heads::of_tensor(&v),
+            heads: 0..shape[0] * shape[1],
             out: &mut out,
+            order: Order::Heads,
         });
         FloatTensor::<Self>::from_data(TensorData::new(out, shape))
     }
@@ -90,17 +87,18 @@ impl AttentionOps for Flex {
     ) -> FloatTensor<Self> {
         let [batch, heads, tokens, width] = q.shape().dims::<4>();
         let sizes = sizes(&q, &seen);
-        let [q, k, v, grad] = [q, k, v, grad].map(|t| t.to_contiguous());
+        let [q, k, v, grad] = [q, k, v, grad].map(readable);
         let part = batch * heads * tokens * width;
         let mut all = vec![0.0; 3 * part];
         let (dq, rest) = all.split_at_mut(part);
         let (dk, dv) = rest.split_at_mut(part);
         simd(Gradient {
             sizes,
-            q: values(&q),
-            k: values(&k),
-            v: values(&v),
-            grad: values(&grad),
+            heads: batch * heads,
+            q: Heads::of_tensor(&q),
+            k: Heads::of_tensor(&k),
+            v: Heads::of_tensor(&v),
+            grad: Heads::of_tensor(&grad),
             dq,
             dk,
             dv,

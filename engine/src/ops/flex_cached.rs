@@ -10,7 +10,7 @@ use macerator::{Simd, WithSimd};
 use super::exp::fused;
 use super::flex::{simd, slice, storage};
 use super::flex_dots::products;
-use super::flex_product::{Rows, Size, Strips, Weights, product, put_column, strip};
+use super::flex_product::{Rows, Size, Strips, Weights, add_product, product, put_column, strip};
 use super::flex_softmax::{STRIP, softmax};
 use crate::threads;
 
@@ -148,7 +148,6 @@ impl Head<'_> {
                     (self.sizes.len - queries + first + row + 1).saturating_sub(self.start)
                 };
                 let most = sees(rows - 1);
-                scores.fill(0.0);
                 let size = Size {
                     rows,
                     columns: most.next_multiple_of(STRIP),
@@ -196,12 +195,15 @@ fn weighted<S: Simd>(
                 columns: width,
                 depth: BLOCK.min(seen - first),
             };
-            let values = Strips::of_rows::<S>(&v[first * width..], width);
+            let values = Strips::of_rows::<S>(Rows {
+                values: &v[first * width..],
+                stride: width,
+            });
             let out = Rows {
                 values: &mut *out,
                 stride: width,
             };
-            product::<S>(out, Weights::rows(&scores[first..], padded), values, size);
+            add_product::<S>(out, Weights::rows(&scores[first..], padded), values, size);
         }
         return;
     }

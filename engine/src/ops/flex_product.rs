@@ -1,4 +1,4 @@
-//! Small matrix products of the CPU's attention, in registers: `c += w b` with `w` along rows or columns.
+//! Small matrix products of the CPU's attention, in registers: `w b` with `w` along rows or columns.
 
 use std::ops::Range;
 
@@ -49,9 +49,25 @@ impl<'a> Weights<'a> {
 }
 
 /// Rows of a matrix, `stride` elements apart.
+#[derive(Clone, Copy)]
 pub(super) struct Rows<T> {
     pub(super) values: T,
     pub(super) stride: usize,
+}
+
+impl<'a> Rows<&'a [f32]> {
+    /// Row `row` and those below it.
+    #[inline(always)]
+    pub(super) fn at(self, row: usize) -> Self {
+        let values = &self.values[row * self.stride..];
+        Self { values, ..self }
+    }
+
+    /// The same as weights.
+    #[inline(always)]
+    pub(super) fn weights(self) -> Weights<'a> {
+        Weights::rows(self.values, self.stride)
+    }
 }
 
 /// A matrix by strips of columns, each two registers wide.
@@ -67,10 +83,10 @@ pub(super) struct Strips<'a> {
 impl<'a> Strips<'a> {
     /// Those of a matrix that lies row by row.
     #[inline(always)]
-    pub(super) fn of_rows<S: Simd>(values: &'a [f32], stride: usize) -> Self {
+    pub(super) fn of_rows<S: Simd>(rows: Rows<&'a [f32]>) -> Self {
         Self {
-            values,
-            stride,
+            values: rows.values,
+            stride: rows.stride,
             apart: strip::<S>(),
         }
     }
@@ -107,20 +123,43 @@ pub(super) struct Size {
     pub(super) depth: usize,
 }
 
-/// `c += w b`: `rows` rows of `columns` columns, a sum over the first `depth` rows of `b`.
+/// `c = w b`: `rows` rows of `columns` columns, a sum over the first `depth` rows of `b`.
 #[inline(always)]
 pub(super) fn product<S: Simd>(c: Rows<&mut [f32]>, w: Weights<'_>, b: Strips<'_>, size: Size) {
+    into::<S>(Sum::Put, c, w, b, size);
+}
+
+/// `c += w b`: as [`product`], added to what stands there.
+#[inline(always)]
+pub(super) fn add_product<S: Simd>(c: Rows<&mut [f32]>, w: Weights<'_>, b: Strips<'_>, size: Size) {
+    into::<S>(Sum::Added, c, w, b, size);
+}
+
+/// What is done with a sum.
+#[derive(Clone, Copy)]
+enum Sum {
+    /// It takes the place of what stood there.
+    Put,
+    /// It is added to it.
+    Added,
+}
+
+#[inline(always)]
+fn into<S: Simd>(sum: Sum, c: Rows<&mut [f32]>, w: Weights<'_>, b: Strips<'_>, size: Size) {
     let Size {
         rows,
         columns,
         depth,
     } = size;
-    let c_stride = c.stride;
     for (strip, column) in (0..columns).step_by(strip::<S>()).enumerate() {
-        let (c, b) = (&mut c.values[column..], b.at(strip));
-        let row = tiles::<S, TILE>(c, c_stride, 0..rows, w, b, depth);
-        let row = tiles::<S, SMALL>(c, c_stride, row..rows, w, b, depth);
-        tiles::<S, 1>(c, c_stride, row..rows, w, b, depth);
+        let b = b.at(strip);
+        let mut c = Rows {
+            values: &mut c.values[column..],
+            stride: c.stride,
+        };
+        let row = tiles::<S, TILE>(sum, &mut c, 0..rows, w, b, depth);
+        let row = tiles::<S, SMALL>(sum, &mut c, row..rows, w, b, depth);
+        tiles::<S, 1>(sum, &mut c, row..rows, w, b, depth);
     }
 }
 
@@ -130,8 +169,8 @@ pub(super) fn product<S: Simd>(c: Rows<&mut [f32]>, w: Weights<'_>, b: Strips<'_
 #[cfg_attr(target_family = "wasm", inline(never))]
 #[cfg_attr(not(target_family = "wasm"), inline(always))]
 fn tiles<S: Simd, const M: usize>(
-    c: &mut [f32],
-    c_stride: usize,
+    sum: Sum,
+    c: &mut Rows<&mut [f32]>,
     rows: Range<usize>,
     w: Weights<'_>,
     b: Strips<'_>,
@@ -139,11 +178,14 @@ fn tiles<S: Simd, const M: usize>(
 ) -> usize {
     let mut row = rows.start;
     while row + M <= rows.end {
-        let c = &mut c[row * c_stride..];
+        let c = Rows {
+            values: &mut c.values[row * c.stride..],
+            stride: c.stride,
+        };
         // Rows that are read along memory are nearly all, and a step that is known spares an addition for each number.
         match w.column {
-            1 => tile::<S, M>(c, c_stride, w.at(row), 1, b, depth),
-            step => tile::<S, M>(c, c_stride, w.at(row), step, b, depth),
+            1 => tile::<S, M>(sum, c, w.at(row), 1, b, depth),
+            step => tile::<S, M>(sum, c, w.at(row), step, b, depth),
         }
         row += M;
     }
@@ -160,8 +202,8 @@ fn tiles<S: Simd, const M: usize>(
     reason = "numbers are read behind one check of all places instead of one each"
 )]
 fn tile<S: Simd, const M: usize>(
-    c: &mut [f32],
-    c_stride: usize,
+    sum: Sum,
+    c: Rows<&mut [f32]>,
     w: Weights<'_>,
     step: usize,
     b: Strips<'_>,
@@ -203,9 +245,12 @@ fn tile<S: Simd, const M: usize>(
         }
     }
     for m in 0..M {
-        let out = &mut c[m * c_stride..][..2 * lanes];
-        let sums = (load::<S>(out) + low[m], load::<S>(&out[lanes..]) + high[m]);
-        store::<S>(out, sums.0);
-        store::<S>(&mut out[lanes..], sums.1);
+        let out = &mut c.values[m * c.stride..][..2 * lanes];
+        if let Sum::Added = sum {
+            low[m] = load::<S>(out) + low[m];
+            high[m] = load::<S>(&out[lanes..]) + high[m];
+        }
+        store::<S>(out, low[m]);
+        store::<S>(&mut out[lanes..], high[m]);
     }
 }

@@ -8,6 +8,15 @@ pub(super) const STRIP: usize = 32;
 /// Softmax of `scale` times the first `seen` scores; the rest becomes zero. The slice holds whole strips.
 #[inline(always)]
 pub(super) fn softmax(scores: &mut [f32], seen: usize, scale: f32) {
+    let inverse = exponentials(scores, seen, scale);
+    for score in scores.iter_mut() {
+        *score *= inverse;
+    }
+}
+
+/// [`softmax`] but for its last step: what is returned is yet to be multiplied with.
+#[inline(always)]
+pub(super) fn exponentials(scores: &mut [f32], seen: usize, scale: f32) -> f32 {
     let scale = scale * std::f32::consts::LOG2_E;
     scores[seen..].fill(f32::NEG_INFINITY);
     let mut most = [f32::NEG_INFINITY; STRIP];
@@ -24,10 +33,7 @@ pub(super) fn softmax(scores: &mut [f32], seen: usize, scale: f32) {
             *sum += *score;
         }
     }
-    let inverse = 1.0 / sums.iter().sum::<f32>();
-    for score in scores.iter_mut() {
-        *score *= inverse;
-    }
+    1.0 / sums.iter().sum::<f32>()
 }
 
 /// Slopes of probabilities to slopes of scores: `p (dp - Σ p dp) scale`.
