@@ -1,5 +1,7 @@
 //! The one error type of the engine: a variant is something a caller can act on.
 
+use crate::ops::UnfitBlocks;
+
 /// Shorthand for results of the engine.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -112,6 +114,17 @@ pub enum Error {
         /// What happened; a smaller model or the CPU device may work.
         problem: String,
     },
+}
+
+impl From<UnfitBlocks> for Error {
+    /// Of blocks whose file is not known here.
+    fn from(UnfitBlocks { place, problem }: UnfitBlocks) -> Self {
+        Self::Weights {
+            file: "ggml blocks".into(),
+            place,
+            problem,
+        }
+    }
 }
 
 impl Error {

@@ -77,7 +77,6 @@
 //! # fn main() {}
 //! ```
 
-mod blocks;
 pub mod class_defaults;
 pub mod concepts;
 pub mod error;
@@ -85,14 +84,15 @@ pub mod foreign;
 pub mod generate;
 pub mod host;
 pub mod image;
-pub mod kernels;
 pub mod model;
-pub mod ops;
 pub mod personalize;
-pub mod random;
 pub mod text;
-#[cfg(feature = "cpu")]
-pub mod threads;
 pub mod weights;
 
 pub use error::{Error, Result};
+pub use namelens_ops as ops;
+#[cfg(any(feature = "wgpu", feature = "cuda"))]
+pub use namelens_ops::kernels;
+pub use namelens_ops::random;
+#[cfg(feature = "cpu")]
+pub use namelens_ops::threads;

@@ -9,30 +9,39 @@ use anyhow::{Context, Result, ensure};
 use crate::module_paths::{Module, modules};
 use crate::paths::root;
 
-/// The rooms of the engine, lowest first: a file may use its own room and those before it.
-///
-/// Rooms of one line do not use each other.
-const ROOMS: [&[&str]; 8] = [
-    &[
-        "error",
-        "blocks",
-        "class_defaults",
-        "foreign",
-        "random",
-        "threads",
+/// The rooms of a crate, lowest first: a file may use its own room and those before it. Rooms of one line do not use each other.
+struct Rooms {
+    /// The folder of the crate.
+    folder: &'static str,
+    lines: &'static [&'static [&'static str]],
+    /// Whether rooms that are in no line lie above all of these, and may use each other.
+    has_others: bool,
+}
+
+const OPS: Rooms = Rooms {
+    folder: "engine/ops/src",
+    lines: &[&["blocks", "random", "threads"], &["kernels"]],
+    has_others: true,
+};
+
+const ENGINE: Rooms = Rooms {
+    folder: "engine/src",
+    lines: &[
+        &["error", "class_defaults", "foreign"],
+        &["host", "weights"],
+        &["text", "concepts"],
+        &["image"],
+        &["model"],
+        &["generate"],
+        &["personalize"],
     ],
-    &["host", "kernels", "weights"],
-    &["ops"],
-    &["text", "concepts"],
-    &["image"],
-    &["model"],
-    &["generate"],
-    &["personalize"],
-];
+    has_others: false,
+};
 
 /// Crates whose files must be free of circles, and the folder of each.
-const CRATES: [&str; 4] = [
+const CRATES: [&str; 5] = [
     "engine/src",
+    "engine/ops/src",
     "training-native/src",
     "wasm-pkg/src",
     "xtask/src",
@@ -45,7 +54,7 @@ const ONLY: [(&str, &str, &str); 4] = [
     ("wasm_bindgen::", "wasm-pkg/", "one crate knows JavaScript"),
     (
         "kernels::launch::",
-        "engine/src/kernels",
+        "engine/ops/src/kernels",
         "one file knows the launch API, and kernels alone call it",
     ),
 ];
@@ -81,9 +90,11 @@ fn faults(root: &Path) -> Result<Vec<String>> {
         let modules = modules(&root.join(folder))
             .with_context(|| format!("reading the modules of {folder}"))?;
         ensure!(!modules.is_empty(), "{folder} has no modules");
-        if folder == "engine/src" {
-            faults.extend(upward(&modules));
-            faults.extend(outward(&modules));
+        for rooms in [&OPS, &ENGINE] {
+            if rooms.folder == folder {
+                faults.extend(upward(rooms, &modules));
+                faults.extend(outward(folder, &modules));
+            }
         }
         faults.extend(
             circles(&modules).into_iter().map(|circle| {
@@ -107,24 +118,36 @@ fn faults(root: &Path) -> Result<Vec<String>> {
 }
 
 /// Uses of a room by one below it or beside it.
-fn upward(modules: &[Module]) -> Vec<String> {
-    let height = |room: &str| ROOMS.iter().position(|line| line.contains(&room));
+fn upward(rooms: &Rooms, modules: &[Module]) -> Vec<String> {
+    let Rooms {
+        folder,
+        lines,
+        has_others,
+    } = *rooms;
+    let others = has_others.then_some(lines.len());
+    let height = |room: &str| {
+        let line = lines.iter().position(|line| line.contains(&room));
+        line.or(others)
+    };
     let mut faults = BTreeSet::new();
     for module in modules {
         let Some(room) = module.path.first() else {
             continue;
         };
         let Some(own) = height(room) else {
-            faults.insert(format!("engine/src/{room} is in no line of ROOMS"));
+            faults.insert(format!(
+                "{folder}/{room} is in no line of its crate's rooms"
+            ));
             continue;
         };
         for used in &module.uses {
             let Some(other) = used.first().filter(|other| *other != room) else {
                 continue;
             };
-            if height(other).is_none_or(|other| other >= own) {
+            let both_others = others == Some(own) && height(other) == others;
+            if !both_others && height(other).is_none_or(|other| other >= own) {
                 faults.insert(format!(
-                    "engine/src/{} uses `{}`, but `{room}` is below or beside `{other}`",
+                    "{folder}/{} uses `{}`, but `{room}` is below or beside `{other}`",
                     module.path.join("/"),
                     used.join("::")
                 ));
@@ -135,13 +158,13 @@ fn upward(modules: &[Module]) -> Vec<String> {
 }
 
 /// Uses of what the engine must do without.
-fn outward(modules: &[Module]) -> Vec<String> {
+fn outward(folder: &str, modules: &[Module]) -> Vec<String> {
     let mut faults = Vec::new();
     for module in modules {
         for banned in NOT_IN_ENGINE {
             if module.text.contains(banned) {
                 faults.push(format!(
-                    "engine/src/{} uses {banned}: the host has that, not the engine",
+                    "{folder}/{} uses {banned}: the host has that, not the engine",
                     module.path.join("/")
                 ));
             }
@@ -222,20 +245,37 @@ mod tests {
     #[test]
     fn a_room_that_uses_one_above_it_is_found() {
         let dir = tree(&[
-            ("ops.rs", "use crate::error::Error;\n"),
+            ("weights.rs", "use crate::error::Error;\n"),
             ("error.rs", ""),
-            ("kernels/quant.rs", "use crate::ops::{self, BLOCK};\n"),
             ("text/chat.rs", "fn f() { crate::image::decode(b\"\") }\n"),
             (
                 "image.rs",
                 "// use crate::personalize::Engine;\nfn decode(_: &[u8]) {}\n",
             ),
+            ("cellar.rs", ""),
         ]);
-        let modules = modules(dir.path()).unwrap();
-        let faults = upward(&modules);
+        let faults = upward(&ENGINE, &modules(dir.path()).unwrap());
         assert_eq!(faults.len(), 2, "{faults:#?}");
-        assert!(faults[0].contains("kernels/quant uses `ops"), "{faults:#?}");
+        assert!(faults[0].contains("cellar is in no line"), "{faults:#?}");
         assert!(faults[1].contains("text/chat uses `image"), "{faults:#?}");
+    }
+
+    #[test]
+    fn rooms_above_all_lines_use_each_other_and_are_not_used() {
+        let dir = tree(&[
+            ("kernels/quant.rs", "use crate::attention::Size;\n"),
+            ("attention.rs", "use crate::{blocks::BLOCK, softmax};\n"),
+            ("softmax.rs", "use crate::kernels::quant;\n"),
+            ("blocks.rs", "use crate::threads;\n"),
+            ("threads.rs", ""),
+        ]);
+        let faults = upward(&OPS, &modules(dir.path()).unwrap());
+        assert_eq!(faults.len(), 2, "{faults:#?}");
+        assert!(faults[0].contains("blocks uses `threads"), "{faults:#?}");
+        assert!(
+            faults[1].contains("kernels/quant uses `attention"),
+            "{faults:#?}"
+        );
     }
 
     #[test]
@@ -257,6 +297,6 @@ mod tests {
     #[test]
     fn the_engine_reads_no_files_of_its_own() {
         let dir = tree(&[("weights.rs", "fn f() { std::fs::read(\"x\").ok(); }\n")]);
-        assert_eq!(outward(&modules(dir.path()).unwrap()).len(), 1);
+        assert_eq!(outward("src", &modules(dir.path()).unwrap()).len(), 1);
     }
 }

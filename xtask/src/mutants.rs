@@ -17,8 +17,12 @@ use scratch::{Scratch, write};
 
 const LIST: &str = "tests/mutants.toml";
 const REPORT: &str = "tests/mutants.md";
-/// How `caught_by` calls the engine's unit tests.
-const ENGINE: &str = "namelens-engine";
+/// How `caught_by` calls the unit tests of a crate, and where its sources are.
+const CRATES: [(&str, &str); 2] = [
+    ("namelens-engine", "engine/src"),
+    ("namelens-ops", "engine/ops/src"),
+];
+
 /// Options of `cargo xtask mutants`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
@@ -167,14 +171,15 @@ fn has_test(root: &Path, caught_by: &str) -> bool {
         return false;
     };
     // The last module is a file of its own, or the `mod tests` of the file before it, in it or beside it.
-    let files = match (binary, modules.split_last()) {
-        (ENGINE, Some((_, outer))) => vec![
-            format!("engine/src/{}.rs", modules.join("/")),
-            format!("engine/src/{}.rs", outer.join("/")),
-            format!("engine/src/{}_tests.rs", outer.join("/")),
+    let unit = CRATES.iter().find(|(name, _)| *name == binary);
+    let files = match (unit, modules.split_last()) {
+        (Some((_, src)), Some((_, outer))) => vec![
+            format!("{src}/{}.rs", modules.join("/")),
+            format!("{src}/{}.rs", outer.join("/")),
+            format!("{src}/{}_tests.rs", outer.join("/")),
         ],
-        (ENGINE, None) => Vec::new(),
-        _ => vec![format!("tests/{binary}.rs")],
+        (Some(_), None) => Vec::new(),
+        (None, _) => vec![format!("tests/{binary}.rs")],
     };
     let function = format!("fn {name}(");
     files

@@ -223,10 +223,9 @@ impl ParamSource for CheckpointSource {
             return Ok(None);
         };
         let matrix = QuantMatrix::from_ggml(&bytes, kind, rows, cols, device);
-        matrix.map(Some).map_err(|error| match error {
-            Error::Weights { problem, .. } => self.fail(name, problem),
-            other => other,
-        })
+        matrix
+            .map(Some)
+            .map_err(|error| self.fail(name, error.problem))
     }
 
     fn contains(&self, key: &str) -> bool {

@@ -80,7 +80,8 @@ impl ParamSource for InPrecision<'_> {
             return Ok(None);
         };
         let bytes = encode(dtype, &values)?;
-        QuantMatrix::from_ggml(&bytes, kind, rows, cols, &self.device).map(Some)
+        let matrix = QuantMatrix::from_ggml(&bytes, kind, rows, cols, &self.device)?;
+        Ok(Some(matrix))
     }
 
     fn contains(&self, name: &str) -> bool {

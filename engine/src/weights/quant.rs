@@ -2,8 +2,6 @@
 //!
 //! Layouts and rounding follow `ggml-quants.c`; the order of the float operations is that of `gguf.quants`.
 
-mod k;
-mod legacy;
 #[cfg(test)]
 mod tests;
 
@@ -11,7 +9,7 @@ use std::fmt;
 
 use half::{bf16, f16};
 
-use crate::blocks::QuantKind;
+use crate::ops::{QuantKind, Unquantised};
 use crate::{Error, Result};
 
 /// How the elements of a tensor are stored.
@@ -206,39 +204,21 @@ pub fn encode(dtype: Dtype, values: &[f32]) -> Result<Vec<u8>> {
         ));
     }
     let mut out = Vec::with_capacity(values.len() / dtype.block_len() * dtype.block_bytes());
-    let block = match dtype {
-        Dtype::F32 => {
-            out.extend(values.iter().flat_map(|v| v.to_le_bytes()));
-            return Ok(out);
-        }
-        Dtype::F16 => {
-            out.extend(values.iter().flat_map(|v| f16::from_f32(*v).to_le_bytes()));
-            return Ok(out);
-        }
-        Dtype::BF16 => {
-            out.extend(values.iter().flat_map(|v| bf16::from_f32(*v).to_le_bytes()));
-            return Ok(out);
-        }
-        Dtype::Q8_0 => legacy::encode_q8_0,
-        Dtype::Q4_0 => legacy::encode_q4_0,
-        Dtype::Q4_1 => legacy::encode_q4_1,
-        Dtype::Q5_0 => legacy::encode_q5_0,
-        Dtype::Q5_1 => legacy::encode_q5_1,
-        Dtype::Q4K => {
-            for values in values.as_chunks::<{ k::BLOCK }>().0 {
-                k::encode_q4(values, &mut out)?;
-            }
-            return Ok(out);
-        }
-        Dtype::Q5K | Dtype::Q6K => {
-            return Err(misfit(
-                dtype,
-                "this type is only read; write Q8_0 or Q4_K".into(),
-            ));
-        }
-    };
-    for values in values.as_chunks::<{ legacy::BLOCK }>().0 {
-        block(values, &mut out)?;
+    match dtype.quant_kind() {
+        Some(kind) => kind.encode(values, &mut out).map_err(|why| {
+            let problem = match why {
+                Unquantised::ReadOnly => "this type is only read; write Q8_0 or Q4_K".into(),
+                Unquantised::TooLarge(value) => format!(
+                    "a block needs the scale or offset {value}, which f16 cannot hold; store this tensor as F32 or BF16"
+                ),
+            };
+            misfit(dtype, problem)
+        })?,
+        None => match dtype {
+            Dtype::F16 => out.extend(values.iter().flat_map(|v| f16::from_f32(*v).to_le_bytes())),
+            Dtype::BF16 => out.extend(values.iter().flat_map(|v| bf16::from_f32(*v).to_le_bytes())),
+            _ => out.extend(values.iter().flat_map(|v| v.to_le_bytes())),
+        },
     }
     Ok(out)
 }

@@ -9,21 +9,14 @@ use anyhow::{Context, Result};
 use ignore::WalkBuilder;
 use serde::Deserialize;
 
-use super::ENGINE;
+use super::CRATES;
 use crate::paths::target_dir;
 use crate::run::shown;
 
 /// Where the binaries of tests are named.
 const TESTS: &str = "tests/Cargo.toml";
-/// One choice of packages for every bug.
-const SELECTION: [&str; 6] = [
-    "-p",
-    "namelens-tests",
-    "-p",
-    ENGINE,
-    "--no-default-features",
-    "--features",
-];
+/// One choice of packages for every bug, with those of [`CRATES`].
+const SELECTION: [&str; 2] = ["-p", "namelens-tests"];
 /// One choice of features for all bugs but a few, so that dependencies are built once, and no GPU stack among them.
 const FEATURES: &str = "namelens-engine/cpu,namelens-engine/train,namelens-engine/rayon";
 /// What is built beside, in a place of its own, for the few whose tests need a GPU.
@@ -105,14 +98,16 @@ impl Scratch {
             .current_dir(&self.source)
             .args(["test", "--color", "never"])
             .args(SELECTION)
+            .args(CRATES.iter().flat_map(|(name, _)| ["-p", name]))
+            .args(["--no-default-features", "--features"])
             .arg(features)
             .env("CARGO_TARGET_DIR", build)
             // Our own code is compiled again for every bug and run for seconds.
             .env("CARGO_PROFILE_DEV_OPT_LEVEL", "0")
             .env("CARGO_PROFILE_DEV_DEBUG", "false");
-        match binary {
-            ENGINE => cargo.arg("--lib"),
-            other => cargo.args(["--test", other]),
+        match CRATES.iter().any(|(name, _)| *name == binary) {
+            true => cargo.arg("--lib"),
+            false => cargo.args(["--test", binary]),
         };
         cargo.args(["--", "--exact"]).args(names);
         let output = cargo

@@ -290,7 +290,8 @@ impl ParamSource for OneLayer {
             return Ok(None);
         }
         let blocks = encode(Dtype::Q8_0, &numbers(rows * cols, name.len()))?;
-        QuantMatrix::from_ggml(&blocks, QuantKind::Q8_0, rows, cols, &Device::flex()).map(Some)
+        let matrix = QuantMatrix::from_ggml(&blocks, QuantKind::Q8_0, rows, cols, &Device::flex())?;
+        Ok(Some(matrix))
     }
 
     fn contains(&self, _name: &str) -> bool {
