@@ -43,7 +43,7 @@ fn largest(values: &[f32]) -> f32 {
         .fold(f32::NEG_INFINITY, f32::max)
 }
 
-/// Softmax of one token; logits that are not finite take no part. Summed in f32 in [`LANES`] parts: within 1e-5 of it.
+/// Softmax of one token; logits that are not finite take no part. Summed in f32 in 16 parts: within 1e-5 of it.
 pub fn probability(logits: &[f32], token: u32) -> f32 {
     let top = largest(logits);
     let weight = |v: f32| if v.is_finite() { exp(v - top) } else { 0.0 };
