@@ -340,3 +340,50 @@ pub(super) fn weights<S: Simd>(
     }
     inverses
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use burn::tensor::{Device, Distribution, Tensor};
+
+    use super::*;
+
+    /// To the bit: only the places differ.
+    #[test]
+    fn heads_are_written_side_by_side_or_one_after_the_other() {
+        let (heads, tokens, width) = (3, 40, 32);
+        Device::flex().seed(9);
+        let inputs: [Tensor<4>; 3] = std::array::from_fn(|_| {
+            let normal = Distribution::Normal(0.0, 1.0);
+            Tensor::random([1, heads, tokens, width], normal, &Device::flex())
+        });
+        let inputs = inputs.map(storage);
+        let of = |order| {
+            let [q, k, v] = [0, 1, 2].map(|at| Heads::of_tensor(&inputs[at]));
+            let seen = &Seen::Before;
+            let sizes = Sizes {
+                tokens,
+                width,
+                seen,
+            };
+            let mut out = vec![f32::NAN; heads * tokens * width];
+            simd(Forward {
+                sizes,
+                q,
+                k,
+                v,
+                heads: 0..heads,
+                out: &mut out,
+                order,
+            });
+            out
+        };
+        let (apart, beside) = (of(Order::Heads), of(Order::Tokens));
+        assert!(apart.iter().all(|x| x.is_finite()));
+        for (at, value) in beside.iter().enumerate() {
+            let (token, head) = (at / width / heads, at / width % heads);
+            let place = (head * tokens + token) * width + at % width;
+            assert_eq!(value, &apart[place], "token {token} of head {head}");
+        }
+    }
+}

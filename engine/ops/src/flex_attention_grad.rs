@@ -50,18 +50,18 @@ impl WithSimd for Gradient<'_> {
                 key_rows.load_part(at, *part, k);
                 values.load_part(at, *part, v);
                 for rows in part.blocks() {
-                    let first = part.start + rows.start;
+                    let (first, count) = (part.start + rows.start, rows.len());
                     let (q, grad) = (q.at(first), grad.at(first));
                     let inverses =
                         weights::<S>(sizes, *part, rows.clone(), q, &keys, (&mut scores, padded));
                     let seen = sizes.seen(*part, rows.end - 1);
                     let strips = seen.next_multiple_of(STRIP);
-                    for (scores, inverse) in scores.chunks_exact_mut(padded).zip(inverses) {
+                    let rows = scores.chunks_exact_mut(padded).zip(inverses);
+                    for (scores, inverse) in rows.take(count) {
                         for score in &mut scores[..strips] {
                             *score *= inverse;
                         }
                     }
-                    let count = rows.len();
                     let down = Size {
                         rows: seen,
                         columns: width,

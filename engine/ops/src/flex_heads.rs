@@ -17,8 +17,11 @@ pub(super) fn storage(heads: Tensor<4>) -> FloatTensor<Flex> {
 
 /// Heads `[B, H, T, D]`, copied if the numbers of a token of a head do not follow each other.
 pub(super) fn readable(heads: FloatTensor<Flex>) -> FloatTensor<Flex> {
-    match heads.layout().strides() {
-        [.., 1] if heads.layout().has_positive_strides() => heads,
+    let layout = heads.layout();
+    // Views of nothing may begin behind the end.
+    let is_readable = layout.num_elements() > 0 && layout.has_positive_strides();
+    match layout.strides() {
+        [.., 1] if is_readable => heads,
         _ => heads.to_contiguous(),
     }
 }
@@ -63,6 +66,18 @@ mod tests {
     use burn::tensor::{Device, Distribution, Tensor};
 
     use crate::{Seen, attention};
+
+    #[test]
+    fn nothing_is_read_of_views_of_nothing() {
+        for device in [Device::flex(), Device::flex().autodiff()] {
+            for [batch, tokens] in [[1, 0], [0, 5]] {
+                let wide = Tensor::<3>::zeros([batch, tokens, 3 * 96], &device).narrow(2, 96, 96);
+                let heads = wide.reshape([batch, tokens, 3, 32]).swap_dims(1, 2);
+                let seen = attention(heads.clone(), heads.clone(), heads, &Seen::All);
+                assert_eq!(seen.dims(), [batch, 3, tokens, 32]);
+            }
+        }
+    }
 
     /// The same numbers in the same order of sums, so to the bit.
     #[test]

@@ -14,7 +14,7 @@ const SMALL: usize = 3;
 /// Terms of a sum between two jumps back, at which programs in WebAssembly look whether they shall stop.
 const TOGETHER: usize = if cfg!(target_family = "wasm") { 4 } else { 1 };
 
-/// A matrix of weights in scratch, read along rows or along columns.
+/// A matrix of weights, read along rows or along columns.
 #[derive(Clone, Copy)]
 pub(super) struct Weights<'a> {
     pub(super) values: &'a [f32],

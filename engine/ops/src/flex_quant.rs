@@ -63,7 +63,8 @@ fn of_rows<const N: usize>(x: &[f32], ws: [&Packed; N]) -> [Vec<f32>; N] {
     });
     write(x, cols, ws, rooms);
     for (y, len) in ys.iter_mut().zip(lengths) {
-        // SAFETY: there is room for as many, and `product` made numbers of all of it.
+        // SAFETY: there is room for as many, `product` makes numbers of all that a piece of work is given, the pieces are all of
+        // it, and `threads::each` returns only when every one was done.
         unsafe { y.set_len(len) };
     }
     ys

@@ -2,6 +2,7 @@
 //!
 //! Every piece of work writes what is its own and is done alike on any thread, so that results do not depend on how many there are.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 /// Threads that a host lends to the loops of the CPU backend.
@@ -11,7 +12,8 @@ pub trait Pool: Sync {
 
     /// Calls `work` once with each of `0..pieces`, in any order and on any thread, and returns when all calls have returned.
     ///
-    /// Called within a piece of work it may do everything itself.
+    /// Called within a piece of work it may do everything itself. A piece that panics must not be passed over: results are written
+    /// into memory that holds nothing yet, so it is checked that all pieces were done.
     fn run(&self, pieces: usize, work: &(dyn Fn(usize) + Sync));
 }
 
@@ -44,6 +46,9 @@ pub(crate) fn is_worth(numbers: usize, share: usize) -> bool {
 }
 
 /// Does `act` with each piece of work.
+///
+/// # Panics
+/// When the lent pool did not do all pieces: what they were to write is not there.
 pub(crate) fn each<W: Send>(work: Vec<W>, act: impl Fn(W) + Sync) {
     if let Some(pool) = LENT.get() {
         let pieces: Vec<Mutex<Option<W>>> = work.into_iter().map(|w| Mutex::new(Some(w))).collect();
@@ -51,11 +56,16 @@ pub(crate) fn each<W: Send>(work: Vec<W>, act: impl Fn(W) + Sync) {
             let mut piece = pieces[at].lock().unwrap_or_else(PoisonError::into_inner);
             piece.take()
         };
-        return pool.run(pieces.len(), &|at| {
+        let done = AtomicUsize::new(0);
+        pool.run(pieces.len(), &|at| {
             if let Some(piece) = take(at) {
                 act(piece);
+                done.fetch_add(1, Ordering::Release);
             }
         });
+        let done = done.load(Ordering::Acquire);
+        assert_eq!(done, pieces.len(), "pieces of work that the pool did");
+        return;
     }
     #[cfg(feature = "rayon")]
     {
