@@ -18,7 +18,7 @@ impl Pool for Idle {
 }
 
 #[test]
-#[should_panic(expected = "pieces of work that the pool did")]
+#[should_panic(expected = "pieces that the pool did")]
 fn work_that_was_passed_over_is_no_result() {
     assert!(threads::lend(&Idle), "the first that is lent");
     let device = Device::flex();

@@ -17,11 +17,8 @@ pub(super) fn storage(heads: Tensor<4>) -> FloatTensor<Flex> {
 
 /// Heads `[B, H, T, D]`, copied if the numbers of a token of a head do not follow each other.
 pub(super) fn readable(heads: FloatTensor<Flex>) -> FloatTensor<Flex> {
-    let layout = heads.layout();
-    // Views of nothing may begin behind the end.
-    let is_readable = layout.num_elements() > 0 && layout.has_positive_strides();
-    match layout.strides() {
-        [.., 1] if is_readable => heads,
+    match heads.layout().strides() {
+        [.., 1] if heads.layout().has_positive_strides() => heads,
         _ => heads.to_contiguous(),
     }
 }
@@ -42,7 +39,8 @@ impl<'a> Heads<'a> {
         let layout = tensor.layout();
         let strides = layout.strides();
         Self {
-            values: &tensor.storage()[layout.start_offset()..],
+            // Views of nothing may begin behind the end, as may a head of theirs.
+            values: from(tensor.storage(), layout.start_offset()),
             count: layout.shape()[1],
             strides: [0, 1, 2].map(|axis| strides[axis].unsigned_abs()),
         }
@@ -54,10 +52,15 @@ impl<'a> Heads<'a> {
         let [sequence, own, stride] = self.strides;
         let first = head / self.count * sequence + head % self.count * own;
         Rows {
-            values: &self.values[first..],
+            values: from(self.values, first),
             stride,
         }
     }
+}
+
+#[inline(always)]
+fn from(values: &[f32], first: usize) -> &[f32] {
+    values.get(first..).unwrap_or_default()
 }
 
 #[cfg(test)]

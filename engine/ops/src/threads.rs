@@ -2,7 +2,7 @@
 //!
 //! Every piece of work writes what is its own and is done alike on any thread, so that results do not depend on how many there are.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 /// Threads that a host lends to the loops of the CPU backend.
@@ -45,26 +45,44 @@ pub(crate) fn is_worth(numbers: usize, share: usize) -> bool {
     numbers > share && count() > 1
 }
 
+/// A piece of work, with what only who takes it writes: where a host lends threads that Rust does not know, as in a browser, sums of
+/// several would lose some.
+struct Piece<W> {
+    work: Mutex<Option<W>>,
+    done: AtomicBool,
+}
+
+impl<W> Piece<W> {
+    fn new(work: W) -> Self {
+        Self {
+            work: Mutex::new(Some(work)),
+            done: AtomicBool::new(false),
+        }
+    }
+
+    fn take(&self) -> Option<W> {
+        let mut work = self.work.lock().unwrap_or_else(PoisonError::into_inner);
+        work.take()
+    }
+}
+
 /// Does `act` with each piece of work.
 ///
 /// # Panics
 /// When the lent pool did not do all pieces: what they were to write is not there.
 pub(crate) fn each<W: Send>(work: Vec<W>, act: impl Fn(W) + Sync) {
     if let Some(pool) = LENT.get() {
-        let pieces: Vec<Mutex<Option<W>>> = work.into_iter().map(|w| Mutex::new(Some(w))).collect();
-        let take = |at: usize| {
-            let mut piece = pieces[at].lock().unwrap_or_else(PoisonError::into_inner);
-            piece.take()
-        };
-        let done = AtomicUsize::new(0);
+        let pieces: Vec<Piece<W>> = work.into_iter().map(Piece::new).collect();
         pool.run(pieces.len(), &|at| {
-            if let Some(piece) = take(at) {
-                act(piece);
-                done.fetch_add(1, Ordering::Release);
+            if let Some(work) = pieces[at].take() {
+                act(work);
+                pieces[at].done.store(true, Ordering::Release);
             }
         });
-        let done = done.load(Ordering::Acquire);
-        assert_eq!(done, pieces.len(), "pieces of work that the pool did");
+        let done = pieces
+            .iter()
+            .filter(|piece| piece.done.load(Ordering::Acquire));
+        assert_eq!(done.count(), pieces.len(), "pieces that the pool did");
         return;
     }
     #[cfg(feature = "rayon")]
