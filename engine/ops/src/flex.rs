@@ -10,13 +10,17 @@ use burn::backend::tensor::FloatTensor;
 use burn::tensor::Tensor;
 use macerator::{AutoArch, WithSimd};
 
-/// The backend's storage of a tensor; contiguous, so that `as_slice` succeeds.
-pub(super) fn storage(tensor: Tensor<2>) -> FloatTensor<Flex> {
+/// The backend's own form of a tensor, as it lies.
+pub(super) fn primitive<const D: usize>(tensor: Tensor<D>) -> FloatTensor<Flex> {
     // Only called for tensors of a flex device.
     tensor
         .try_into_primitive::<Flex>()
         .expect("a tensor of a flex device")
-        .to_contiguous()
+}
+
+/// The backend's storage of a tensor; contiguous, so that `as_slice` succeeds.
+pub(super) fn storage(tensor: Tensor<2>) -> FloatTensor<Flex> {
+    primitive(tensor).to_contiguous()
 }
 
 /// The numbers of a tensor as [`storage`] gives it.

@@ -4,15 +4,12 @@ use burn::backend::Flex;
 use burn::backend::tensor::FloatTensor;
 use burn::tensor::Tensor;
 
+use super::flex::primitive;
 use super::flex_product::Rows;
 
 /// The backend's storage of heads `[B, H, T, D]`, as it lies if the numbers of a token of a head follow each other.
 pub(super) fn storage(heads: Tensor<4>) -> FloatTensor<Flex> {
-    // Only called for tensors of a flex device.
-    let heads = heads
-        .try_into_primitive::<Flex>()
-        .expect("a tensor of a flex device");
-    readable(heads)
+    readable(primitive(heads))
 }
 
 /// Heads `[B, H, T, D]`, copied if the numbers of a token of a head do not follow each other.

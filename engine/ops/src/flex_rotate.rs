@@ -6,7 +6,7 @@ use burn::tensor::{Tensor, TensorData};
 use macerator::{Simd, WithSimd};
 
 use super::exp::fused;
-use super::flex::{simd, slice, storage};
+use super::flex::{primitive, simd, slice, storage};
 
 /// x `[B, H, T, D]`, cosines and signed sines `[B or 1, 1, T, D]` -> `[B, H, T, D]`.
 pub(super) fn rotate(x: Tensor<4>, cos: Tensor<4>, sin: Tensor<4>) -> Tensor<4> {
@@ -56,10 +56,7 @@ fn flat(x: Tensor<4>) -> Tensor<2> {
 
 /// The backend's storage of a tensor that is to be written to: whole and in order, and not held twice by this.
 fn own(x: Tensor<4>) -> FloatTensor<Flex> {
-    // Only called for tensors of a flex device.
-    let x = x
-        .try_into_primitive::<Flex>()
-        .expect("a tensor of a flex device");
+    let x = primitive(x);
     match x.is_contiguous() && x.layout().start_offset() == 0 {
         true => x,
         false => x.to_contiguous(),
