@@ -57,23 +57,31 @@ impl<const D: usize> Epilogue<D> {
     }
 
     /// Whether one of its tensors has gradients.
-    #[cfg(feature = "train")]
+    #[cfg(any(feature = "train", feature = "cpu"))]
     pub(super) fn is_tracked(&self) -> bool {
         let bias = self.bias.as_ref().is_some_and(Tensor::is_autodiff);
         bias || self.onto.as_ref().is_some_and(Tensor::is_autodiff)
     }
 
-    /// The same for a product of `shape`, whose axes but the last become one.
+    /// That it fits a product of `shape`.
     ///
     /// # Panics
     /// When a part has another shape: loops and kernels would read past it, or leave it out.
-    pub(super) fn flat(self, shape: [usize; D]) -> Epilogue<2> {
+    pub(super) fn check(&self, shape: [usize; D]) {
         if let Some(bias) = &self.bias {
             assert_eq!(bias.dims(), [shape[D - 1]], "epilogue: bias of {shape:?}");
         }
         if let Some(onto) = &self.onto {
             assert_eq!(onto.dims(), shape, "epilogue: what is added to");
         }
+    }
+
+    /// The same for a product of `shape`, whose axes but the last become one.
+    ///
+    /// # Panics
+    /// As [`Epilogue::check`].
+    pub(super) fn flat(self, shape: [usize; D]) -> Epilogue<2> {
+        self.check(shape);
         let Self {
             bias,
             activation,

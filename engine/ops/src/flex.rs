@@ -7,7 +7,7 @@
 
 use burn::backend::Flex;
 use burn::backend::tensor::FloatTensor;
-use burn::tensor::Tensor;
+use burn::tensor::{Tensor, TensorData};
 use macerator::{AutoArch, WithSimd};
 
 /// The backend's own form of a tensor, as it lies.
@@ -18,9 +18,23 @@ pub(super) fn primitive<const D: usize>(tensor: Tensor<D>) -> FloatTensor<Flex> 
         .expect("a tensor of a flex device")
 }
 
-/// The backend's storage of a tensor; contiguous, so that `as_slice` succeeds.
-pub(super) fn storage(tensor: Tensor<2>) -> FloatTensor<Flex> {
-    primitive(tensor).to_contiguous()
+/// The backend's storage of a tensor; contiguous, so that `as_slice` succeeds. Loops know the shape: to reshape a tensor before costs a
+/// token as much as the loops of its norms.
+pub(super) fn storage<const D: usize>(tensor: Tensor<D>) -> FloatTensor<Flex> {
+    contiguous(primitive(tensor))
+}
+
+fn contiguous(tensor: FloatTensor<Flex>) -> FloatTensor<Flex> {
+    match tensor.is_contiguous() {
+        true => tensor,
+        false => tensor.to_contiguous(),
+    }
+}
+
+/// A tensor of these numbers, row-major, on the flex device.
+pub(super) fn tensor<const D: usize>(values: Vec<f32>, shape: [usize; D]) -> Tensor<D> {
+    let data = TensorData::new(values, shape);
+    Tensor::from_primitive::<Flex>(FloatTensor::<Flex>::from_data(data))
 }
 
 /// The numbers of a tensor as [`storage`] gives it.

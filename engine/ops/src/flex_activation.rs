@@ -1,11 +1,11 @@
 //! GELU and SiLU and their slopes, vectorised, for the CPU.
 
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::Tensor;
 use macerator::{Simd, WithSimd};
 
 use super::activation_kind::Activation;
 use super::exp::{exp, fused, sigmoid2};
-use super::flex::{simd, slice, storage};
+use super::flex::{simd, slice, storage, tensor};
 use crate::threads;
 
 /// Numbers that are worth a core of their own.
@@ -13,21 +13,17 @@ const SHARE: usize = 1 << 14;
 
 /// The activation of a tensor of a flex device, without gradients.
 pub(super) fn activate<const D: usize>(x: Tensor<D>, kind: Activation) -> Tensor<D> {
-    let (shape, device) = (x.dims(), x.device());
-    let count = shape.iter().product();
-    let x = storage(x.reshape([1, count]));
-    let out = activated(slice(&x), kind);
-    Tensor::from_data(TensorData::new(out, shape), &device)
+    let shape = x.dims();
+    tensor(activated(slice(&storage(x)), kind), shape)
 }
 
 /// `silu(gate) up` of two tensors of one shape on a flex device, without gradients.
 pub(super) fn gated_silu<const D: usize>(gated: Tensor<D>, up: Tensor<D>) -> Tensor<D> {
-    let (shape, device) = (gated.dims(), gated.device());
-    let count = shape.iter().product();
-    let [gated, up] = [gated, up].map(|x| storage(x.reshape([1, count])));
+    let shape = gated.dims();
+    let [gated, up] = [gated, up].map(storage);
     let mut out = slice(&gated).to_vec();
     gate(&mut out, slice(&up));
-    Tensor::from_data(TensorData::new(out, shape), &device)
+    tensor(out, shape)
 }
 
 /// Makes `silu(gate) up` of a gate, in its place.

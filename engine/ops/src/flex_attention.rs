@@ -5,10 +5,10 @@
 
 use std::ops::Range;
 
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::Tensor;
 use macerator::{Simd, WithSimd};
 
-use super::flex::simd;
+use super::flex::{simd, tensor};
 use super::flex_heads::{Heads, storage};
 use super::flex_product::{Rows, Size, Strips, Weights, product, put_column, strip};
 use super::flex_softmax::{STRIP, exponentials};
@@ -272,7 +272,7 @@ impl WithSimd for Forward<'_> {
 /// Attention without gradients of tensors `[B, H, T, D]` of a flex device, whose width is supported; the heads are
 /// shared out among the threads.
 pub(super) fn attention(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, seen: &Seen) -> Tensor<4> {
-    let (shape, device) = (q.dims(), q.device());
+    let shape = q.dims();
     let [batch, heads, tokens, width] = shape;
     let [q, k, v] = [q, k, v].map(storage);
     let [q, k, v] = [&q, &k, &v].map(Heads::of_tensor);
@@ -300,15 +300,14 @@ pub(super) fn attention(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, seen: &Seen) -
         threads::each(shares.collect(), |(at, out)| {
             some(at * each, out, Order::Heads);
         });
-        return Tensor::from_data(TensorData::new(out, shape), &device);
+        return tensor(out, shape);
     }
     if batch == 1 {
         some(0, &mut out, Order::Tokens);
-        let out = TensorData::new(out, [batch, tokens, heads, width]);
-        return Tensor::from_data(out, &device).swap_dims(1, 2);
+        return tensor(out, [batch, tokens, heads, width]).swap_dims(1, 2);
     }
     some(0, &mut out, Order::Heads);
-    Tensor::from_data(TensorData::new(out, shape), &device)
+    tensor(out, shape)
 }
 
 /// Softmax over what each of `rows` sees, into scores `[rows, padded]`: zero beyond, up to whole strips of what the last of them sees,

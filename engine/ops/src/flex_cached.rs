@@ -4,11 +4,11 @@
 //! and the cache is read where it lies, which burn's product would copy first. A single query takes the keys as they are, many
 //! turn them into columns once.
 
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::Tensor;
 use macerator::{Simd, WithSimd};
 
 use super::exp::fused;
-use super::flex::{simd, slice, storage};
+use super::flex::{simd, slice, storage, tensor};
 use super::flex_dots::products;
 use super::flex_product::{Rows, Size, Strips, Weights, add_product, product, put_column, strip};
 use super::flex_softmax::{STRIP, softmax};
@@ -40,7 +40,8 @@ pub(super) fn cached_attention(
     starts: &[usize],
     len: usize,
 ) -> Tensor<4> {
-    let ([batch, heads, queries, width], device) = (q.dims(), q.device());
+    let shape = q.dims();
+    let [_, heads, queries, width] = shape;
     let [_, kv_heads, capacity, _] = k.dims();
     let sizes = Sizes {
         group: heads / kv_heads,
@@ -50,14 +51,10 @@ pub(super) fn cached_attention(
         len,
         width,
     };
-    let q = storage(q.reshape([batch * heads * queries, width]));
-    let [k, v] = [k, v].map(|x| storage(x.reshape([batch * kv_heads * capacity, width])));
-    let mut out = vec![0.0; batch * heads * queries * width];
+    let [q, k, v] = [q, k, v].map(storage);
+    let mut out = vec![0.0; shape.iter().product()];
     heads_of(sizes, starts, [slice(&q), slice(&k), slice(&v)], &mut out);
-    Tensor::from_data(
-        TensorData::new(out, [batch, heads, queries, width]),
-        &device,
-    )
+    tensor(out, shape)
 }
 
 /// All key/value heads of all rows; shared out among the threads where there are many queries, or where that costs next to nothing.

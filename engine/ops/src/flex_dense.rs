@@ -1,10 +1,10 @@
 //! Products of a few rows with dense weights on the CPU, which are read where they lie: burn's product takes them transposed, and copies
 //! all of them for it in every call.
 
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::Tensor;
 use macerator::{Simd, WithSimd};
 
-use super::flex::{simd, slice, storage};
+use super::flex::{simd, slice, storage, tensor};
 use super::flex_dots::products;
 use crate::threads;
 
@@ -19,16 +19,16 @@ const SHARE: usize = 1 << 20;
 
 /// x `[M, K]`, weight `[N, K]`, bias `[N]` -> `x weightᵀ + bias` `[M, N]`.
 pub(super) fn dense(x: Tensor<2>, weight: Tensor<2>, bias: Option<Tensor<1>>) -> Tensor<2> {
-    let ([m, k], [n, _], device) = (x.dims(), weight.dims(), x.device());
+    let ([m, k], [n, _]) = (x.dims(), weight.dims());
     let [x, weight] = [x, weight].map(storage);
     let mut y = all(slice(&x), slice(&weight), [m, n, k]);
     if let Some(bias) = bias {
-        let bias = storage(bias.reshape([1, n]));
+        let bias = storage(bias);
         for y in y.chunks_exact_mut(n) {
             y.iter_mut().zip(slice(&bias)).for_each(|(y, b)| *y += b);
         }
     }
-    Tensor::from_data(TensorData::new(y, [m, n]), &device)
+    tensor(y, [m, n])
 }
 
 fn all(x: &[f32], weight: &[f32], [m, n, k]: [usize; 3]) -> Vec<f32> {

@@ -12,23 +12,28 @@ use crate::threads;
 const SHARE: usize = 1 << 14;
 
 /// Does `epilogue` to `y`, rows of `wide` numbers.
-pub(super) fn finish(y: &mut [f32], wide: usize, epilogue: Epilogue<2>) {
-    let Epilogue {
-        bias,
-        activation,
-        onto,
-    } = epilogue;
+pub(super) fn finish<const D: usize>(y: &mut [f32], wide: usize, epilogue: Epilogue<D>) {
+    let (bias, onto) = (epilogue.bias.map(storage), epilogue.onto.map(storage));
+    let [bias, onto] = [&bias, &onto].map(|part| part.as_ref().map(slice));
+    of_rows(y, wide, bias, epilogue.activation, onto);
+}
+
+/// [`finish`] of rows. Not within it, because what has a parameter is compiled where it is called, and not as quick there.
+fn of_rows(
+    y: &mut [f32],
+    wide: usize,
+    bias: Option<&[f32]>,
+    activation: Option<Activation>,
+    onto: Option<&[f32]>,
+) {
     if y.is_empty() || (bias.is_none() && activation.is_none() && onto.is_none()) {
         return;
     }
-    let bias = bias.map(|bias| storage(bias.reshape([1, wide])));
-    let onto = onto.map(storage);
-    let bias = bias.as_ref().map(slice);
     let each = match threads::is_worth(y.len(), SHARE) {
         true => threads::share_of(y.len() / wide, SHARE.div_ceil(wide)) * wide,
         false => y.len(),
     };
-    let mut added = onto.as_ref().map(|onto| slice(onto).chunks(each));
+    let mut added = onto.map(|onto| onto.chunks(each));
     let work = y.chunks_mut(each).map(|y| {
         let onto = added.as_mut().and_then(Iterator::next);
         Rows {

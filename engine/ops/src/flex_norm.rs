@@ -1,10 +1,10 @@
 //! Norms over the last axis on the CPU, without gradients: a row at a time, read twice and written once.
 
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::Tensor;
 use macerator::{Simd, WithSimd};
 
 use super::exp::fused;
-use super::flex::{simd, slice, storage};
+use super::flex::{simd, slice, storage, tensor};
 use super::flex_softmax::STRIP;
 use crate::threads;
 
@@ -18,26 +18,17 @@ pub(super) fn norm<const D: usize>(
     bias: Option<Tensor<1>>,
     eps: f64,
 ) -> Tensor<D> {
-    let (shape, device) = (x.dims(), x.device());
-    let width = shape[D - 1];
-    let rows = shape[..D - 1].iter().product::<usize>();
-    let out = normed(
-        x.reshape([rows, width]),
-        weight.reshape([1, width]),
-        bias.map(|bias| bias.reshape([1, width])),
-        eps,
-    );
-    Tensor::from_data(TensorData::new(out, shape), &device)
+    let shape = x.dims();
+    let (x, weight, bias) = (storage(x), storage(weight), bias.map(storage));
+    let bias = bias.as_ref().map(slice);
+    tensor(normed(slice(&x), slice(&weight), bias, eps), shape)
 }
 
 /// [`norm`] of rows. Not within it, because what has a parameter is compiled where it is called, and not as quick there.
-fn normed(x: Tensor<2>, weight: Tensor<2>, bias: Option<Tensor<2>>, eps: f64) -> Vec<f32> {
-    let [rows, width] = x.dims();
-    let [x, weight] = [x, weight].map(storage);
-    let bias = bias.map(storage);
-    let (x, weight) = (slice(&x), slice(&weight));
-    let bias = bias.as_ref().map(slice);
-    let mut out = vec![0.0; rows * width];
+fn normed(x: &[f32], weight: &[f32], bias: Option<&[f32]>, eps: f64) -> Vec<f32> {
+    let width = weight.len();
+    let rows = x.len() / width.max(1);
+    let mut out = vec![0.0; x.len()];
     let some = |x, out| {
         simd(Norm {
             x,

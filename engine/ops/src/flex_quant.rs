@@ -6,7 +6,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use namelens_cpu_kernels::{Activations, Packed, ROWS, product};
 
 use super::epilogue::Epilogue;
-use super::flex::{slice, storage};
+use super::flex::{slice, storage, tensor};
 use super::{flex_activation, flex_epilogue};
 use crate::threads;
 
@@ -19,75 +19,79 @@ const WEIGHTS: usize = 1 << 19;
 /// Pieces of a matrix at most.
 const PIECES: usize = 16;
 
-/// x `[M, K]` times the rows of each of `ws`, which have as many columns, and what is done to each product -> `[M, N]` each. The
+/// x `[.., K]` times the rows of each of `ws`, which have as many columns, and what is done to each product -> `[.., N]` each. The
 /// activations are brought to 16 bits once.
-pub(super) fn products<const N: usize>(
-    x: Tensor<2>,
+pub(super) fn products<const D: usize, const N: usize>(
+    x: Tensor<D>,
     ws: [&Packed; N],
-    epilogues: [Epilogue<2>; N],
-) -> [Tensor<2>; N] {
-    let ([m, _], device) = (x.dims(), x.device());
-    let ys = of_rows(slice(&storage(x)), ws);
-    let mut rest = ws.into_iter().zip(epilogues);
-    ys.map(|mut y| {
-        let Some((w, epilogue)) = rest.next() else {
-            unreachable!("as many matrices as products")
+    epilogues: [Epilogue<D>; N],
+) -> [Tensor<D>; N] {
+    let mut shape = x.dims();
+    let mut ys = of_rows(slice(&storage(x)), &ws).into_iter().zip(ws);
+    epilogues.map(|epilogue| {
+        let Some((mut y, w)) = ys.next() else {
+            unreachable!("as many products as matrices")
         };
         flex_epilogue::finish(&mut y, w.rows(), epilogue);
-        Tensor::from_data(TensorData::new(y, [m, w.rows()]), &device)
+        shape[D - 1] = w.rows();
+        tensor(y, shape)
     })
 }
 
-/// `silu(x gateᵀ) (x upᵀ)`: x `[M, K]` -> `[M, N]`.
-pub(super) fn gated(x: Tensor<2>, gate: &Packed, up: &Packed) -> Tensor<2> {
-    let ([m, _], device) = (x.dims(), x.device());
-    let [mut gate_values, up_values] = of_rows(slice(&storage(x)), [gate, up]);
-    flex_activation::gate(&mut gate_values, &up_values);
-    Tensor::from_data(TensorData::new(gate_values, [m, gate.rows()]), &device)
+/// `silu(x gateᵀ) (x upᵀ)`: x `[.., K]` -> `[.., N]`.
+pub(super) fn gated<const D: usize>(x: Tensor<D>, gate: &Packed, up: &Packed) -> Tensor<D> {
+    let mut shape = x.dims();
+    shape[D - 1] = gate.rows();
+    tensor(gated_rows(slice(&storage(x)), gate, up), shape)
 }
 
-/// x `[M, K]` times the rows of each of `ws`.
+fn gated_rows(x: &[f32], gate: &Packed, up: &Packed) -> Vec<f32> {
+    let mut ys = of_rows(x, &[gate, up]).into_iter();
+    let (mut gate, up) = (ys.next().unwrap_or_default(), ys.next().unwrap_or_default());
+    flex_activation::gate(&mut gate, &up);
+    gate
+}
+
+/// x `[M, K]` times the rows of each of `ws`. Not for a number of matrices that the compiler knows, because what has a parameter is
+/// compiled where it is called, and not as quick there.
 ///
 /// The results are not set to zero first: for a tower that would be a hundredth of its time.
 #[allow(unsafe_code, reason = "room becomes numbers once it is written")]
-fn of_rows<const N: usize>(x: &[f32], ws: [&Packed; N]) -> [Vec<f32>; N] {
+fn of_rows(x: &[f32], ws: &[&Packed]) -> Vec<Vec<f32>> {
     let Some(cols) = ws.first().map(|w| w.cols()) else {
-        return [(); N].map(|()| Vec::new());
+        return Vec::new();
     };
-    let lengths = ws.map(|w| x.len() / cols * w.rows());
-    let mut ys = lengths.map(Vec::with_capacity);
-    let mut rest = lengths.into_iter();
-    let rooms = ys.each_mut().map(|y| {
-        let len = rest.next().unwrap_or_default();
-        &mut y.spare_capacity_mut()[..len]
-    });
-    write(x, cols, ws, rooms);
-    for (y, len) in ys.iter_mut().zip(lengths) {
+    let length = |w: &Packed| x.len() / cols * w.rows();
+    let mut ys: Vec<Vec<f32>> = ws.iter().map(|w| Vec::with_capacity(length(w))).collect();
+    let rooms = ys.iter_mut().zip(ws);
+    let rooms = rooms.map(|(y, w)| &mut y.spare_capacity_mut()[..length(w)]);
+    write(x, cols, ws, rooms.collect());
+    for (y, w) in ys.iter_mut().zip(ws) {
         // SAFETY: there is room for as many, `product` makes numbers of all that a piece of work is given, the pieces are all of
         // it, and `threads::each` returns only when every one was done.
-        unsafe { y.set_len(len) };
+        unsafe { y.set_len(length(w)) };
     }
     ys
 }
 
 /// Many rows of x are shared out among the threads, and of few rows those of the weights where threads are awake. Neither
 /// depend on each other, so that changes nothing.
-fn write<const N: usize>(
-    x: &[f32],
-    cols: usize,
-    ws: [&Packed; N],
-    mut ys: [&mut [MaybeUninit<f32>]; N],
-) {
+fn write(x: &[f32], cols: usize, ws: &[&Packed], mut ys: Vec<&mut [MaybeUninit<f32>]>) {
     let share = SHARE[usize::from(threads::are_awake())];
     if threads::is_worth(x.len(), 2 * share * cols) {
         let each = threads::share_of(x.len() / cols, share);
-        let mut wide = ws.iter().map(|w| w.rows());
-        let mut shares = ys
-            .each_mut()
-            .map(|y| y.chunks_mut(each * wide.next().unwrap_or_default()));
-        let work: Vec<_> = x
+        let wide = ws.iter().map(|w| w.rows());
+        let mut shares: Vec<_> = ys
+            .iter_mut()
+            .zip(wide)
+            .map(|(y, wide)| y.chunks_mut(each * wide))
+            .collect();
+        let work: Vec<(_, Vec<_>)> = x
             .chunks(each * cols)
-            .map(|x| (x, shares.each_mut().map(|y| y.next().unwrap_or_default())))
+            .map(|x| {
+                let ys = shares.iter_mut().map(|y| y.next().unwrap_or_default());
+                (x, ys.collect())
+            })
             .collect();
         return threads::each(work, |(x, ys)| {
             let x = Activations::new(x, cols);
@@ -96,7 +100,7 @@ fn write<const N: usize>(
     }
     let is_row = x.len() == cols && threads::are_awake();
     let x = Activations::new(x, cols);
-    let pairs = ws.into_iter().zip(ys);
+    let pairs = ws.iter().zip(ys);
     if is_row {
         let cut = pairs.flat_map(|(w, y)| {
             let pieces = (w.rows() * cols / WEIGHTS).clamp(1, PIECES);
@@ -109,7 +113,7 @@ fn write<const N: usize>(
             product(w.rows_of(first..first + y.len()), &x, y);
         });
     }
-    pairs.for_each(|(w, y)| product(w, &x, y));
+    pairs.for_each(|(w, y)| product(*w, &x, y));
 }
 
 /// These rows of `w` as weights `[count, K]`.

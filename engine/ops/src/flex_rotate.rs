@@ -2,20 +2,20 @@
 
 use burn::backend::Flex;
 use burn::backend::tensor::FloatTensor;
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::Tensor;
 use macerator::{Simd, WithSimd};
 
 use super::exp::fused;
-use super::flex::{primitive, simd, slice, storage};
+use super::flex::{primitive, simd, slice, storage, tensor};
 
 /// x `[B, H, T, D]`, cosines and signed sines `[B or 1, 1, T, D]` -> `[B, H, T, D]`.
 pub(super) fn rotate(x: Tensor<4>, cos: Tensor<4>, sin: Tensor<4>) -> Tensor<4> {
-    let (shape, device) = (x.dims(), x.device());
+    let shape = x.dims();
     let turns = Turns::new(cos, sin);
-    let x = storage(flat(x));
+    let x = storage(x);
     let mut out = vec![0.0; shape.iter().product()];
     turns.rotate(slice(&x), shape[1], &mut out, turns.own());
-    Tensor::from_data(TensorData::new(out, shape), &device)
+    tensor(out, shape)
 }
 
 /// Turns q and k `[B, H or Hkv, T, D]`, and writes k and v into the columns from `column` on of a cache `[B, Hkv, capacity, D]`
@@ -26,11 +26,11 @@ pub(super) fn rotate_into_cache(
     [keys, values]: [Tensor<4>; 2],
     column: usize,
 ) -> [Tensor<4>; 3] {
-    let (shape, device) = (q.dims(), q.device());
+    let shape = q.dims();
     let [_, kv_heads, tokens, width] = k.dims();
     let capacity = keys.dims()[2];
     let turns = Turns::new(cos, sin);
-    let [q, k, v] = [q, k, v].map(|x| storage(flat(x)));
+    let [q, k, v] = [q, k, v].map(storage);
     let [mut keys, mut values] = [keys, values].map(own);
     let mut out = vec![0.0; shape.iter().product()];
     turns.rotate(slice(&q), shape[1], &mut out, turns.own());
@@ -43,15 +43,8 @@ pub(super) fn rotate_into_cache(
     for (room, new) in rooms.zip(new) {
         room[from..][..new.len()].copy_from_slice(new);
     }
-    let q = Tensor::from_data(TensorData::new(out, shape), &device);
     let [keys, values] = [keys, values].map(Tensor::from_primitive::<Flex>);
-    [q, keys, values]
-}
-
-/// `[B, H, T, D]` as rows of D.
-fn flat(x: Tensor<4>) -> Tensor<2> {
-    let [batch, heads, tokens, width] = x.dims();
-    x.reshape([batch * heads * tokens, width])
+    [tensor(out, shape), keys, values]
 }
 
 /// The backend's storage of a tensor that is to be written to: whole and in order, and not held twice by this.
@@ -75,7 +68,7 @@ struct Turns {
 impl Turns {
     fn new(cos: Tensor<4>, sin: Tensor<4>) -> Self {
         let [tables, _, tokens, width] = cos.dims();
-        let [cos, sin] = [cos, sin].map(|table| storage(flat(table)));
+        let [cos, sin] = [cos, sin].map(storage);
         Self {
             cos,
             sin,

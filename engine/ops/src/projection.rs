@@ -120,8 +120,16 @@ pub fn quant_linear<const D: usize>(
     let mut shape = x.dims();
     assert_eq!(shape[D - 1], w.cols, "quant_linear: activations {shape:?}");
     shape[D - 1] = w.rows;
-    let epilogue = epilogue.into().flat(shape);
-    let x = rows(x);
+    let epilogue = epilogue.into();
+    #[cfg(feature = "cpu")]
+    if let Some(packed) = packed(&x, [w])
+        && !epilogue.is_tracked()
+    {
+        epilogue.check(shape);
+        let [y] = flex_quant::products(x, packed, [epilogue]);
+        return y;
+    }
+    let (x, epilogue) = (rows(x), epilogue.flat(shape));
     #[cfg(feature = "train")]
     if x.is_autodiff() || epilogue.is_tracked() {
         return epilogue.of(quant_grad::product(x, w)).reshape(shape);
@@ -165,9 +173,15 @@ pub fn quant_linears<const D: usize, const N: usize>(
     if let Some(packed) = packed(&x, ws)
         && !biases.iter().flatten().any(Tensor::is_autodiff)
     {
-        let shape = x.dims();
-        let epilogues = biases.map(Epilogue::from);
-        return flex_quant::products(rows(x), packed, epilogues).map(|y| like(shape, y));
+        let mut shape = x.dims();
+        let mut rest = ws.iter();
+        let epilogues = biases.map(|bias| {
+            let epilogue = Epilogue::from(bias);
+            shape[D - 1] = rest.next().map_or(0, |w| w.rows);
+            epilogue.check(shape);
+            epilogue
+        });
+        return flex_quant::products(x, packed, epilogues);
     }
     let mut biases = biases.into_iter();
     ws.map(|w| quant_linear(x.clone(), w, biases.next().flatten()))
@@ -203,8 +217,7 @@ pub fn gated_quant_linear<const D: usize>(
             up.rows(),
             "gated_quant_linear: rows of gate and up"
         );
-        let shape = x.dims();
-        return like(shape, flex_quant::gated(rows(x), gate, up));
+        return flex_quant::gated(x, gate, up);
     }
     gated_silu(
         quant_linear(x.clone(), gate, None),
@@ -248,14 +261,26 @@ fn packed<'a, const D: usize, const N: usize>(
     if is_tracked(x) || !on_flex(&x.device(), x.dtype()) {
         return None;
     }
-    let packed = ws.iter().filter_map(|w| match &w.storage {
+    let packed = ws.map(|w| match &w.storage {
         Storage::Packed(packed) => Some(&**packed),
         Storage::Blocks(_) => None,
     });
-    let packed: Vec<_> = packed.collect();
-    let wide = packed.iter().all(|w| w.cols() == x.dims()[D - 1]);
-    assert!(wide, "quant_linears: activations {:?}", x.dims());
-    packed.try_into().ok()
+    if packed.iter().any(Option::is_none) {
+        return None;
+    }
+    let shape = x.dims();
+    let packed = packed.map(|w| {
+        let Some(w) = w else {
+            unreachable!("looked at above")
+        };
+        assert_eq!(
+            w.cols(),
+            shape[D - 1],
+            "quant_linears: activations {shape:?}"
+        );
+        w
+    });
+    Some(packed)
 }
 
 #[cfg(feature = "cpu")]
@@ -267,10 +292,4 @@ fn is_tracked<const D: usize>(x: &Tensor<D>) -> bool {
         let _ = x;
         false
     }
-}
-
-#[cfg(feature = "cpu")]
-fn like<const D: usize>(mut shape: [usize; D], y: Tensor<2>) -> Tensor<D> {
-    shape[D - 1] = y.dims()[1];
-    y.reshape(shape)
 }
