@@ -1,4 +1,4 @@
-//! `cargo xtask check`: format, file maps, directions of dependencies, notices, lints, documentation and types; changes nothing.
+//! `cargo xtask check`: format, file maps, directions of dependencies, notices, lock files, lints, documentation and types; changes nothing.
 
 use std::fs;
 use std::process::Command;
@@ -38,6 +38,14 @@ pub(crate) fn check(options: &Options) -> Result<()> {
     map::map(&map::Options { write: false })?;
     layers::check()?;
     notices::notices(&notices::Options { write: false })?;
+    stage("lock file of the fuzz targets", || {
+        // A workspace of its own, which nothing here builds: nobody else would notice.
+        let fuzz = ["update", "--workspace", "--locked", "--manifest-path"];
+        cargo(
+            &[&fuzz[..], &["tests/fuzz/Cargo.toml"]].concat(),
+            "the same command without --locked mends it",
+        )
+    })?;
     stage("lints", || {
         cargo(
             &[
