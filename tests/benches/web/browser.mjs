@@ -12,9 +12,9 @@ const ARGS = [
   "--disable-sync",
 ];
 
-/** Starts it; `profile` is a folder whose caches outlive the process. */
-export async function browser(executablePath, url, profile = "") {
-  const options = { executablePath, args: ARGS };
+/** Starts it; `profile` is a folder whose caches outlive the process, `more` are further arguments. */
+export async function browser(executablePath, url, profile = "", more = []) {
+  const options = { executablePath, args: [...ARGS, ...more] };
   const started = profile ? await playwright.launchPersistentContext(profile, options) : await playwright.launch(options);
   const page = await started.newPage();
   page.on("pageerror", (error) => console.error(error.message));

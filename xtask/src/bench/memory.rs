@@ -1,16 +1,18 @@
-//! `cargo xtask bench memory`: what the WebAssembly module holds after captions, and that it is no more after many than after ten.
+//! `cargo xtask bench memory`: what the WebAssembly module and a GPU hold after captions, and that it is no more after many than after ten.
 //!
-//! A module's memory only ever grows, so what it is after a caption is the most that was needed until then.
+//! A module's memory only ever grows, so what it is after a caption is the most that was needed until then. Of a GPU the buffers are
+//! counted that Chromium is asked for.
 
 use std::ffi::OsString;
 
 use anstream::println;
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
-use super::browser::{Built, script};
+use super::browser::{Built, chromium, script, scripts};
 use super::report::{machine, number};
 use crate::paths::root;
+use crate::serve::Serving;
 
 /// Captions after which memory should stand still.
 const SETTLED: usize = 10;
@@ -28,6 +30,9 @@ pub(crate) struct Options {
     /// Captions of each model
     #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(11..))]
     captions: u32,
+    /// Captions on WebGPU, by Chromium's adapter in software: some seconds each; 0 leaves it out
+    #[arg(long, default_value_t = 60)]
+    gpu_captions: u32,
 }
 
 /// Measures and prints the table.
@@ -69,7 +74,58 @@ pub(super) fn run(options: &Options) -> Result<Vec<Value>> {
         "memory grew by more than {} %, or was not measured",
         BAR * 100.0
     );
+    if options.gpu_captions > 0 {
+        figures.push(json!({ "gpu": gpu(options)? }));
+    }
     Ok(figures)
+}
+
+/// Bytes of buffers on WebGPU.
+fn gpu(options: &Options) -> Result<Value> {
+    let settled = SETTLED.min(options.gpu_captions as usize);
+    let package = options.built.package()?;
+    let album = root().join("web-demo/public/album");
+    let mounts = [("/package", package.as_path()), ("/album", &album)];
+    let serving = Serving::start_with(&scripts(), &mounts, 0)?;
+    let found = script(
+        "gpu_memory.mjs",
+        [
+            OsString::from(serving.address()),
+            chromium()?.into(),
+            settled.to_string().into(),
+            options.gpu_captions.to_string().into(),
+        ],
+    )?;
+    let line = found.first().context("the script told nothing")?;
+    println!(
+        "\n{:10} {:>9} {:>12} {:>14} {:>12} {:>12} {:>12} {:>8}",
+        "GPU, MB",
+        "loaded",
+        "a caption",
+        "the most",
+        "after ten",
+        "after all",
+        "the most",
+        "growth"
+    );
+    let at = |key: &str| number(line, key) / 1e6;
+    println!(
+        "{:10} {:>9.1} {:>12.1} {:>14.1} {:>12.1} {:>12.1} {:>12.1} {:>7.2}%",
+        line["model"].as_str().unwrap_or_default(),
+        at("loaded"),
+        at("first"),
+        at("settledMost"),
+        at("settled"),
+        at("all"),
+        at("most"),
+        growth(line) * 100.0
+    );
+    ensure!(
+        growth(line) <= BAR,
+        "buffers on the GPU grew by more than {} %, or were not measured",
+        BAR * 100.0
+    );
+    Ok(line.clone())
 }
 
 /// That memory stands still, by so few captions that a test can wait for them, of the package as it stands.
@@ -78,8 +134,12 @@ pub(super) fn run(options: &Options) -> Result<Vec<Value>> {
 /// As [`run`].
 pub(super) fn gate() -> Result<()> {
     let built = Built::as_it_stands();
-    let captions = GATE;
-    run(&Options { built, captions }).map(drop)
+    run(&Options {
+        built,
+        captions: GATE,
+        gpu_captions: 0,
+    })
+    .map(drop)
 }
 
 /// By how much more was held at the end than after ten, as a share.
