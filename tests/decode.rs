@@ -188,6 +188,7 @@ fn the_repetition_penalty_counts_the_prompt() {
             max_tokens: 1,
             stop: Vec::new(),
             ends: Vec::new(),
+            top_logprobs: None,
         };
         let answer = pollster::block_on(generate(
             &mut session,

@@ -3,6 +3,7 @@
 pub mod batch;
 pub mod constraint;
 pub mod decode;
+pub mod logprobs;
 pub mod read_back;
 pub mod rollout;
 pub mod sampler;
@@ -11,6 +12,7 @@ pub mod session;
 pub use batch::Batch;
 pub use constraint::{Allowed, NameConstraint};
 pub use decode::{Finish, GenerateOptions, Generated, generate, generate_greedy};
+pub use logprobs::{LikelyToken, TokenLogprobs};
 pub use rollout::{Completion, RolloutOptions, RolloutPrompt, rollout};
 pub use sampler::{Sampler, SamplingOptions, SamplingOverrides};
 pub use session::{Photos, Session};

@@ -2,6 +2,7 @@
 
 use super::batch::{Scores, Writer, decode};
 use super::constraint::{Allowed, NameConstraint};
+use super::logprobs::{self, TokenLogprobs};
 use super::sampler::{Choice, SEEDS, Sampler, SamplingOptions};
 use super::session::Session;
 use crate::Result;
@@ -19,6 +20,8 @@ pub struct GenerateOptions {
     pub stop: Vec<String>,
     /// Tokens that end an answer.
     pub ends: Vec<u32>,
+    /// How many of the likeliest tokens are told with each token of the answer; `None` tells of neither.
+    pub top_logprobs: Option<usize>,
 }
 
 /// Why an answer ended.
@@ -40,6 +43,8 @@ pub struct Generated {
     pub tokens: Vec<u32>,
     /// Probability the model gave each token.
     pub probabilities: Vec<f32>,
+    /// What else it found likely, token by token, where that was asked for.
+    pub logprobs: Option<Vec<TokenLogprobs>>,
     /// Why it ended.
     pub finish: Finish,
     /// The seed it was drawn with; `None` when nothing was drawn.
@@ -63,7 +68,7 @@ impl Generated {
 /// become a stop text is shown before it is certain that it does not.
 ///
 /// # Errors
-/// [`crate::Error::Cancelled`], or when the device or the tokenizer fails.
+/// [`crate::Error::Option`] for options out of range, [`crate::Error::Cancelled`], or when the device or the tokenizer fails.
 pub async fn generate(
     session: &mut Session<'_>,
     logits: Vec<f32>,
@@ -73,6 +78,9 @@ pub async fn generate(
     host: &dyn Host,
     on_text: &mut dyn FnMut(&str),
 ) -> Result<Generated> {
+    if let Some(count) = options.top_logprobs {
+        logprobs::check(count)?;
+    }
     let mut answer = Answer {
         options,
         sampler: Sampler::new(options.sampling.clone(), host.random() % SEEDS)?,
@@ -81,6 +89,8 @@ pub async fn generate(
         shown: StopFilter::new(&options.stop),
         tokens: Vec::new(),
         probabilities: Vec::new(),
+        logprobs: options.top_logprobs.map(|_| Vec::new()),
+        tokenizer,
         finish: Finish::Length,
         on_text,
     };
@@ -103,6 +113,8 @@ struct Answer<'a> {
     shown: StopFilter<'a>,
     tokens: Vec<u32>,
     probabilities: Vec<f32>,
+    logprobs: Option<Vec<TokenLogprobs>>,
+    tokenizer: &'a Tokenizer,
     finish: Finish,
     on_text: &'a mut dyn FnMut(&str),
 }
@@ -131,6 +143,13 @@ impl Writer for Answer<'_> {
         if let Some(constraint) = &mut self.constraint {
             constraint.advance(choice.token);
         }
+        // Whoever asks for these is never told of the likeliest alone.
+        if let (Scores::All(logits), Some(logprobs), Some(count)) =
+            (scores, &mut self.logprobs, self.options.top_logprobs)
+        {
+            let told = TokenLogprobs::of(logits, choice.token, count, self.tokenizer)?;
+            logprobs.push(told);
+        }
         self.tokens.push(choice.token);
         self.probabilities.push(choice.probability);
         if let Some(piece) = self.stream.push(choice.token)? {
@@ -150,7 +169,7 @@ impl Writer for Answer<'_> {
     fn greedy(&self) -> Option<&[u32]> {
         let constraint = self.constraint.as_ref();
         match constraint.map_or(Allowed::ANY, NameConstraint::allowed) {
-            Allowed::Except(ids) if self.sampler.is_plain() => Some(ids),
+            Allowed::Except(ids) if self.sampler.is_plain() && self.logprobs.is_none() => Some(ids),
             _ => None,
         }
     }
@@ -171,6 +190,7 @@ impl Answer<'_> {
             text: self.shown.text,
             tokens: self.tokens,
             probabilities: self.probabilities,
+            logprobs: self.logprobs,
             finish: self.finish,
             seed: self.sampler.seed(),
         })
@@ -193,6 +213,7 @@ pub async fn generate_greedy(
         max_tokens,
         stop: Vec::new(),
         ends: chat.ends().to_vec(),
+        top_logprobs: None,
     };
     let tokenizer = chat.tokenizer();
     let mut unheard = |_: &str| ();

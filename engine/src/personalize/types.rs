@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::messages::{Exchange, PromptStyle};
 use crate::concepts::{Reason, Retrieved, retrieval};
-use crate::generate::{Finish, SamplingOverrides};
+use crate::generate::{Finish, SamplingOverrides, TokenLogprobs};
 
 /// What to do with a photo.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -76,6 +76,10 @@ pub struct Request {
     /// Texts that end the answer.
     #[serde(default)]
     pub stop: Vec<String>,
+    /// How many of the likeliest tokens to tell with each token of the answer, at most
+    /// [`MOST`](crate::generate::logprobs::MOST); without it nothing is told of tokens.
+    #[serde(default)]
+    pub top_logprobs: Option<usize>,
     /// What was asked and answered before about the same photo, oldest first.
     #[serde(default)]
     pub earlier: Vec<Exchange>,
@@ -101,6 +105,7 @@ impl Request {
             sampling: None,
             max_tokens: None,
             stop: Vec::new(),
+            top_logprobs: None,
             earlier: Vec::new(),
             style: PromptStyle::default(),
         }
@@ -286,6 +291,10 @@ pub struct Outcome {
     pub finish: Finish,
     /// The seed the answer was drawn with: given again, it gives the same answer. `None` when nothing was drawn.
     pub seed: Option<u64>,
+    /// Each token the captioner wrote and how likely it was, where [`Request::top_logprobs`] asked for it. The end of the turn is
+    /// none of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub logprobs: Option<Vec<TokenLogprobs>>,
     /// Times.
     pub timings: Timings,
     /// Token counts.

@@ -5,6 +5,9 @@ import { NameLens } from "/package/dist/index.js";
 /** Tokens of the prompt that are not read again: the system's words and the start of the user's turn. */
 export const KNOWN = 24;
 
+/** Likeliest tokens that are told of each step: more than the reference names, for the last of its may come a place later here. */
+const TOLD = 12;
+
 /** See `page.mjs`. */
 export async function open({ model, threads }) {
   const name = model.split("/").at(-1);
@@ -15,8 +18,9 @@ export async function open({ model, threads }) {
     threads: lens.info.threads,
     version: null,
     async answer({ question, tokens }) {
-      const { raw, finish, tokens: count } = await lens.ask(null, question, { sampling, maxTokens: tokens });
-      return { text: raw, finish, prompt: count.prompt, written: count.generated };
+      const { logprobs, tokens: count } = await lens.ask(null, question, { sampling, maxTokens: tokens, topLogprobs: TOLD });
+      const steps = logprobs.map(({ id, topLogprobs }) => ({ id, tops: topLogprobs.map((one) => [one.id, one.logprob]) }));
+      return { steps, prompt: count.prompt };
     },
     async write({ question, tokens: maxTokens }, onToken) {
       const { tokens } = await lens.ask(null, question, { sampling, maxTokens, onToken });

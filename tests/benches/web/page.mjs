@@ -1,8 +1,9 @@
 // Measures one engine in a page of its own: answers that a gate looks at, a warm-up, and what prompts take, by the page's clock.
 //
 // An engine is a file with `open({ model, threads })`, which resolves to `{ threads, version, answer?, write, close }`:
-// `answer({ question, chat, tokens })` gives the greedy answer, `write({ question, chat, read, tokens }, heard)` reads a prompt and
-// writes tokens, calls `heard` for each and resolves to how many it read and wrote.
+// `answer({ question, chat, tokens })` gives the greedy answer: its `text`, or `steps` with each token's `id` and the likeliest,
+// `tops`; `write({ question, chat, read, tokens }, heard)` reads a prompt and writes tokens, calls `heard` for each and resolves to how
+// many it read and wrote.
 
 /** A prompt whose question ends with `words` words of one token each. */
 const question = (verb, words) => {

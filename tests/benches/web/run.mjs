@@ -6,12 +6,13 @@ import { readFileSync } from "node:fs";
 import { basename } from "node:path";
 import { browser } from "./browser.mjs";
 import { reader } from "./gguf_words.mjs";
+import { judged } from "./judge.mjs";
 
 const [url, chromium, given] = process.argv.slice(2);
 const { rounds, engines, threads, prompts, tokens, file, golden, gate } = JSON.parse(given);
 const { cases, end: END } = JSON.parse(readFileSync(golden, "utf8"));
 const read = reader(file);
-const asked = cases.slice(0, gate).map(({ prompt, ids, greedy, gaps }) => ({ prompt, ids, greedy, gaps, tokens: greedy.length }));
+const asked = cases.slice(0, gate).map((one) => ({ ...one, tokens: one.greedy.length }));
 // What stands before the user's turn is the same for all.
 const system = read(asked[0].ids).toString().split("<|im_start|>user")[0];
 
@@ -22,7 +23,7 @@ for (let round = 0; round < rounds; round += 1) {
     const [name, own] = engine.split(":");
     const settings = { engine: name, threads: Number(own ?? threads), prompts, tokens, gate: gated, system, model: `/model/${basename(file)}` };
     const measured = await once(settings);
-    const answers = measured.answers.map((answer, at) => judged(answer, asked[at]));
+    const answers = measured.answers.map((answer, at) => judged(answer, asked[at], read, END));
     console.log(JSON.stringify({ engine, round, ...measured, answers }));
   }
 }
@@ -34,19 +35,4 @@ async function once(settings) {
   } finally {
     await close();
   }
-}
-
-/** How much of an answer is as the reference gave it, read as text; tokens may end within a letter, so by bytes. */
-function judged({ text, prompt }, { prompt: question, ids, greedy, gaps }) {
-  const words = greedy.at(-1) === END ? greedy.slice(0, -1) : greedy;
-  const got = Buffer.from(text);
-  const agrees = (count) => {
-    const want = read(words.slice(0, count));
-    return got.subarray(0, want.length).equals(want);
-  };
-  let same = 0;
-  while (same < words.length && agrees(same + 1)) same += 1;
-  const equal = got.equals(read(words));
-  const seen = equal ? {} : { text, want: read(words).toString() };
-  return { question, prompt: prompt === ids.length, equal, same, of: words.length, gap: gaps[same] ?? null, ...seen };
 }

@@ -18,6 +18,7 @@ export type {
   Exchange,
   ImportedConcepts,
   ImportNotes,
+  LikelyToken,
   LoadProgress,
   Location,
   Mention,
@@ -33,4 +34,5 @@ export type {
   Sampling,
   Timings,
   TokenCount,
+  TokenLogprobs,
 } from "./types.js";

@@ -61,6 +61,21 @@ export interface Timings {
   readonly tokensPerSecond: number;
 }
 
+/** A token and how likely it was. */
+export interface LikelyToken {
+  readonly id: number;
+  /** Its text; a token that is part of a character has none of its own, and stands as U+FFFD. */
+  readonly token: string;
+  /** Natural logarithm of its probability by the model itself: before temperature, filters, penalties and names. */
+  readonly logprob: number;
+}
+
+/** A token of the text, and the likeliest ones in its place. */
+export interface TokenLogprobs extends LikelyToken {
+  /** Likeliest first. Where names are held to known ones, or tokens are drawn, what was written need not be among them. */
+  readonly topLogprobs: readonly LikelyToken[];
+}
+
 /** What a run ends with. */
 export interface RunResult {
   readonly text: string;
@@ -83,6 +98,8 @@ export interface RunResult {
   readonly finish: "stop" | "length";
   /** The seed the text was drawn with: given as `sampling.seed`, it gives the same text. `null` when nothing was drawn. */
   readonly seed?: number | null;
+  /** Token by token, where `topLogprobs` asked for it and a captioner wrote the text; the end of the turn is none of them. */
+  readonly logprobs?: readonly TokenLogprobs[];
   readonly timings: Timings;
   /** `reused`: tokens of the prompt that were not read again, because the run before began with them. */
   readonly tokens: { readonly prompt: number; readonly generated: number; readonly reused?: number };
@@ -149,6 +166,7 @@ export interface Request {
   readonly sampling?: Sampling;
   readonly maxTokens?: number;
   readonly stop?: readonly string[];
+  readonly topLogprobs?: number;
   /** What was asked and answered about the photo before; an answer is the `raw` text of its result. */
   readonly earlier?: readonly Exchange[];
 }
@@ -173,6 +191,8 @@ export interface RunOptions {
   readonly sampling?: Sampling;
   readonly maxTokens?: number;
   readonly stop?: readonly string[];
+  /** How many of the likeliest tokens the result tells with each token that was written, 0 to 20. Left out: it tells of no tokens. */
+  readonly topLogprobs?: number;
   /** Ends the run at any moment, also in the middle of encoding the photo. */
   readonly signal?: AbortSignal;
   readonly onEvent?: (event: RunEvent) => void;

@@ -81,6 +81,23 @@ test("tokens are counted as they are read, tiles or not, with and without things
   await assert.rejects(run(link, { kind: "ask", question }), { code: "context-full" });
 });
 
+test("log-probabilities are told of each token, where they are asked for", async () => {
+  const link = await start();
+  const plain = await run(link);
+  assert.equal("logprobs" in plain, false);
+  const { logprobs, raw, tokens } = await run(link, { topLogprobs: 4 });
+  assert.equal(raw, plain.raw);
+  assert.equal(logprobs.length, tokens.generated);
+  for (const { id, token, logprob, topLogprobs } of logprobs) {
+    assert.ok(Number.isInteger(id) && typeof token === "string" && logprob <= 0);
+    const likely = topLogprobs.map((one) => one.logprob);
+    assert.equal(likely.length, 4);
+    assert.deepEqual(likely, likely.toSorted((a, b) => b - a));
+    assert.ok(likely[0] >= logprob);
+  }
+  await assert.rejects(run(link, { topLogprobs: 21 }), { code: "option", message: /topLogprobs/ });
+});
+
 test("a precision is chosen by name, and an unknown one is refused", async () => {
   const link = await start({ precision: "q8_0" });
   const { text, tokens } = await run(link);

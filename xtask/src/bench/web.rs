@@ -22,6 +22,9 @@ use crate::serve::Serving;
 
 /// What the reference's choice of the next token must lead by, in logits, for another choice to be a fault; as in `text-bench`.
 const CLEAR: f64 = 0.02;
+/// Largest divergence of our next tokens from the reference's, nats, mean over an answer: the same weights in 4 bits on both sides, sums
+/// in another order and activations of 16 bits. Activations of 8 bits would be some hundred times as far.
+const DIVERGENCE: f64 = 1e-5;
 /// The share of tokens that are told one by one as they are written; a letter may be of several.
 const TOLD: f64 = 0.9;
 const OURS: &str = "namelens";
@@ -136,6 +139,16 @@ fn decoders(engines: &[String]) -> Result<PathBuf> {
     Ok(folder)
 }
 
+/// Whether the script that judges answers feels wrong ones.
+///
+/// # Errors
+/// When it does not.
+pub(super) fn judge() -> Result<()> {
+    let mut node = Command::new("node");
+    node.arg("--test").arg(scripts().join("judge.test.mjs"));
+    quiet(&mut node, "its output above says what it took for right").map(drop)
+}
+
 /// Our answers are the reference's wherever that was sure; every engine read and wrote as much as it was told to.
 fn gate(lines: &[Value]) -> Result<()> {
     for line in lines {
@@ -148,10 +161,16 @@ fn gate(lines: &[Value]) -> Result<()> {
                 .sum::<f64>()
         };
         if !answers.is_empty() {
+            let divergence = of("kl") / answers.len() as f64;
             println!(
-                "{engine}: {} of {} greedy tokens as the reference's",
+                "{engine}: {} of {} greedy tokens as the reference's{}",
                 of("same"),
-                of("of")
+                of("of"),
+                if divergence.is_nan() {
+                    String::new()
+                } else {
+                    format!("; next tokens {divergence:.1e} nats from its own")
+                }
             );
         }
         for answer in answers.iter().filter(|_| name_of(engine) == OURS) {
@@ -160,6 +179,11 @@ fn gate(lines: &[Value]) -> Result<()> {
             ensure!(
                 answer["prompt"] == true && right,
                 "an answer of ours is not the reference's; nothing counts: {answer}"
+            );
+            // Not a number where nothing is told, which is no excuse either.
+            ensure!(
+                number(answer, "kl") <= DIVERGENCE,
+                "ours is not as sure of its tokens as the reference is; nothing counts: {answer}"
             );
         }
         ensure!(
@@ -289,16 +313,22 @@ mod tests {
 
     #[test]
     fn another_answer_passes_only_where_the_reference_was_unsure() {
-        let same = json!({ "equal": true, "prompt": true, "same": 8, "of": 8, "gap": null });
+        let same =
+            json!({ "equal": true, "prompt": true, "same": 8, "of": 8, "gap": null, "kl": 1e-7 });
         gate(&[line(same.clone(), 128)]).unwrap();
-        let other =
-            |gap: Value| json!({ "equal": false, "prompt": true, "same": 7, "of": 8, "gap": gap });
+        let other = |gap: Value| json!({ "equal": false, "prompt": true, "same": 7, "of": 8, "gap": gap, "kl": 1e-7 });
         gate(&[line(other(json!(0.01)), 128)]).unwrap();
         for gap in [json!(0.3), Value::Null] {
             assert!(gate(&[line(other(gap), 128)]).is_err());
         }
-        let prompt = json!({ "equal": true, "prompt": false, "same": 8, "of": 8, "gap": null });
+        let prompt =
+            json!({ "equal": true, "prompt": false, "same": 8, "of": 8, "gap": null, "kl": 1e-7 });
         assert!(gate(&[line(prompt, 128)]).is_err());
+        for kl in [json!(0.01), Value::Null] {
+            let unsure =
+                json!({ "equal": true, "prompt": true, "same": 8, "of": 8, "gap": null, "kl": kl });
+            assert!(gate(&[line(unsure, 128)]).is_err());
+        }
         let none = json!({ "engine": "namelens", "round": 0, "answers": [], "runs": [] });
         assert!(gate(&[none]).is_err());
     }

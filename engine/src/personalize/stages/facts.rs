@@ -100,6 +100,7 @@ pub(super) fn facts(
         refused,
         finish: Finish::Stop,
         seed: None,
+        logprobs: None,
         timings,
         tokens: TokenCounts::default(),
     })

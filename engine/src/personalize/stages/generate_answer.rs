@@ -98,6 +98,7 @@ fn options(captioner: &Captioner, request: &Request, prompt: usize) -> Result<Ge
         max_tokens: wanted.min(captioner.context_length().saturating_sub(prompt)),
         stop: request.stop.clone(),
         ends: captioner.chat.ends().to_vec(),
+        top_logprobs: request.top_logprobs,
     })
 }
 

@@ -38,6 +38,7 @@ pub(super) fn result(
         confidence: generated.confidence(),
         finish: generated.finish,
         seed: generated.seed,
+        logprobs: generated.logprobs,
         raw: generated.text,
         source: Source::Captioner,
         mentions,
