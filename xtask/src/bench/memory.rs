@@ -31,7 +31,7 @@ pub(crate) struct Options {
     #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(11..))]
     captions: u32,
     /// Captions on WebGPU, by Chromium's adapter in software: some seconds each; 0 leaves it out
-    #[arg(long, default_value_t = 60)]
+    #[arg(long, default_value_t = 30)]
     gpu_captions: u32,
 }
 
