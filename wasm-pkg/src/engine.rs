@@ -134,7 +134,13 @@ impl NameLensEngine {
 
 async fn open(device: &str) -> JsResult<Device> {
     match device {
+        #[cfg(feature = "cpu")]
         "cpu" => Ok(Device::flex()),
+        #[cfg(not(feature = "cpu"))]
+        "cpu" => Err(bad_input(
+            "device",
+            "this module is for WebGPU alone; load the one for processors",
+        )),
         #[cfg(feature = "webgpu")]
         "webgpu" => crate::webgpu::open().await,
         #[cfg(not(feature = "webgpu"))]

@@ -51,7 +51,7 @@ impl Module {
     fn limit_gzip_bytes(self) -> usize {
         match self {
             Self::Cpu | Self::CpuThreads => 2_050_000,
-            Self::Webgpu => 4_160_000,
+            Self::Webgpu => 3_780_000,
         }
     }
 
@@ -61,7 +61,8 @@ impl Module {
         match self {
             Self::Cpu => toolchain.cargo("build", &package),
             Self::Webgpu => {
-                toolchain.cargo("build", &[&package[..], &["--features", "webgpu"]].concat())
+                let features = ["--no-default-features", "--features", "webgpu"];
+                toolchain.cargo("build", &[&package[..], &features].concat())
             }
             Self::CpuThreads => {
                 let threads = ["--features", "threads", "--crate-type", "cdylib"];

@@ -38,6 +38,7 @@ pub(crate) fn exp(x: f32) -> f32 {
 /// Shorter than [`exp`], which must bring a multiple of ln 2 to 0: whoever scales numbers anyway scales them by log2 e as well.
 /// The polynomial has the least largest relative error on ±1/2 of those of sixth degree that are 1 at 0; its terms are summed in
 /// pairs, because processors wait for each sum of a chain.
+#[cfg(feature = "cpu")]
 #[inline(always)]
 pub(crate) fn exp2(x: f32) -> f32 {
     const LOWEST: f32 = -125.0;
@@ -46,6 +47,7 @@ pub(crate) fn exp2(x: f32) -> f32 {
 }
 
 /// `2^x / (1 + 2^x)`, the sigmoid of `x ln 2`; below 2^-125, 0.
+#[cfg(feature = "cpu")]
 #[inline(always)]
 pub(crate) fn sigmoid2(x: f32) -> f32 {
     const MOST: f32 = 125.0;
@@ -56,6 +58,7 @@ pub(crate) fn sigmoid2(x: f32) -> f32 {
 }
 
 /// `2^x` for x from -125 to 125.
+#[cfg(feature = "cpu")]
 #[inline(always)]
 fn power(x: f32) -> f32 {
     const ROUND: f32 = 12_582_912.0;

@@ -170,14 +170,9 @@ impl QuantMatrix {
 }
 
 /// Whether matrices on this device are packed for the CPU's loops.
+#[cfg(feature = "cpu")]
 fn is_packed(device: &Device) -> bool {
-    #[cfg(feature = "cpu")]
-    return on_flex(&device.clone().inner(), DType::F32);
-    #[cfg(not(feature = "cpu"))]
-    {
-        let _ = device;
-        false
-    }
+    on_flex(&device.clone().inner(), DType::F32)
 }
 
 fn stored(
