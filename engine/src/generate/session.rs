@@ -13,6 +13,7 @@ use crate::{Error, Result};
 pub struct Session<'a> {
     pub(super) batch: Batch<'a>,
     image_token: u32,
+    answer: usize,
 }
 
 /// What a sequence has read, without the model: kept between requests.
@@ -37,6 +38,7 @@ impl<'a> Session<'a> {
         Self {
             batch: Batch::one(vlm, limit),
             image_token,
+            answer: 0,
         }
     }
 
@@ -64,7 +66,14 @@ impl<'a> Session<'a> {
                 limit,
             },
             image_token,
+            answer: 0,
         }
+    }
+
+    /// Answers to the prompts that follow are of at most `tokens`: room for one is made with that for its prompt. Without this the
+    /// cache grows as they are written.
+    pub fn expect_answer(&mut self, tokens: usize) {
+        self.answer = tokens;
     }
 
     /// What was read, to be kept without the model.
@@ -126,6 +135,7 @@ impl<'a> Session<'a> {
         row.ids.truncate(keep);
         row.saved = saved;
         let rest = &ids[keep..];
+        self.batch.cache.make_room(rest.len(), self.answer);
         let places = |ids: &[u32]| ids.iter().filter(|&&id| id == self.image_token).count();
         let (seen, new) = (places(&ids[..keep]), places(rest));
         let visual = match photos {

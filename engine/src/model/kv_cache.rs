@@ -28,6 +28,8 @@ pub struct KvCache {
 
 /// Tokens a cache grows by: rare enough to copy, few enough to waste.
 const GROWTH: usize = 256;
+/// Room that is made for an answer before it begins; one that is longer makes room again.
+const MOST_AHEAD: usize = 1024;
 
 impl KvCache {
     /// An empty cache of one row for at most `limit` tokens.
@@ -126,6 +128,12 @@ impl KvCache {
         self.limit - self.len
     }
 
+    /// Makes room for a prompt of `tokens` and an answer of `answer` behind it at once, so that nothing is allocated while the answer is
+    /// written; of what does not fit in the limit, and of a very long answer, for as much as is sensible.
+    pub fn make_room(&mut self, tokens: usize, answer: usize) {
+        self.reserve((tokens + answer.min(MOST_AHEAD)).min(self.remaining()));
+    }
+
     /// Makes room for `tokens` more, in steps of some hundred; what is there is copied.
     fn reserve(&mut self, tokens: usize) {
         let needed = self.len + tokens;
@@ -133,11 +141,14 @@ impl KvCache {
             return;
         }
         let capacity = needed.next_multiple_of(GROWTH).min(self.limit).max(needed);
-        let more = capacity - self.capacity;
+        let len = self.len;
         let longer = |x: Tensor<4>| {
             let [rows, kv_heads, _, head_dim] = x.dims();
-            let room = Tensor::empty([rows, kv_heads, more, head_dim], &x.device());
-            Tensor::cat(vec![x, room], 2)
+            let room = Tensor::empty([rows, kv_heads, capacity - len, head_dim], &x.device());
+            match len {
+                0 => room,
+                _ => Tensor::cat(vec![x.narrow(2, 0, len), room], 2),
+            }
         };
         for layer in self.layers.iter_mut().flatten() {
             layer.keys = longer(layer.keys.clone());
@@ -238,6 +249,27 @@ mod tests {
             cache.advance(tokens);
         }
         assert_eq!(cache.remaining(), 0);
+    }
+
+    #[test]
+    fn an_answer_that_was_announced_makes_no_room() {
+        let device = Device::flex();
+        let mut cache = KvCache::new(1, 1, 2, 3000, &device);
+        let columns = |cache: &KvCache| cache.layers[0].as_ref().unwrap().keys.dims()[2];
+        for (prompt, answer, capacity) in [(200, 300, 512), (100, 412, 1024), (12, 0, 1024)] {
+            cache.make_room(prompt, answer);
+            assert_eq!(columns(&cache), capacity);
+            for tokens in std::iter::once(prompt).chain(std::iter::repeat_n(1, answer)) {
+                write(&mut cache, 0, Tensor::zeros([1, 1, tokens, 2], &device));
+                cache.advance(tokens);
+                assert_eq!(columns(&cache), capacity);
+            }
+        }
+        // Of an endless answer a part, and never more than the limit.
+        cache.make_room(1, usize::MAX);
+        assert_eq!(columns(&cache), 2304);
+        cache.make_room(2000, 2000);
+        assert_eq!(columns(&cache), 3000);
     }
 
     /// The valid part of the keys of layer 0, row by row.

@@ -180,7 +180,8 @@ impl Engine {
     ) -> Result<Outcome> {
         let exact = self.retriever.as_ref().is_some_and(Retriever::proposes);
         let tokens = prompt.tokens(captioner, photos)?;
-        let mut read = prefill::prefill(captioner, tokens, cache, caller).await?;
+        let longest = generate_answer::longest(captioner, request);
+        let mut read = prefill::prefill(captioner, tokens, longest, cache, caller).await?;
         timings.prefill_ms = clock.lap();
 
         let with = (captioner, &self.library);

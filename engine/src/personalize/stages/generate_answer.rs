@@ -78,11 +78,14 @@ pub(super) async fn generate_answer(
     })
 }
 
+/// How long the answer may become, tokens.
+pub(super) fn longest(captioner: &Captioner, request: &Request) -> usize {
+    let asked = request.max_tokens.or(captioner.max_tokens);
+    asked.unwrap_or(MAX_TOKENS)
+}
+
 fn options(captioner: &Captioner, request: &Request, prompt: usize) -> Result<GenerateOptions> {
-    let wanted = request
-        .max_tokens
-        .or(captioner.max_tokens)
-        .unwrap_or(MAX_TOKENS);
+    let wanted = longest(captioner, request);
     if wanted == 0 {
         return Err(Error::Option {
             option: "maxTokens".into(),

@@ -21,10 +21,11 @@ pub(super) struct Read<'a> {
     photos: Vec<(PhotoKey, usize)>,
 }
 
-/// Reads the prompt.
+/// Reads the prompt, with room for an answer of at most `answer` tokens.
 pub(super) async fn prefill<'a>(
     captioner: &'a Captioner,
     prompt: PromptTokens,
+    answer: usize,
     cache: &mut PhotoCache,
     caller: &mut Caller<'_>,
 ) -> Result<Read<'a>> {
@@ -34,6 +35,7 @@ pub(super) async fn prefill<'a>(
         Some(kept) => kept.resume(&captioner.vlm, limit, image_token, &prompt.photos),
         None => Session::new(&captioner.vlm, limit, image_token),
     };
+    session.expect_answer(answer);
     let reused = session.known(&prompt.ids);
     let Caller { host, on_event } = caller;
     let mut progress = |done, total| {
