@@ -1,5 +1,6 @@
-// x W^T for many rows of x and a matrix W in blocks of 32, tile by tile; the layout of the blocks, and what becomes of a sum, are
-// common/ files. A workgroup makes TILE rows by TILE columns; each of its invocations EACH by EACH of them, STEP apart.
+// x W^T for many rows of x and a matrix W in blocks of 32, tile by tile, or for each x and W of a batch; the layout of the blocks, and
+// what becomes of a sum, are common/ files. A workgroup makes TILE rows by TILE columns; each of its invocations EACH by EACH of them,
+// STEP apart.
 
 struct Params {
     m: u32,         // rows of x
@@ -8,8 +9,8 @@ struct Params {
     blocks: u32,    // K / 32, blocks a row
 }
 
-@group(0) @binding(0) var<storage, read_write> x: array<vec4<f32>>; // [M, K] f32, row-major
-@group(0) @binding(1) var<storage, read_write> blocks: array<u32>;  // [N, row_words] blocks
+@group(0) @binding(0) var<storage, read_write> x: array<vec4<f32>>; // [B, M, K] f32, row-major
+@group(0) @binding(1) var<storage, read_write> blocks: array<u32>;  // [B, N, row_words] blocks
 
 const WORKGROUP: u32 = STEP * STEP;
 // Invocations along a side of a tile.
@@ -38,7 +39,9 @@ fn main(
     if first_column >= params.n {
         return;
     }
-    let first_row = group.z * TILE;
+    let tiles = (params.m + TILE - 1u) / TILE;
+    let batch = group.z / tiles;
+    let first_row = (group.z % tiles) * TILE;
     let row = local / STEP;
     let column = local % STEP;
     var sums = array<array<f32, EACH>, EACH>();
@@ -47,7 +50,7 @@ fn main(
             let of_x = first_row + i / DEPTH;
             var value = vec4<f32>();
             if of_x < params.m {
-                value = x[(of_x * params.blocks + block) * DEPTH + i % DEPTH];
+                value = x[((batch * params.m + of_x) * params.blocks + block) * DEPTH + i % DEPTH];
             }
             rows[slot(i / DEPTH, i % DEPTH)] = value;
         }
@@ -55,7 +58,7 @@ fn main(
             let of_w = first_column + i / UNITS;
             let unit = i % UNITS;
             if of_w < params.n {
-                let base = of_w * params.row_words;
+                let base = (batch * params.n + of_w) * params.row_words;
                 let own = unit_weights(base, block * UNITS + unit);
                 for (var part = 0u; part < PARTS; part++) {
                     weights[slot(i / UNITS, unit + part * UNITS)] = own[part];
@@ -82,7 +85,7 @@ fn main(
         for (var j = 0u; j < EACH; j++) {
             let at = first_column + column + j * STEP;
             if of_y < params.m && at < params.n {
-                put(of_y * params.n + at, at, sums[i][j]);
+                put((batch * params.m + of_y) * params.n + at, at, sums[i][j]);
             }
         }
     }

@@ -1,9 +1,8 @@
 //! Attention: of a whole sequence, with gradients where they are asked for, and of new positions over a cache.
 
-use burn::tensor::ops::AttentionModuleOptions;
+use burn::tensor::Tensor;
 #[cfg(feature = "cube")]
 use burn::tensor::{DType, Device, Int, TensorData};
-use burn::tensor::{Tensor, module};
 
 #[cfg(all(feature = "cpu", feature = "train"))]
 use super::attention_grad;
@@ -11,7 +10,7 @@ use super::attention_grad;
 use super::on_flex;
 #[cfg(feature = "cube")]
 use super::on_kernels;
-use super::{Seen, reference};
+use super::{Seen, matmul, reference};
 #[cfg(feature = "cpu")]
 use super::{flex_attention, flex_cached};
 #[cfg(feature = "cube")]
@@ -57,15 +56,11 @@ pub fn attention(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, seen: &Seen) -> Tenso
             return kernels::attention::run(q, k, v, None, sizes);
         }
     }
-    let options = AttentionModuleOptions {
-        is_causal: matches!(seen, Seen::Before),
-        ..Default::default()
-    };
-    let mask = match seen {
-        Seen::Shared(shared) => Some(shared.mask(&q.device())),
+    let hidden = match seen {
         Seen::All | Seen::Before => None,
+        Seen::Shared(shared) => Some(shared.mask(&q.device())),
     };
-    module::attention(q, k, v, mask, None, options)
+    matmul::attention(q, k, v, hidden, matches!(seen, Seen::Before))
 }
 
 /// Attention of the newest positions over the key/value cache, in which they are already.

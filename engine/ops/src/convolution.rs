@@ -10,6 +10,7 @@ use super::conv_window::Window;
 use super::dispatch::on_flex;
 #[cfg(feature = "cube")]
 use super::dispatch::on_kernels;
+use super::epilogue::Epilogue;
 #[cfg(feature = "cpu")]
 use super::flex;
 #[cfg(feature = "cpu")]
@@ -18,6 +19,7 @@ use super::flex_depthwise::{Depthwise, Sizes};
 use super::flex_pointwise::Pointwise;
 #[cfg(feature = "cpu")]
 use super::flex_stem::Stem;
+use super::projection::dense_linear;
 use super::reference;
 #[cfg(feature = "cube")]
 use crate::kernels;
@@ -44,7 +46,13 @@ pub fn pointwise(
     match &w.form {
         Form::Dense(dense) => {
             let (weight, bias) = dense.as_ref().clone();
-            reference::pointwise(x, weight, bias, added, clamp)
+            let epilogue = Epilogue {
+                bias: Some(bias),
+                activation: None,
+                onto: added,
+            };
+            let y = dense_linear(x, weight, epilogue);
+            if clamp { y.clamp(0.0, 6.0) } else { y }
         }
         #[cfg(feature = "cpu")]
         Form::Packed(packed) => {

@@ -8,6 +8,7 @@
 //! | [`gelu`], [`gelu_tanh`] | kernel without gradients | loops, forward and back | plain |
 //! | [`gated_silu`], [`rms_norm`], [`layer_norm`], [`rotate`] | kernels without gradients | loops without gradients | plain |
 //! | [`quant_matvec`], [`quant_linear`] | kernel | `namelens_cpu_kernels` | plain |
+//! | [`matmul()`], [`masked_attention`] | kernel without gradients | plain | plain |
 //! | [`dense_linear`] | kernels without gradients | loops for a few rows without gradients | plain |
 //! | [`quant_linears`], [`gated_quant_linear`], [`rotate_into_cache`] | the kernels of their parts | loops | the parts |
 //! | [`token_scores`] | plain, a block of rows at a time | | |
@@ -16,10 +17,10 @@
 //! | [`cosine_top_k`] | kernels | `namelens_cpu_kernels` for a few queries | plain |
 //! | [`pairwise_iou`], [`nms`] | kernel | plain | plain |
 //! | [`depthwise`], [`region_scores()`] | kernel | loops | plain |
-//! | [`pointwise`], [`stem`] | plain | loops | plain |
+//! | [`pointwise`], [`stem`] | kernels | loops | plain |
 //!
 //! The plain bodies ([`mod@reference`]) are what the fast paths are tested against. [`attention()`], the activations, [`gated_silu`], the norms,
-//! [`rotate`], [`dense_linear`], [`quant_linear`] and [`token_scores`] have gradients, the others run without: tensors of an autodiff device are taken off their graph, and so
+//! [`rotate`], [`matmul()`], [`masked_attention`], [`dense_linear`], [`quant_linear`] and [`token_scores`] have gradients, the others run without: tensors of an autodiff device are taken off their graph, and so
 //! are results.
 
 mod blocks;
@@ -96,6 +97,7 @@ mod flex_top_k;
 mod flex_vector;
 #[cfg(feature = "train")]
 mod logprob_grad;
+mod matmul;
 mod nearest;
 mod norm;
 #[cfg(feature = "train")]
@@ -127,6 +129,7 @@ use dispatch::on_kernels;
 pub use epilogue::Epilogue;
 #[cfg(feature = "train")]
 pub use logprob_grad::{Head, TokenScores};
+pub use matmul::{masked_attention, matmul};
 pub use nearest::{cosine_scores, cosine_top_k, likeliest, top_k};
 pub use norm::{layer_norm, rms_norm};
 pub use projection::{bf16_linear, dense_linear, gated_quant_linear, quant_linear, quant_linears};

@@ -4,7 +4,7 @@
 //! A token passes few numbers through many small operations, whose start costs more than their work. On the CPU an input is
 //! brought to 16 bits once for all its products.
 
-use burn::tensor::{DType, Tensor, module};
+use burn::tensor::{DType, Tensor};
 
 use super::epilogue::{Epilogue, rows};
 #[cfg(any(feature = "cpu", feature = "cube"))]
@@ -16,11 +16,11 @@ use super::quant_product::finished;
 use super::quant_product::on_cube;
 #[cfg(feature = "cube")]
 use super::{MAX_MATVEC_ROWS, on_kernels};
-use super::{QuantMatrix, gated_silu};
+use super::{QuantMatrix, gated_silu, matmul};
 #[cfg(feature = "cpu")]
 use super::{flex_dense, flex_quant, on_flex};
 #[cfg(feature = "cube")]
-use crate::blocks::{BLOCK, Layout};
+use crate::blocks::Layout;
 #[cfg(feature = "cube")]
 use crate::kernels::{
     self,
@@ -60,21 +60,21 @@ fn dense(x: Tensor<2>, weight: Tensor<2>, mut epilogue: Epilogue<2>) -> Tensor<2
     }
     #[cfg(feature = "cube")]
     if is_for_kernels(&x, &weight) {
-        let weight = kernels::into_cube(weight);
-        return on_cube(x, &weight, Weights::F32, epilogue);
+        let weight = kernels::into_cube(matmul::whole_blocks(weight));
+        return on_cube(matmul::whole_blocks(x), &weight, Weights::F32, epilogue);
     }
-    let y = module::linear(x, weight.transpose(), epilogue.bias.take());
+    let y = matmul::linear(x, weight, epilogue.bias.take());
     epilogue.of(y)
 }
 
-/// Whether a kernel takes a dense product: of whole blocks, and without gradients.
+/// Whether a kernel takes a dense product: of something, and without gradients.
 #[cfg(feature = "cube")]
 fn is_for_kernels(x: &Tensor<2>, weight: &Tensor<2>) -> bool {
     let ([rows, deep], [wide, _]) = (x.dims(), weight.dims());
     // Each by itself may be followed by gradients, and is then on a device of another kind.
     let here =
         on_kernels(&x.device(), &[x.dtype()]) && on_kernels(&weight.device(), &[weight.dtype()]);
-    here && ![rows, wide, deep].contains(&0) && deep.is_multiple_of(BLOCK)
+    here && ![rows, wide, deep].contains(&0)
 }
 
 /// From how many rows of x on [`bf16_linear`] rounds: a matrix is rounded anew for each product, which costs what reading it thrice

@@ -5,9 +5,8 @@
 use super::QuantMatrix;
 use super::conv_window::Window;
 pub(crate) use super::dequantize::dequantize;
+use super::matmul::{linear, plain};
 use burn::tensor::activation::softmax;
-use burn::tensor::module::{conv2d, linear};
-use burn::tensor::ops::ConvOptions;
 use burn::tensor::{Int, Tensor, s};
 
 /// Score of a row that has no cosine (a NaN in it): below every cosine.
@@ -28,7 +27,7 @@ pub fn cached_attention(
     let q = q.reshape([batch, kv_heads, group * queries, width]) / (width as f64).sqrt();
     let k = k.narrow(2, 0, len);
     let mut v = v.narrow(2, 0, len);
-    let mut scores = q.matmul(k.transpose()); // [B, Hkv, H / Hkv * T, len]
+    let mut scores = plain(q, k.transpose()); // [B, Hkv, H / Hkv * T, len]
     let device = v.device();
     // Masks are made where the rest is: of a few numbers, whatever the length.
     let numbers = |numbers: Vec<i64>| Tensor::<1, Int>::from_data(numbers.as_slice(), &device);
@@ -56,7 +55,7 @@ pub fn cached_attention(
         scores = scores.mask_fill(hidden, f32::MIN);
     }
     let weights = softmax(scores, 3);
-    weights.matmul(v).reshape([batch, heads, queries, width])
+    plain(weights, v).reshape([batch, heads, queries, width])
 }
 
 /// Plain body of [`crate::rms_norm`].
@@ -88,15 +87,15 @@ pub fn rotate(x: Tensor<4>, cos: Tensor<4>, sin: Tensor<4>) -> Tensor<4> {
 
 /// Plain body of [`crate::quant_matvec`].
 pub fn quant_matvec(x: Tensor<2>, w: &QuantMatrix) -> Tensor<2> {
-    x.matmul(w.dequantize().transpose())
+    plain(x, w.dequantize().transpose())
 }
 
 /// Plain body of [`crate::cosine_scores`].
 pub fn cosine_scores(queries: Tensor<2>, index: Tensor<2>) -> Tensor<2> {
     let norm = |t: &Tensor<2>| t.clone().powi_scalar(2).sum_dim(1).sqrt(); // [n, 1]
-    let norms = norm(&queries).matmul(norm(&index).transpose()); // [Q, N]
+    let norms = plain(norm(&queries), norm(&index).transpose()); // [Q, N]
     let zero = norms.clone().equal_elem(0.0);
-    let cosine = (queries.matmul(index.transpose()) / norms).mask_fill(zero, 0.0);
+    let cosine = (plain(queries, index.transpose()) / norms).mask_fill(zero, 0.0);
     let is_cosine = cosine.clone().abs().lower_equal_elem(1.5);
     cosine.mask_fill(is_cosine.bool_not(), NOT_COMPARABLE)
 }
@@ -127,7 +126,7 @@ pub fn region_scores(
     let large = large.reshape([count, 1]).repeat_dim(1, references);
     let of = |first: usize| {
         let templates = templates.clone().narrow(1, first, width);
-        embeddings.clone().matmul(templates.transpose())
+        plain(embeddings.clone(), templates.transpose())
     };
     let small = large.clone().neg() + 1.0;
     of(0) * large + of(width) * small
@@ -141,7 +140,7 @@ pub fn pointwise(
     added: Option<Tensor<2>>,
     clamp: bool,
 ) -> Tensor<2> {
-    let mut y = linear(x, w.transpose(), Some(bias));
+    let mut y = linear(x, w, Some(bias));
     if let Some(added) = added {
         y = y + added;
     }
@@ -151,32 +150,37 @@ pub fn pointwise(
 /// The neighbours of every output pixel side by side: `[N, H, W, C]` -> `[N, H', W', kernel * kernel * C]`, so that a
 /// convolution is a product over the last axis.
 pub fn patches(x: Tensor<4>, window: Window) -> Tensor<4> {
+    Tensor::cat(taps(x, window).collect(), 3)
+}
+
+/// What each place of a window sees of `[N, H, W, C]`, `[N, H', W', C]` each, row by row.
+fn taps(x: Tensor<4>, window: Window) -> impl Iterator<Item = Tensor<4>> {
     let [_, height, width, _] = x.dims();
     let (rows, columns) = (window.outputs(height), window.outputs(width));
     let sides = (window.before, window.after);
     let x = x.pad([(0, 0), sides, sides, (0, 0)], 0.0);
     let step = window.stride as isize;
-    let taken = |first: usize, count: usize| {
+    let taken = move |first: usize, count: usize| {
         first as isize..(first + count.saturating_sub(1) * window.stride + 1) as isize
     };
-    let taps = (0..window.kernel * window.kernel).map(|tap| {
+    (0..window.kernel * window.kernel).map(move |tap| {
         let row = taken(tap / window.kernel, rows);
         let column = taken(tap % window.kernel, columns);
         x.clone().slice(s![.., row;step, column;step, ..])
-    });
-    Tensor::cat(taps.collect(), 3)
+    })
 }
 
 /// Plain body of [`crate::depthwise`].
 pub fn depthwise(x: Tensor<4>, w: Tensor<2>, bias: Tensor<1>, window: Window) -> Tensor<4> {
-    let [taps, channels] = w.dims();
-    let side = window.kernel;
-    debug_assert_eq!(side * side, taps);
-    let kernel = w.transpose().reshape([channels, 1, side, side]);
-    let mut options = ConvOptions::new([window.stride; 2], [0; 2], [1; 2], channels);
-    options.padding = [(window.before, window.after); 2];
-    let y = conv2d(x.permute([0, 3, 1, 2]), kernel, Some(bias), options);
-    y.permute([0, 2, 3, 1]).clamp(0.0, 6.0)
+    let weighted = taps(x, window).enumerate().map(|(tap, x)| {
+        let weights: Tensor<2> = w.clone().narrow(0, tap, 1);
+        x * weights.unsqueeze()
+    });
+    let bias = bias.unsqueeze();
+    match weighted.reduce(|sum, tap| sum + tap) {
+        Some(sum) => (sum + bias).clamp(0.0, 6.0),
+        None => bias,
+    }
 }
 
 /// Plain body of [`crate::top_k`].

@@ -1,8 +1,6 @@
 //! The one attention: vision towers, decoder prefill and decode, text tower, pooling heads, training.
 
 use burn::module::Module;
-use burn::tensor::module::attention;
-use burn::tensor::ops::AttentionModuleOptions;
 use burn::tensor::{Bool, Tensor};
 
 use super::kv_cache::KvCache;
@@ -252,21 +250,11 @@ pub(crate) fn attend(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, mask: Mask) -> Te
         Mask::Causal => ops::attention(q, k, v, &Seen::Before),
         Mask::Seen(seen) => ops::attention(q, k, v, &seen),
         Mask::Full if q.dims() == k.dims() => ops::attention(q, k, v, &Seen::All),
-        Mask::Full => attention(q, k, v, None, None, AttentionModuleOptions::default()),
-        Mask::Explicit(mask) => {
-            attention(q, k, v, Some(mask), None, AttentionModuleOptions::default())
-        }
+        Mask::Full => ops::masked_attention(q, k, v, None),
+        Mask::Explicit(mask) => ops::masked_attention(q, k, v, Some(mask)),
         Mask::Windows(plan) => {
             let [q, k, v] = [q, k, v].map(|x| plan.gather(x));
-            let mask = Some(plan.padding());
-            plan.scatter(attention(
-                q,
-                k,
-                v,
-                mask,
-                None,
-                AttentionModuleOptions::default(),
-            ))
+            plan.scatter(ops::masked_attention(q, k, v, Some(plan.padding())))
         }
     }
 }

@@ -10,7 +10,7 @@ use super::params::{Init, ParamBuilder};
 use super::pooling::PhotoHead;
 use super::text_tower::TextTower;
 use super::vision::VisionTower;
-use crate::Result;
+use crate::{Result, ops};
 
 /// Both towers and the calibration of their similarity.
 #[derive(Module, Debug)]
@@ -74,7 +74,7 @@ impl DualEncoder {
     /// `exp(scale) * a bᵀ`, plus the bias if there is one: logits `[N, M]` of "these two belong together".
     pub fn pair_logits(&self, a: Tensor<2>, b: Tensor<2>) -> Tensor<2> {
         let scale = self.logit_scale.val().exp().unsqueeze();
-        let logits = a.matmul(b.transpose()) * scale;
+        let logits = ops::matmul(a, b.transpose()) * scale;
         match &self.logit_bias {
             Some(bias) => logits + bias.val().unsqueeze(),
             None => logits,

@@ -10,7 +10,7 @@ mod settings;
 mod tests;
 
 use burn::module::{Module, Param};
-use burn::tensor::{Device, Tensor, TensorData, module::linear};
+use burn::tensor::{Device, Tensor, TensorData};
 
 use super::params::id_of;
 
@@ -19,6 +19,7 @@ pub use export::SavedAdapter;
 pub(super) use export::save;
 pub use fresh::{LoraConfig, Start};
 
+use crate::ops;
 use fresh::{Dropout, param_names};
 
 /// One adapter's share of one layer: `scale * (x Aᵀ) Bᵀ`.
@@ -78,7 +79,7 @@ impl Lora {
     /// - x: `[.., in]`
     /// - output: `[.., out]`
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
-        linear(self.thin(x), self.b.val().transpose(), None)
+        ops::dense_linear(self.thin(x), self.b.val(), None)
     }
 
     /// The two factors of [`Lora::forward`]: thin `[.., r]` and `B` `[out, r]`.
@@ -90,6 +91,6 @@ impl Lora {
     /// `scale * x Aᵀ` `[.., r]`; scaled where there are fewest numbers.
     fn thin<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
         let x = self.dropout.apply(x, self.a.id.val());
-        linear(x, self.a.val().transpose(), None).mul_scalar(self.scale)
+        ops::dense_linear(x, self.a.val(), None).mul_scalar(self.scale)
     }
 }

@@ -10,6 +10,7 @@ use super::params::{Init, ParamBuilder};
 use super::qformer::QFormer;
 use super::token_embedding::TokenEmbedding;
 use super::vision::VisionTower;
+use crate::ops;
 use crate::{Error, Result};
 
 /// What fills texts up; it is masked, so that any token would do.
@@ -147,7 +148,7 @@ pub fn similarity(photos: Tensor<3>, texts: Tensor<2>) -> Tensor<2> {
     let [count, queries, width] = photos.dims();
     let rows = photos.reshape([count * queries, width]);
     let others = texts.dims()[0];
-    rows.matmul(texts.transpose())
+    ops::matmul(rows, texts.transpose())
         .reshape([count, queries, others])
         .max_dim(1)
         .reshape([count, others])

@@ -168,13 +168,10 @@ fn stretched(table: &Tensor<2>, stretch: &Stretch, grid: PatchGrid) -> Tensor<2>
     let weights = |lines: &[f32], count: usize| {
         Tensor::<2>::from_data(TensorData::new(lines.to_vec(), [count, side]), &device)
     };
-    let across = weights(&stretch.cols, grid.cols)
-        .unsqueeze::<3>()
-        .expand([side, grid.cols, side])
-        .matmul(table.clone().reshape([side, side, hidden]));
-    weights(&stretch.rows, grid.rows)
-        .matmul(across.reshape([side, grid.cols * hidden]))
-        .reshape([grid.len(), hidden])
+    let columns = weights(&stretch.cols, grid.cols).unsqueeze::<3>();
+    let across = ops::matmul(columns, table.clone().reshape([side, side, hidden]));
+    let rows = weights(&stretch.rows, grid.rows);
+    ops::matmul(rows, across.reshape([side, grid.cols * hidden])).reshape([grid.len(), hidden])
 }
 
 /// The patch kernel `[hidden, 3, patch, patch]`, however it is stored. One over several frames is summed: a photo is a

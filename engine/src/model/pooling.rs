@@ -10,7 +10,7 @@ use super::mlp::Mlp;
 use super::norm::LayerNorm;
 use super::params::{Init, ParamBuilder};
 use super::variants::PhotoPooling;
-use crate::Result;
+use crate::{Result, ops};
 
 /// The image side's last step, as the configuration asks.
 #[derive(Module, Debug)]
@@ -63,7 +63,7 @@ impl PhotoHead {
         let share = inside.clone() / inside.sum_dim(2).clamp_min(1.0);
         let share = share.expand([images, regions, count]);
         // The mean of projections is the projection of the mean.
-        projection.forward(share.matmul(patches.narrow(1, 1, tokens - 1)))
+        projection.forward(ops::matmul(share, patches.narrow(1, 1, tokens - 1)))
     }
 }
 
@@ -134,8 +134,8 @@ impl PoolingHead {
         let bias = self.in_bias.val();
         let project = |x: Tensor<3>, part: usize| {
             let rows = part * hidden..(part + 1) * hidden;
-            let w = weight.clone().slice([rows.clone()]).transpose();
-            burn::tensor::module::linear(x, w, Some(bias.clone().slice([rows])))
+            let w = weight.clone().slice([rows.clone()]);
+            ops::dense_linear(x, w, Some(bias.clone().slice([rows])))
         };
         let regions = outside.as_ref().map_or(1, |mask| mask.dims()[1]);
         let probe = self.probe.val().expand([images, regions, hidden]);

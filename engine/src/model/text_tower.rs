@@ -11,7 +11,7 @@ use super::params::ParamBuilder;
 use super::token_embedding::TokenEmbedding;
 use super::variants::{DualVariant, NormKind, TextPooling};
 use super::vision::{TowerLayer, TowerShape};
-use crate::Result;
+use crate::{Result, ops};
 
 /// The text tower. No mask hides what fills a text up: SigLIP reads it too, and CLIP's tokens look only back.
 #[derive(Module, Debug)]
@@ -96,7 +96,7 @@ impl TextTower {
                 ids.equal(highest)
             }
         };
-        let end = first(ends).unsqueeze_dim::<3>(1).matmul(x);
+        let end = ops::matmul(first(ends).unsqueeze_dim::<3>(1), x);
         self.head.forward(end.reshape([texts, hidden]))
     }
 }

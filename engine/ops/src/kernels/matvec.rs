@@ -76,7 +76,7 @@ fn started(
     let [m, k] = x.meta.shape().dims();
     let [_, row_words] = blocks.meta.shape().dims();
     let params = [n, row_words, k / BLOCK, k / 4];
-    launched(kernel, plan(m, n), [x, blocks], finish, n, params)
+    launched(kernel, plan(m, n), [x, blocks], finish, [m, n], params)
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 use super::activation::Gelu;
 use super::{Grid, Kernel, launch, word};
 use crate::blocks::Layout;
-use burn::tensor::DType;
+use burn::tensor::{DType, Shape};
 use burn_cubecl::tensor::CubeTensor;
 
 /// How the weights of a matrix lie: a text of `shaders/common` each.
@@ -74,16 +74,16 @@ impl<'a> Finish<'a> {
     }
 }
 
-/// Starts a table entry of a product: x `[M, K]`, blocks of the weights, four parameters -> `[M, n]`.
+/// Starts a table entry of a product: x `[.., K]`, blocks of the weights, four parameters -> `shape`.
 pub(super) fn launched(
     kernel: &'static Kernel,
     grid: Grid,
     [x, blocks]: [&CubeTensor; 2],
     finish: Finish<'_>,
-    n: usize,
+    shape: impl Into<Shape>,
     params: [usize; 4],
 ) -> CubeTensor {
-    let y = launch::output(x, [x.meta.shape()[0], n], DType::F32);
+    let y = launch::output(x, shape, DType::F32);
     let tensors = [x, blocks].into_iter().chain(finish.tensors());
     let tensors: Vec<&CubeTensor> = tensors.chain([&y]).collect();
     launch::launch(kernel, grid, &tensors, &params.map(word));
