@@ -50,19 +50,22 @@ impl Module {
     /// What it may weigh: a twentieth more than it did when this was written, so that nothing heavy comes in unnoticed.
     fn limit_gzip_bytes(self) -> usize {
         match self {
-            Self::Cpu | Self::CpuThreads => 1_940_000,
-            Self::Webgpu => 3_130_000,
+            Self::Cpu | Self::CpuThreads => 2_050_000,
+            Self::Webgpu => 3_110_000,
         }
     }
 
     /// How cargo compiles it.
     fn compile(self, toolchain: &WasmToolchain) -> Command {
-        let package = ["-p", "namelens-wasm"];
+        let package = ["-p", "namelens-module"];
         match self {
             Self::Cpu => toolchain.cargo("build", &package),
             Self::Webgpu => {
                 let features = ["--no-default-features", "--features", "webgpu"];
-                toolchain.cargo("build", &[&package[..], &features].concat())
+                let mut cargo = toolchain.cargo("build", &[&package[..], &features].concat());
+                // What its operations do on the processor is little; for speed they would weigh 0.16 MB more.
+                cargo.args(["--config", "profile.web.package.namelens-ops.opt-level='s'"]);
+                cargo
             }
             Self::CpuThreads => {
                 let threads = ["--features", "threads"];
@@ -79,7 +82,9 @@ impl Module {
 
     /// The compiled module, ready for wasm-bindgen.
     fn compiled(self) -> Result<PathBuf> {
-        let compiled = web_target_dir().join(TARGET).join("web/namelens_wasm.wasm");
+        let compiled = web_target_dir()
+            .join(TARGET)
+            .join("web/namelens_module.wasm");
         if self != Self::CpuThreads {
             return Ok(compiled);
         }
@@ -269,7 +274,7 @@ fn weigh(module: Module) -> Result<()> {
     );
     ensure!(
         gzip_bytes <= limit,
-        "the module is over its limit; `cargo tree -p namelens-wasm --target {TARGET}` shows what came in"
+        "the module is over its limit; `cargo tree -p namelens-module --target {TARGET}` shows what came in"
     );
     Ok(())
 }

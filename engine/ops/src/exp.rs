@@ -3,6 +3,7 @@
 /// `e^x` for x <= 0 within 2 units in the last place; below the smallest normal result, 0.
 ///
 /// Cephes' expf (Moshier): a power of two by the exponent's bits times a polynomial on ±ln 2 / 2.
+#[cfg(feature = "cpu")]
 #[inline(always)]
 pub(crate) fn exp(x: f32) -> f32 {
     const LOWEST: f32 = -87.0;
@@ -38,7 +39,6 @@ pub(crate) fn exp(x: f32) -> f32 {
 /// Shorter than [`exp`], which must bring a multiple of ln 2 to 0: whoever scales numbers anyway scales them by log2 e as well.
 /// The polynomial has the least largest relative error on ±1/2 of those of sixth degree that are 1 at 0; its terms are summed in
 /// pairs, because processors wait for each sum of a chain.
-#[cfg(feature = "cpu")]
 #[inline(always)]
 pub(crate) fn exp2(x: f32) -> f32 {
     const LOWEST: f32 = -125.0;
@@ -58,7 +58,6 @@ pub(crate) fn sigmoid2(x: f32) -> f32 {
 }
 
 /// `2^x` for x from -125 to 125.
-#[cfg(feature = "cpu")]
 #[inline(always)]
 fn power(x: f32) -> f32 {
     const ROUND: f32 = 12_582_912.0;
@@ -87,7 +86,7 @@ pub(crate) fn fused(a: f32, b: f32, c: f32) -> f32 {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "cpu"))]
 mod tests {
     use super::*;
 

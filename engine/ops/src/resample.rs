@@ -107,6 +107,8 @@ fn clip(sum: i32) -> u8 {
 const HALF: i32 = 1 << (PRECISION_BITS - 1);
 
 /// Makes each row of an RGB picture `width` pixels wide, which is `from` wide; neither is 0.
+// Inlined into its one caller it would be compiled for size, as that is in the browser. So would be the other.
+#[inline(never)]
 pub fn horizontal(pixels: &[u8], from: u32, width: u32, filter: Filter) -> Vec<u8> {
     let taps = taps(from, width, filter);
     let row = from as usize * 3;
@@ -130,7 +132,19 @@ pub fn horizontal(pixels: &[u8], from: u32, width: u32, filter: Filter) -> Vec<u
     resized
 }
 
+/// Numbers of a row that are added up together.
+const STRIP: usize = 16;
+
+/// Adds `w` times each of `values`.
+#[inline(always)]
+fn add(sums: &mut [i32], values: &[u8], w: i32) {
+    for (s, &p) in sums.iter_mut().zip(values) {
+        *s = s.wrapping_add(i32::from(p).wrapping_mul(w));
+    }
+}
+
 /// Makes each column of an RGB picture of `width` pixels `height` pixels high; neither is 0, and the picture has a row.
+#[inline(never)]
 pub fn vertical(pixels: &[u8], width: u32, height: u32, filter: Filter) -> Vec<u8> {
     let row = width as usize * 3;
     let mut resized = Vec::with_capacity(row * height as usize);
@@ -141,9 +155,13 @@ pub fn vertical(pixels: &[u8], width: u32, height: u32, filter: Filter) -> Vec<u
         sums.fill(HALF);
         let rows = pixels.chunks_exact(row).skip(tap.start);
         for (source, &w) in rows.zip(&tap.weights) {
-            for (s, &p) in sums.iter_mut().zip(source) {
-                *s = s.wrapping_add(i32::from(p).wrapping_mul(w));
+            // In strips, or it would be vectorised only where it is compiled for speed.
+            let (strips, rest) = sums.as_chunks_mut::<STRIP>();
+            let (of, rest_of) = source.as_chunks::<STRIP>();
+            for (strip, of) in strips.iter_mut().zip(of) {
+                add(strip, of, w);
             }
+            add(rest, rest_of, w);
         }
         resized.extend(sums.iter().map(|&s| clip(s)));
     }
