@@ -63,8 +63,13 @@ impl Module {
             Self::Webgpu => {
                 let features = ["--no-default-features", "--features", "webgpu"];
                 let mut cargo = toolchain.cargo("build", &[&package[..], &features].concat());
-                // What its operations do on the processor is little; for speed they would weigh 0.16 MB more.
-                cargo.args(["--config", "profile.web.package.namelens-ops.opt-level='s'"]);
+                // It has no loops that would suffer, and what its operations do on the processor is little: a fifth less as gzip.
+                for size in [
+                    "profile.web.lto='fat'",
+                    "profile.web.package.namelens-ops.opt-level='s'",
+                ] {
+                    cargo.args(["--config", size]);
+                }
                 cargo
             }
             Self::CpuThreads => {
