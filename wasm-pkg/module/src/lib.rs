@@ -3,4 +3,5 @@
 //! The crate that is linked decides how the whole is optimised at the end, and at a level for size no loop is vectorised then, of
 //! whichever crate it is. So this one is compiled for speed, and holds nothing.
 
-pub use namelens_wasm::*;
+// For its exports, which wasm-bindgen finds.
+use namelens_wasm as _;
