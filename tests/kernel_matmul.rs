@@ -106,6 +106,7 @@ fn shapes_that_do_not_fit_are_refused() {
         for (a, b) in [
             ([1, 2, 33], [1, 32, 4]),
             ([2, 2, 32], [3, 32, 4]),
+            ([3, 2, 32], [2, 32, 4]),
             ([1, 2, 3], [1, 4, 2]),
         ] {
             let product = || floats(ops::matmul(zeros(a), zeros(b)));
