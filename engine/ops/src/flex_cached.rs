@@ -21,15 +21,15 @@ const ROWS: usize = 32;
 
 /// Sizes of one call.
 #[derive(Debug, Clone, Copy)]
-struct Sizes {
+pub(super) struct Sizes {
     /// Query heads a key/value head.
-    group: usize,
-    kv_heads: usize,
+    pub group: usize,
+    pub kv_heads: usize,
     /// Queries a row, the last of its `len` positions.
-    queries: usize,
-    capacity: usize,
-    len: usize,
-    width: usize,
+    pub queries: usize,
+    pub capacity: usize,
+    pub len: usize,
+    pub width: usize,
 }
 
 /// q `[B, H, T, D]`, k and v `[B, Hkv, capacity, D]` -> `[B, H, T, D]`, all f32 of a flex device.
@@ -58,7 +58,7 @@ pub(super) fn cached_attention(
 }
 
 /// All key/value heads of all rows; shared out among the threads where there are many queries, or where that costs next to nothing.
-fn heads_of(sizes: Sizes, starts: &[usize], [q, k, v]: [&[f32]; 3], out: &mut [f32]) {
+pub(super) fn heads_of(sizes: Sizes, starts: &[usize], [q, k, v]: [&[f32]; 3], out: &mut [f32]) {
     let own = sizes.group * sizes.queries * sizes.width;
     let stored = sizes.capacity * sizes.width;
     let head = |at: usize, out: &mut [f32]| {

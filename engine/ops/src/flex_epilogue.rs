@@ -19,7 +19,7 @@ pub(super) fn finish<const D: usize>(y: &mut [f32], wide: usize, epilogue: Epilo
 }
 
 /// [`finish`] of rows. Not within it, because what has a parameter is compiled where it is called, and not as quick there.
-fn of_rows(
+pub(super) fn of_rows(
     y: &mut [f32],
     wide: usize,
     bias: Option<&[f32]>,

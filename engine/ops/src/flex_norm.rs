@@ -25,7 +25,7 @@ pub(super) fn norm<const D: usize>(
 }
 
 /// [`norm`] of rows. Not within it, because what has a parameter is compiled where it is called, and not as quick there.
-fn normed(x: &[f32], weight: &[f32], bias: Option<&[f32]>, eps: f64) -> Vec<f32> {
+pub(super) fn normed(x: &[f32], weight: &[f32], bias: Option<&[f32]>, eps: f64) -> Vec<f32> {
     let width = weight.len();
     let rows = x.len() / width.max(1);
     let mut out = vec![0.0; x.len()];

@@ -45,7 +45,8 @@ pub(super) fn gated<const D: usize>(x: Tensor<D>, gate: &Packed, up: &Packed) ->
     tensor(gated_rows(slice(&storage(x)), gate, up), shape)
 }
 
-fn gated_rows(x: &[f32], gate: &Packed, up: &Packed) -> Vec<f32> {
+/// [`gated`] of rows.
+pub(super) fn gated_rows(x: &[f32], gate: &Packed, up: &Packed) -> Vec<f32> {
     let mut ys = of_rows(x, &[gate, up]).into_iter();
     let (mut gate, up) = (ys.next().unwrap_or_default(), ys.next().unwrap_or_default());
     flex_activation::gate(&mut gate, &up);
@@ -57,7 +58,7 @@ fn gated_rows(x: &[f32], gate: &Packed, up: &Packed) -> Vec<f32> {
 ///
 /// The results are not set to zero first: for a tower that would be a hundredth of its time.
 #[allow(unsafe_code, reason = "room becomes numbers once it is written")]
-fn of_rows(x: &[f32], ws: &[&Packed]) -> Vec<Vec<f32>> {
+pub(super) fn of_rows(x: &[f32], ws: &[&Packed]) -> Vec<Vec<f32>> {
     let Some(cols) = ws.first().map(|w| w.cols()) else {
         return Vec::new();
     };

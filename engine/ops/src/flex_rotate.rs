@@ -27,28 +27,41 @@ pub(super) fn rotate_into_cache(
     column: usize,
 ) -> [Tensor<4>; 3] {
     let shape = q.dims();
-    let [_, kv_heads, tokens, width] = k.dims();
+    let heads = [shape[1], k.dims()[1]];
     let capacity = keys.dims()[2];
     let turns = Turns::new(cos, sin);
     let [q, k, v] = [q, k, v].map(storage);
     let [mut keys, mut values] = [keys, values].map(own);
-    let mut out = vec![0.0; shape.iter().product()];
-    turns.rotate(slice(&q), shape[1], &mut out, turns.own());
-    let from = column * width;
-    if let Some(keys) = keys.storage_mut::<f32>().get_mut(from..) {
-        turns.rotate(slice(&k), kv_heads, keys, capacity * width);
+    let cache = [keys.storage_mut::<f32>(), values.storage_mut::<f32>()];
+    let new = [slice(&q), slice(&k), slice(&v)];
+    let q = write(&turns, new, heads, cache, [column, capacity]);
+    let [keys, values] = [keys, values].map(Tensor::from_primitive::<Flex>);
+    [tensor(q, shape), keys, values]
+}
+
+/// [`rotate_into_cache`] of numbers; `heads` are those of queries and of keys, and the cache is written from a column on of its capacity.
+pub(super) fn write(
+    turns: &Turns,
+    [q, k, v]: [&[f32]; 3],
+    heads: [usize; 2],
+    [keys, values]: [&mut [f32]; 2],
+    [column, capacity]: [usize; 2],
+) -> Vec<f32> {
+    let mut out = vec![0.0; q.len()];
+    turns.rotate(q, heads[0], &mut out, turns.own());
+    let (from, room) = (column * turns.width, capacity * turns.width);
+    if let Some(keys) = keys.get_mut(from..) {
+        turns.rotate(k, heads[1], keys, room);
     }
-    let new = slice(&v).chunks(tokens * width);
-    let rooms = values.storage_mut::<f32>().chunks_mut(capacity * width);
-    for (room, new) in rooms.zip(new) {
+    let new = v.chunks(turns.own().max(1));
+    for (room, new) in values.chunks_mut(room.max(1)).zip(new) {
         room[from..][..new.len()].copy_from_slice(new);
     }
-    let [keys, values] = [keys, values].map(Tensor::from_primitive::<Flex>);
-    [tensor(out, shape), keys, values]
+    out
 }
 
 /// The backend's storage of a tensor that is to be written to: whole and in order, and not held twice by this.
-fn own(x: Tensor<4>) -> FloatTensor<Flex> {
+pub(super) fn own(x: Tensor<4>) -> FloatTensor<Flex> {
     let x = primitive(x);
     match x.is_contiguous() && x.layout().start_offset() == 0 {
         true => x,
@@ -57,7 +70,7 @@ fn own(x: Tensor<4>) -> FloatTensor<Flex> {
 }
 
 /// Cosines and signed sines, `[B or 1, T, D]`.
-struct Turns {
+pub(super) struct Turns {
     cos: FloatTensor<Flex>,
     sin: FloatTensor<Flex>,
     tables: usize,
@@ -66,7 +79,7 @@ struct Turns {
 }
 
 impl Turns {
-    fn new(cos: Tensor<4>, sin: Tensor<4>) -> Self {
+    pub(super) fn new(cos: Tensor<4>, sin: Tensor<4>) -> Self {
         let [tables, _, tokens, width] = cos.dims();
         let [cos, sin] = [cos, sin].map(storage);
         Self {
@@ -76,6 +89,13 @@ impl Turns {
             tokens,
             width,
         }
+    }
+
+    /// That there is a turn for one token of each of `rows` rows, whose heads have `width` numbers.
+    pub(super) fn check(&self, rows: usize, width: usize) {
+        let own = [self.tokens, self.width];
+        assert_eq!(own, [1, width], "turns of a token");
+        assert!([1, rows].contains(&self.tables), "turns of {rows} rows");
     }
 
     /// Numbers of one head of one row.

@@ -102,6 +102,8 @@ mod nearest;
 mod norm;
 #[cfg(feature = "train")]
 mod own_grad;
+#[cfg(feature = "cpu")]
+mod packed_layer;
 mod projection;
 mod quant;
 #[cfg(feature = "train")]
@@ -132,6 +134,8 @@ pub use logprob_grad::{Head, TokenScores};
 pub use matmul::{masked_attention, matmul};
 pub use nearest::{cosine_scores, cosine_top_k, likeliest, top_k};
 pub use norm::{layer_norm, rms_norm};
+#[cfg(feature = "cpu")]
+pub use packed_layer::PackedLayer;
 pub use projection::{bf16_linear, dense_linear, gated_quant_linear, quant_linear, quant_linears};
 pub use quant::{QuantMatrix, UnfitBlocks};
 #[cfg(feature = "cube")]

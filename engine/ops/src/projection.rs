@@ -7,7 +7,7 @@
 use burn::tensor::{DType, Tensor};
 
 use super::epilogue::{Epilogue, rows};
-#[cfg(any(feature = "cpu", feature = "cube"))]
+#[cfg(feature = "cube")]
 use super::quant::Storage;
 #[cfg(feature = "train")]
 use super::quant_grad;
@@ -261,10 +261,7 @@ fn packed<'a, const D: usize, const N: usize>(
     if is_tracked(x) || !on_flex(&x.device(), x.dtype()) {
         return None;
     }
-    let packed = ws.map(|w| match &w.storage {
-        Storage::Packed(packed) => Some(&**packed),
-        Storage::Blocks(_) => None,
-    });
+    let packed = ws.map(QuantMatrix::packed);
     if packed.iter().any(Option::is_none) {
         return None;
     }

@@ -163,6 +163,15 @@ impl QuantMatrix {
         })
     }
 
+    /// The matrix as the CPU's loops take it, where it is on a CPU.
+    #[cfg(feature = "cpu")]
+    pub(super) fn packed(&self) -> Option<&Packed> {
+        match &self.storage {
+            Storage::Packed(packed) => Some(packed),
+            Storage::Blocks(_) => None,
+        }
+    }
+
     /// The device it is on, without gradients.
     pub fn device(&self) -> Device {
         self.device.clone()

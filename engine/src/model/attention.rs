@@ -4,6 +4,8 @@ use burn::module::Module;
 use burn::tensor::{Bool, Tensor};
 
 use super::kv_cache::KvCache;
+#[cfg(feature = "cpu")]
+use super::linear::Biased;
 use super::linear::Linear;
 use super::norm::RmsNorm;
 use super::params::ParamBuilder;
@@ -186,6 +188,26 @@ impl Attention {
         let [q, keys, values] = cache.write(place.layer, [q, k, v], place.rotation);
         let heads = ops::cached_attention(q, keys, values, cache.starts(), len);
         self.o_proj.forward_onto(join_heads(heads), onto)
+    }
+
+    /// Queries, keys and values as matrices with their biases, and the matrix behind; `None` where there is more to it than these.
+    #[cfg(feature = "cpu")]
+    pub(super) fn matrices(&self) -> Option<([Biased<'_>; 3], &QuantMatrix)> {
+        if self.q_norm.is_some() || self.k_norm.is_some() {
+            return None;
+        }
+        let projections = [
+            self.q_proj.biased_blocks()?,
+            self.k_proj.biased_blocks()?,
+            self.v_proj.biased_blocks()?,
+        ];
+        Some((projections, self.o_proj.plain_blocks()?))
+    }
+
+    /// Width of one head.
+    #[cfg(feature = "cpu")]
+    pub(super) fn head_dim(&self) -> usize {
+        self.head_dim
     }
 
     /// Queries, keys and values of `x`, `[B, H, T, D]`.

@@ -12,8 +12,10 @@ use super::norm::RmsNorm;
 use super::params::ParamBuilder;
 use super::rope::{Rope, Rotation};
 use crate::Result;
+#[cfg(any(feature = "train", feature = "cpu"))]
+use crate::ops;
 #[cfg(feature = "train")]
-use crate::ops::{self, TokenScores};
+use crate::ops::TokenScores;
 
 #[derive(Module, Debug)]
 struct DecoderLayer {
@@ -21,6 +23,24 @@ struct DecoderLayer {
     self_attn: Attention,
     post_attention_layernorm: RmsNorm,
     mlp: GatedMlp,
+}
+
+#[cfg(feature = "cpu")]
+impl DecoderLayer {
+    /// The layer as a token goes through it in one go, where it is made of nothing but packed matrices.
+    fn packed(&self) -> Option<ops::PackedLayer<'_>> {
+        let ([q, k, v], output) = self.self_attn.matrices()?;
+        let (gated, down) = self.mlp.matrices()?;
+        Some(ops::PackedLayer {
+            norms: [&self.input_layernorm, &self.post_attention_layernorm].map(RmsNorm::parts),
+            projections: [q.0, k.0, v.0],
+            biases: [q.1, k.1, v.1],
+            output,
+            gated,
+            down,
+            head_dim: self.self_attn.head_dim(),
+        })
+    }
 }
 
 /// Embeddings, layers, final norm and the head that turns hidden states into logits.
@@ -149,9 +169,17 @@ impl Decoder {
         x: Tensor<3>,
         rotation: &Rotation,
         mask: &Mask,
-        cache: Option<&mut KvCache>,
+        #[cfg_attr(not(feature = "cpu"), allow(unused_mut))] mut cache: Option<&mut KvCache>,
     ) -> Tensor<3> {
         let layer = &self.layers[index];
+        #[cfg(feature = "cpu")]
+        if let Some(cache) = cache.as_deref_mut()
+            && let Some(packed) = layer.packed().filter(|packed| packed.takes(&x))
+        {
+            return cache.rewrite(index, 1, |cache, column, starts| {
+                packed.step(x, rotation.turns(), cache, column, starts)
+            });
+        }
         let mut place = Place {
             rotation,
             mask,

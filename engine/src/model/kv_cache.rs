@@ -76,7 +76,7 @@ impl KvCache {
             let rows = parts.iter().filter(|(_, copies)| *copies > 0);
             let rows = rows.map(|(part, copies)| {
                 let Some(layer) = &part.layers[at] else {
-                    unreachable!("every layer is put back by `write`")
+                    unreachable!("every layer is put back by `rewrite`")
                 };
                 let x = which(layer).clone();
                 let [rows, heads, _, width] = x.dims();
@@ -186,19 +186,31 @@ impl KvCache {
         new: [Tensor<4>; 3],
         rotation: &Rotation,
     ) -> [Tensor<4>; 3] {
+        self.rewrite(layer, new[1].dims()[2], |cache, column, _| {
+            // What is remembered is a constant: a cache holds no graph of gradients.
+            let written = ops::rotate_into_cache(new, rotation.turns(), cache, column);
+            let cache = [&written[1], &written[2]].map(Tensor::clone);
+            (written, cache)
+        })
+    }
+
+    /// Has `act` write `tokens` more of `layer` into its keys and values `[R, H_kv, capacity, D]`, from a column on, of rows that start at
+    /// some; what else it makes is returned. [`KvCache::advance`] makes them count.
+    pub fn rewrite<T>(
+        &mut self,
+        layer: usize,
+        tokens: usize,
+        act: impl FnOnce([Tensor<4>; 2], usize, &[usize]) -> (T, [Tensor<4>; 2]),
+    ) -> T {
         // The first layer of a pass makes room in all of them.
-        self.reserve(new[1].dims()[2]);
+        self.reserve(tokens);
         // Taken out while it is rewritten, so that the buffer has one owner and is written in place.
         let Some(LayerCache { keys, values }) = self.layers[layer].take() else {
             unreachable!("every layer is put back below")
         };
-        // What is remembered is a constant: a cache holds no graph of gradients.
-        let written = ops::rotate_into_cache(new, rotation.turns(), [keys, values], self.len);
-        self.layers[layer] = Some(LayerCache {
-            keys: written[1].clone(),
-            values: written[2].clone(),
-        });
-        written
+        let (made, [keys, values]) = act([keys, values], self.len, &self.starts);
+        self.layers[layer] = Some(LayerCache { keys, values });
+        made
     }
 
     /// Counts `tokens` more as valid, after every layer has written them.

@@ -11,6 +11,10 @@ use crate::Result;
 use crate::ops::Head;
 use crate::ops::{self, Epilogue, QuantMatrix};
 
+/// A quantised matrix, and the bias of its product.
+#[cfg(feature = "cpu")]
+pub(super) type Biased<'a> = (&'a QuantMatrix, Option<Tensor<1>>);
+
 /// `y = x Wᵀ + b` with `W` `[out, in]`, the layout of checkpoints, plus the active adapter's share.
 #[derive(Module, Debug)]
 pub struct Linear {
@@ -252,6 +256,19 @@ impl Linear {
                 ops::gated_silu(gate, up)
             }
         }
+    }
+
+    /// The quantised matrix, where nothing is added to its product.
+    #[cfg(feature = "cpu")]
+    pub(super) fn plain_blocks(&self) -> Option<&QuantMatrix> {
+        self.only_blocks().filter(|_| self.bias.is_none())
+    }
+
+    /// The quantised matrix and the bias, where no adapter adds to it.
+    #[cfg(feature = "cpu")]
+    pub(super) fn biased_blocks(&self) -> Option<Biased<'_>> {
+        let blocks = self.only_blocks()?;
+        Some((blocks, self.bias.as_ref().map(Param::val)))
     }
 
     /// The quantised matrix, where no adapter adds to it.

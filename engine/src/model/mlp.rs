@@ -119,6 +119,14 @@ impl GatedMlp {
         self.down_proj.forward_onto(self.gated(x), onto)
     }
 
+    /// Gate and up, and down, where they are nothing but quantised matrices and the gate is SwiGLU's.
+    #[cfg(feature = "cpu")]
+    pub(super) fn matrices(&self) -> Option<([&QuantMatrix; 2], &QuantMatrix)> {
+        let gated = [self.gate_proj.plain_blocks()?, self.up_proj.plain_blocks()?];
+        let down = self.down_proj.plain_blocks()?;
+        (self.act == Activation::Silu).then_some((gated, down))
+    }
+
     /// What goes down again: `[.., intermediate]`.
     fn gated<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
         if self.act == Activation::Silu {

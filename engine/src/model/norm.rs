@@ -59,6 +59,12 @@ impl RmsNorm {
         self.weight.val().device()
     }
 
+    /// The weight and epsilon.
+    #[cfg(feature = "cpu")]
+    pub(super) fn parts(&self) -> (Tensor<1>, f64) {
+        (self.weight.val(), self.eps)
+    }
+
     /// # Shapes
     /// - x, output: `[.., width]`
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
