@@ -15,6 +15,6 @@ pub async fn read<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>> {
         .await
         .map_err(|error| failed(format!("reading a result failed: {error}")))?;
     data.convert::<f32>()
-        .try_to_vec::<f32>()
+        .try_into_vec::<f32>()
         .map_err(|error| failed(format!("a result has an unexpected type: {error:?}")))
 }
