@@ -19,8 +19,6 @@ startTheme();
 const session = new Session();
 const status = new Status(session);
 showLoading(session);
-startAbout(session);
-const loadFolder = startFolder(session);
 session.listen({
   ready: ({ info }) => {
     for (const problem of info.problems) showInfo("Not everything could be restored", problem.message);
@@ -29,8 +27,11 @@ session.listen({
 // What no part of the page foresaw is still said; the page goes on.
 addEventListener("unhandledrejection", ({ reason }) => showError(reason));
 
-// The model loads while the room is built.
+// The model loads while the room is built, which is a task of its own: between both the page is shown, and hears of presses.
 void session.start(wishedDevice());
+await new Promise((resolve) => setTimeout(resolve));
+startAbout(session);
+const loadFolder = startFolder(session);
 const intake = startRooms(session, {
   photos: () => startPhotosRoom(session, status, loadFolder),
   playroom: () => startPlayroom(session, status, loadFolder),
