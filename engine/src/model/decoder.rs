@@ -224,3 +224,7 @@ impl Decoder {
         }
     }
 }
+
+#[cfg(all(test, feature = "cpu"))]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests;
