@@ -3,7 +3,7 @@
 use std::mem::MaybeUninit;
 
 use burn::tensor::{Device, Tensor, TensorData};
-use namelens_cpu_kernels::{Activations, Packed, ROWS, product};
+use namelens_cpu_kernels::{Activations, Level, Packed, ROWS, product, product_at};
 
 use super::epilogue::Epilogue;
 use super::flex::{slice, storage, tensor};
@@ -13,9 +13,9 @@ use crate::threads;
 /// Rows of activations that are worth a thread of their own, where it sleeps and where it is awake. From 8 on all levels of the
 /// kernels have the loop for many, whose sums run in another order than those of a few.
 const SHARE: [usize; 2] = [16, 8];
-/// Weights that are worth a piece of work of their own for a single row: some ten microseconds. Each piece begins a stream of
+/// Weights that are worth a piece of work of their own for a single row: some fifty microseconds. Each piece begins a stream of
 /// weights anew, and is handed over.
-const WEIGHTS: usize = 1 << 19;
+const WEIGHTS: usize = 1 << 20;
 /// Pieces of a matrix at most.
 const PIECES: usize = 16;
 
@@ -47,6 +47,9 @@ pub(super) fn gated<const D: usize>(x: Tensor<D>, gate: &Packed, up: &Packed) ->
 
 /// [`gated`] of rows.
 pub(super) fn gated_rows(x: &[f32], gate: &Packed, up: &Packed) -> Vec<f32> {
+    if is_row_for_threads(x, gate.cols()) {
+        return gated_row(x, gate, up);
+    }
     let mut ys = of_rows(x, &[gate, up]).into_iter();
     let (mut gate, up) = (ys.next().unwrap_or_default(), ys.next().unwrap_or_default());
     flex_activation::gate(&mut gate, &up);
@@ -99,22 +102,68 @@ fn write(x: &[f32], cols: usize, ws: &[&Packed], mut ys: Vec<&mut [MaybeUninit<f
             ws.iter().zip(ys).for_each(|(w, y)| product(*w, &x, y));
         });
     }
-    let is_row = x.len() == cols && threads::are_awake();
+    let is_row = is_row_for_threads(x, cols);
     let x = Activations::new(x, cols);
-    let pairs = ws.iter().zip(ys);
     if is_row {
-        let cut = pairs.flat_map(|(w, y)| {
-            let pieces = (w.rows() * cols / WEIGHTS).clamp(1, PIECES);
-            let pieces = pieces.next_multiple_of(threads::count());
-            let rows = w.rows().div_ceil(pieces).max(1).next_multiple_of(ROWS);
-            let shares = y.chunks_mut(rows).enumerate();
-            shares.map(move |(at, y)| (w, at * rows, y))
-        });
-        return threads::each(cut.collect(), |(w, first, y)| {
-            product(w.rows_of(first..first + y.len()), &x, y);
-        });
+        return write_row(&x, ws, ys);
     }
+    let pairs = ws.iter().zip(ys);
     pairs.for_each(|(w, y)| product(*w, &x, y));
+}
+
+/// Whether x is one row whose products the rows of weights are shared out for: where threads are awake.
+fn is_row_for_threads(x: &[f32], cols: usize) -> bool {
+    x.len() == cols && threads::are_awake()
+}
+
+/// Pieces of the rows of some matrices, as many for each thread.
+fn pieces(ws: &[&Packed]) -> usize {
+    let weights: usize = ws.iter().map(|w| w.rows() * w.cols()).sum();
+    let pieces = (weights / WEIGHTS).clamp(1, PIECES);
+    pieces.next_multiple_of(threads::count())
+}
+
+/// Rows of `w` in each of so many pieces.
+fn rows_each(w: &Packed, pieces: usize) -> usize {
+    w.rows().div_ceil(pieces).max(1).next_multiple_of(ROWS)
+}
+
+/// The products of one row of x. A piece of work has rows of every matrix: what begins together ends together.
+fn write_row(x: &Activations, ws: &[&Packed], ys: Vec<&mut [MaybeUninit<f32>]>) {
+    let pieces = pieces(ws);
+    let mut cuts: Vec<_> = ys
+        .into_iter()
+        .zip(ws)
+        .map(|(y, w)| y.chunks_mut(rows_each(w, pieces)))
+        .collect();
+    let mut parts = Vec::with_capacity(pieces * ws.len());
+    for piece in 0..pieces {
+        for (cut, w) in cuts.iter_mut().zip(ws) {
+            // A small matrix may have no rows left for the last pieces.
+            let y = cut.next().unwrap_or_default();
+            parts.push((*w, piece * rows_each(w, pieces), y));
+        }
+    }
+    threads::each(parts.chunks_mut(ws.len()).collect(), |parts| {
+        for (w, first, y) in parts.iter_mut().filter(|(.., y)| !y.is_empty()) {
+            product(w.rows_of(*first..*first + y.len()), x, y);
+        }
+    });
+}
+
+/// `silu(x gateᵀ) (x upᵀ)` of one row of x. Who makes some of both gates them as well: no other thread reads what it wrote.
+fn gated_row(x: &[f32], gate: &Packed, up: &Packed) -> Vec<f32> {
+    let x = Activations::new(x, gate.cols());
+    let each = rows_each(gate, pieces(&[gate, up]));
+    let [mut y, mut other] = [gate, up].map(|w| vec![0.0; w.rows()]);
+    let work = y.chunks_mut(each).zip(other.chunks_mut(each)).enumerate();
+    threads::each(work.collect(), |(at, (y, other))| {
+        let rows = at * each..at * each + y.len();
+        product_at(Level::best(), gate.rows_of(rows.clone()), &x, y);
+        product_at(Level::best(), up.rows_of(rows), &x, other);
+        flex_activation::gate(y, other);
+    });
+    y
 }
 
 /// These rows of `w` as weights `[count, K]`.
