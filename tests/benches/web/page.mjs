@@ -14,14 +14,14 @@ const question = (verb, words) => {
 /** Tokens of such a prompt beside those words, all of the chat included. */
 const AROUND = 38;
 
-/** Tokens read and written before anything counts: what is called often is compiled well by then. */
-const WARM_UP = [64, 16];
-
 /** Different from the first word on, so that nothing but the system's words is known from the run before. */
-const VERBS = ["Write", "Tell", "Give", "Find"];
+const VERBS = ["Write", "Tell", "Give", "Find", "Make", "Read", "Show", "Take", "Send", "Bring"];
 
-/** Runs in the page. */
-export async function measure({ engine, model, threads, prompts, tokens, gate, system }) {
+/**
+ * Runs in the page. Each engine is asked so many times before anything counts, as much as is measured: what is called often is compiled
+ * well by then. Helpers of several threads need more than one warm-up, because nothing is left of two cores for the browser's compiler.
+ */
+export async function measure({ engine, model, threads, warmUps, prompts, tokens, gate, system }) {
   const start = performance.now();
   const module = await import(`./${engine.split("-")[0]}.mjs`);
   const opened = await module.open({ engine, model, threads });
@@ -30,12 +30,12 @@ export async function measure({ engine, model, threads, prompts, tokens, gate, s
   const answers = [];
   for (const one of opened.answer ? gate : []) answers.push(await opened.answer({ question: one.prompt, chat: chat(one.prompt), tokens: one.tokens }));
   const runs = [];
-  for (const [at, [prompt, written]] of [WARM_UP, ...prompts.map((prompt) => [prompt, tokens])].entries()) {
+  for (const [at, prompt] of [...Array(warmUps).fill(prompts[0]), ...prompts].entries()) {
     const text = question(VERBS[at % VERBS.length], prompt - AROUND + (module.KNOWN ?? 0));
-    runs.push({ prompt, ...(await timed(opened, { question: text, chat: chat(text), read: prompt, tokens: written })) });
+    runs.push({ prompt, ...(await timed(opened, { question: text, chat: chat(text), read: prompt, tokens })) });
   }
   await opened.close();
-  return { load, threads: opened.threads, version: opened.version, isolated: crossOriginIsolated, answers, runs: runs.slice(1) };
+  return { load, threads: opened.threads, version: opened.version, isolated: crossOriginIsolated, answers, warmUps: runs.slice(0, warmUps), runs: runs.slice(warmUps) };
 }
 
 async function timed(opened, prompt) {

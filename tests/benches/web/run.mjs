@@ -1,6 +1,6 @@
 // Measures engines in turns, each time in a new browser: `node run.mjs URL CHROMIUM SETTINGS`; a line of JSON for each.
 //
-// SETTINGS: { rounds, engines, threads, prompts, tokens, file, golden, gate }; what is served at URL says `xtask/src/bench/web.rs`.
+// SETTINGS: { rounds, engines, threads, warmUps, prompts, tokens, file, golden, gate }; what is served at URL says `xtask/src/bench/web.rs`.
 
 import { readFileSync } from "node:fs";
 import { basename } from "node:path";
@@ -9,7 +9,7 @@ import { reader } from "./gguf_words.mjs";
 import { judged } from "./judge.mjs";
 
 const [url, chromium, given] = process.argv.slice(2);
-const { rounds, engines, threads, prompts, tokens, file, golden, gate } = JSON.parse(given);
+const { rounds, engines, threads, warmUps, prompts, tokens, file, golden, gate } = JSON.parse(given);
 const { cases, end: END } = JSON.parse(readFileSync(golden, "utf8"));
 const read = reader(file);
 const asked = cases.slice(0, gate).map((one) => ({ ...one, tokens: one.greedy.length }));
@@ -21,7 +21,7 @@ for (let round = 0; round < rounds; round += 1) {
     // Answers are looked at once: they are greedy.
     const gated = round === 0 ? asked.map(({ prompt, tokens }) => ({ prompt, tokens })) : [];
     const [name, own] = engine.split(":");
-    const settings = { engine: name, threads: Number(own ?? threads), prompts, tokens, gate: gated, system, model: `/model/${basename(file)}` };
+    const settings = { engine: name, threads: Number(own ?? threads), warmUps, prompts, tokens, gate: gated, system, model: `/model/${basename(file)}` };
     const measured = await once(settings);
     const answers = measured.answers.map((answer, at) => judged(answer, asked[at], read, END));
     console.log(JSON.stringify({ engine, round, ...measured, answers }));

@@ -53,6 +53,9 @@ pub(crate) struct Options {
     /// Threads of those that have no number of their own
     #[arg(long, default_value_t = 1)]
     threads: usize,
+    /// How often an engine is asked before anything counts
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=8))]
+    warm_ups: u64,
     /// Tokens of each prompt
     #[arg(long, value_delimiter = ',', default_value = "128,512")]
     prompts: Vec<usize>,
@@ -89,6 +92,7 @@ pub(super) fn run(options: &Options) -> Result<Vec<Value>> {
         "rounds": options.rounds,
         "engines": options.engines,
         "threads": options.threads,
+        "warmUps": options.warm_ups,
         "prompts": options.prompts,
         "tokens": options.tokens,
         "file": file,
