@@ -22,6 +22,27 @@ pub fn likeliest_but(logits: &[f32], banned: &[u32]) -> Option<u32> {
     best.and_then(|(at, _)| u32::try_from(at).ok())
 }
 
+/// Logits of which the largest is looked at first.
+const BLOCK: usize = 64;
+
+/// The `k` largest finite logits with their tokens, and perhaps some more, in the order of the tokens: all that are not below a bound
+/// which `k` are not below. `None` of so few that a look at all is as quick.
+pub fn foremost(logits: &[f32], k: usize) -> Option<Vec<(u32, f32)>> {
+    let tops: Vec<f32> = logits.chunks(BLOCK).map(largest).collect();
+    let last = k.checked_sub(1).filter(|last| 4 * last < tops.len())?;
+    // Of k blocks the largest is not below it.
+    let (_, &mut bound, _) = tops
+        .clone()
+        .select_nth_unstable_by(last, |a, b| b.total_cmp(a));
+    let mut found = Vec::with_capacity(2 * k);
+    let blocks = logits.chunks(BLOCK).zip((0u32..).step_by(BLOCK)).zip(&tops);
+    for ((block, first), _) in blocks.filter(|(_, top)| **top >= bound) {
+        let tokens = (first..).zip(block.iter().copied());
+        found.extend(tokens.filter(|(_, logit)| logit.is_finite() && *logit >= bound));
+    }
+    Some(found)
+}
+
 /// Numbers that are looked at together.
 const LANES: usize = 16;
 

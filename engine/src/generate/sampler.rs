@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use serde::{Deserialize, Serialize};
 
 use super::constraint::Allowed;
-use crate::ops::logits::{likeliest_but, probability};
+use crate::ops::logits::{foremost, likeliest_but, probability};
 use crate::random::Stream;
 use crate::text::GenerationSettings;
 use crate::{Error, Result};
@@ -190,10 +190,11 @@ impl Sampler {
                 .iter()
                 .filter_map(|&id| Some((id, *logits.get(id as usize)?)))
                 .collect(),
-            Allowed::Except(ids) => (0u32..)
-                .zip(logits.iter().copied())
-                .filter(|(id, _)| ids.binary_search(id).is_err())
-                .collect(),
+            Allowed::Except(ids) => self.foremost(logits, ids).unwrap_or_else(|| {
+                let all = (0u32..).zip(logits.iter().copied());
+                all.filter(|(id, _)| ids.binary_search(id).is_err())
+                    .collect()
+            }),
         };
         let fallback = candidates.first().map_or(0, |(id, _)| *id);
         if self.options.repetition_penalty != 1.0 {
@@ -211,6 +212,22 @@ impl Sampler {
             probability: probability(logits, token),
             log_probability: share.ln() as f32,
         }
+    }
+
+    /// All but `banned` that top-k may leave, found without a look at most of the others; `None` where all count, or another may be the
+    /// likeliest once it is penalised, or none of these is left.
+    fn foremost(&self, logits: &[f32], banned: &[u32]) -> Option<Vec<(u32, f32)>> {
+        let SamplingOptions {
+            top_k,
+            repetition_penalty,
+            ..
+        } = self.options;
+        if top_k == 0 || repetition_penalty != 1.0 {
+            return None;
+        }
+        let mut found = foremost(logits, top_k.checked_add(banned.len())?)?;
+        found.retain(|(id, _)| banned.binary_search(id).is_err());
+        (!found.is_empty()).then_some(found)
     }
 
     /// As `transformers` does it: once for every token that occurs, photo places included.

@@ -235,3 +235,69 @@ fn penalty_and_filters_leave_what_transformers_leaves() {
         assert_eq!(u64::from(choice.token), case["greedy"].as_u64().unwrap());
     }
 }
+
+/// The logits of a large vocabulary: many are equal, some are no numbers.
+fn many(seed: u64, count: usize) -> Vec<f32> {
+    let mut stream = Stream::new(seed);
+    let logit = |at: usize| match at % 97 {
+        5 => f32::NAN,
+        6 => f32::INFINITY,
+        7 => f32::NEG_INFINITY,
+        _ => (stream.uniform() * 200.0).round() as f32 / 8.0,
+    };
+    (0..count).map(logit).collect()
+}
+
+#[test]
+fn those_in_front_are_drawn_as_if_all_had_been_looked_at() {
+    // The shortest has too few for a bound, the last block of the others is no whole one.
+    for (seed, count) in [(1, 300), (2, 20_011), (3, 20_011), (4, 49_152)] {
+        let logits = many(seed, count);
+        let mut order: Vec<u32> = (0u32..).take(count).collect();
+        order.retain(|&id| logits[id as usize].is_finite());
+        order.sort_by(|&a, &b| logits[b as usize].total_cmp(&logits[a as usize]));
+        let mut likeliest = order[..40].to_vec();
+        likeliest.sort_unstable();
+        for banned in [vec![], likeliest] {
+            let all: Vec<(u32, f32)> = order
+                .iter()
+                .filter(|id| !banned.contains(id))
+                .map(|&id| (id, logits[id as usize]))
+                .collect();
+            for (top_k, top_p, min_p) in [
+                (1, 1.0, 0.0),
+                (50, 1.0, 0.0),
+                (20, 0.7, 0.0),
+                (70, 1.0, 0.3),
+            ] {
+                let options = |options: &mut SamplingOptions| {
+                    (options.top_k, options.top_p, options.min_p) = (top_k, top_p, min_p);
+                };
+                let (mut one, mut other) = (sampler(options), sampler(options));
+                for _ in 0..20 {
+                    let found = one.choose(&logits, &[], Allowed::Except(&banned));
+                    let (token, share) = other.draw(all.clone()).unwrap();
+                    let what = format!("{count} logits, {} banned, top {top_k}", banned.len());
+                    assert_eq!(found.token, token, "{what}");
+                    assert_eq!(found.log_probability, share.ln() as f32, "{what}");
+                }
+            }
+        }
+        // Where none that is allowed has a number, the first that is allowed.
+        let (first, found) = numbers_banned(&logits);
+        assert_eq!(found, first);
+    }
+}
+
+/// The first token without a number, and what is taken where all that have one are banned.
+fn numbers_banned(logits: &[f32]) -> (u32, u32) {
+    let finite = |id: &u32| logits[*id as usize].is_finite();
+    let ids = || (0u32..).take(logits.len());
+    let banned: Vec<u32> = ids().filter(finite).collect();
+    let first = ids().find(|id| !finite(id)).unwrap();
+    let mut sampler = sampler(|options| options.top_k = 3);
+    (
+        first,
+        sampler.choose(logits, &[], Allowed::Except(&banned)).token,
+    )
+}
