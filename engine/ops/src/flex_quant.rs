@@ -16,7 +16,7 @@ const SHARE: [usize; 2] = [16, 8];
 /// Weights that are worth a piece of work of their own for a single row: some fifty microseconds. Each piece begins a stream of
 /// weights anew, and is handed over.
 const WEIGHTS: usize = 1 << 20;
-/// Pieces of a matrix at most.
+/// Pieces of the products of an input at most.
 const PIECES: usize = 16;
 
 /// x `[.., K]` times the rows of each of `ws`, which have as many columns, and what is done to each product -> `[.., N]` each. The

@@ -29,7 +29,7 @@ const BLOCK: usize = 64;
 /// which `k` are not below. `None` of so few that a look at all is as quick.
 pub fn foremost(logits: &[f32], k: usize) -> Option<Vec<(u32, f32)>> {
     let tops: Vec<f32> = logits.chunks(BLOCK).map(largest).collect();
-    let last = k.checked_sub(1).filter(|last| 4 * last < tops.len())?;
+    let last = k.checked_sub(1).filter(|last| *last < tops.len() / 4)?;
     // Of k blocks the largest is not below it.
     let (_, &mut bound, _) = tops
         .clone()

@@ -287,6 +287,19 @@ fn those_in_front_are_drawn_as_if_all_had_been_looked_at() {
 }
 
 #[test]
+fn as_many_as_nobody_has_are_all() {
+    let logits = many(5, 20_011);
+    let choice =
+        |top_k| sampler(|options| options.top_k = top_k).choose(&logits, &[], Allowed::ANY);
+    let all = choice(logits.len());
+    assert!(logits[all.token as usize].is_finite());
+    // Four times the last is more than fits.
+    for top_k in [logits.len() + 1, usize::MAX, usize::MAX / 4 + 2] {
+        assert_eq!(choice(top_k), all, "top {top_k}");
+    }
+}
+
+#[test]
 fn where_all_that_have_a_number_are_banned_the_first_that_is_allowed_is_taken() {
     let banned = [0, 5, 900];
     let mut logits = vec![f32::NAN; 20_000];

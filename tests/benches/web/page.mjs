@@ -18,7 +18,7 @@ const AROUND = 38;
 const VERBS = ["Write", "Tell", "Give", "Find", "Make", "Read", "Show", "Take", "Send", "Bring"];
 
 /**
- * Runs in the page. Each engine is asked so many times before anything counts, as much as is measured: what is called often is compiled
+ * Runs in the page. Each engine is asked so many times before anything counts, as much as of the first prompt: what is called often is compiled
  * well by then. Helpers of several threads need more than one warm-up, because nothing is left of two cores for the browser's compiler.
  */
 export async function measure({ engine, model, threads, warmUps, prompts, tokens, gate, system }) {
