@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use burn::tensor::{Device, Tensor, TensorData};
+use namelens_engine::ops::logits::{Foremost, MAX_FOREMOST};
 use namelens_engine::ops::{self, reference};
 use namelens_tests::{assert_close, fast_devices, floats, uniform, wgpu};
 
@@ -231,25 +232,86 @@ fn the_likeliest_token_is_the_first_of_the_largest_finite_ones_and_its_share_is_
         huge[columns - 1] = f32::MAX;
         equal.fill(-1e30);
         let data = TensorData::new(logits.clone(), [6, columns]);
-        let found = ops::likeliest(&Tensor::<2>::from_data(data, &device)).unwrap();
+        let found = ops::foremost(&Tensor::<2>::from_data(data, &device), 1).unwrap();
         let found = floats(found);
         for (row, logits) in logits.chunks(columns).enumerate() {
             let finite = || logits.iter().filter(|v| v.is_finite());
             let top = finite().copied().fold(f32::NEG_INFINITY, f32::max);
             let at = logits.iter().position(|v| v.is_finite() && *v == top);
-            let want = at.map_or(-1.0, |at| at as f32);
             let what = format!("row {row} of {columns}");
-            assert_eq!(found[2 * row], want, "{what}");
+            let Some(found) = Foremost::rows(&found[4 * row..4 * row + 4], 1) else {
+                assert_eq!(at, None, "{what}");
+                continue;
+            };
+            let found = &found[0];
+            let tokens: Vec<_> = at.iter().map(|&at| (at as u32, top)).collect();
+            assert_eq!((&found.tokens, found.largest), (&tokens, top), "{what}");
             let sum: f64 = finite()
                 .map(|v| (f64::from(*v) - f64::from(top)).exp())
                 .sum();
-            let far = (f64::from(found[2 * row + 1]) - sum).abs();
-            assert!(
-                far <= SHARE * sum,
-                "{what}: {} for {sum}",
-                found[2 * row + 1]
-            );
+            let far = (f64::from(found.sum) - sum).abs();
+            assert!(far <= SHARE * sum, "{what}: {} for {sum}", found.sum);
         }
     }
-    assert!(ops::likeliest(&Tensor::<2>::from_data(uniform([1, 9], 1), &Device::flex())).is_none());
+    assert!(
+        ops::foremost(
+            &Tensor::<2>::from_data(uniform([1, 9], 1), &Device::flex()),
+            1
+        )
+        .is_none()
+    );
+}
+
+#[test]
+fn the_foremost_tokens_are_all_that_are_not_below_a_bound_and_as_many_as_were_asked_for() {
+    let device = wgpu();
+    for (columns, k) in [
+        (49_152, 2),
+        (49_152, 50),
+        (49_153, MAX_FOREMOST),
+        (700, 50),
+        (300, 70),
+        (60, 50),
+        (5, 2),
+        (5, 50),
+    ] {
+        let mut logits = values(&uniform([3, columns], 7))
+            .iter()
+            .map(|v| (8.0 * v) as f32)
+            .collect::<Vec<f32>>();
+        let rows: Vec<&mut [f32]> = logits.chunks_mut(columns).collect();
+        let [_, ties, holes] = rows.try_into().unwrap();
+        // In steps, so that many are equal, but not so many that there is no room.
+        ties.iter_mut()
+            .for_each(|v| *v = (*v * 4000.0).round() / 4000.0);
+        holes[0] = f32::INFINITY;
+        holes[columns / 2] = f32::NAN;
+        let data = TensorData::new(logits.clone(), [3, columns]);
+        let found = ops::foremost(&Tensor::<2>::from_data(data, &device), k).unwrap();
+        let found = Foremost::rows(&floats(found), 3).unwrap();
+        for (row, (found, logits)) in found.iter().zip(logits.chunks(columns)).enumerate() {
+            let what = format!("row {row} of {columns}, {k} asked for");
+            let least = found.tokens.iter().map(|(_, logit)| *logit);
+            let least = least.reduce(f32::min).unwrap();
+            let finite = (0u32..).zip(logits.iter().copied());
+            let finite: Vec<(u32, f32)> = finite.filter(|(_, v)| v.is_finite()).collect();
+            let mut want = finite.clone();
+            want.retain(|(_, logit)| *logit >= least);
+            assert_eq!(found.tokens, want, "{what}");
+            assert!(want.len() >= k.min(finite.len()), "{what}: {}", want.len());
+            assert!(want.len() <= 2 * k, "{what}: {}", want.len());
+            let sum: f64 = finite
+                .iter()
+                .map(|(_, v)| (f64::from(*v) - f64::from(found.largest)).exp())
+                .sum();
+            let far = (f64::from(found.sum) - sum).abs();
+            assert!(far <= SHARE * sum, "{what}: {} for {sum}", found.sum);
+        }
+    }
+    let of = |logits: Tensor<2>, k: usize| ops::foremost(&logits, k);
+    // More equals than there is room for are told, not cut off; more than is ever found is not asked for.
+    let equal = of(Tensor::zeros([1, 500], &device), 50).unwrap();
+    assert_eq!(Foremost::rows(&floats(equal), 1), None);
+    assert!(of(Tensor::zeros([1, 500], &device), MAX_FOREMOST + 1).is_none());
+    assert!(of(Tensor::zeros([1, 500], &device), 0).is_none());
 }

@@ -1,4 +1,4 @@
-// What a token costs the GPU: how often work is handed to it, counted where the browser is asked for it.
+// What a token costs the GPU: how often work is handed to it, and how much is read back, counted where the browser is asked for it.
 
 import { type Page } from "@playwright/test";
 
@@ -12,36 +12,55 @@ test.use({ serviceWorkers: "block" });
 const LAYERS = 6;
 /** Dispatches a layer takes of a token: two norms, three products and the one of the gate, turns into the cache, attention. */
 const A_LAYER = 8;
-/** What comes before and after the layers: its embedding, cosines and sines of its position, the last norm, the head, the likeliest token. */
+/** What comes before and after the layers: its embedding, cosines and sines of its position, the last norm, the head, the tokens in front. */
 const AROUND = 6;
 
-/** Put before the worker's own script: counts dispatches, and answers with their number. */
+/** Bytes read back of a token that is the likeliest: how many were found, the sum of all weights, the token and its logit. */
+const LIKELIEST = 16;
+/** Of one drawn among fifty: room for twice as many tokens. */
+const DRAWN = 8 + 8 * 100;
+
+/** Put before the worker's own script: counts dispatches and bytes read back, and answers with their numbers. */
 const COUNTER = `
   let dispatches = 0;
+  let bytes = 0;
   const dispatch = GPUComputePassEncoder.prototype.dispatchWorkgroups;
   GPUComputePassEncoder.prototype.dispatchWorkgroups = function (...groups) {
     dispatches += 1;
     return dispatch.apply(this, groups);
   };
-  new BroadcastChannel("dispatches").onmessage = ({ target }) => target.postMessage(dispatches);
+  const copy = GPUCommandEncoder.prototype.copyBufferToBuffer;
+  GPUCommandEncoder.prototype.copyBufferToBuffer = function (...copied) {
+    // What is mapped is of a larger buffer that is kept.
+    const [, , to, , size] = copied;
+    if (to.usage & GPUBufferUsage.MAP_READ) bytes += size;
+    return copy.apply(this, copied);
+  };
+  new BroadcastChannel("costs").onmessage = ({ target }) => target.postMessage({ dispatches, bytes });
 `;
+
+/** What was asked of the GPU so far. */
+interface Costs {
+  readonly dispatches: number;
+  /** Read back. */
+  readonly bytes: number;
+}
 
 /** What a page is given to ask the counter. */
 interface Counter {
-  /** Dispatches so far. */
-  dispatches(): Promise<number>;
+  costs(): Promise<Costs>;
 }
 
 /** Serves the package with the counter in its worker, and gives the page a counter; the address of the package's script. */
 const counted = async (page: Page): Promise<string> => {
   await page.evaluate(() => {
-    const channel = new BroadcastChannel("dispatches");
-    const dispatches = (): Promise<number> =>
+    const channel = new BroadcastChannel("costs");
+    const costs = (): Promise<Costs> =>
       new Promise((resolve) => {
-        channel.onmessage = ({ data }) => resolve(data as number);
+        channel.onmessage = ({ data }) => resolve(data as Costs);
         channel.postMessage("?");
       });
-    Object.assign(globalThis, { dispatches });
+    Object.assign(globalThis, { costs });
   });
   return servePackage(page, (path, body) => (path === "dist/worker.js" ? Buffer.concat([Buffer.from(COUNTER), body]) : body));
 };
@@ -57,7 +76,7 @@ test("a photo takes at most nine dispatches a layer", async ({ page, demo }) => 
   await demo.goto();
   const taken = await page.evaluate(async (script) => {
     const { NameLens } = (await import(script)) as typeof import("namelens");
-    const { dispatches } = globalThis as unknown as Counter;
+    const { costs } = globalThis as unknown as Counter;
     const photo = async (colour: string): Promise<Blob> => {
       const canvas = new OffscreenCanvas(96, 96);
       const context = canvas.getContext("2d")!;
@@ -67,9 +86,9 @@ test("a photo takes at most nine dispatches a layer", async ({ page, demo }) => 
     };
     const lens = await NameLens.create({ model: "playroom", device: "webgpu", storage: "memory" });
     const answer = async (photo: Blob, question: string): Promise<number> => {
-      const before = await dispatches();
+      const before = await costs();
       await lens.ask(photo, question, { maxTokens: 2, sampling: { temperature: 0 } });
-      return (await dispatches()) - before;
+      return (await costs()).dispatches - before.dispatches;
     };
     const [red, blue] = [await photo("red"), await photo("blue")];
     await answer(red, "Describe this image.");
@@ -83,28 +102,36 @@ test("a photo takes at most nine dispatches a layer", async ({ page, demo }) => 
   expect(taken).toBeLessThanOrEqual(TOWER_LAYERS * A_TOWER_LAYER + AROUND_TOWER);
 });
 
-test("a token takes at most eight dispatches a layer", async ({ page, demo }) => {
+test("a token takes at most eight dispatches a layer, and a few bytes are read back, drawn or not", async ({ page, demo }) => {
   await demo.goto();
   const script = await counted(page);
   const taken = await page.evaluate(async (script) => {
     const { NameLens } = (await import(script)) as typeof import("namelens");
-    const { dispatches } = globalThis as unknown as Counter;
+    const { costs } = globalThis as unknown as Counter;
     const lens = await NameLens.create({ model: "playroom", device: "webgpu", storage: "memory" });
-    const answer = async (maxTokens: number): Promise<{ written: number; dispatches: number }> => {
-      const before = await dispatches();
-      const { tokens } = await lens.ask(null, "Describe this image.", { maxTokens, sampling: { temperature: 0 } });
-      return { written: tokens.generated, dispatches: (await dispatches()) - before };
+    const answer = async (maxTokens: number, temperature: number): Promise<Costs & { written: number }> => {
+      const before = await costs();
+      const { tokens } = await lens.ask(null, "Describe this image.", { maxTokens, sampling: { temperature, topK: 50, seed: 7 } });
+      const after = await costs();
+      return { written: tokens.generated, dispatches: after.dispatches - before.dispatches, bytes: after.bytes - before.bytes };
     };
     // The first reads the prompt; then two answers differ in their tokens only.
-    await answer(2);
-    const [few, many] = [await answer(2), await answer(6)];
+    await answer(2, 0);
+    const greedy = [await answer(2, 0), await answer(6, 0)] as const;
+    const drawn = [await answer(2, 0.5), await answer(6, 0.5)] as const;
     await lens[Symbol.asyncDispose]();
-    return { few, many };
+    return { greedy, drawn };
   }, script);
-  expect([taken.few.written, taken.many.written]).toEqual([2, 6]);
-  const each = (taken.many.dispatches - taken.few.dispatches) / 4;
-  test.info().annotations.push({ type: "dispatches a token", description: String(each) });
-  console.log(`dispatches a token: ${each}`);
-  expect(each).toBeGreaterThan(LAYERS);
-  expect(each).toBeLessThanOrEqual(LAYERS * A_LAYER + AROUND);
+  for (const [how, [few, many], room] of [
+    ["greedy", taken.greedy, LIKELIEST],
+    ["drawn", taken.drawn, DRAWN],
+  ] as const) {
+    expect([few.written, many.written], how).toEqual([2, 6]);
+    const [dispatches, bytes] = [(many.dispatches - few.dispatches) / 4, (many.bytes - few.bytes) / 4];
+    console.log(`${how}: ${dispatches} dispatches a token, ${bytes} bytes read back`);
+    expect(dispatches, how).toBeGreaterThan(LAYERS);
+    expect(dispatches, how).toBeLessThanOrEqual(LAYERS * A_LAYER + AROUND);
+    expect(bytes, how).toBeGreaterThan(0);
+    expect(bytes, how).toBeLessThanOrEqual(room);
+  }
 });

@@ -15,11 +15,11 @@ pub mod attention;
 pub mod attention_decode;
 pub mod cosine_scores;
 pub mod depthwise;
+pub mod foremost;
 pub mod gated_silu;
 mod heads;
 mod launch;
 pub mod layer_norm;
-pub mod likeliest;
 pub mod matmul;
 pub mod matvec;
 pub mod nms;
@@ -104,9 +104,9 @@ static SINGLE: [&Kernel; 20] = [
     &attention_decode::PADDED,
     &cosine_scores::KERNEL,
     &depthwise::KERNEL,
+    &foremost::KERNEL,
     &gated_silu::KERNEL,
     &layer_norm::KERNEL,
-    &likeliest::KERNEL,
     &nms::KERNEL,
     &pairwise_iou::KERNEL,
     &region_scores::KERNEL,

@@ -132,7 +132,7 @@ pub use epilogue::Epilogue;
 #[cfg(feature = "train")]
 pub use logprob_grad::{Head, TokenScores};
 pub use matmul::{masked_attention, matmul};
-pub use nearest::{cosine_scores, cosine_top_k, likeliest, top_k};
+pub use nearest::{cosine_scores, cosine_top_k, foremost, top_k};
 pub use norm::{layer_norm, rms_norm};
 #[cfg(feature = "cpu")]
 pub use packed_layer::PackedLayer;

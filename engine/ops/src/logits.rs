@@ -1,4 +1,4 @@
-//! What is asked of all logits of a step on the host: the likeliest token, and how likely one is.
+//! What is asked of all logits of a step: the likeliest tokens, and how likely one is.
 
 use crate::exp::exp2;
 
@@ -41,6 +41,47 @@ pub fn foremost(logits: &[f32], k: usize) -> Option<Vec<(u32, f32)>> {
         found.extend(tokens.filter(|(_, logit)| logit.is_finite() && *logit >= bound));
     }
     Some(found)
+}
+
+/// Tokens that [`crate::foremost`] finds at most.
+pub const MAX_FOREMOST: usize = 128;
+
+/// The likeliest tokens of a row, and what is needed to say how likely each is.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Foremost {
+    /// Tokens with their logits, in the order of the tokens.
+    pub tokens: Vec<(u32, f32)>,
+    /// The largest finite logit.
+    pub largest: f32,
+    /// Sum of `exp(logit - largest)` over all finite logits.
+    pub sum: f32,
+}
+
+impl Foremost {
+    /// Each of the `rows` rows that [`crate::foremost`] told in `numbers`, which were read back; `None` where one had more tokens than
+    /// room for them, or none with a number.
+    pub fn rows(numbers: &[f32], rows: usize) -> Option<Vec<Self>> {
+        let width = numbers.len().checked_div(rows)?.max(1);
+        numbers.chunks(width).map(Self::row).collect()
+    }
+
+    fn row(numbers: &[f32]) -> Option<Self> {
+        let (&[count, sum], found) = numbers.split_first_chunk()?;
+        let found = found.as_chunks::<2>().0.get(..count as usize)?;
+        let mut tokens: Vec<(u32, f32)> = found.iter().map(|&[id, l]| (id as u32, l)).collect();
+        tokens.sort_unstable_by_key(|(token, _)| *token);
+        let largest = tokens.iter().map(|(_, logit)| *logit).reduce(f32::max)?;
+        Some(Self {
+            tokens,
+            largest,
+            sum,
+        })
+    }
+
+    /// Softmax of a logit.
+    pub fn probability(&self, logit: f32) -> f32 {
+        (logit - self.largest).exp() / self.sum
+    }
 }
 
 /// Numbers that are looked at together.

@@ -6,7 +6,7 @@ use super::reference;
 #[cfg(feature = "cpu")]
 use super::{flex_nearest, flex_top_k, on_flex};
 #[cfg(feature = "cube")]
-use crate::kernels;
+use crate::{kernels, logits::MAX_FOREMOST};
 use burn::tensor::{Int, Tensor};
 
 /// The cosine of every query with every row of the index.
@@ -57,24 +57,27 @@ pub fn top_k(scores: Tensor<2>, k: usize) -> (Tensor<2>, Tensor<2, Int>) {
     reference::top_k(scores, k)
 }
 
-/// The likeliest token of each row, where a kernel finds it on the device: `None` elsewhere, where to read all logits costs nothing.
+/// The `k` likeliest tokens of each row, where a kernel finds them on the device, as [`crate::logits::Foremost`] reads them: `None`
+/// elsewhere, where to read all logits costs nothing, and for more than [`crate::logits::MAX_FOREMOST`].
 ///
 /// # Shapes
-/// logits `[R, C]` -> `[R, 2]`: the column of the largest finite logit, the lowest among equals, or -1 where none is finite; and the sum
-/// of `exp(logit - largest)` over the finite ones, of which the largest is 1.
-pub fn likeliest(logits: &Tensor<2>) -> Option<Tensor<2>> {
+/// logits `[R, C]` -> `[R, 2 + 2 room]`: how many tokens were found, which may be more than there is room for; the sum of
+/// `exp(logit - largest)` over the finite logits; column and logit of each token found. One is the likeliest, the lowest column among
+/// equals. More are in no order, with some more that are no less likely than the `k`-th of them.
+pub fn foremost(logits: &Tensor<2>, k: usize) -> Option<Tensor<2>> {
     #[cfg(feature = "cube")]
     {
         let [_, columns] = logits.dims();
         let logits = logits.clone().inner();
-        if columns <= kernels::likeliest::MAX_COLUMNS
+        if columns <= kernels::foremost::MAX_COLUMNS
+            && (1..=MAX_FOREMOST).contains(&k)
             && on_kernels(&logits.device(), &[logits.dtype()])
         {
             let logits = kernels::into_cube(logits);
-            return Some(kernels::from_cube(kernels::likeliest::run(&logits)));
+            return Some(kernels::from_cube(kernels::foremost::run(&logits, k)));
         }
     }
-    let _ = logits;
+    let _ = (logits, k);
     None
 }
 

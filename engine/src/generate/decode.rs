@@ -1,9 +1,9 @@
 //! One answer: choose, constrain, stream whole characters, stop.
 
-use super::batch::{Scores, Writer, decode};
+use super::batch::{Among, Scores, Writer, decode};
 use super::constraint::{Allowed, NameConstraint};
 use super::logprobs::{self, TokenLogprobs};
-use super::sampler::{Choice, SEEDS, Sampler, SamplingOptions};
+use super::sampler::{SEEDS, Sampler, SamplingOptions};
 use super::session::Session;
 use crate::Result;
 use crate::host::Host;
@@ -130,11 +130,7 @@ impl Writer for Answer<'_> {
                 let allowed = constraint.map_or(Allowed::ANY, NameConstraint::allowed);
                 self.sampler.choose(logits, before, allowed)
             }
-            Scores::Likeliest(token, probability) => Choice {
-                token,
-                probability,
-                log_probability: 0.0,
-            },
+            Scores::Foremost(found) => self.sampler.choose_among(found),
         };
         if self.options.ends.contains(&choice.token) {
             self.finish = Finish::Stop;
@@ -143,7 +139,7 @@ impl Writer for Answer<'_> {
         if let Some(constraint) = &mut self.constraint {
             constraint.advance(choice.token);
         }
-        // Whoever asks for these is never told of the likeliest alone.
+        // Whoever asks for these is never told of the foremost alone.
         if let (Scores::All(logits), Some(logprobs), Some(count)) =
             (scores, &mut self.logprobs, self.options.top_logprobs)
         {
@@ -166,10 +162,13 @@ impl Writer for Answer<'_> {
         Ok(more.then_some(choice.token))
     }
 
-    fn greedy(&self) -> Option<&[u32]> {
+    fn among(&self) -> Option<Among<'_>> {
         let constraint = self.constraint.as_ref();
         match constraint.map_or(Allowed::ANY, NameConstraint::allowed) {
-            Allowed::Except(ids) if self.sampler.is_plain() && self.logprobs.is_none() => Some(ids),
+            Allowed::Except(banned) if self.logprobs.is_none() => {
+                let k = self.sampler.candidates()?;
+                Some(Among { k, banned })
+            }
             _ => None,
         }
     }

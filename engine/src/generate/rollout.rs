@@ -173,7 +173,7 @@ impl Writer for Draft<'_> {
     fn choose(&mut self, scores: Scores<'_>, before: &[u32]) -> Result<Option<u32>> {
         let Scores::All(logits) = scores else {
             return Err(Error::Device {
-                problem: "a token is drawn from all logits, and only the likeliest was told".into(),
+                problem: "a token is drawn from all logits, and only the foremost were told".into(),
             });
         };
         let choice = self

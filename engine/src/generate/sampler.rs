@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use serde::{Deserialize, Serialize};
 
 use super::constraint::Allowed;
-use crate::ops::logits::{foremost, likeliest_but, probability};
+use crate::ops::logits::{Foremost, foremost, likeliest_but, probability};
 use crate::random::Stream;
 use crate::text::GenerationSettings;
 use crate::{Error, Result};
@@ -167,8 +167,24 @@ impl Sampler {
     }
 
     /// Whether the likeliest of the tokens that are allowed is taken, whatever came before.
-    pub(super) fn is_plain(&self) -> bool {
-        self.options.temperature == 0.0 && self.options.repetition_penalty == 1.0
+    fn is_plain(&self) -> bool {
+        self.options.temperature == 0.0 && self.candidates().is_some()
+    }
+
+    /// How many of the likeliest tokens that are allowed one is chosen among; `None` where all count, or what came before does.
+    pub(super) fn candidates(&self) -> Option<usize> {
+        let SamplingOptions {
+            temperature,
+            top_k,
+            repetition_penalty,
+            ..
+        } = self.options;
+        match repetition_penalty == 1.0 {
+            true if temperature == 0.0 => Some(1),
+            // One alone would leave out those it is equal to, which can be drawn as well.
+            true => (top_k > 0).then_some(top_k.max(2)),
+            false => None,
+        }
     }
 
     /// The next token after `before`, prompt and answer so far; `allowed` restricts the choice.
@@ -201,12 +217,7 @@ impl Sampler {
             self.penalise(&mut candidates, before);
         }
         candidates.retain(|(_, logit)| logit.is_finite());
-        let drawn = if self.options.temperature == 0.0 {
-            likeliest(&candidates).map(|token| (token, 1.0))
-        } else {
-            self.draw(candidates)
-        };
-        let (token, share) = drawn.unwrap_or((fallback, 1.0));
+        let (token, share) = self.take(candidates).unwrap_or((fallback, 1.0));
         Choice {
             token,
             probability: probability(logits, token),
@@ -214,18 +225,34 @@ impl Sampler {
         }
     }
 
+    /// The next token of those in front, all of which are allowed, where no more than [`Self::candidates`] count: the one that
+    /// [`Self::choose`] takes of all logits.
+    pub(super) fn choose_among(&mut self, front: &Foremost) -> Choice {
+        // Of no tokens none is taken; whoever asks has one at least.
+        let (token, share) = self.take(front.tokens.clone()).unwrap_or((0, 1.0));
+        let mut tokens = front.tokens.iter();
+        let logit = tokens.find_map(|(id, logit)| (*id == token).then_some(*logit));
+        Choice {
+            token,
+            probability: logit.map_or(0.0, |logit| front.probability(logit)),
+            log_probability: share.ln() as f32,
+        }
+    }
+
+    /// A token of these, whose logits are finite, and its share of what could have been drawn.
+    fn take(&mut self, candidates: Vec<(u32, f32)>) -> Option<(u32, f64)> {
+        if self.options.temperature == 0.0 {
+            likeliest(&candidates).map(|token| (token, 1.0))
+        } else {
+            self.draw(candidates)
+        }
+    }
+
     /// All but `banned` that top-k may leave, found without a look at most of the others; `None` where all count, or another may be the
     /// likeliest once it is penalised, or none of these is left.
     fn foremost(&self, logits: &[f32], banned: &[u32]) -> Option<Vec<(u32, f32)>> {
-        let SamplingOptions {
-            top_k,
-            repetition_penalty,
-            ..
-        } = self.options;
-        if top_k == 0 || repetition_penalty != 1.0 {
-            return None;
-        }
-        let mut found = foremost(logits, top_k.checked_add(banned.len())?)?;
+        let k = self.candidates()?;
+        let mut found = foremost(logits, k.checked_add(banned.len())?)?;
         found.retain(|(id, _)| banned.binary_search(id).is_err());
         (!found.is_empty()).then_some(found)
     }

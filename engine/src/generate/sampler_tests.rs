@@ -274,16 +274,55 @@ fn those_in_front_are_drawn_as_if_all_had_been_looked_at() {
                     (options.top_k, options.top_p, options.min_p) = (top_k, top_p, min_p);
                 };
                 let (mut one, mut other) = (sampler(options), sampler(options));
+                let mut told = sampler(options);
+                let front = front(&all, &logits);
                 for _ in 0..20 {
+                    let among = told.choose_among(&front);
                     let found = one.choose(&logits, &[], Allowed::Except(&banned));
                     let (token, share) = other.draw(all.clone()).unwrap();
                     let what = format!("{count} logits, {} banned, top {top_k}", banned.len());
                     assert_eq!(found.token, token, "{what}");
                     assert_eq!(found.log_probability, share.ln() as f32, "{what}");
+                    // Of the same model, summed in another order.
+                    let far = (among.probability / found.probability - 1.0).abs();
+                    assert!(far < 1e-5, "{what}: {far}");
+                    let probability = found.probability;
+                    assert_eq!(
+                        Choice {
+                            probability,
+                            ..among
+                        },
+                        found,
+                        "{what}"
+                    );
                 }
             }
         }
     }
+}
+
+/// The 200 likeliest of `all`, which are in that order, as a device tells them of `logits`.
+fn front(all: &[(u32, f32)], logits: &[f32]) -> Foremost {
+    let finite = || logits.iter().copied().filter(|logit| logit.is_finite());
+    let largest = finite().fold(f32::NEG_INFINITY, f32::max);
+    let sum: f64 = finite().map(|l| f64::from(l - largest).exp()).sum();
+    let mut tokens = all[..all.len().min(200)].to_vec();
+    tokens.sort_unstable_by_key(|(id, _)| *id);
+    Foremost {
+        tokens,
+        largest,
+        sum: sum as f32,
+    }
+}
+
+#[test]
+fn the_only_one_that_can_be_drawn_is_one_of_all_that_are_equally_likely() {
+    let logits = [1.0, 3.0, 0.5, 3.0, 2.0];
+    let mut one = sampler(|options| options.top_k = 1);
+    assert_eq!(one.candidates(), Some(2), "one would leave out the other");
+    let drawn = (0..40).map(|_| one.choose(&logits, &[], Allowed::ANY).token);
+    let drawn: std::collections::BTreeSet<u32> = drawn.collect();
+    assert_eq!(drawn, [1, 3].into());
 }
 
 #[test]
