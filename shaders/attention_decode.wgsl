@@ -1,12 +1,12 @@
 // Attention of one query position over the key/value cache; one workgroup a (batch, head).
 // Softmax is taken online, a tile of WORKGROUP positions at a time; nothing before a row's begin or
-// at or after `len` is read. Where rows begin is a common/ file.
+// at or after their end is read. Where rows begin and end is a common/ file.
 
 struct Params {
     heads: u32,    // H
     kv_heads: u32, // Hkv, divides H
     capacity: u32, // T, positions the cache holds
-    len: u32,      // positions that are valid
+    len: u32,      // positions that are valid, where that is known when the kernel is launched
     vec4s: u32,    // D / 4, at most WORKGROUP
     scale: f32,    // 1 / sqrt(D)
 }
@@ -41,8 +41,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     var largest = LOWEST;
     var total = 0.0;
     var sum = vec4<f32>();
-    for (var tile = begin_of(group.x / params.heads, local); tile < params.len; tile += WORKGROUP) {
-        let count = min(WORKGROUP, params.len - tile);
+    let end = end_of(local);
+    for (var tile = begin_of(group.x / params.heads, local); tile < end; tile += WORKGROUP) {
+        let count = min(WORKGROUP, end - tile);
         var score = LOWEST;
         if local < count {
             score = key_dot(cache + (tile + local) * params.vec4s);

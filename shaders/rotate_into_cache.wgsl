@@ -1,5 +1,5 @@
 // Turns new queries, turns new keys into their columns of a cache, and puts the new values beside them; one invocation a number.
-// Turns are rotary positions in the half-split layout: x cos + swapped(x) sin.
+// Turns are rotary positions in the half-split layout: x cos + swapped(x) sin. Where they and the first column come from is a common/ file.
 
 struct Params {
     queries: u32,  // B * H * T * D, numbers of q
@@ -10,7 +10,7 @@ struct Params {
     width: u32,    // D
     tables: u32,   // 1, or one a row
     capacity: u32, // columns of the cache
-    column: u32,   // the first that is written
+    column: u32,   // the first that is written, where it is known when the kernel is launched
     q_head: u32,   // numbers from a head of q to the next
     q_token: u32,  // numbers from a token of q to the next
     k_head: u32,   // the same of k and v
@@ -20,12 +20,9 @@ struct Params {
 @group(0) @binding(0) var<storage, read_write> q: array<f32>;       // [B, H, T, D], as the parameters say
 @group(0) @binding(1) var<storage, read_write> k: array<f32>;       // [B, Hkv, T, D], as they say
 @group(0) @binding(2) var<storage, read_write> v: array<f32>;       // [B, Hkv, T, D], as they say
-@group(0) @binding(3) var<storage, read_write> cosines: array<f32>; // [tables, T, D]
-@group(0) @binding(4) var<storage, read_write> sines: array<f32>;   // [tables, T, D], the sign of the lower half in them
-@group(0) @binding(5) var<storage, read_write> keys: array<f32>;    // [B, Hkv, capacity, D]
-@group(0) @binding(6) var<storage, read_write> values: array<f32>;  // [B, Hkv, capacity, D]
-@group(0) @binding(7) var<storage, read_write> turned: array<f32>;  // [B, H, T, D]
-@group(0) @binding(8) var<uniform> params: Params;
+@group(0) @binding(3) var<storage, read_write> keys: array<f32>;    // [B, Hkv, capacity, D]
+@group(0) @binding(4) var<storage, read_write> values: array<f32>;  // [B, Hkv, capacity, D]
+@group(0) @binding(5) var<storage, read_write> turned: array<f32>;  // [B, H, T, D]
 
 const WORKGROUP: u32 = 64u;
 
@@ -39,12 +36,12 @@ fn main(
     if at < params.queries {
         let turn = turn_of(at, params.q_own);
         let own = lying(at, params.q_own, params.q_head, params.q_token);
-        turned[at] = q[own] * cosines[turn] + q[other(own)] * sines[turn];
+        turned[at] = q[own] * cosine(turn) + q[other(own)] * sine(turn);
     } else if at < params.queries + params.keys {
         let key = at - params.queries;
         let turn = turn_of(key, params.k_own);
         let own = lying(key, params.k_own, params.k_head, params.k_token);
-        keys[place(key)] = k[own] * cosines[turn] + k[other(own)] * sines[turn];
+        keys[place(key)] = k[own] * cosine(turn) + k[other(own)] * sine(turn);
     } else if at < params.queries + 2u * params.keys {
         let value = at - params.queries - params.keys;
         values[place(value)] = v[lying(value, params.k_own, params.k_head, params.k_token)];
@@ -61,5 +58,5 @@ fn lying(at: u32, own: u32, of_head: u32, of_token: u32) -> u32 {
 // Where a number of k or v goes.
 fn place(at: u32) -> u32 {
     let head = at / params.turns;
-    return (head * params.capacity + params.column) * params.width + at % params.turns;
+    return (head * params.capacity + first_column()) * params.width + at % params.turns;
 }

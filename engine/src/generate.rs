@@ -5,6 +5,7 @@ pub mod constraint;
 pub mod decode;
 pub mod logprobs;
 pub mod read_back;
+mod recorded;
 pub mod rollout;
 pub mod sampler;
 pub mod session;

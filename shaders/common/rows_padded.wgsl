@@ -13,3 +13,7 @@ fn begin_of(row: u32, local: u32) -> u32 {
     }
     return workgroupUniformLoad(&row_begin);
 }
+
+fn end_of(local: u32) -> u32 {
+    return params.len;
+}

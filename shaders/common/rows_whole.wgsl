@@ -5,3 +5,7 @@
 fn begin_of(row: u32, local: u32) -> u32 {
     return 0u;
 }
+
+fn end_of(local: u32) -> u32 {
+    return params.len;
+}

@@ -9,6 +9,11 @@ use wasm_bindgen::JsValue;
 
 use crate::error::to_js;
 
+/// Dispatches that are handed to the GPU at a time; burn's 32 cost a token of thirty layers nine hand-overs of a quarter of a millisecond
+/// each. Half a token of such a model, so that the GPU works on the first while the second is made ready; and no more of a photo than a slow
+/// GPU does before the browser takes it to hang.
+const TASKS: usize = 128;
+
 thread_local! {
     /// burn registers one device a module, so a second engine shares the first one's.
     static WEBGPU: RefCell<Option<Device>> = const { RefCell::new(None) };
@@ -24,6 +29,7 @@ pub(crate) async fn open() -> Result<Device, JsValue> {
     }
     let device = Device::wgpu_options()
         .graphics_api(WgpuBackend::WebGpu)
+        .tasks_max(TASKS)
         .init_async()
         .await
         .map_err(|error| {

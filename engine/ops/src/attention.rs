@@ -132,6 +132,7 @@ fn cached_on_kernels(
     let begins = begins.as_ref();
     let own = || [q, k, v].map(Tensor::clone);
     if queries == 1 {
+        use kernels::attention_decode::Rows;
         let sizes = kernels::attention_decode::Sizes {
             batch,
             heads,
@@ -142,7 +143,9 @@ fn cached_on_kernels(
         };
         return sizes.supported().then(|| {
             let [q, k, v] = own().map(kernels::into_cube);
-            kernels::from_cube(kernels::attention_decode::run(&q, &k, &v, begins, sizes))
+            let rows = begins.map_or(Rows::Whole, Rows::Padded);
+            let attended = kernels::attention_decode::run([&q, &k, &v], rows, sizes);
+            kernels::from_cube(attended)
         });
     }
     let sizes = kernels::attention::Sizes {

@@ -26,6 +26,7 @@ pub mod nms;
 pub mod pairwise_iou;
 pub(crate) mod product;
 pub mod quant_rows;
+pub mod recording;
 pub mod region_scores;
 pub mod rms_norm;
 pub mod rotate;
@@ -93,7 +94,7 @@ impl Kernel {
 }
 
 /// Every kernel that is one text; products are tables of their own.
-static SINGLE: [&Kernel; 20] = [
+static SINGLE: [&Kernel; 22] = [
     &activation::GELU,
     &activation::GELU_TANH,
     &attention::NARROW,
@@ -102,6 +103,7 @@ static SINGLE: [&Kernel; 20] = [
     &attention::WIDE_PADDED,
     &attention_decode::KERNEL,
     &attention_decode::PADDED,
+    &attention_decode::STEP,
     &cosine_scores::KERNEL,
     &depthwise::KERNEL,
     &foremost::KERNEL,
@@ -113,6 +115,7 @@ static SINGLE: [&Kernel; 20] = [
     &rms_norm::KERNEL,
     &rotate::KERNEL,
     &rotate_into_cache::KERNEL,
+    &rotate_into_cache::STEP,
     &top_k::KERNEL,
 ];
 
@@ -187,6 +190,11 @@ mod common {
     pub(super) const HEAD_128: &str = include_str!("../../../shaders/common/head_128.wgsl");
     pub(super) const ROWS_PADDED: &str = include_str!("../../../shaders/common/rows_padded.wgsl");
     pub(super) const ROWS_WHOLE: &str = include_str!("../../../shaders/common/rows_whole.wgsl");
+    pub(super) const ROWS_STEP: &str = include_str!("../../../shaders/common/rows_step.wgsl");
+    pub(super) const TURNS_OF_STEP: &str =
+        include_str!("../../../shaders/common/turns_of_step.wgsl");
+    pub(super) const TURNS_OF_TABLES: &str =
+        include_str!("../../../shaders/common/turns_of_tables.wgsl");
     pub(super) const TURNS: &str = include_str!("../../../shaders/common/turns.wgsl");
     pub(super) const ROW_DOT: &str = include_str!("../../../shaders/common/row_dot.wgsl");
 }

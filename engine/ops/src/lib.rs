@@ -112,6 +112,7 @@ mod quant_product;
 mod region_scores;
 mod rotate;
 mod seen;
+mod step;
 #[cfg(feature = "train")]
 mod token_scores;
 
@@ -144,5 +145,6 @@ pub use quant_product::quant_matvec;
 pub use region_scores::region_scores;
 pub use rotate::{rotate, rotate_into_cache};
 pub use seen::{Seen, Shared};
+pub use step::{Recording, Step};
 #[cfg(feature = "train")]
 pub use token_scores::token_scores;

@@ -61,6 +61,20 @@ impl QuantMatrix {
             }
         }
     }
+
+    /// [`Self::select`] of rows whose numbers are told on a device where kernels run, `[count]` in 32 bits: that each is of the matrix is not
+    /// looked at.
+    ///
+    /// # Panics
+    /// On a device without kernels.
+    pub fn select_told(&self, rows: &Tensor<1, Int>) -> Tensor<2> {
+        match &self.storage {
+            #[cfg(feature = "cube")]
+            Storage::Blocks(blocks) => select_told_on_kernels(blocks, rows.clone(), self),
+            #[allow(unreachable_patterns, reason = "the other variants exist by feature")]
+            _ => unreachable!("rows are told where kernels run: {rows:?}"),
+        }
+    }
 }
 
 /// [`QuantMatrix::select`] by a kernel.
@@ -71,6 +85,16 @@ fn select_on_kernels(blocks: &Tensor<2, Int>, rows: &[u32], w: &QuantMatrix) -> 
     let count = numbers.len();
     let data = TensorData::new(numbers, [count]);
     let numbers = Tensor::<1, Int>::from_data(data, (&blocks.device(), DType::I32));
+    select_told_on_kernels(blocks, numbers, w)
+}
+
+/// The same of rows that are told on the device.
+#[cfg(feature = "cube")]
+fn select_told_on_kernels(
+    blocks: &Tensor<2, Int>,
+    numbers: Tensor<1, Int>,
+    w: &QuantMatrix,
+) -> Tensor<2> {
     let (blocks, numbers) = (
         kernels::into_cube(blocks.clone()),
         kernels::into_cube(numbers),

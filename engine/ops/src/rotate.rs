@@ -82,7 +82,8 @@ pub fn rotate_into_cache(
         if on_kernels(&keys.device(), &dtypes) {
             let [cos, sin] = [cos, sin].map(kernels::into_cube);
             let cache = [keys, values].map(kernels::into_cube);
-            let written = kernels::rotate_into_cache::run(new, [&cos, &sin], cache, column);
+            let turns = kernels::rotate_into_cache::Turns::Tables([&cos, &sin], column);
+            let written = kernels::rotate_into_cache::run(new, turns, cache);
             return written.map(kernels::from_cube);
         }
     }

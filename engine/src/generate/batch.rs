@@ -3,6 +3,7 @@
 use burn::tensor::Tensor;
 
 use super::read_back::read;
+use super::recorded::Recorder;
 use crate::host::{Host, breathe};
 use crate::model::kv_cache::KvCache;
 use crate::model::vlm::{Reading, Vlm};
@@ -49,6 +50,13 @@ pub(super) struct Among<'a> {
     pub k: usize,
     /// Those that may not come next and do not count, ascending.
     pub banned: &'a [u32],
+}
+
+impl Row {
+    /// Position of the next token.
+    pub(super) fn position(&self) -> usize {
+        self.ids.len() - self.saved.min(self.ids.len())
+    }
 }
 
 impl Among<'_> {
@@ -136,7 +144,7 @@ impl<'a> Batch<'a> {
     }
 
     /// Lets every row read its token; the logits `[rows, vocab]` after them stay on the device.
-    async fn advance(&mut self, ids: &[u32], host: &dyn Host) -> Result<Tensor<2>> {
+    pub(super) async fn advance(&mut self, ids: &[u32], host: &dyn Host) -> Result<Tensor<2>> {
         if self.cache.remaining() == 0 {
             return Err(Error::ContextFull {
                 needed: self.limit + 1,
@@ -144,8 +152,7 @@ impl<'a> Batch<'a> {
             });
         }
         breathe(host).await?;
-        let position = |row: &Row| row.ids.len() - row.saved.min(row.ids.len());
-        let positions: Vec<usize> = self.rows.iter().map(position).collect();
+        let positions: Vec<usize> = self.rows.iter().map(Row::position).collect();
         let reading = self.vlm.read_next(ids, &positions)?;
         let hidden = self.vlm.forward(reading, Some(&mut self.cache));
         for (row, id) in self.rows.iter_mut().zip(ids) {
@@ -203,6 +210,7 @@ pub(super) async fn decode<W: Writer>(
     // Which writer each row of the batch belongs to.
     let mut owners: Vec<usize> = (0..writers.len()).collect();
     let mut told = Told::All(logits);
+    let mut recorder = Recorder::default();
     loop {
         let (mut going, mut tokens) = (Vec::new(), Vec::new());
         for (row, &owner) in owners.iter().enumerate() {
@@ -219,7 +227,7 @@ pub(super) async fn decode<W: Writer>(
             batch.keep(&going);
             owners = going.iter().map(|&row| owners[row]).collect();
         }
-        let logits = batch.advance(&tokens, host).await?;
+        let logits = recorder.advance(batch, &tokens, host).await?;
         let among = owners.iter().map(|&owner| writers[owner].among());
         told = match foremost(&logits, among.collect()).await? {
             Some(found) => Told::Foremost(found),

@@ -176,7 +176,6 @@ impl Attention {
     /// # Shapes
     /// - x, onto, output: `[B, T, hidden]`; with a cache B is its number of rows
     pub fn forward_at(&self, x: Tensor<3>, onto: Tensor<3>, place: &mut Place<'_>) -> Tensor<3> {
-        let tokens = x.dims()[1];
         let [q, k, v] = self.project(x);
         let Some(cache) = place.cache.as_deref_mut() else {
             let [q, k] = [q, k].map(|x| place.rotation.rotate(x));
@@ -184,9 +183,8 @@ impl Attention {
                 .o_proj
                 .forward_onto(join_heads(attend(q, k, v, place.mask.clone())), onto);
         };
-        let len = cache.len() + tokens;
-        let [q, keys, values] = cache.write(place.layer, [q, k, v], place.rotation);
-        let heads = ops::cached_attention(q, keys, values, cache.starts(), len);
+        let written = cache.write(place.layer, [q, k, v], place.rotation);
+        let heads = cache.attend(written);
         self.o_proj.forward_onto(join_heads(heads), onto)
     }
 

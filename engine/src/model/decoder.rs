@@ -1,7 +1,7 @@
 //! The decoder: RMS norm, grouped-query attention with rotary positions, gated feed-forward (Llama, Qwen2, Qwen3).
 
 use burn::module::Module;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, Int, Tensor};
 
 use super::attention::{Attention, AttentionShape, Mask, Place};
 use super::config::{Activation, TextConfig};
@@ -150,6 +150,11 @@ impl Decoder {
     /// When a token is not in the vocabulary.
     pub fn embed(&self, ids: &[u32]) -> Tensor<2> {
         self.embed_tokens.rows(ids)
+    }
+
+    /// [`Self::embed`] of ids that are told on the device, as [`Linear::rows_told`].
+    pub(super) fn embed_told(&self, ids: &Tensor<1, Int>) -> Tensor<2> {
+        self.embed_tokens.rows_told(ids)
     }
 
     /// Number of layers, the steps of progress a caller may report.

@@ -24,6 +24,8 @@ pub struct KvCache {
     limit: usize,
     len: usize,
     starts: Vec<usize>,
+    /// Where the device is told of the token that is written, if it is.
+    told: Option<ops::Step>,
 }
 
 /// Tokens a cache grows by: rare enough to copy, few enough to waste.
@@ -54,6 +56,7 @@ impl KvCache {
             limit,
             len: 0,
             starts: vec![0],
+            told: None,
         }
     }
 
@@ -105,12 +108,24 @@ impl KvCache {
             limit: len + room,
             len,
             starts,
+            told: None,
         })
     }
 
     /// Columns written, the same in every layer between two forward passes; the length of the longest row.
     pub fn len(&self) -> usize {
         self.len
+    }
+
+    /// Columns there is memory for.
+    pub fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    /// Has the device say from now on which column is written and up to where tokens look, for single tokens of one row that begins at the
+    /// first column; with `None` it is as the cache counts again.
+    pub fn tell(&mut self, step: Option<ops::Step>) {
+        self.told = step;
     }
 
     /// Whether nothing has been seen.
@@ -186,12 +201,25 @@ impl KvCache {
         new: [Tensor<4>; 3],
         rotation: &Rotation,
     ) -> [Tensor<4>; 3] {
+        let told = self.told.clone();
         self.rewrite(layer, new[1].dims()[2], |cache, column, _| {
             // What is remembered is a constant: a cache holds no graph of gradients.
-            let written = ops::rotate_into_cache(new, rotation.turns(), cache, column);
+            let written = match told {
+                Some(step) => step.into_cache(new, cache),
+                None => ops::rotate_into_cache(new, rotation.turns(), cache, column),
+            };
             let cache = [&written[1], &written[2]].map(Tensor::clone);
             (written, cache)
         })
+    }
+
+    /// What the newest tokens, with queries `[R, H, T, D]`, see of keys and values that [`KvCache::write`] returned: `[R, H, T, D]`.
+    pub fn attend(&self, [q, keys, values]: [Tensor<4>; 3]) -> Tensor<4> {
+        if let Some(step) = &self.told {
+            return step.attention(q, keys, values);
+        }
+        let len = self.len + q.dims()[2];
+        ops::cached_attention(q, keys, values, &self.starts, len)
     }
 
     /// Has `act` write `tokens` more of `layer` into its keys and values `[R, H_kv, capacity, D]`, from a column on, of rows that start at

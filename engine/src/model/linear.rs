@@ -160,6 +160,15 @@ impl Linear {
         }
     }
 
+    /// [`Self::rows`] of numbers that are told on a device where kernels run, `[count]`, each of a row there is.
+    pub fn rows_told(&self, numbers: &Tensor<1, Int>) -> Tensor<2> {
+        match (&self.weight, &self.blocks) {
+            (Some(weight), _) => weight.val().select(0, numbers.clone()),
+            (None, Some(blocks)) => blocks.select_told(numbers),
+            (None, None) => unreachable!("a Linear is dense or quantised by construction"),
+        }
+    }
+
     /// The device the matrix is on.
     pub fn device(&self) -> Device {
         match (&self.weight, &self.blocks) {

@@ -85,6 +85,22 @@ impl Rope {
         }
     }
 
+    /// The turns of the first positions, all of them.
+    pub(super) fn table(&self) -> Rotation {
+        self.table.clone()
+    }
+
+    /// Cosines and signed sines `[head_dim]` of a position that is equal on every axis, on the host.
+    pub(super) fn told(&self, position: usize) -> [Vec<f32>; 2] {
+        let [mut cos, mut sin] = [Vec::new(), Vec::new()];
+        turns(
+            &self.frequencies,
+            &[position as u32; 3],
+            [&mut cos, &mut sin],
+        );
+        [cos, sin]
+    }
+
     /// The turns of rows of tokens at any positions; all rows are equally long.
     pub fn at(&self, rows: &[Vec<Position>]) -> Rotation {
         rotation(&self.frequencies, rows, &self.device)
@@ -128,19 +144,25 @@ fn axis_of(at: usize, mrope: Mrope) -> usize {
     }
 }
 
+/// Puts the cosines and signed sines of a position behind what is there.
+fn turns(frequencies: &[(usize, f32)], position: &Position, [cos, sin]: [&mut Vec<f32>; 2]) {
+    let half = frequencies.len();
+    for i in 0..2 * half {
+        let (axis, frequency) = frequencies[i % half];
+        let angle = f64::from(position[axis] as f32 * frequency);
+        cos.push(angle.cos() as f32);
+        let sign = if i < half { -1.0 } else { 1.0 };
+        sin.push((sign * angle.sin()) as f32);
+    }
+}
+
 fn rotation(frequencies: &[(usize, f32)], rows: &[Vec<Position>], device: &Device) -> Rotation {
     let half = frequencies.len();
     let tokens = rows.first().map_or(0, Vec::len);
     let values = rows.len() * tokens * 2 * half;
     let (mut cos, mut sin) = (Vec::with_capacity(values), Vec::with_capacity(values));
     for position in rows.iter().flatten() {
-        for i in 0..2 * half {
-            let (axis, frequency) = frequencies[i % half];
-            let angle = f64::from(position[axis] as f32 * frequency);
-            cos.push(angle.cos() as f32);
-            let sign = if i < half { -1.0 } else { 1.0 };
-            sin.push((sign * angle.sin()) as f32);
-        }
+        turns(frequencies, position, [&mut cos, &mut sin]);
     }
     let shape = [rows.len(), 1, tokens, 2 * half];
     let table = |v| Tensor::from_data(TensorData::new(v, shape), device);

@@ -17,7 +17,7 @@ use super::params::ParamBuilder;
 use super::positions::{Grid, positions};
 use super::rope::{Position, Rotation};
 use super::vision_encoder::VisionEncoder;
-use crate::ops::{Seen, Shared};
+use crate::ops::{self, Seen, Shared};
 use crate::{Error, Result};
 
 /// The whole model.
@@ -137,6 +137,35 @@ impl Vlm {
         self.reading(&rows, None, rotation)
     }
 
+    /// Where the device is told of the next token of one row; `None` where that cannot be.
+    pub fn new_step(&self) -> Option<ops::Step> {
+        ops::Step::new(self.head_dim, &self.decoder.device())
+    }
+
+    /// Tells `step` of the token `id` at `position`, whose keys and values go to `column` of the cache.
+    ///
+    /// # Errors
+    /// As [`Vlm::read`].
+    pub fn tell(&self, step: &ops::Step, id: u32, position: usize, column: usize) -> Result<()> {
+        self.check_places(usize::from(id == self.image_token_id), 0)?;
+        let [cos, sin] = self.decoder.rope.told(position);
+        step.tell(id, [&cos, &sin], column);
+        Ok(())
+    }
+
+    /// [`Vlm::read_next`] of the token `step` tells of, whose turns are told there too.
+    pub fn read_told(&self, step: &ops::Step) -> Reading {
+        let x = self.decoder.embed_told(step.id());
+        let hidden = x.dims()[1];
+        Reading {
+            x: x.reshape([1, 1, hidden]),
+            // Not looked at.
+            rotation: self.decoder.rope.table(),
+            mask: Mask::Causal,
+            deep: Vec::new(),
+        }
+    }
+
     /// [`Vlm::read`] for rows that begin with so many tokens to be passed over; positions count from behind them.
     ///
     /// # Errors
@@ -214,6 +243,15 @@ impl Vlm {
         Ok((found.positions, found.saved))
     }
 
+    fn check_places(&self, places: usize, given: usize) -> Result<()> {
+        if places != given {
+            return Err(Error::Template {
+                problem: format!("the prompt has {places} image places for {given} visual tokens"),
+            });
+        }
+        Ok(())
+    }
+
     /// One layer, so that a caller can yield or cancel in between; the caller advances the cache.
     pub fn layer(&self, index: usize, reading: &mut Reading, cache: Option<&mut KvCache>) {
         let (rotation, mask) = (&reading.rotation, &reading.mask);
@@ -261,11 +299,7 @@ impl Vlm {
         let is_place = |id: &i64| *id == i64::from(self.image_token_id);
         let places = flat.iter().filter(|id| is_place(id)).count();
         let given = visual.map_or(0, Visual::len);
-        if places != given {
-            return Err(Error::Template {
-                problem: format!("the prompt has {places} image places for {given} visual tokens"),
-            });
-        }
+        self.check_places(places, given)?;
         let int = |v: Vec<i64>| Tensor::<1, Int>::from_data(TensorData::new(v, [total]), &device);
         // For each token the row it takes from (rows of its own kind, then visual tokens).
         let order = |own: &dyn Fn(usize) -> i64, first_visual: i64| -> Vec<i64> {

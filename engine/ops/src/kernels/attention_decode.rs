@@ -24,6 +24,26 @@ pub static PADDED: Kernel = Kernel::new(
     6,
 );
 
+/// Table entry for one row, whose end a tensor says.
+pub static STEP: Kernel = Kernel::new(
+    "attention_decode_step",
+    &[common::REDUCE, common::LANE_MAX, common::ROWS_STEP, MAIN],
+    128,
+    5,
+    6,
+);
+
+/// Where the rows of a cache begin and end.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Rows<'a> {
+    /// From the first column to the last that is valid.
+    Whole,
+    /// From the columns `[B]` to the last that is valid.
+    Padded(&'a CubeTensor),
+    /// One row from the first column to that of the newest position, which is told behind its turns `[2 D + 1]`.
+    Step(&'a CubeTensor),
+}
+
 /// Sizes of an attention over a cache.
 #[derive(Debug, Clone, Copy)]
 pub struct Sizes {
@@ -68,21 +88,20 @@ impl Sizes {
     }
 }
 
-/// q `[B, H, 1, D]`, k and v `[B, Hkv, T, D]`, `begins` `[B]` the columns at which rows begin, where not all begin at the first
-/// -> `[B, H, 1, D]`; asks for [`Sizes::supported`].
-pub(crate) fn run(
-    q: &CubeTensor,
-    k: &CubeTensor,
-    v: &CubeTensor,
-    begins: Option<&CubeTensor>,
-    sizes: Sizes,
-) -> CubeTensor {
+/// q `[B, H, 1, D]`, k and v `[B, Hkv, T, D]` -> `[B, H, 1, D]`; asks for [`Sizes::supported`].
+pub(crate) fn run([q, k, v]: [&CubeTensor; 3], rows: Rows<'_>, sizes: Sizes) -> CubeTensor {
     let attended = launch::output(q, [sizes.batch, sizes.heads, 1, sizes.width], DType::F32);
     let mut tensors = vec![q, k, v, &attended];
-    tensors.extend(begins);
-    let kernel = match begins {
-        Some(_) => &PADDED,
-        None => &KERNEL,
+    let kernel = match rows {
+        Rows::Whole => &KERNEL,
+        Rows::Padded(begins) => {
+            tensors.push(begins);
+            &PADDED
+        }
+        Rows::Step(step) => {
+            tensors.push(step);
+            &STEP
+        }
     };
     launch::launch(kernel, sizes.plan(), &tensors, &sizes.params());
     attended

@@ -73,10 +73,10 @@ pub(crate) fn from_cube<T: CubeKind>(tensor: CubeTensor) -> T {
 /// A tensor on the device of `like` for a kernel to fill.
 ///
 /// Debug builds fill it with ones bits (NaN, -1) first, so that what a kernel forgets to write
-/// shows; otherwise it holds whatever the memory held before.
+/// shows; otherwise, and where launches are recorded, it holds whatever the memory held before.
 pub(super) fn output(like: &CubeTensor, shape: impl Into<Shape>, dtype: DType) -> CubeTensor {
     let (client, device, shape) = (like.client.clone(), like.device.clone(), shape.into());
-    if cfg!(debug_assertions) {
+    if cfg!(debug_assertions) && !client.is_capturing() {
         let poison = client.create_from_slice(&vec![0xff; shape.num_elements() * dtype.size()]);
         return CubeTensor::new_contiguous(client, device, shape, poison, dtype);
     }

@@ -1,0 +1,131 @@
+//! Tokens one by one where a device keeps the launches of a token: recorded once an answer, then made again for each token.
+//!
+//! A token of a decoder of thirty layers is some 240 launches, and to put each together costs the host more than the device needs for it.
+
+use burn::tensor::Tensor;
+
+use super::batch::Batch;
+use crate::host::{Host, breathe};
+use crate::ops::{Recording, Step};
+use crate::{Error, Result};
+
+/// How the tokens of an answer are read on.
+#[derive(Debug, Default)]
+pub(super) enum Recorder {
+    /// The first token goes the long way: what has to be compiled is compiled then.
+    #[default]
+    First,
+    /// The next is recorded, if the device can.
+    Next,
+    /// The launches are kept.
+    Kept(Kept),
+    /// The device keeps none.
+    Never,
+}
+
+/// The launches of a token, and where they are told which.
+#[derive(Debug)]
+pub(super) struct Kept {
+    step: Step,
+    /// The logits `[1, vocab]`.
+    logits: Recording<Tensor<2>>,
+    /// Columns of the cache they write to.
+    capacity: usize,
+}
+
+impl Recorder {
+    /// As [`Batch::advance`].
+    ///
+    /// # Errors
+    /// As there; [`Error::Device`] when the device lost what it kept.
+    pub(super) async fn advance(
+        &mut self,
+        batch: &mut Batch<'_>,
+        ids: &[u32],
+        host: &dyn Host,
+    ) -> Result<Tensor<2>> {
+        let &[id] = ids else {
+            // Rows come and go, and each has a place of its own.
+            *self = Self::Never;
+            return batch.advance(ids, host).await;
+        };
+        // The token that fills the memory is read the long way, and so is the next, which makes room.
+        let has_room = batch.cache.len() + 1 < batch.cache.capacity();
+        if matches!(self, Self::Kept(kept) if kept.capacity != batch.cache.capacity() || !has_room)
+        {
+            *self = Self::First;
+        }
+        match self {
+            Self::First => {
+                *self = Self::Next;
+                batch.advance(ids, host).await
+            }
+            Self::Next if has_room => {
+                breathe(host).await?;
+                match Kept::of(batch, id)? {
+                    Some(kept) => {
+                        let logits = kept.read(batch, id);
+                        *self = Self::Kept(kept);
+                        logits
+                    }
+                    None => {
+                        *self = Self::Never;
+                        batch.advance(ids, host).await
+                    }
+                }
+            }
+            Self::Kept(kept) => {
+                breathe(host).await?;
+                kept.read(batch, id)
+            }
+            Self::Next | Self::Never => batch.advance(ids, host).await,
+        }
+    }
+}
+
+impl Kept {
+    /// Records what it takes to read a token after all that `batch` has read, of which `id` is the next; `None` where the device keeps no
+    /// launches. The batch is as it was.
+    fn of(batch: &mut Batch<'_>, id: u32) -> Result<Option<Self>> {
+        let is_plain = batch.cache.starts() == [0];
+        let Some(step) = batch.vlm.new_step().filter(|_| is_plain) else {
+            return Ok(None);
+        };
+        tell(batch, &step, id)?;
+        let (vlm, cache) = (batch.vlm, &mut batch.cache);
+        cache.tell(Some(step.clone()));
+        let recorded = Recording::of(&step, || {
+            let mut reading = vlm.read_told(&step);
+            for layer in 0..vlm.decoder.depth() {
+                vlm.layer(layer, &mut reading, Some(cache));
+            }
+            let hidden = vlm.decoder.finish(reading.x);
+            let [_, _, width] = hidden.dims();
+            vlm.decoder.logits(hidden.reshape([1, width]))
+        });
+        cache.tell(None);
+        let capacity = cache.capacity();
+        if let Err(e) = &recorded { eprintln!("NOT RECORDED {e}") } else { eprintln!("RECORDED") }
+        Ok(recorded.ok().map(|logits| Self {
+            step,
+            logits,
+            capacity,
+        }))
+    }
+
+    /// Lets the one row of `batch` read `id`; the logits `[1, vocab]` after it stay on the device, until the next token is read.
+    fn read(&self, batch: &mut Batch<'_>, id: u32) -> Result<Tensor<2>> {
+        tell(batch, &self.step, id)?;
+        let logits = self.logits.replay();
+        let logits = logits.map_err(|problem| Error::Device { problem })?.clone();
+        batch.cache.advance(1);
+        batch.rows[0].ids.push(id);
+        Ok(logits)
+    }
+}
+
+/// Tells the device of the next token of the one row of `batch`.
+fn tell(batch: &Batch<'_>, step: &Step, id: u32) -> Result<()> {
+    let position = batch.rows[0].position();
+    batch.vlm.tell(step, id, position, batch.cache.len())
+}
