@@ -8,28 +8,16 @@ use std::pin::Pin;
 use burn::tensor::{Device, Tensor};
 use namelens_engine::generate::read_back::read;
 use namelens_engine::generate::{
-    GenerateOptions, NameConstraint, Photos, Sampler, SamplingOptions, SamplingOverrides, Session,
-    generate,
+    GenerateOptions, Photos, SamplingOptions, SamplingOverrides, Session, generate,
 };
 use namelens_engine::host::{Host, LocalTime, Still};
-use namelens_engine::model::checkpoint::CheckpointSource;
 use namelens_engine::model::config::VlmConfig;
 use namelens_engine::model::connector::Visual;
-use namelens_engine::model::params::ParamBuilder;
 use namelens_engine::model::vlm::Vlm;
 use namelens_engine::personalize::{Engine, Event, Kind, Outcome, Request};
 use namelens_engine::text::Tokenizer;
-use namelens_tests::album::{NAME, introduced, introduced_by_name_alone, model, root};
+use namelens_tests::album::{NAME, introduced, introduced_by_name_alone, model, root, vlm};
 use namelens_tests::{gpus, uniform};
-
-fn vlm(device: &Device) -> (Vlm, VlmConfig) {
-    let config = std::fs::read_to_string(model().join("config.json")).unwrap();
-    let config = VlmConfig::from_json(&config).unwrap();
-    let mut source = CheckpointSource::new(namelens::bundle::open_weights(&model()).unwrap());
-    let model = Vlm::new(&mut ParamBuilder::new(&mut source, device), &config).unwrap();
-    assert_eq!(source.unused(), Vec::<&str>::new());
-    (model, config)
-}
 
 /// A prompt with one photo of noise between plain tokens.
 fn prompt(vlm: &Vlm, config: &VlmConfig, device: &Device) -> (Vec<u32>, Visual) {
@@ -264,73 +252,6 @@ fn drawn_answers_differ_and_their_seed_brings_them_back() {
     let greedy = caption(None);
     assert_eq!(greedy.seed, None);
     assert_eq!(caption(None).raw, greedy.raw);
-}
-
-/// Where a GPU tells the foremost tokens alone, the same are drawn as of all logits.
-#[test]
-fn a_gpu_draws_the_tokens_that_all_its_logits_would_have_given() {
-    const TOKENS: usize = 16;
-    let json = std::fs::read(model().join("tokenizer.json")).unwrap();
-    let tokenizer = Tokenizer::from_json(&json).unwrap();
-    for device in gpus() {
-        let (vlm, config) = vlm(&device);
-        let read = |prompt: &[u32]| {
-            let mut session = Session::new(&vlm, 96, config.image_token_id);
-            let mut quiet = |_, _| ();
-            let reading = session.prefill(prompt, None, &Still, &mut quiet);
-            let logits = pollster::block_on(reading).unwrap();
-            (session, logits)
-        };
-        for (seed, top_k, names) in [
-            (1, 50, vec![]),
-            (2, 50, vec!["Momo", "Zoe"]),
-            (3, 1, vec!["Momo"]),
-            (4, 400, vec![]),
-        ] {
-            let sampling = SamplingOptions {
-                temperature: 3.0,
-                top_k,
-                seed: Some(seed),
-                ..SamplingOptions::default()
-            };
-            let prompt: Vec<u32> = (0..20).map(|i| 40 + (i * 17 + seed as u32) % 400).collect();
-            let names = NameConstraint::new(names, &tokenizer, &[]);
-            let mut sampler = Sampler::new(sampling.clone(), 0).unwrap();
-            let (mut session, mut logits) = read(&prompt);
-            let (mut tokens, mut probabilities) = (Vec::new(), Vec::new());
-            let mut allowed = names.clone();
-            for _ in 0..TOKENS {
-                let choice = sampler.choose(&logits, session.ids(), allowed.allowed());
-                allowed.advance(choice.token);
-                tokens.push(choice.token);
-                probabilities.push(choice.probability);
-                logits = pollster::block_on(session.step(choice.token, &Still)).unwrap();
-            }
-            let options = GenerateOptions {
-                sampling,
-                max_tokens: TOKENS,
-                stop: Vec::new(),
-                ends: Vec::new(),
-                top_logprobs: None,
-            };
-            let (mut session, logits) = read(&prompt);
-            let answer = pollster::block_on(generate(
-                &mut session,
-                logits,
-                &options,
-                Some(names),
-                &tokenizer,
-                &Still,
-                &mut |_| (),
-            ))
-            .unwrap();
-            assert_eq!(answer.tokens, tokens, "{device:?}, seed {seed}");
-            // The model's own share, summed by the host and by the device.
-            for (told, of_all) in answer.probabilities.iter().zip(&probabilities) {
-                assert!((told / of_all - 1.0).abs() < 1e-4, "{told} {of_all}");
-            }
-        }
-    }
 }
 
 /// Cancels when it is asked for the `patience`th time.

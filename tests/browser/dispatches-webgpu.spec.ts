@@ -20,14 +20,23 @@ const LIKELIEST = 16;
 /** Of one drawn among fifty: room for twice as many tokens. */
 const DRAWN = 8 + 8 * 100;
 
+/** Dispatches of a token that are put together anew, the others are kept from the token before: what finds those in front. */
+const ANEW = 1;
+
 /** Put before the worker's own script: counts dispatches and bytes read back, and answers with their numbers. */
 const COUNTER = `
   let dispatches = 0;
   let bytes = 0;
+  let bindGroups = 0;
   const dispatch = GPUComputePassEncoder.prototype.dispatchWorkgroups;
   GPUComputePassEncoder.prototype.dispatchWorkgroups = function (...groups) {
     dispatches += 1;
     return dispatch.apply(this, groups);
+  };
+  const bind = GPUDevice.prototype.createBindGroup;
+  GPUDevice.prototype.createBindGroup = function (...described) {
+    bindGroups += 1;
+    return bind.apply(this, described);
   };
   const copy = GPUCommandEncoder.prototype.copyBufferToBuffer;
   GPUCommandEncoder.prototype.copyBufferToBuffer = function (...copied) {
@@ -36,7 +45,7 @@ const COUNTER = `
     if (to.usage & GPUBufferUsage.MAP_READ) bytes += size;
     return copy.apply(this, copied);
   };
-  new BroadcastChannel("costs").onmessage = ({ target }) => target.postMessage({ dispatches, bytes });
+  new BroadcastChannel("costs").onmessage = ({ target }) => target.postMessage({ dispatches, bytes, bindGroups });
 `;
 
 /** What was asked of the GPU so far. */
@@ -44,6 +53,8 @@ interface Costs {
   readonly dispatches: number;
   /** Read back. */
   readonly bytes: number;
+  /** Made for dispatches that are put together anew. */
+  readonly bindGroups: number;
 }
 
 /** What a page is given to ask the counter. */
@@ -102,7 +113,7 @@ test("a photo takes at most nine dispatches a layer", async ({ page, demo }) => 
   expect(taken).toBeLessThanOrEqual(TOWER_LAYERS * A_TOWER_LAYER + AROUND_TOWER);
 });
 
-test("a token takes at most eight dispatches a layer, and a few bytes are read back, drawn or not", async ({ page, demo }) => {
+test("a token takes at most eight dispatches a layer, kept from the one before, and a few bytes are read back, drawn or not", async ({ page, demo }) => {
   await demo.goto();
   const script = await counted(page);
   const taken = await page.evaluate(async (script) => {
@@ -113,12 +124,17 @@ test("a token takes at most eight dispatches a layer, and a few bytes are read b
       const before = await costs();
       const { tokens } = await lens.ask(null, "Describe this image.", { maxTokens, sampling: { temperature, topK: 50, seed: 7 } });
       const after = await costs();
-      return { written: tokens.generated, dispatches: after.dispatches - before.dispatches, bytes: after.bytes - before.bytes };
+      return {
+        written: tokens.generated,
+        dispatches: after.dispatches - before.dispatches,
+        bytes: after.bytes - before.bytes,
+        bindGroups: after.bindGroups - before.bindGroups,
+      };
     };
-    // The first reads the prompt; then two answers differ in their tokens only.
-    await answer(2, 0);
-    const greedy = [await answer(2, 0), await answer(6, 0)] as const;
-    const drawn = [await answer(2, 0.5), await answer(6, 0.5)] as const;
+    // The first reads the prompt; then two answers differ in their tokens only. Dispatches are kept from the third token on.
+    await answer(4, 0);
+    const greedy = [await answer(4, 0), await answer(8, 0)] as const;
+    const drawn = [await answer(4, 0.5), await answer(8, 0.5)] as const;
     await lens[Symbol.asyncDispose]();
     return { greedy, drawn };
   }, script);
@@ -126,11 +142,13 @@ test("a token takes at most eight dispatches a layer, and a few bytes are read b
     ["greedy", taken.greedy, LIKELIEST],
     ["drawn", taken.drawn, DRAWN],
   ] as const) {
-    expect([few.written, many.written], how).toEqual([2, 6]);
+    expect([few.written, many.written], how).toEqual([4, 8]);
     const [dispatches, bytes] = [(many.dispatches - few.dispatches) / 4, (many.bytes - few.bytes) / 4];
-    console.log(`${how}: ${dispatches} dispatches a token, ${bytes} bytes read back`);
+    const anew = (many.bindGroups - few.bindGroups) / 4;
+    console.log(`${how}: ${dispatches} dispatches a token, ${anew} put together anew, ${bytes} bytes read back`);
     expect(dispatches, how).toBeGreaterThan(LAYERS);
     expect(dispatches, how).toBeLessThanOrEqual(LAYERS * A_LAYER + AROUND);
+    expect(anew, how).toBeLessThanOrEqual(ANEW);
     expect(bytes, how).toBeGreaterThan(0);
     expect(bytes, how).toBeLessThanOrEqual(room);
   }

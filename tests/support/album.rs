@@ -7,6 +7,10 @@ use burn::tensor::Device;
 use namelens::export::open_bundle;
 use namelens_engine::concepts::{NewConcept, Reference};
 use namelens_engine::host::Still;
+use namelens_engine::model::checkpoint::CheckpointSource;
+use namelens_engine::model::config::VlmConfig;
+use namelens_engine::model::params::ParamBuilder;
+use namelens_engine::model::vlm::Vlm;
 use namelens_engine::personalize::Engine;
 
 /// The root of the checkout.
@@ -80,4 +84,17 @@ fn introduced_with(device: &Device, known: &[&str]) -> (Engine, Vec<u8>) {
     engine.library.add(new, 0).unwrap();
     pollster::block_on(engine.embed_references(&Still)).unwrap();
     (engine, bytes(first("scene")))
+}
+
+/// The Playroom's model, and what its file says of it.
+///
+/// # Panics
+/// When it cannot be read whole.
+pub fn vlm(device: &Device) -> (Vlm, VlmConfig) {
+    let config = std::fs::read_to_string(model().join("config.json")).unwrap();
+    let config = VlmConfig::from_json(&config).unwrap();
+    let mut source = CheckpointSource::new(namelens::bundle::open_weights(&model()).unwrap());
+    let model = Vlm::new(&mut ParamBuilder::new(&mut source, device), &config).unwrap();
+    assert_eq!(source.unused(), Vec::<&str>::new());
+    (model, config)
 }

@@ -2,12 +2,19 @@
 //!
 //! A token of a decoder of thirty layers is some 240 launches, and to put each together costs the host more than the device needs for it.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use burn::tensor::Tensor;
 
 use super::batch::Batch;
 use crate::host::{Host, breathe};
+use crate::model::kv_cache::KvCache;
+use crate::model::vlm::Vlm;
 use crate::ops::{Recording, Step};
 use crate::{Error, Result};
+
+/// Whether a recording failed.
+static FAILED: AtomicBool = AtomicBool::new(false);
 
 /// How the tokens of an answer are read on.
 #[derive(Debug, Default)]
@@ -84,32 +91,28 @@ impl Recorder {
 }
 
 impl Kept {
-    /// Records what it takes to read a token after all that `batch` has read, of which `id` is the next; `None` where the device keeps no
-    /// launches. The batch is as it was.
+    /// Records what it takes to read a token after all that `batch` has read; `None` where the device keeps no launches. The batch is as it
+    /// was.
+    ///
+    /// # Errors
+    /// [`Error::Device`] when it fails where it should not: the device then takes all that a token's launches touch for spoilt, weights
+    /// too. Nothing is recorded any more after that, so that the model can be opened again.
     fn of(batch: &mut Batch<'_>, id: u32) -> Result<Option<Self>> {
-        let is_plain = batch.cache.starts() == [0];
+        let is_plain = batch.cache.starts() == [0] && !FAILED.load(Ordering::Relaxed);
         let Some(step) = batch.vlm.new_step().filter(|_| is_plain) else {
             return Ok(None);
         };
         tell(batch, &step, id)?;
-        let (vlm, cache) = (batch.vlm, &mut batch.cache);
-        cache.tell(Some(step.clone()));
-        let recorded = Recording::of(&step, || {
-            let mut reading = vlm.read_told(&step);
-            for layer in 0..vlm.decoder.depth() {
-                vlm.layer(layer, &mut reading, Some(cache));
+        let logits = record(batch.vlm, &mut batch.cache, &step).map_err(|problem| {
+            FAILED.store(true, Ordering::Relaxed);
+            Error::Device {
+                problem: format!("a token could not be recorded; open the model again: {problem}"),
             }
-            let hidden = vlm.decoder.finish(reading.x);
-            let [_, _, width] = hidden.dims();
-            vlm.decoder.logits(hidden.reshape([1, width]))
-        });
-        cache.tell(None);
-        let capacity = cache.capacity();
-        if let Err(e) = &recorded { eprintln!("NOT RECORDED {e}") } else { eprintln!("RECORDED") }
-        Ok(recorded.ok().map(|logits| Self {
+        })?;
+        Ok(Some(Self {
             step,
             logits,
-            capacity,
+            capacity: batch.cache.capacity(),
         }))
     }
 
@@ -122,6 +125,22 @@ impl Kept {
         batch.rows[0].ids.push(id);
         Ok(logits)
     }
+}
+
+/// Records a token's way through the decoder, with the cache as it is.
+fn record(vlm: &Vlm, cache: &mut KvCache, step: &Step) -> Result<Recording<Tensor<2>>, String> {
+    cache.tell(Some(step.clone()));
+    let logits = Recording::of(step, || {
+        let mut reading = vlm.read_told(step);
+        for layer in 0..vlm.decoder.depth() {
+            vlm.layer(layer, &mut reading, Some(cache));
+        }
+        let hidden = vlm.decoder.finish(reading.x);
+        let [_, _, width] = hidden.dims();
+        vlm.decoder.logits(hidden.reshape([1, width]))
+    });
+    cache.tell(None);
+    logits
 }
 
 /// Tells the device of the next token of the one row of `batch`.

@@ -1,0 +1,176 @@
+//! Answers of a GPU, which keeps the launches of a token and tells the tokens in front only: those that all logits would have given.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+
+use namelens_engine::generate::{
+    GenerateOptions, NameConstraint, Sampler, SamplingOptions, Session, generate,
+};
+use namelens_engine::host::{Host, LocalTime, Still};
+use namelens_engine::text::Tokenizer;
+use namelens_tests::album::{model, vlm};
+use namelens_tests::gpus;
+
+/// Where a GPU keeps the launches of a token and tells the foremost tokens alone, the same are drawn as of all logits.
+#[test]
+fn a_gpu_draws_the_tokens_that_all_its_logits_would_have_given() {
+    const TOKENS: usize = 16;
+    let json = std::fs::read(model().join("tokenizer.json")).unwrap();
+    let tokenizer = Tokenizer::from_json(&json).unwrap();
+    for device in gpus() {
+        let (vlm, config) = vlm(&device);
+        let read = |prompt: &[u32]| {
+            let mut session = Session::new(&vlm, 600, config.image_token_id);
+            let mut quiet = |_, _| ();
+            let reading = session.prefill(prompt, None, &Still, &mut quiet);
+            let logits = pollster::block_on(reading).unwrap();
+            (session, logits)
+        };
+        // The last is asked where the memory of the cache ends, so that launches that were kept are no longer the right ones.
+        for (seed, top_k, read_before, names) in [
+            (1, 50, 20, vec![]),
+            (2, 50, 20, vec!["Momo", "Zoe"]),
+            (3, 1, 20, vec!["Momo"]),
+            (4, 400, 249, vec![]),
+        ] {
+            let sampling = SamplingOptions {
+                temperature: 3.0,
+                top_k,
+                seed: Some(seed),
+                ..SamplingOptions::default()
+            };
+            let token = |i: u32| 40 + (i * 17 + seed as u32) % 400;
+            let prompt: Vec<u32> = (0..read_before).map(token).collect();
+            let names = NameConstraint::new(names, &tokenizer, &[]);
+            let mut sampler = Sampler::new(sampling.clone(), 0).unwrap();
+            let (mut session, mut logits) = read(&prompt);
+            let (mut tokens, mut probabilities) = (Vec::new(), Vec::new());
+            let mut allowed = names.clone();
+            for _ in 0..TOKENS {
+                let choice = sampler.choose(&logits, session.ids(), allowed.allowed());
+                allowed.advance(choice.token);
+                tokens.push(choice.token);
+                probabilities.push(choice.probability);
+                logits = pollster::block_on(session.step(choice.token, &Still)).unwrap();
+            }
+            let options = GenerateOptions {
+                sampling,
+                max_tokens: TOKENS,
+                stop: Vec::new(),
+                ends: Vec::new(),
+                top_logprobs: None,
+            };
+            let (mut session, logits) = read(&prompt);
+            let answer = pollster::block_on(generate(
+                &mut session,
+                logits,
+                &options,
+                Some(names),
+                &tokenizer,
+                &Still,
+                &mut |_| (),
+            ))
+            .unwrap();
+            assert_eq!(answer.tokens, tokens, "{device:?}, seed {seed}");
+            // The model's own share, summed by the host and by the device.
+            for (told, of_all) in answer.probabilities.iter().zip(&probabilities) {
+                assert!((told / of_all - 1.0).abs() < 1e-4, "{told} {of_all}");
+            }
+        }
+    }
+}
+
+/// Lets others run once before each token.
+struct Polite;
+
+impl Host for Polite {
+    fn now_ms(&self) -> f64 {
+        0.0
+    }
+
+    fn cancelled(&self) -> bool {
+        false
+    }
+
+    fn random(&self) -> u64 {
+        0
+    }
+
+    fn local_time(&self) -> Option<LocalTime> {
+        None
+    }
+
+    fn pause(&self) -> Pin<Box<dyn Future<Output = ()> + '_>> {
+        let mut waited = false;
+        Box::pin(std::future::poll_fn(move |_| {
+            match std::mem::replace(&mut waited, true) {
+                true => Poll::Ready(()),
+                false => Poll::Pending,
+            }
+        }))
+    }
+}
+
+/// What a device keeps for one answer is not touched by another that is written at the same time, nor by what is read meanwhile.
+#[test]
+fn answers_that_take_turns_on_a_gpu_are_those_of_each_alone() {
+    const TOKENS: usize = 14;
+    for device in gpus() {
+        let (vlm, config) = vlm(&device);
+        let json = std::fs::read(model().join("tokenizer.json")).unwrap();
+        let tokenizer = Tokenizer::from_json(&json).unwrap();
+        let answer = async |first: u32, more: u32| {
+            let mut said = Vec::new();
+            let mut session = Session::new(&vlm, 200, config.image_token_id);
+            for round in 0..2 {
+                let prompt: Vec<u32> = (0..20 + 30 * round)
+                    .map(|i| 40 + (i * more + first) % 400)
+                    .collect();
+                let mut quiet = |_, _| ();
+                let reading = session.prefill(&prompt, None, &Polite, &mut quiet);
+                let logits = reading.await.unwrap();
+                let options = GenerateOptions {
+                    sampling: SamplingOptions::default(),
+                    max_tokens: TOKENS,
+                    stop: Vec::new(),
+                    ends: Vec::new(),
+                    top_logprobs: None,
+                };
+                let mut unheard = |_: &str| ();
+                let written = generate(
+                    &mut session,
+                    logits,
+                    &options,
+                    None,
+                    &tokenizer,
+                    &Polite,
+                    &mut unheard,
+                );
+                said.push(written.await.unwrap().tokens);
+            }
+            said
+        };
+        let alone =
+            [(3, 17), (90, 31)].map(|(first, more)| spin(&mut [Box::pin(answer(first, more))]));
+        let together = spin(&mut [Box::pin(answer(3, 17)), Box::pin(answer(90, 31))]);
+        assert_ne!(alone[0], alone[1]);
+        assert_eq!(together, alone.concat(), "{device:?}");
+    }
+}
+
+/// What the futures give, each of which is asked in turn.
+fn spin<F: Future>(futures: &mut [Pin<Box<F>>]) -> Vec<F::Output> {
+    let mut context = Context::from_waker(Waker::noop());
+    let mut given: Vec<Option<F::Output>> = futures.iter().map(|_| None).collect();
+    while given.iter().any(Option::is_none) {
+        for (future, given) in futures.iter_mut().zip(&mut given) {
+            if given.is_none()
+                && let Poll::Ready(output) = future.as_mut().poll(&mut context)
+            {
+                *given = Some(output);
+            }
+        }
+    }
+    given.into_iter().flatten().collect()
+}
