@@ -3,6 +3,7 @@
 pub mod batch;
 pub mod constraint;
 pub mod decode;
+mod decode_loop;
 pub mod logprobs;
 pub mod read_back;
 mod recorded;

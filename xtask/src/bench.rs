@@ -7,6 +7,7 @@
 mod browser;
 mod gpu;
 mod kernels;
+mod launches;
 mod memory;
 mod model_file;
 mod opcodes;
@@ -45,6 +46,8 @@ enum What {
     Web(web::Options),
     /// The memory that captions take in WebAssembly, after a few and after many
     Memory(memory::Options),
+    /// What a token on WebGPU costs the page's worker beside the GPU's own work, in Chromium
+    Launches(launches::Options),
     /// A photo before a model of SmolVLM's shape in Chromium, and its tower beside ONNX Runtime's
     Photo(photo::Options),
     /// From loading the page to the first token and the first thing recognised, cold and warm
@@ -84,6 +87,7 @@ pub(crate) fn bench(options: &Options) -> Result<()> {
         What::Text(text) => text::run(text, seconds)?,
         What::Web(options) => web::run(options)?,
         What::Memory(options) => memory::run(options)?,
+        What::Launches(options) => launches::run(options)?,
         What::Photo(options) => photo::run(options)?,
         What::Start(options) => start::run(options)?,
         What::Gpu(options) => gpu::run(options, seconds)?,

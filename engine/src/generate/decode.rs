@@ -1,7 +1,7 @@
 //! One answer: choose, constrain, stream whole characters, stop.
 
-use super::batch::{Among, Scores, Writer, decode};
 use super::constraint::{Allowed, NameConstraint};
+use super::decode_loop::{Among, Scores, Writer, decode};
 use super::logprobs::{self, TokenLogprobs};
 use super::sampler::{SEEDS, Sampler, SamplingOptions};
 use super::session::Session;

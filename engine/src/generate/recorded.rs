@@ -25,7 +25,7 @@ pub(super) enum Recorder {
     /// The next is recorded, if the device can.
     Next,
     /// The launches are kept.
-    Kept(Kept),
+    Kept(Box<Kept>),
     /// The device keeps none.
     Never,
 }
@@ -72,7 +72,7 @@ impl Recorder {
                 match Kept::of(batch, id)? {
                     Some(kept) => {
                         let logits = kept.read(batch, id);
-                        *self = Self::Kept(kept);
+                        *self = Self::Kept(Box::new(kept));
                         logits
                     }
                     None => {

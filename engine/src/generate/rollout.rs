@@ -3,8 +3,9 @@
 //! A prompt is read once, its photos having been encoded once, and its samples go on from there side by side. What is drawn
 //! depends on the seed, the step, the number of the sample and that of the token, and on nothing else of the batch.
 
-use super::batch::{Batch, Scores, Writer, decode};
+use super::batch::Batch;
 use super::constraint::Allowed;
+use super::decode_loop::{Scores, Writer, decode};
 use super::sampler::{Sampler, SamplingOptions, tempered_log_probability};
 use super::session::{Photos, Session};
 use crate::host::Host;
