@@ -5,6 +5,7 @@
 //! keeping go into `tests/benches/RESULTS.md` by hand, with the machine's line that every bench prints first.
 
 mod browser;
+mod cores;
 mod gpu;
 mod kernels;
 mod launches;

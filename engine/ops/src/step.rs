@@ -1,6 +1,8 @@
 //! A token's way through a decoder recorded on its device: the host says which token and where, and the launches are made again.
 
-use burn::tensor::{DType, Device, Int, Tensor, TensorData};
+#[cfg(feature = "cube")]
+use burn::tensor::{DType, TensorData};
+use burn::tensor::{Device, Int, Tensor};
 #[cfg(feature = "cube")]
 use burn_cubecl::tensor::CubeTensor;
 

@@ -5,6 +5,7 @@
 import { readFileSync } from "node:fs";
 import { basename } from "node:path";
 import { browser } from "./browser.mjs";
+import { roundTrip } from "./cores.mjs";
 import { reader } from "./gguf_words.mjs";
 import { judged } from "./judge.mjs";
 
@@ -22,9 +23,12 @@ for (let round = 0; round < rounds; round += 1) {
     const gated = round === 0 ? asked.map(({ prompt, tokens }) => ({ prompt, tokens })) : [];
     const [name, own] = engine.split(":");
     const settings = { engine: name, threads: Number(own ?? threads), warmUps, prompts, tokens, gate: gated, system, model: `/model/${basename(file)}` };
+    // How near the cores are changes between turns; what has one thread does not feel it.
+    const before = settings.threads > 1 ? await roundTrip() : null;
     const measured = await once(settings);
+    const roundTripNs = before && [before, await roundTrip()];
     const answers = measured.answers.map((answer, at) => judged(answer, asked[at], read, END));
-    console.log(JSON.stringify({ engine, round, ...measured, answers }));
+    console.log(JSON.stringify({ engine, round, ...measured, roundTripNs, answers }));
   }
 }
 

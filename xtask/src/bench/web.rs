@@ -13,9 +13,9 @@ use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
 use super::browser::{Built, chromium, peers, script, scripts};
-use super::model_file;
 use super::opcodes::{self, Counts};
 use super::report::{Spread, machine, number};
+use super::{cores, model_file};
 use crate::paths::{root, target_dir, wasm_out_dir};
 use crate::run::{quiet, step};
 use crate::serve::Serving;
@@ -109,7 +109,11 @@ pub(super) fn run(options: &Options) -> Result<Vec<Value>> {
         ],
     )?;
     gate(&lines)?;
-    let rows = table(options, &lines);
+    let mut rows = table(options, &lines);
+    let engines = &options.engines;
+    if let Some(ours) = engines.iter().find(|engine| name_of(engine) == OURS) {
+        rows.extend(cores::table(ours, engines, &lines));
+    }
     let binaries = binaries(&peers)?;
     figures.push(json!({ "settings": settings, "figures": rows, "binaries": binaries }));
     figures.push(json!({ "runs": lines }));
