@@ -6,12 +6,13 @@
 
 struct Params {
     columns: u32, // numbers a row
-    k: u32,       // numbers asked for, 1 to 256
+    k: u32,       // numbers asked for, 1 to 128
     room: u32,    // numbers a row of `front` has room for, at least k
 }
 
 @group(0) @binding(0) var<storage, read_write> logits: array<f32>; // [rows, columns]
-@group(0) @binding(1) var<storage, read_write> front: array<f32>;  // [rows, 2 + 2 room]: how many were found, which may be more than there is room for; sum; column and number of each, in no order
+// [rows, 2 + 2 room]: how many were found, which may be more than there is room for; sum; column and number of each, in no order
+@group(0) @binding(1) var<storage, read_write> front: array<f32>;
 @group(0) @binding(2) var<uniform> params: Params;
 
 const WORKGROUP: u32 = 256u;

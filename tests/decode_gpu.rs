@@ -12,10 +12,27 @@ use namelens_engine::text::Tokenizer;
 use namelens_tests::album::{model, vlm};
 use namelens_tests::gpus;
 
+/// Tokens of an answer.
+const TOKENS: usize = 16;
+
+/// So many tokens and how likely each was, each drawn of all logits that were read back, and read the long way.
+fn drawn_of_all(
+    (mut session, mut logits): (Session<'_>, Vec<f32>),
+    mut sampler: Sampler,
+    mut allowed: NameConstraint,
+) -> (Vec<u32>, Vec<f32>) {
+    let drawn = (0..TOKENS).map(|_| {
+        let choice = sampler.choose(&logits, session.ids(), allowed.allowed());
+        allowed.advance(choice.token);
+        logits = pollster::block_on(session.step(choice.token, &Still)).unwrap();
+        (choice.token, choice.probability)
+    });
+    drawn.unzip()
+}
+
 /// Where a GPU keeps the launches of a token and tells the foremost tokens alone, the same are drawn as of all logits.
 #[test]
 fn a_gpu_draws_the_tokens_that_all_its_logits_would_have_given() {
-    const TOKENS: usize = 16;
     let json = std::fs::read(model().join("tokenizer.json")).unwrap();
     let tokenizer = Tokenizer::from_json(&json).unwrap();
     for device in gpus() {
@@ -43,17 +60,8 @@ fn a_gpu_draws_the_tokens_that_all_its_logits_would_have_given() {
             let token = |i: u32| 40 + (i * 17 + seed as u32) % 400;
             let prompt: Vec<u32> = (0..read_before).map(token).collect();
             let names = NameConstraint::new(names, &tokenizer, &[]);
-            let mut sampler = Sampler::new(sampling.clone(), 0).unwrap();
-            let (mut session, mut logits) = read(&prompt);
-            let (mut tokens, mut probabilities) = (Vec::new(), Vec::new());
-            let mut allowed = names.clone();
-            for _ in 0..TOKENS {
-                let choice = sampler.choose(&logits, session.ids(), allowed.allowed());
-                allowed.advance(choice.token);
-                tokens.push(choice.token);
-                probabilities.push(choice.probability);
-                logits = pollster::block_on(session.step(choice.token, &Still)).unwrap();
-            }
+            let sampler = Sampler::new(sampling.clone(), 0).unwrap();
+            let (tokens, probabilities) = drawn_of_all(read(&prompt), sampler, names.clone());
             let options = GenerateOptions {
                 sampling,
                 max_tokens: TOKENS,
@@ -115,7 +123,6 @@ impl Host for Polite {
 /// What a device keeps for one answer is not touched by another that is written at the same time, nor by what is read meanwhile.
 #[test]
 fn answers_that_take_turns_on_a_gpu_are_those_of_each_alone() {
-    const TOKENS: usize = 14;
     for device in gpus() {
         let (vlm, config) = vlm(&device);
         let json = std::fs::read(model().join("tokenizer.json")).unwrap();

@@ -12,7 +12,7 @@ fn begin_of(row: u32, local: u32) -> u32 {
 // Behind the newest position; one reads for all, as in rows_padded.wgsl.
 fn end_of(local: u32) -> u32 {
     if local == 0u {
-        row_end = u32(step[8u * params.vec4s]) + 1u;
+        row_end = min(u32(step[8u * params.vec4s]) + 1u, params.capacity);
     }
     return workgroupUniformLoad(&row_end);
 }

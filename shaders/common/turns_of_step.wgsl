@@ -12,5 +12,6 @@ fn sine(turn: u32) -> f32 {
 }
 
 fn first_column() -> u32 {
-    return u32(step[2u * params.width]);
+    // Never beyond the cache, whatever was told.
+    return min(u32(step[2u * params.width]), params.capacity - 1u);
 }

@@ -12,8 +12,8 @@ test.use({ serviceWorkers: "block" });
 const LAYERS = 6;
 /** Dispatches a layer takes of a token: two norms, three products and the one of the gate, turns into the cache, attention. */
 const A_LAYER = 8;
-/** What comes before and after the layers: its embedding, cosines and sines of its position, the last norm, the head, the tokens in front. */
-const AROUND = 6;
+/** What comes before and after the layers: its embedding, the last norm, the head, the tokens in front. */
+const AROUND = 4;
 
 /** Bytes read back of a token that is the likeliest: how many were found, the sum of all weights, the token and its logit. */
 const LIKELIEST = 16;
@@ -131,7 +131,7 @@ test("a token takes at most eight dispatches a layer, kept from the one before, 
         bindGroups: after.bindGroups - before.bindGroups,
       };
     };
-    // The first reads the prompt; then two answers differ in their tokens only. Dispatches are kept from the third token on.
+    // The first reads the prompt; then two answers differ in their tokens only. Dispatches are kept from the fourth token on.
     await answer(4, 0);
     const greedy = [await answer(4, 0), await answer(8, 0)] as const;
     const drawn = [await answer(4, 0.5), await answer(8, 0.5)] as const;

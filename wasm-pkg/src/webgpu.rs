@@ -10,8 +10,7 @@ use wasm_bindgen::JsValue;
 use crate::error::to_js;
 
 /// Dispatches that are handed to the GPU at a time; burn's 32 cost a token of thirty layers nine hand-overs of a quarter of a millisecond
-/// each. Half a token of such a model, so that the GPU works on the first while the second is made ready; and no more of a photo than a slow
-/// GPU does before the browser takes it to hang.
+/// each. No more than half a token of such a model, so that the GPU works on the first while the second is made ready.
 const TASKS: usize = 128;
 
 thread_local! {

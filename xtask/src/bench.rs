@@ -47,7 +47,7 @@ enum What {
     Web(web::Options),
     /// The memory that captions take in WebAssembly, after a few and after many
     Memory(memory::Options),
-    /// What a token on WebGPU costs the page's worker beside the GPU's own work, in Chromium
+    /// What a token on WebGPU costs the page's worker in Chromium, whatever the GPU takes for it
     Launches(launches::Options),
     /// A photo before a model of SmolVLM's shape in Chromium, and its tower beside ONNX Runtime's
     Photo(photo::Options),

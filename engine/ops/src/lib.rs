@@ -145,6 +145,6 @@ pub use quant_product::quant_matvec;
 pub use region_scores::region_scores;
 pub use rotate::{rotate, rotate_into_cache};
 pub use seen::{Seen, Shared};
-pub use step::{Recording, Step};
+pub use step::{Recording, Step, Unrecorded};
 #[cfg(feature = "train")]
 pub use token_scores::token_scores;

@@ -57,6 +57,10 @@ pub fn top_k(scores: Tensor<2>, k: usize) -> (Tensor<2>, Tensor<2, Int>) {
     reference::top_k(scores, k)
 }
 
+/// Of the largest number of each invocation one is the bound, and half of them are above it at most: room for twice as many is enough.
+#[cfg(feature = "cube")]
+const _: () = assert!(2 * MAX_FOREMOST <= kernels::foremost::WORKGROUP as usize);
+
 /// The `k` likeliest tokens of each row, where a kernel finds them on the device, as [`crate::logits::Foremost`] reads them: `None`
 /// elsewhere, where to read all logits costs nothing, and for more than [`crate::logits::MAX_FOREMOST`].
 ///

@@ -62,8 +62,8 @@ impl QuantMatrix {
         }
     }
 
-    /// [`Self::select`] of rows whose numbers are told on a device where kernels run, `[count]` in 32 bits: that each is of the matrix is not
-    /// looked at.
+    /// [`Self::select`] of rows whose numbers are told on a device where kernels run, `[count]` in 32 bits: that each is of the matrix is
+    /// not looked at.
     ///
     /// # Panics
     /// On a device without kernels.

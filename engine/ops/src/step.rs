@@ -1,5 +1,7 @@
 //! A token's way through a decoder recorded on its device: the host says which token and where, and the launches are made again.
 
+use std::marker::PhantomData;
+
 #[cfg(feature = "cube")]
 use burn::tensor::{DType, TensorData};
 use burn::tensor::{Device, Int, Tensor};
@@ -40,8 +42,7 @@ impl Step {
     /// # Panics
     /// When the turns are not those of heads as wide as this was made for.
     pub fn tell(&self, id: u32, [cos, sin]: [&[f32]; 2], column: usize) {
-        let width = (self.place.dims()[0] - 1) / 2;
-        assert_eq!([cos.len(), sin.len()], [width; 2], "tell: turns");
+        assert_eq!([cos.len(), sin.len()], [self.width(); 2], "tell: turns");
         #[cfg(feature = "cube")]
         {
             // A column is far below 2^24.
@@ -59,6 +60,10 @@ impl Step {
         &self.id
     }
 
+    fn width(&self) -> usize {
+        (self.place.dims()[0] - 1) / 2
+    }
+
     #[cfg(feature = "cube")]
     fn place(&self) -> CubeTensor {
         kernels::into_cube(self.place.clone())
@@ -71,10 +76,23 @@ impl Step {
     /// - cache: keys and values `[1, Hkv, capacity, D]`
     ///
     /// # Panics
-    /// On a device without kernels, where there is no step.
+    /// When shapes disagree. On a device without kernels there is no step.
     pub fn into_cache(&self, new: [Tensor<4>; 3], cache: [Tensor<4>; 2]) -> [Tensor<4>; 3] {
         #[cfg(feature = "cube")]
         {
+            let [_, kv_heads, capacity, width] = cache[0].dims();
+            let [q, k, v] = [&new[0], &new[1], &new[2]].map(Tensor::dims);
+            assert_eq!(
+                [q, k, v],
+                [[1, q[1], 1, width], [1, kv_heads, 1, width], k],
+                "into_cache: one token of heads {width} wide"
+            );
+            assert_eq!(
+                cache[1].dims(),
+                [1, kv_heads, capacity, width],
+                "into_cache: cache"
+            );
+            assert_eq!(self.width(), width, "into_cache: turns");
             let new = new.map(Tensor::inner);
             let cache = cache.map(kernels::into_cube);
             let place = self.place();
@@ -91,12 +109,23 @@ impl Step {
     /// q `[1, H, 1, D]`, k and v `[1, Hkv, capacity, D]` -> `[1, H, 1, D]`
     ///
     /// # Panics
-    /// On a device without kernels, where there is no step.
+    /// When shapes disagree. On a device without kernels there is no step.
     pub fn attention(&self, q: Tensor<4>, k: Tensor<4>, v: Tensor<4>) -> Tensor<4> {
         #[cfg(feature = "cube")]
         {
-            let ([batch, heads, _, width], [_, kv_heads, capacity, _]) = (q.dims(), k.dims());
-            let sizes = sizes([batch, heads, kv_heads], capacity, width);
+            let ([_, heads, ..], [_, kv_heads, capacity, width]) = (q.dims(), k.dims());
+            assert_eq!(q.dims(), [1, heads, 1, width], "attention: one query");
+            assert_eq!(
+                v.dims(),
+                [1, kv_heads, capacity, width],
+                "attention: values"
+            );
+            assert!(
+                heads.is_multiple_of(kv_heads),
+                "attention: {heads} heads over {kv_heads}"
+            );
+            assert_eq!(self.width(), width, "attention: turns");
+            let sizes = sizes([1, heads, kv_heads], capacity, width);
             let [q, k, v] = [q, k, v].map(|x| kernels::into_cube(x.inner()));
             let place = self.place();
             let rows = attention_decode::Rows::Step(&place);
@@ -124,31 +153,45 @@ fn sizes(
     }
 }
 
-/// A computation whose launches a device keeps, with what they fill.
+/// Why there is no recording.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unrecorded {
+    /// The device keeps no launches, or not now; nothing else has changed.
+    Refused,
+    /// Something failed, as this says: the device takes all that the launches touch for spoilt, weights too.
+    Spoilt(String),
+}
+
+/// A computation whose launches a device keeps, with what they fill. It stays on its thread: what is told by another is told in no order.
 #[derive(Debug)]
 pub struct Recording<T> {
     made: T,
     #[cfg(feature = "cube")]
     graph: cubecl::client::Graph,
+    stays: PhantomData<*const ()>,
 }
 
 impl<T> Recording<T> {
-    /// Records what `act` launches on the device of `step`, with nothing uploaded or read back. It runs twice, the first time for good; what
-    /// the recording [made](Self::replay) is filled by each replay, not before.
+    /// Records what `act` launches on the device of `step`, with nothing uploaded or read back. It runs twice, the first time for good;
+    /// what the recording [made](Self::replay) is filled by each replay, not before.
     ///
     /// # Errors
     /// What the device says where it records nothing.
-    pub fn of(step: &Step, act: impl FnMut() -> T) -> Result<Self, String> {
+    pub fn of(step: &Step, act: impl FnMut() -> T) -> Result<Self, Unrecorded> {
         #[cfg(feature = "cube")]
         {
             let recorded = recording::record(&step.place(), act);
-            let (graph, made) = recorded.map_err(|error| error.to_string())?;
-            Ok(Self { made, graph })
+            let (graph, made) = recorded.map_err(|error| match error {
+                recording::Unrecorded::Refused => Unrecorded::Refused,
+                recording::Unrecorded::Spoilt(error) => Unrecorded::Spoilt(error.to_string()),
+            })?;
+            let stays = PhantomData;
+            Ok(Self { made, graph, stays })
         }
         #[cfg(not(feature = "cube"))]
         {
             let _ = (step, act);
-            Err("no kernels run here".into())
+            Err(Unrecorded::Refused)
         }
     }
 

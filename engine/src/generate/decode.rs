@@ -5,9 +5,9 @@ use super::decode_loop::{Among, Scores, Writer, decode};
 use super::logprobs::{self, TokenLogprobs};
 use super::sampler::{SEEDS, Sampler, SamplingOptions};
 use super::session::Session;
-use crate::Result;
 use crate::host::Host;
 use crate::text::{ChatEncoder, TokenStream, Tokenizer};
+use crate::{Error, Result};
 
 /// When and how an answer ends, and how its tokens are chosen.
 #[derive(Debug, Clone, PartialEq)]
@@ -130,7 +130,12 @@ impl Writer for Answer<'_> {
                 let allowed = constraint.map_or(Allowed::ANY, NameConstraint::allowed);
                 self.sampler.choose(logits, before, allowed)
             }
-            Scores::Foremost(found) => self.sampler.choose_among(found),
+            Scores::Foremost(found) => {
+                let choice = self.sampler.choose_among(found);
+                choice.ok_or_else(|| Error::Device {
+                    problem: "the tokens in front were asked for, and none was told".into(),
+                })?
+            }
         };
         if self.options.ends.contains(&choice.token) {
             self.finish = Finish::Stop;

@@ -10,24 +10,31 @@ use super::batch::Batch;
 use crate::host::{Host, breathe};
 use crate::model::kv_cache::KvCache;
 use crate::model::vlm::Vlm;
-use crate::ops::{Recording, Step};
+use crate::ops::{Recording, Step, Unrecorded};
 use crate::{Error, Result};
 
-/// Whether a recording failed.
+/// Whether a recording failed, and spoilt what it touched.
 static FAILED: AtomicBool = AtomicBool::new(false);
 
+/// Tokens that are read the long way before one is recorded, which costs the host what two cost it so: a short answer is not worth it, and
+/// none takes twice as long as it would have at best.
+const BEFORE: usize = 2;
+
 /// How the tokens of an answer are read on.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) enum Recorder {
-    /// The first token goes the long way: what has to be compiled is compiled then.
-    #[default]
-    First,
-    /// The next is recorded, if the device can.
-    Next,
+    /// So many were read the long way.
+    LongWay(usize),
     /// The launches are kept.
     Kept(Box<Kept>),
     /// The device keeps none.
     Never,
+}
+
+impl Default for Recorder {
+    fn default() -> Self {
+        Self::LongWay(0)
+    }
 }
 
 /// The launches of a token, and where they are told which.
@@ -36,15 +43,13 @@ pub(super) struct Kept {
     step: Step,
     /// The logits `[1, vocab]`.
     logits: Recording<Tensor<2>>,
-    /// Columns of the cache they write to.
-    capacity: usize,
 }
 
 impl Recorder {
     /// As [`Batch::advance`].
     ///
     /// # Errors
-    /// As there; [`Error::Device`] when the device lost what it kept.
+    /// As there; [`Error::Device`] when a recording fails where it should not, or the device lost it.
     pub(super) async fn advance(
         &mut self,
         batch: &mut Batch<'_>,
@@ -56,37 +61,22 @@ impl Recorder {
             *self = Self::Never;
             return batch.advance(ids, host).await;
         };
-        // The token that fills the memory is read the long way, and so is the next, which makes room.
+        // The token that fills the memory is read the long way, and so is the next, which makes room elsewhere.
         let has_room = batch.cache.len() + 1 < batch.cache.capacity();
-        if matches!(self, Self::Kept(kept) if kept.capacity != batch.cache.capacity() || !has_room)
-        {
-            *self = Self::First;
+        if has_room && matches!(self, Self::LongWay(read) if *read >= BEFORE) {
+            let kept = Kept::of(batch, id)?;
+            *self = kept.map_or(Self::Never, |kept| Self::Kept(Box::new(kept)));
         }
         match self {
-            Self::First => {
-                *self = Self::Next;
-                batch.advance(ids, host).await
-            }
-            Self::Next if has_room => {
+            Self::Kept(kept) if has_room => {
                 breathe(host).await?;
-                match Kept::of(batch, id)? {
-                    Some(kept) => {
-                        let logits = kept.read(batch, id);
-                        *self = Self::Kept(Box::new(kept));
-                        logits
-                    }
-                    None => {
-                        *self = Self::Never;
-                        batch.advance(ids, host).await
-                    }
-                }
+                return kept.read(batch, id);
             }
-            Self::Kept(kept) => {
-                breathe(host).await?;
-                kept.read(batch, id)
-            }
-            Self::Next | Self::Never => batch.advance(ids, host).await,
+            Self::Kept(_) => *self = Self::LongWay(BEFORE),
+            Self::LongWay(read) => *read += 1,
+            Self::Never => (),
         }
+        batch.advance(ids, host).await
     }
 }
 
@@ -98,22 +88,23 @@ impl Kept {
     /// [`Error::Device`] when it fails where it should not: the device then takes all that a token's launches touch for spoilt, weights
     /// too. Nothing is recorded any more after that, so that the model can be opened again.
     fn of(batch: &mut Batch<'_>, id: u32) -> Result<Option<Self>> {
-        let is_plain = batch.cache.starts() == [0] && !FAILED.load(Ordering::Relaxed);
-        let Some(step) = batch.vlm.new_step().filter(|_| is_plain) else {
+        if batch.cache.starts() != [0] || FAILED.load(Ordering::Relaxed) {
+            return Ok(None);
+        }
+        let Some(step) = batch.vlm.new_step() else {
             return Ok(None);
         };
         tell(batch, &step, id)?;
-        let logits = record(batch.vlm, &mut batch.cache, &step).map_err(|problem| {
-            FAILED.store(true, Ordering::Relaxed);
-            Error::Device {
-                problem: format!("a token could not be recorded; open the model again: {problem}"),
+        match record(batch.vlm, &mut batch.cache, &step) {
+            Ok(logits) => Ok(Some(Self { step, logits })),
+            Err(Unrecorded::Refused) => Ok(None),
+            Err(Unrecorded::Spoilt(problem)) => {
+                FAILED.store(true, Ordering::Relaxed);
+                let problem =
+                    format!("a token could not be recorded; open the model again: {problem}");
+                Err(Error::Device { problem })
             }
-        })?;
-        Ok(Some(Self {
-            step,
-            logits,
-            capacity: batch.cache.capacity(),
-        }))
+        }
     }
 
     /// Lets the one row of `batch` read `id`; the logits `[1, vocab]` after it stay on the device, until the next token is read.
@@ -128,7 +119,7 @@ impl Kept {
 }
 
 /// Records a token's way through the decoder, with the cache as it is.
-fn record(vlm: &Vlm, cache: &mut KvCache, step: &Step) -> Result<Recording<Tensor<2>>, String> {
+fn record(vlm: &Vlm, cache: &mut KvCache, step: &Step) -> Result<Recording<Tensor<2>>, Unrecorded> {
     cache.tell(Some(step.clone()));
     let logits = Recording::of(step, || {
         let mut reading = vlm.read_told(step);

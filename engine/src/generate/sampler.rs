@@ -168,23 +168,21 @@ impl Sampler {
 
     /// Whether the likeliest of the tokens that are allowed is taken, whatever came before.
     fn is_plain(&self) -> bool {
-        self.options.temperature == 0.0 && self.candidates().is_some()
+        self.options.temperature == 0.0 && self.options.repetition_penalty == 1.0
     }
 
     /// How many of the likeliest tokens that are allowed one is chosen among; `None` where all count, or what came before does.
     pub(super) fn candidates(&self) -> Option<usize> {
+        if self.is_plain() {
+            return Some(1);
+        }
         let SamplingOptions {
-            temperature,
             top_k,
             repetition_penalty,
             ..
         } = self.options;
-        match repetition_penalty == 1.0 {
-            true if temperature == 0.0 => Some(1),
-            // One alone would leave out those it is equal to, which can be drawn as well.
-            true => (top_k > 0).then_some(top_k.max(2)),
-            false => None,
-        }
+        // One alone would leave out those it is equal to, which can be drawn as well.
+        (repetition_penalty == 1.0 && top_k > 0).then_some(top_k.max(2))
     }
 
     /// The next token after `before`, prompt and answer so far; `allowed` restricts the choice.
@@ -226,17 +224,16 @@ impl Sampler {
     }
 
     /// The next token of those in front, all of which are allowed, where no more than [`Self::candidates`] count: the one that
-    /// [`Self::choose`] takes of all logits.
-    pub(super) fn choose_among(&mut self, front: &Foremost) -> Choice {
-        // Of no tokens none is taken; whoever asks has one at least.
-        let (token, share) = self.take(front.tokens.clone()).unwrap_or((0, 1.0));
+    /// [`Self::choose`] takes of all logits. `None` of no tokens.
+    pub(super) fn choose_among(&mut self, front: &Foremost) -> Option<Choice> {
+        let (token, share) = self.take(front.tokens.clone())?;
         let mut tokens = front.tokens.iter();
-        let logit = tokens.find_map(|(id, logit)| (*id == token).then_some(*logit));
-        Choice {
+        let logit = tokens.find_map(|(id, logit)| (*id == token).then_some(*logit))?;
+        Some(Choice {
             token,
-            probability: logit.map_or(0.0, |logit| front.probability(logit)),
+            probability: front.probability(logit),
             log_probability: share.ln() as f32,
-        }
+        })
     }
 
     /// A token of these, whose logits are finite, and its share of what could have been drawn.

@@ -277,7 +277,7 @@ fn those_in_front_are_drawn_as_if_all_had_been_looked_at() {
                 let mut told = sampler(options);
                 let front = front(&all, &logits);
                 for _ in 0..20 {
-                    let among = told.choose_among(&front);
+                    let among = told.choose_among(&front).unwrap();
                     let found = one.choose(&logits, &[], Allowed::Except(&banned));
                     let (token, share) = other.draw(all.clone()).unwrap();
                     let what = format!("{count} logits, {} banned, top {top_k}", banned.len());

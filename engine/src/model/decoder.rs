@@ -152,6 +152,11 @@ impl Decoder {
         self.embed_tokens.rows(ids)
     }
 
+    /// Whether the vocabulary has it.
+    pub(super) fn is_token(&self, id: u32) -> bool {
+        (id as usize) < self.embed_tokens.dims()[0]
+    }
+
     /// [`Self::embed`] of ids that are told on the device, as [`Linear::rows_told`].
     pub(super) fn embed_told(&self, ids: &Tensor<1, Int>) -> Tensor<2> {
         self.embed_tokens.rows_told(ids)

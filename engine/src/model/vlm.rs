@@ -146,8 +146,12 @@ impl Vlm {
     ///
     /// # Errors
     /// As [`Vlm::read`].
+    ///
+    /// # Panics
+    /// When it is no token of the model.
     pub fn tell(&self, step: &ops::Step, id: u32, position: usize, column: usize) -> Result<()> {
         self.check_places(usize::from(id == self.image_token_id), 0)?;
+        assert!(self.decoder.is_token(id), "tell: no token {id}");
         let [cos, sin] = self.decoder.rope.told(position);
         step.tell(id, [&cos, &sin], column);
         Ok(())

@@ -81,6 +81,7 @@ async function measure({ tokens }) {
     dispatches: median("dispatchWorkgroups"),
     bindGroups: median("createBindGroup"),
     submits: median("submit"),
-    first: found.slice(0, 4).map(({ host }) => host),
+    // The dearest of the first tokens, of which one is recorded.
+    recording: Math.max(...found.slice(1, 6).map(({ host }) => host)),
   };
 }

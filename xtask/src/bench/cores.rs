@@ -10,6 +10,7 @@ use super::report::{Spread, number};
 
 /// Nanoseconds a word takes from a core to another and back where they share a cache; four times as long where not.
 const NEAR: f64 = 250.0;
+
 /// For engines of several threads how they did while the cores were near each other, and otherwise: beside `ours` in the same round.
 pub(super) fn table(ours: &str, engines: &[String], lines: &[Value]) -> Vec<Value> {
     let mut rows = Vec::new();

@@ -1,8 +1,8 @@
-//! `cargo xtask bench launches`: what a token on WebGPU costs the page's worker, beside what the GPU does.
+//! `cargo xtask bench launches`: what a token on WebGPU costs the page's worker, whatever the GPU takes for it.
 //!
-//! Chromium's adapter in software says nothing about a GPU's speed, but to hand it the work takes as long as for a real one, which is
-//! quicker than that with a small model: this is what bounds it then. While the adapter works it takes the processor's cores, so what is
-//! handed over before the last of a token is timed too high.
+//! Chromium's adapter in software says nothing about a GPU's speed, but to hand work to it takes as long as to a real one. With a small model
+//! the worker takes longer than a real GPU then, so this bounds its tokens. While the adapter works it takes the processor's cores, so what
+//! is handed over before the last submit of a token is timed too high.
 
 use std::ffi::OsString;
 
@@ -47,16 +47,17 @@ pub(super) fn run(options: &Options) -> Result<Vec<Value>> {
     let at = |key: &str| number(line, key);
     ensure!(at("host") > 0.0, "no token was timed");
     println!(
-        "\n{:16} {:>8} {:>12} {:>12} {:>8}",
-        "a token", "host, ms", "dispatches", "bind groups", "submits"
+        "\n{:16} {:>8} {:>12} {:>12} {:>8} {:>14}",
+        "a token", "host, ms", "dispatches", "bind groups", "submits", "recording, ms"
     );
     println!(
-        "{:16} {:>8.2} {:>12} {:>12} {:>8}",
+        "{:16} {:>8.2} {:>12} {:>12} {:>8} {:>14.1}",
         "SmolLM2-135M",
         at("host"),
         at("dispatches"),
         at("bindGroups"),
-        at("submits")
+        at("submits"),
+        at("recording")
     );
     Ok(vec![machine(), json!({ "launches": line })])
 }

@@ -4,11 +4,14 @@ use super::{Grid, Kernel, MAX_GROUPS, launch, word};
 use burn::tensor::DType;
 use burn_cubecl::tensor::CubeTensor;
 
+/// Invocations, each of which has a largest number.
+pub const WORKGROUP: u32 = 256;
+
 /// Table entry.
 pub static KERNEL: Kernel = Kernel::new(
     "foremost",
     &[include_str!("../../../../shaders/foremost.wgsl")],
-    256,
+    WORKGROUP,
     2,
     3,
 );
@@ -16,8 +19,8 @@ pub static KERNEL: Kernel = Kernel::new(
 /// Columns up to which a column is a whole number of f32.
 pub const MAX_COLUMNS: usize = 1 << 24;
 
-/// Numbers a row of the result has room for. Of numbers in no order the bound leaves 1.1 k of small k, and 1.4 k of half as many as there are
-/// invocations.
+/// Numbers a row of the result has room for. Of numbers in no order the bound leaves 1.1 k of small k, and 1.4 k of the largest, for which
+/// there are two invocations each.
 pub const fn room(k: usize) -> usize {
     if k == 1 { 1 } else { 2 * k }
 }
@@ -31,7 +34,8 @@ pub fn plan(rows: usize) -> Grid {
     Grid([rows as u32, 1, 1])
 }
 
-/// logits `[R, C]`, k up to half the invocations -> `[R, 2 + 2 room(k)]`: how many were found; sum of `exp(logit - largest)`; column and logit of each.
+/// logits `[R, C]`, k up to half the invocations -> `[R, 2 + 2 room(k)]`: how many were found; sum of
+/// `exp(logit - largest)`; column and logit of each.
 pub(crate) fn run(logits: &CubeTensor, k: usize) -> CubeTensor {
     let [rows, columns] = logits.meta.shape().dims();
     let room = room(k);

@@ -40,8 +40,8 @@ pub fn plan(numbers: usize) -> Grid {
     Grid::folded(numbers.div_ceil(WORKGROUP as usize), 1)
 }
 
-/// new q `[B, H, T, D]`, k and v `[B, Hkv, T, D]`, cache keys and values `[B, Hkv, capacity, D]`, of which the columns from the first on are
-/// written -> q turned and the cache; in place where nobody else holds it.
+/// new q `[B, H, T, D]`, k and v `[B, Hkv, T, D]`, cache keys and values `[B, Hkv, capacity, D]`, of which the columns from the first on
+/// are written -> q turned and the cache; in place where nobody else holds it.
 pub(crate) fn run(
     [q, k, v]: [Tensor<4>; 3],
     turns: Turns<'_>,
