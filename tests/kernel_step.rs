@@ -59,7 +59,7 @@ fn a_recording_does_with_each_token_what_is_told_of_it() {
         let found = floats(recording.replay().unwrap().clone());
         let new = tables
             .each_ref()
-            .map(|table| heads(table, table.clone().slice([id as usize..id as usize + 1])));
+            .map(|table| heads(table, table.clone().narrow(0, id as usize, 1)));
         let turns = turns
             .map(|turns| Tensor::<4>::from_data(TensorData::new(turns, [1, 1, 1, WIDTH]), &device));
         let [q, keys, values] = ops::rotate_into_cache(new, turns, alone, column);
