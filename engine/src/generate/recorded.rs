@@ -16,8 +16,8 @@ use crate::{Error, Result};
 /// Whether a recording failed, and spoilt what it touched.
 static FAILED: AtomicBool = AtomicBool::new(false);
 
-/// Tokens that are read the long way before one is recorded, which costs the host what two cost it so: a short answer is not worth it, and
-/// none takes twice as long as it would have at best.
+/// Tokens that are read the long way before one is recorded, which costs the host two to three times as much: of a short answer it would
+/// never pay, and of a long one it is soon made up for.
 const BEFORE: usize = 2;
 
 /// How the tokens of an answer are read on.
