@@ -5,11 +5,12 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
 use namelens_engine::generate::{
-    GenerateOptions, NameConstraint, Sampler, SamplingOptions, Session, generate,
+    GenerateOptions, Generated, NameConstraint, Sampler, SamplingOptions, Session, generate,
 };
 use namelens_engine::host::{Host, LocalTime, Still};
 use namelens_engine::text::Tokenizer;
 use namelens_tests::album::{model, vlm};
+use namelens_tests::golden::vlms;
 use namelens_tests::gpus;
 
 /// Tokens of an answer.
@@ -28,6 +29,35 @@ fn drawn_of_all(
         (choice.token, choice.probability)
     });
     drawn.unzip()
+}
+
+/// So many tokens as the engine writes them.
+async fn written(
+    session: &mut Session<'_>,
+    logits: Vec<f32>,
+    sampling: SamplingOptions,
+    names: Option<NameConstraint>,
+    tokenizer: &Tokenizer,
+    host: &dyn Host,
+) -> Generated {
+    let options = GenerateOptions {
+        sampling,
+        max_tokens: TOKENS,
+        stop: Vec::new(),
+        ends: Vec::new(),
+        top_logprobs: None,
+    };
+    let mut unheard = |_: &str| ();
+    let answer = generate(
+        session,
+        logits,
+        &options,
+        names,
+        tokenizer,
+        host,
+        &mut unheard,
+    );
+    answer.await.unwrap()
 }
 
 /// Where a GPU keeps the launches of a token and tells the foremost tokens alone, the same are drawn as of all logits.
@@ -62,24 +92,10 @@ fn a_gpu_draws_the_tokens_that_all_its_logits_would_have_given() {
             let names = NameConstraint::new(names, &tokenizer, &[]);
             let sampler = Sampler::new(sampling.clone(), 0).unwrap();
             let (tokens, probabilities) = drawn_of_all(read(&prompt), sampler, names.clone());
-            let options = GenerateOptions {
-                sampling,
-                max_tokens: TOKENS,
-                stop: Vec::new(),
-                ends: Vec::new(),
-                top_logprobs: None,
-            };
             let (mut session, logits) = read(&prompt);
-            let answer = pollster::block_on(generate(
-                &mut session,
-                logits,
-                &options,
-                Some(names),
-                &tokenizer,
-                &Still,
-                &mut |_| (),
-            ))
-            .unwrap();
+            let names = Some(names);
+            let answer = written(&mut session, logits, sampling, names, &tokenizer, &Still);
+            let answer = pollster::block_on(answer);
             assert_eq!(answer.tokens, tokens, "{device:?}, seed {seed}");
             // The model's own share, summed by the host and by the device.
             for (told, of_all) in answer.probabilities.iter().zip(&probabilities) {
@@ -87,6 +103,54 @@ fn a_gpu_draws_the_tokens_that_all_its_logits_would_have_given() {
             }
         }
     }
+}
+
+/// What an adapter adds is recorded with the rest, and is not when it is off.
+#[test]
+fn an_adapter_says_with_kept_launches_what_it_says_without() {
+    let mut seen = 0;
+    for checkpoint in vlms() {
+        if checkpoint.text("adapters/logits.json").is_none() {
+            continue;
+        }
+        seen += 1;
+        let tokenizer = checkpoint.text("tokenizer.json").unwrap();
+        let tokenizer = Tokenizer::from_json(tokenizer.as_bytes()).unwrap();
+        for device in gpus() {
+            let (mut vlm, config) = checkpoint.vlm(&device);
+            vlm.add_adapter("wide", checkpoint.adapter("wide")).unwrap();
+            let mut prompt = checkpoint.cases()[0].rows().0.remove(0);
+            prompt.retain(|&id| id != config.image_token_id);
+            let said = [None, Some("wide")].map(|name| {
+                vlm.set_adapter(name).unwrap();
+                let read = || {
+                    let mut session = Session::new(&vlm, 600, config.image_token_id);
+                    let mut quiet = |_, _| ();
+                    let reading = session.prefill(&prompt, None, &Still, &mut quiet);
+                    let logits = pollster::block_on(reading).unwrap();
+                    (session, logits)
+                };
+                let greedy = Sampler::new(SamplingOptions::default(), 0).unwrap();
+                let none = NameConstraint::new([], &tokenizer, &[]);
+                let (tokens, probabilities) = drawn_of_all(read(), greedy, none);
+                let greedy = SamplingOptions::default();
+                let (mut session, logits) = read();
+                let answer = written(&mut session, logits, greedy, None, &tokenizer, &Still);
+                let answer = pollster::block_on(answer);
+                let what = format!("{}, adapter {name:?}, {device:?}", checkpoint.name);
+                assert_eq!(answer.tokens, tokens, "{what}");
+                for (told, of_all) in answer.probabilities.iter().zip(&probabilities) {
+                    assert!(
+                        (told / of_all - 1.0).abs() < 1e-4,
+                        "{what}: {told} {of_all}"
+                    );
+                }
+                probabilities
+            });
+            assert_ne!(said[0], said[1], "{}", checkpoint.name);
+        }
+    }
+    assert_eq!(seen, 2);
 }
 
 /// Lets others run once before each token.
@@ -137,24 +201,9 @@ fn answers_that_take_turns_on_a_gpu_are_those_of_each_alone() {
                 let mut quiet = |_, _| ();
                 let reading = session.prefill(&prompt, None, &Polite, &mut quiet);
                 let logits = reading.await.unwrap();
-                let options = GenerateOptions {
-                    sampling: SamplingOptions::default(),
-                    max_tokens: TOKENS,
-                    stop: Vec::new(),
-                    ends: Vec::new(),
-                    top_logprobs: None,
-                };
-                let mut unheard = |_: &str| ();
-                let written = generate(
-                    &mut session,
-                    logits,
-                    &options,
-                    None,
-                    &tokenizer,
-                    &Polite,
-                    &mut unheard,
-                );
-                said.push(written.await.unwrap().tokens);
+                let greedy = SamplingOptions::default();
+                let answer = written(&mut session, logits, greedy, None, &tokenizer, &Polite);
+                said.push(answer.await.tokens);
             }
             said
         };

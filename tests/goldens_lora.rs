@@ -49,19 +49,6 @@ fn want(checkpoint: &Checkpoint, name: &str) -> Vec<f32> {
         .unwrap()
 }
 
-fn adapter(checkpoint: &Checkpoint, name: &str) -> Adapter {
-    let folder = format!("adapters/{name}");
-    let config = checkpoint
-        .text(&format!("{folder}/adapter_config.json"))
-        .unwrap();
-    let weights = checkpoint
-        .dir
-        .join(&folder)
-        .join("adapter_model.safetensors");
-    let weights = Box::new(FileSource::open(&weights).unwrap());
-    Adapter::open(&folder, &config, weights, names(checkpoint)).unwrap()
-}
-
 fn names(checkpoint: &Checkpoint) -> namelens_engine::model::names::Names {
     families::names(checkpoint.config["model_type"].as_str().unwrap())
 }
@@ -85,7 +72,7 @@ fn unmerged_adapters_say_what_peft_says() {
         let mut first = logits(&vlm, &config, &checkpoint, &case);
         assert!(distance(&first, &plain) <= BAR);
         for name in ["narrow", "wide"] {
-            vlm.add_adapter(name, adapter(&checkpoint, name)).unwrap();
+            vlm.add_adapter(name, checkpoint.adapter(name)).unwrap();
             // Loaded is not in use.
             assert_eq!(logits(&vlm, &config, &checkpoint, &case), first);
         }
@@ -107,7 +94,7 @@ fn unmerged_adapters_say_what_peft_says() {
         }
         assert!(vlm.set_adapter(Some("other")).is_err());
         assert!(
-            vlm.add_adapter("wide", adapter(&checkpoint, "narrow"))
+            vlm.add_adapter("wide", checkpoint.adapter("narrow"))
                 .is_err()
         );
         vlm.remove_adapter("narrow").unwrap();
@@ -125,7 +112,7 @@ fn an_adapter_of_another_model_changes_nothing() {
     for (at, (checkpoint, case)) in benches.iter().enumerate() {
         let (mut vlm, config) = checkpoint.vlm(&Device::flex());
         let other = &benches[1 - at].0;
-        let error = vlm.add_adapter("x", adapter(other, "wide")).unwrap_err();
+        let error = vlm.add_adapter("x", other.adapter("wide")).unwrap_err();
         assert!(error.to_string().contains("adapters/wide"), "{error}");
         assert!(vlm.adapters().is_empty());
         let plain = case.floats("logits").unwrap().1;
@@ -223,8 +210,7 @@ fn merged_weights_say_what_the_unmerged_adapter_says() {
         std::fs::write(full.join("model.safetensors"), bytes).unwrap();
 
         let (mut vlm, config) = checkpoint.vlm(&Device::flex());
-        vlm.add_adapter("wide", adapter(&checkpoint, "wide"))
-            .unwrap();
+        vlm.add_adapter("wide", checkpoint.adapter("wide")).unwrap();
         vlm.set_adapter(Some("wide")).unwrap();
         let unmerged = logits(&vlm, &config, &checkpoint, &case);
         for (from, to) in [(&full, "f32-merged"), (&checkpoint.dir, "merged")] {
@@ -306,8 +292,7 @@ fn an_adapter_over_blocks_is_the_adapter_over_their_numbers() {
                 .keep_blocks(&device);
             let mut vlm = Vlm::new(&mut ParamBuilder::new(&mut source, &device), &config).unwrap();
             let plain = few(&vlm);
-            vlm.add_adapter("wide", adapter(&checkpoint, "wide"))
-                .unwrap();
+            vlm.add_adapter("wide", checkpoint.adapter("wide")).unwrap();
             vlm.set_adapter(Some("wide")).unwrap();
             said.push((plain, few(&vlm), logits(&vlm, &config, &checkpoint, &case)));
         }

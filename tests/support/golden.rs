@@ -7,10 +7,12 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::{Device, Tensor};
+use namelens::bundle::FileSource;
 use namelens_engine::model::checkpoint::CheckpointSource;
 use namelens_engine::model::config::VlmConfig;
 use namelens_engine::model::connector::Visual;
 use namelens_engine::model::families;
+use namelens_engine::model::lora::Adapter;
 use namelens_engine::model::params::ParamBuilder;
 use namelens_engine::model::positions::Grid;
 use namelens_engine::model::vlm::Vlm;
@@ -174,6 +176,19 @@ impl Checkpoint {
             self.name
         );
         (vlm, config)
+    }
+
+    /// The adapter of this name.
+    ///
+    /// # Panics
+    /// When there is none.
+    pub fn adapter(&self, name: &str) -> Adapter {
+        let folder = format!("adapters/{name}");
+        let config = self.text(&format!("{folder}/adapter_config.json")).unwrap();
+        let weights = self.dir.join(&folder).join("adapter_model.safetensors");
+        let weights = Box::new(FileSource::open(&weights).unwrap());
+        let names = families::names(self.config["model_type"].as_str().unwrap());
+        Adapter::open(&folder, &config, weights, names).unwrap()
     }
 
     /// Mean and deviation of each channel, as the image processor's file says.

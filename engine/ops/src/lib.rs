@@ -14,6 +14,8 @@
 //! | [`token_scores`] | plain, a block of rows at a time | | |
 //! | [`cosine_scores`] | kernel | plain | plain |
 //! | [`top_k`] | kernels | selection | plain |
+//! | [`foremost()`] | kernel | none: logits are there | none |
+//! | [`Step`] | the kernels for one query, and a [`Recording`] of them | none | none |
 //! | [`cosine_top_k`] | kernels | `namelens_cpu_kernels` for a few queries | plain |
 //! | [`pairwise_iou`], [`nms`] | kernel | plain | plain |
 //! | [`depthwise`], [`region_scores()`] | kernel | loops | plain |
