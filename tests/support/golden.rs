@@ -184,11 +184,13 @@ impl Checkpoint {
     /// When there is none.
     pub fn adapter(&self, name: &str) -> Adapter {
         let folder = format!("adapters/{name}");
-        let config = self.text(&format!("{folder}/adapter_config.json")).unwrap();
+        let config = self.text(&format!("{folder}/adapter_config.json"));
+        let config = config.expect("its configuration");
         let weights = self.dir.join(&folder).join("adapter_model.safetensors");
-        let weights = Box::new(FileSource::open(&weights).unwrap());
-        let names = families::names(self.config["model_type"].as_str().unwrap());
-        Adapter::open(&folder, &config, weights, names).unwrap()
+        let weights = Box::new(FileSource::open(&weights).expect("its weights"));
+        let model_type = self.config["model_type"].as_str().expect("a model type");
+        let names = families::names(model_type);
+        Adapter::open(&folder, &config, weights, names).expect("an adapter")
     }
 
     /// Mean and deviation of each channel, as the image processor's file says.
