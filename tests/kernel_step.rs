@@ -80,11 +80,16 @@ fn what_a_device_does_not_do_is_refused_and_what_it_cannot_is_told() {
     assert!(Step::new(6, &device).is_none(), "attention reads vec4s");
     let step = Step::new(WIDTH, &device).unwrap();
     let upload = || Tensor::<1>::from_data([1.0f32, 2.0], &device) + 1.0;
-    match Recording::of(&step, upload) {
+    let x = Tensor::<2>::from_data(uniform([3, WIDTH], 6), &device);
+    let weight = Tensor::<1>::from_data(uniform([WIDTH], 7), &device);
+    let norm = || ops::rms_norm(x.clone(), weight.clone(), 1e-5);
+    let want = floats(norm());
+    match Recording::of(&step, || (norm(), upload())) {
         Err(Unrecorded::Spoilt(problem)) => assert!(!problem.is_empty()),
         other => panic!("what is uploaded cannot be recorded: {other:?}"),
     }
-    // The device goes on, and records again.
+    // The device goes on: what was only read is as it was. And it records again.
+    assert_eq!(floats(norm()), want);
     assert_eq!(floats(upload()), [2.0, 3.0]);
     let one = Tensor::<1>::from_data([1.0f32], &device);
     let recording = Recording::of(&step, || one.clone() + 1.0).unwrap();

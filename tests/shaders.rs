@@ -5,7 +5,7 @@ use naga::front::wgsl;
 use naga::proc::Layouter;
 use naga::valid::{Capabilities, GlobalUse, ModuleInfo, ValidationFlags, Validator};
 use naga::{AddressSpace, Module, StorageAccess};
-use namelens_engine::kernels::{self, Kernel, cosine_scores, matmul, matvec};
+use namelens_engine::kernels::{self, Access, Kernel, cosine_scores, matmul, matvec};
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -71,7 +71,7 @@ fn bindings_are_those_of_the_table() {
                 GlobalUse::empty(),
                 "{name} is unused"
             );
-            if binding.binding as usize == kernel.buffers {
+            if binding.binding as usize == kernel.buffers.len() {
                 assert_eq!(global.space, AddressSpace::Uniform, "{name}");
                 assert_eq!(
                     layouter[global.ty].size as usize,
@@ -81,15 +81,29 @@ fn bindings_are_those_of_the_table() {
             } else {
                 let access = StorageAccess::LOAD | StorageAccess::STORE;
                 assert_eq!(global.space, AddressSpace::Storage { access }, "{name}");
+                let used = info.get_entry_point(0)[handle];
+                let told = kernel.buffers[binding.binding as usize];
+                let (reads, writes) = (GlobalUse::READ, GlobalUse::WRITE);
+                // A text that only writes may write some of it: that is for the table to tell.
+                let fits = match told {
+                    Access::Read => used & (reads | writes) == reads,
+                    Access::Write => used & (reads | writes) == writes,
+                    Access::Update => used.contains(writes),
+                };
+                assert!(fits, "{name}: told as {told:?}, used as {used:?}");
             }
         }
-        let expected: BTreeSet<u32> = (0..=kernel.buffers as u32).collect();
+        let expected: BTreeSet<u32> = (0..=kernel.buffers.len() as u32).collect();
         assert_eq!(
             seen, expected,
             "{}: buffers, then the parameters",
             kernel.name
         );
-        assert!(kernel.buffers <= MAX_STORAGE_BUFFERS, "{}", kernel.name);
+        assert!(
+            kernel.buffers.len() <= MAX_STORAGE_BUFFERS,
+            "{}",
+            kernel.name
+        );
     }
 }
 

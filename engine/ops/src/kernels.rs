@@ -41,6 +41,17 @@ use fnv::FnvHasher;
 pub use launch::available;
 pub(crate) use launch::{from_cube, into_cube};
 
+/// What a kernel does with a buffer. The runtime takes what a launch that fails was to write for spoilt, and what it was to read for whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// It reads.
+    Read,
+    /// It writes all of it and does not look at what was there.
+    Write,
+    /// It writes some of it, or reads what it wrote.
+    Update,
+}
+
 /// One kernel: its text and what a launch has to agree on with it.
 #[derive(Debug)]
 pub struct Kernel {
@@ -50,8 +61,8 @@ pub struct Kernel {
     pub sources: &'static [&'static str],
     /// Invocations a workgroup; the text declares the same number.
     pub workgroup: u32,
-    /// Storage buffers, bound from 0 on; the uniform `params` follows.
-    pub buffers: usize,
+    /// What it does with its storage buffers, bound from 0 on; the uniform `params` follows.
+    pub buffers: &'static [Access],
     /// 32-bit words of the text's `Params` structure.
     pub params_words: usize,
     /// Of the assembled text, once somebody asked.
@@ -63,7 +74,7 @@ impl Kernel {
         name: &'static str,
         sources: &'static [&'static str],
         workgroup: u32,
-        buffers: usize,
+        buffers: &'static [Access],
         params_words: usize,
     ) -> Self {
         Self {
@@ -234,7 +245,7 @@ mod tests {
 
     #[test]
     fn the_hash_is_fnv1a_of_the_assembled_text() {
-        let kernel = Kernel::new("foobar", &["foo", "bar"], 1, 0, 0);
+        let kernel = Kernel::new("foobar", &["foo", "bar"], 1, &[], 0);
         assert_eq!(kernel.hash(), 0x8594_4171_f739_67e8);
     }
 }

@@ -158,7 +158,7 @@ fn sizes(
 pub enum Unrecorded {
     /// The device keeps no launches, or not now; nothing else has changed.
     Refused,
-    /// Something failed, as this says: the device takes all that the launches touch for spoilt, weights too.
+    /// Something failed, as this says: the device takes what the launches write for spoilt, a cache too.
     Spoilt(String),
 }
 

@@ -13,7 +13,7 @@ use crate::model::vlm::Vlm;
 use crate::ops::{Recording, Step, Unrecorded};
 use crate::{Error, Result};
 
-/// Whether a recording failed, and spoilt what it touched.
+/// Whether a recording failed: a device where one did is asked for no more.
 static FAILED: AtomicBool = AtomicBool::new(false);
 
 /// Tokens that are read the long way before one is recorded, which costs the host two to three times as much: of a short answer it would
@@ -85,8 +85,8 @@ impl Kept {
     /// was.
     ///
     /// # Errors
-    /// [`Error::Device`] when it fails where it should not: the device then takes all that a token's launches touch for spoilt, weights
-    /// too. Nothing is recorded any more after that, so that the model can be opened again.
+    /// [`Error::Device`] when it fails where it should not: the device then takes what a token's launches write for spoilt, and that is
+    /// the cache. Nothing is recorded any more after that, so that another request is answered.
     fn of(batch: &mut Batch<'_>, id: u32) -> Result<Option<Self>> {
         if batch.cache.starts() != [0] || FAILED.load(Ordering::Relaxed) {
             return Ok(None);
@@ -100,8 +100,7 @@ impl Kept {
             Err(Unrecorded::Refused) => Ok(None),
             Err(Unrecorded::Spoilt(problem)) => {
                 FAILED.store(true, Ordering::Relaxed);
-                let problem =
-                    format!("a token could not be recorded; open the model again: {problem}");
+                let problem = format!("a token could not be recorded; ask again: {problem}");
                 Err(Error::Device { problem })
             }
         }

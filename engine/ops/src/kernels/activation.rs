@@ -1,5 +1,6 @@
 //! Launch of `activation.wgsl`: GELU, exact and approximate.
 
+use super::Access::{Read, Write};
 use super::{Grid, Kernel, common, launch, word};
 use burn::tensor::DType;
 use burn_cubecl::tensor::CubeTensor;
@@ -17,14 +18,20 @@ pub(crate) enum Gelu {
 }
 
 /// Table entry of the exact GELU.
-pub static GELU: Kernel = Kernel::new("gelu", &[common::GRID, common::GELU, MAIN], WORKGROUP, 2, 1);
+pub static GELU: Kernel = Kernel::new(
+    "gelu",
+    &[common::GRID, common::GELU, MAIN],
+    WORKGROUP,
+    &[Read, Write],
+    1,
+);
 
 /// Table entry of its approximation.
 pub static GELU_TANH: Kernel = Kernel::new(
     "gelu_tanh",
     &[common::GRID, common::SILU, common::GELU_TANH, MAIN],
     WORKGROUP,
-    2,
+    &[Read, Write],
     1,
 );
 

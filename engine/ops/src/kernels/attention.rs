@@ -1,5 +1,6 @@
 //! Launch of `attention.wgsl`: many queries over keys and values, tile by tile.
 
+use super::Access::{Read, Write};
 use super::heads::{self, Heads};
 use super::{Grid, Kernel, MAX_GROUPS, common, from_cube, launch, word};
 use burn::tensor::{DType, Tensor};
@@ -15,7 +16,7 @@ const WIDE_QUERIES: usize = 16;
 
 /// The table entry of a width of heads, and of a kind of rows.
 macro_rules! entry {
-    ($name:ident, $text:literal, $buffers:literal, $head:expr, $rows:expr) => {
+    ($name:ident, $text:literal, $buffers:expr, $head:expr, $rows:expr) => {
         #[doc = concat!("Table entry `", $text, "`.")]
         pub static $name: Kernel = Kernel::new(
             $text,
@@ -30,28 +31,28 @@ macro_rules! entry {
 entry!(
     NARROW,
     "attention_64",
-    4,
+    &[Read, Read, Read, Write],
     common::HEAD_64,
     common::ROWS_WHOLE
 );
 entry!(
     WIDE,
     "attention_128",
-    4,
+    &[Read, Read, Read, Write],
     common::HEAD_128,
     common::ROWS_WHOLE
 );
 entry!(
     NARROW_PADDED,
     "attention_64_padded",
-    5,
+    &[Read, Read, Read, Write, Read],
     common::HEAD_64,
     common::ROWS_PADDED
 );
 entry!(
     WIDE_PADDED,
     "attention_128_padded",
-    5,
+    &[Read, Read, Read, Write, Read],
     common::HEAD_128,
     common::ROWS_PADDED
 );

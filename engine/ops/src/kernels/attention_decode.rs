@@ -1,5 +1,6 @@
 //! Launch of `attention_decode.wgsl`: one query position over the key/value cache.
 
+use super::Access::{Read, Write};
 use super::{Grid, Kernel, MAX_GROUPS, common, launch, word};
 use burn::tensor::DType;
 use burn_cubecl::tensor::CubeTensor;
@@ -11,7 +12,7 @@ pub static KERNEL: Kernel = Kernel::new(
     "attention_decode",
     &[common::REDUCE, common::LANE_MAX, common::ROWS_WHOLE, MAIN],
     128,
-    4,
+    &[Read, Read, Read, Write],
     6,
 );
 
@@ -20,7 +21,7 @@ pub static PADDED: Kernel = Kernel::new(
     "attention_decode_padded",
     &[common::REDUCE, common::LANE_MAX, common::ROWS_PADDED, MAIN],
     128,
-    5,
+    &[Read, Read, Read, Write, Read],
     6,
 );
 
@@ -29,7 +30,7 @@ pub static STEP: Kernel = Kernel::new(
     "attention_decode_step",
     &[common::REDUCE, common::LANE_MAX, common::ROWS_STEP, MAIN],
     128,
-    5,
+    &[Read, Read, Read, Write, Read],
     6,
 );
 

@@ -1,5 +1,6 @@
 //! Launch of `cosine_scores.wgsl`: every query against every row of the index.
 
+use super::Access::{Read, Write};
 use super::{Grid, Kernel, common, launch, word};
 use burn::tensor::DType;
 use burn_cubecl::tensor::CubeTensor;
@@ -18,7 +19,7 @@ pub static KERNEL: Kernel = Kernel::new(
         include_str!("../../../../shaders/cosine_scores.wgsl"),
     ],
     WORKGROUP,
-    3,
+    &[Read, Read, Write],
     2,
 );
 

@@ -1,5 +1,6 @@
 //! Launch of `depthwise.wgsl`: neighbours of a map with channels last, each channel by itself.
 
+use super::Access::{Read, Write};
 use super::{Grid, Kernel, common, launch, word};
 use burn::tensor::DType;
 use burn_cubecl::tensor::CubeTensor;
@@ -14,7 +15,7 @@ pub static KERNEL: Kernel = Kernel::new(
         include_str!("../../../../shaders/depthwise.wgsl"),
     ],
     WORKGROUP,
-    4,
+    &[Read, Read, Read, Write],
     9,
 );
 

@@ -1,5 +1,6 @@
 //! Launch of `foremost.wgsl`: the likeliest tokens of each row, and the sum of which each one's probability is a share.
 
+use super::Access::{Read, Write};
 use super::{Grid, Kernel, MAX_GROUPS, launch, word};
 use burn::tensor::DType;
 use burn_cubecl::tensor::CubeTensor;
@@ -12,7 +13,7 @@ pub static KERNEL: Kernel = Kernel::new(
     "foremost",
     &[include_str!("../../../../shaders/foremost.wgsl")],
     WORKGROUP,
-    2,
+    &[Read, Write],
     3,
 );
 

@@ -1,5 +1,6 @@
 //! Launch of `gated_silu.wgsl`: a gate and what it lets through.
 
+use super::Access::{Read, Write};
 use super::{Grid, Kernel, common, launch, word};
 use burn::tensor::DType;
 use burn_cubecl::tensor::CubeTensor;
@@ -15,7 +16,7 @@ pub static KERNEL: Kernel = Kernel::new(
         include_str!("../../../../shaders/gated_silu.wgsl"),
     ],
     WORKGROUP,
-    3,
+    &[Read, Read, Write],
     1,
 );
 

@@ -1,12 +1,13 @@
 //! The one file that knows how burn's GPU runtime launches a kernel.
 
-use super::{Grid, Kernel};
+use super::{Access, Grid, Kernel};
 use burn::backend::DispatchDevice;
 use burn::tensor::{DType, Device, Int, Shape, Tensor};
 use burn_cubecl::kernel::into_contiguous;
 use burn_cubecl::ops::numeric::empty_device_contiguous_dtype;
 use burn_cubecl::template::{KernelSource, SourceKernel, SourceTemplate};
 use burn_cubecl::{CubeBackend, tensor::CubeTensor};
+use cubecl::ir::attributes::BufferIOAttr;
 use cubecl::prelude::{CubeCount, CubeDim, ExecutionMode, KernelId};
 use cubecl::server::{KernelArguments, MetadataBindingInfo};
 
@@ -88,7 +89,12 @@ pub(super) fn output(like: &CubeTensor, shape: impl Into<Shape>, dtype: DType) -
 /// # Panics
 /// When the number of tensors or words is not what the table says.
 pub(super) fn launch(kernel: &'static Kernel, grid: Grid, tensors: &[&CubeTensor], params: &[u32]) {
-    assert_eq!(tensors.len(), kernel.buffers, "{}: buffers", kernel.name);
+    assert_eq!(
+        tensors.len(),
+        kernel.buffers.len(),
+        "{}: buffers",
+        kernel.name
+    );
     assert_eq!(
         params.len(),
         kernel.params_words,
@@ -102,8 +108,13 @@ pub(super) fn launch(kernel: &'static Kernel, grid: Grid, tensors: &[&CubeTensor
         .map(|pair| u64::from(pair[0]) | u64::from(*pair.get(1).unwrap_or(&0)) << 32)
         .collect();
     let mut arguments = KernelArguments::new().with_info(MetadataBindingInfo::custom(words));
-    for tensor in tensors {
-        arguments = arguments.with_buffer(tensor.handle.clone().binding());
+    for (tensor, access) in tensors.iter().zip(kernel.buffers) {
+        let io = match access {
+            Access::Read => BufferIOAttr::ReadOnly,
+            Access::Write => BufferIOAttr::WriteOnly,
+            Access::Update => BufferIOAttr::ReadWrite,
+        };
+        arguments = arguments.with_buffer_io(tensor.handle.clone().binding(), io);
     }
     tensors[0].client.launch(
         Box::new(SourceKernel::new(

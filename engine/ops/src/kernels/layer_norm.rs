@@ -1,5 +1,6 @@
 //! Launch of `layer_norm.wgsl`: mean and variance of the last axis.
 
+use super::Access::{Read, Write};
 use super::{Grid, Kernel, common, launch, word};
 use burn::tensor::DType;
 use burn_cubecl::tensor::CubeTensor;
@@ -13,7 +14,7 @@ pub static KERNEL: Kernel = Kernel::new(
         include_str!("../../../../shaders/layer_norm.wgsl"),
     ],
     64,
-    4,
+    &[Read, Read, Read, Write],
     3,
 );
 

@@ -1,5 +1,6 @@
 //! Launches of `matmul.wgsl`: many rows of activations, or a batch of products.
 
+use super::Access::{Read, Write};
 use super::product::{FINISHES, Finish, WEIGHTS, Weights, finishes, launched, layouts};
 use super::{Grid, Kernel, common};
 use crate::blocks::BLOCK;

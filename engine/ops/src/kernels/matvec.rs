@@ -1,5 +1,6 @@
 //! Launches of `matvec.wgsl` and of its gated relative: a few rows of activations.
 
+use super::Access::{Read, Write};
 use super::product::{FINISHES, Finish, LAYOUTS, WEIGHTS, Weights, finishes, launched, layouts};
 use super::{Grid, Kernel, common};
 use crate::blocks::{BLOCK, Layout};
@@ -34,7 +35,7 @@ macro_rules! gated {
                 GATED_MAIN,
             ],
             WORKGROUP,
-            3,
+            &[Read, Read, Write],
             4,
         )
     };

@@ -1,5 +1,6 @@
 //! Launch of `nms.wgsl`: greedy suppression in a single workgroup.
 
+use super::Access::{Read, Update};
 use super::{Grid, Kernel, common, launch, word};
 use burn::tensor::DType;
 use burn_cubecl::tensor::CubeTensor;
@@ -9,7 +10,7 @@ pub static KERNEL: Kernel = Kernel::new(
     "nms",
     &[common::BOXES, include_str!("../../../../shaders/nms.wgsl")],
     256,
-    4,
+    &[Read, Read, Update, Update],
     2,
 );
 

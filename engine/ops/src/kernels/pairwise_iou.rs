@@ -1,5 +1,6 @@
 //! Launch of `pairwise_iou.wgsl`: the overlap of every pair of boxes.
 
+use super::Access::{Read, Write};
 use super::{Grid, Kernel, common, launch, word};
 use burn::tensor::DType;
 use burn_cubecl::tensor::CubeTensor;
@@ -15,7 +16,7 @@ pub static KERNEL: Kernel = Kernel::new(
         include_str!("../../../../shaders/pairwise_iou.wgsl"),
     ],
     WORKGROUP,
-    3,
+    &[Read, Read, Write],
     2,
 );
 

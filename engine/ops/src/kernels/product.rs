@@ -115,23 +115,23 @@ macro_rules! layouts {
 macro_rules! finishes {
     ($name:literal, $layout:literal, [$($blocks:expr),*], $workgroup:tt, [$($main:expr),*]) => {
         finishes!(@ ($name, $layout), $workgroup, [$($blocks,)* $($main),*],
-            "", 3, [common::PUT];
-            "_onto", 4, [common::PUT_ONTO];
-            "_biased", 4, [common::PUT_BIASED];
-            "_biased_onto", 5, [common::PUT_BIASED_ONTO];
-            "_biased_gelu", 4, [common::GELU, common::PUT_BIASED_ACTIVATED];
-            "_biased_gelu_tanh", 4, [common::SILU, common::GELU_TANH, common::PUT_BIASED_ACTIVATED]
+            "", [], [common::PUT];
+            "_onto", [Read], [common::PUT_ONTO];
+            "_biased", [Read], [common::PUT_BIASED];
+            "_biased_onto", [Read, Read], [common::PUT_BIASED_ONTO];
+            "_biased_gelu", [Read], [common::GELU, common::PUT_BIASED_ACTIVATED];
+            "_biased_gelu_tanh", [Read], [common::SILU, common::GELU_TANH, common::PUT_BIASED_ACTIVATED]
         )
     };
-    (@ $name:tt, $workgroup:tt, $texts:tt, $($finish:literal, $buffers:literal, $put:tt);*) => {
-        [$(finishes!(@@ $name, $finish, $buffers, $workgroup, $texts, $put)),*]
+    (@ $name:tt, $workgroup:tt, $texts:tt, $($finish:literal, $between:tt, $put:tt);*) => {
+        [$(finishes!(@@ $name, $finish, $between, $workgroup, $texts, $put)),*]
     };
-    (@@ ($name:literal, $layout:literal), $finish:literal, $buffers:literal, $workgroup:tt, [$($texts:expr),*], [$($put:expr),*]) => {
+    (@@ ($name:literal, $layout:literal), $finish:literal, [$($between:expr),*], $workgroup:tt, [$($texts:expr),*], [$($put:expr),*]) => {
         Kernel::new(
             concat!($name, $layout, $finish),
             &[$($texts,)* $($put),*],
             $workgroup,
-            $buffers,
+            &[Read, Read, $($between,)* Write],
             4,
         )
     };

@@ -1,5 +1,6 @@
 //! Launch of `quant_rows.wgsl`: rows of a quantised matrix as numbers.
 
+use super::Access::{Read, Write};
 use super::product::{LAYOUTS, layouts};
 use super::{Grid, Kernel, common, launch, word};
 use crate::blocks::{BLOCK, Layout};
@@ -16,7 +17,7 @@ macro_rules! entry {
             concat!($name, $layout),
             &[common::GRID, $($blocks,)* MAIN],
             WORKGROUP,
-            3,
+            &[Read, Read, Write],
             3,
         )
     };

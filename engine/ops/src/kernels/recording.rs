@@ -10,7 +10,7 @@ use cubecl::server::ServerError;
 pub(crate) enum Unrecorded {
     /// The device keeps no launches, or not now; nothing else has changed.
     Refused,
-    /// Something in the recording failed. The device takes all that its launches touch for spoilt.
+    /// Something in the recording failed. The device takes what its launches write for spoilt.
     Spoilt(ServerError),
 }
 

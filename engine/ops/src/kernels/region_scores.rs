@@ -1,5 +1,6 @@
 //! Launch of `region_scores.wgsl`: every window of a feature map against every reference.
 
+use super::Access::{Read, Write};
 use super::{Grid, Kernel, common, launch, word};
 use burn::tensor::DType;
 use burn_cubecl::tensor::CubeTensor;
@@ -18,7 +19,7 @@ pub static KERNEL: Kernel = Kernel::new(
         include_str!("../../../../shaders/region_scores.wgsl"),
     ],
     WORKGROUP,
-    5,
+    &[Read, Read, Read, Read, Write],
     5,
 );
 

@@ -1,5 +1,6 @@
 //! Launch of `rms_norm.wgsl`: root mean square of the last axis.
 
+use super::Access::{Read, Write};
 use super::{Grid, Kernel, common, launch, word};
 use burn::tensor::DType;
 use burn_cubecl::tensor::CubeTensor;
@@ -13,7 +14,7 @@ pub static KERNEL: Kernel = Kernel::new(
         include_str!("../../../../shaders/rms_norm.wgsl"),
     ],
     64,
-    3,
+    &[Read, Read, Write],
     3,
 );
 

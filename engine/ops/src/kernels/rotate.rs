@@ -1,5 +1,6 @@
 //! Launch of `rotate.wgsl`: heads turned by rotary positions.
 
+use super::Access::{Read, Write};
 use super::{Grid, Kernel, common, launch, word};
 use burn::tensor::DType;
 use burn_cubecl::tensor::CubeTensor;
@@ -15,7 +16,7 @@ pub static KERNEL: Kernel = Kernel::new(
         include_str!("../../../../shaders/rotate.wgsl"),
     ],
     WORKGROUP,
-    4,
+    &[Read, Read, Read, Write],
     5,
 );
 

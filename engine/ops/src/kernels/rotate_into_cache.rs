@@ -1,5 +1,6 @@
 //! Launch of `rotate_into_cache.wgsl`: new heads turned by rotary positions, keys and values into their columns of a cache.
 
+use super::Access::{Read, Update, Write};
 use super::{Grid, Kernel, common, heads, launch, word};
 use burn::tensor::{DType, Tensor};
 use burn_cubecl::tensor::CubeTensor;
@@ -13,7 +14,7 @@ pub static KERNEL: Kernel = Kernel::new(
     "rotate_into_cache",
     &[common::GRID, common::TURNS, common::TURNS_OF_TABLES, MAIN],
     WORKGROUP,
-    8,
+    &[Read, Read, Read, Update, Update, Write, Read, Read],
     13,
 );
 
@@ -22,7 +23,7 @@ pub static STEP: Kernel = Kernel::new(
     "rotate_into_cache_step",
     &[common::GRID, common::TURNS, common::TURNS_OF_STEP, MAIN],
     WORKGROUP,
-    7,
+    &[Read, Read, Read, Update, Update, Write, Read],
     13,
 );
 

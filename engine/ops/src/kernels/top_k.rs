@@ -1,5 +1,6 @@
 //! Launches of `top_k.wgsl`: the winners of every chunk, then the winners of the winners.
 
+use super::Access::{Read, Write};
 use super::{Grid, Kernel, MAX_GROUPS, launch, word};
 use burn::tensor::DType;
 use burn_cubecl::tensor::CubeTensor;
@@ -9,7 +10,7 @@ pub static KERNEL: Kernel = Kernel::new(
     "top_k",
     &[include_str!("../../../../shaders/top_k.wgsl")],
     256,
-    3,
+    &[Read, Write, Write],
     4,
 );
 
