@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use js_sys::{Array, Map, Uint8Array};
+use js_sys::{Array, Map, Math, Uint8Array};
 use namelens_engine::Error;
 use namelens_engine::concepts::{
     ConceptFile, ConceptPatch, GivenPhoto, Library, NewConcept, bundle,
@@ -24,7 +24,8 @@ impl NameLensEngine {
     pub async fn add_concept(&mut self, input: JsValue, now_ms: f64) -> JsResult<JsValue> {
         let texts: Texts = from_value(&input)?;
         let new = NewConcept {
-            id: None,
+            // A thing may be renamed and its name given to another one: an id that is like no name stays unmistakable.
+            id: Some(fresh_id()),
             name: texts.name.unwrap_or_default(),
             aliases: texts.aliases.unwrap_or_default(),
             category: texts.category.unwrap_or_default(),
@@ -157,6 +158,12 @@ impl NameLensEngine {
     fn stored(&self, id: &str) -> JsResult<JsValue> {
         to_stored(self.engine.library.get(id).ok_or_else(|| missing(id))?)
     }
+}
+
+/// 52 random bits, which only have to differ from those of the few other things of a library.
+fn fresh_id() -> String {
+    let bits = (Math::random() * (1u64 << 52) as f64) as u64;
+    format!("{bits:013x}")
 }
 
 fn missing(id: &str) -> JsValue {

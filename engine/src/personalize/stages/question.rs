@@ -8,7 +8,7 @@ use crate::{Error, Result};
 /// What the model is asked.
 ///
 /// # Errors
-/// [`Error::Option`] when the request needs a question or a concept and has none.
+/// [`Error::Option`] when the request needs a question or a concept and has none, or when its concept could be either of two.
 pub(super) fn question(request: &Request, library: &Library) -> Result<String> {
     let asked = request
         .question
@@ -57,6 +57,7 @@ pub(super) fn asked_name<'a>(request: &'a Request, library: &'a Library) -> Opti
 
 /// The name to ask for, as a prompt writes it.
 fn name(request: &Request, library: &Library) -> Result<String> {
+    check_one(request.concept.as_deref().unwrap_or_default(), library)?;
     match asked_name(request, library) {
         Some(name) if !name.is_empty() => Ok(sanitize::name(name)),
         _ => Err(Error::Option {
@@ -66,10 +67,25 @@ fn name(request: &Request, library: &Library) -> Result<String> {
     }
 }
 
+/// Refuses what is the id of one thing and a name of another: a thing that was renamed keeps its id.
+fn check_one(wanted: &str, library: &Library) -> Result<()> {
+    match (library.get(wanted), library.find_by_name_or_alias(wanted)) {
+        (Some(by_id), Some(by_name)) if by_id.id != by_name.id => Err(Error::Option {
+            option: "concept".into(),
+            problem: format!(
+                "`{wanted}` is the id of `{}` and a name of `{}`; ask by the name of the one or by the id of the other, `{}`",
+                by_id.name, by_name.name, by_name.id
+            ),
+        }),
+        _ => Ok(()),
+    }
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
+    use crate::concepts::{ConceptPatch, NewConcept};
 
     #[test]
     fn a_request_without_what_it_needs_says_what_to_give() {
@@ -89,5 +105,41 @@ mod tests {
             ..Request::new(Kind::Locate)
         };
         assert_eq!(asked(stranger).unwrap(), "Where is <Zorro>?");
+    }
+
+    #[test]
+    fn a_thing_that_was_renamed_is_not_taken_for_the_one_that_has_its_name_now() {
+        let mut library = Library::new("");
+        let named = |name: &str| NewConcept {
+            name: name.into(),
+            ..NewConcept::default()
+        };
+        let id = library.add(named("miso"), 0).unwrap();
+        let rename = ConceptPatch {
+            name: Some("Max".into()),
+            ..ConceptPatch::default()
+        };
+        library.edit(&id, rename, 1).unwrap();
+        let other = library.add(named("Miso"), 2).unwrap();
+        let asked = |concept: &str| {
+            let request = Request {
+                concept: Some(concept.into()),
+                ..Request::new(Kind::Recognize)
+            };
+            question(&request, &library)
+        };
+        let refused = asked("miso").unwrap_err();
+        assert_eq!(refused.code(), "option");
+        assert!(
+            refused.to_string().contains("`Max` and a name of `Miso`"),
+            "{refused}"
+        );
+        for concept in ["Miso", "Max", other.as_str()] {
+            let name = if concept == "Max" { "Max" } else { "Miso" };
+            assert_eq!(
+                asked(concept).unwrap(),
+                format!("Is <{name}> in the image?")
+            );
+        }
     }
 }
