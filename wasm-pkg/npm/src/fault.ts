@@ -29,6 +29,12 @@ export function isTrap(thrown: unknown): boolean {
   return name === "RuntimeError" || tooDeep;
 }
 
+/** Whether a trap happened in WebAssembly, by its kind or by its stack as every browser writes it. */
+export function ranWebAssembly(trap: unknown): boolean {
+  const { name, stack } = trap as { name?: unknown; stack?: unknown };
+  return name === "RuntimeError" || /wasm-function|\[wasm code\]/.test(String(stack));
+}
+
 /** A thrown thing as an error; of a trap it says whether memory ran out or the engine is at fault. */
 export function explain(thrown: unknown, witness: Witness): NameLensError {
   if (!isTrap(thrown)) return asError(thrown);

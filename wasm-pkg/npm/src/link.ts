@@ -6,6 +6,7 @@ import { FATAL } from "./fault.js";
 import type { CallName, Calls, Opened } from "./protocol.js";
 import type { Started } from "./start.js";
 import type { LoadProgress, StoredConcept } from "./types.js";
+import { unlessStopped } from "./waiting.js";
 
 /** Milliseconds that a cancelled loading has for keeping what has arrived. */
 const GRACE_MS = 1000;
@@ -91,10 +92,6 @@ export class Link implements Calling {
   /** Stops everything; later calls are rejected with `error`. */
   end(error: NameLensError): void {
     this.#ended ??= error;
-    void this.#engine?.then(
-      ({ caller }) => caller.break(error),
-      () => undefined,
-    );
     this.#close?.();
     this.#close = null;
   }
@@ -108,19 +105,20 @@ export class Link implements Calling {
         if (this.#engine === engine) this.#engine = null;
       });
     }
-    const engine = this.#engine;
-    if (!signal) return engine;
-    return new Promise((resolve, reject) => {
-      const stop = (): void => reject(cancelled(signal));
-      if (signal.aborted) return stop();
-      signal.addEventListener("abort", stop, { once: true });
-      engine.then(resolve, reject).finally(() => signal.removeEventListener("abort", stop));
-    });
+    return unlessStopped(this.#engine, signal);
   }
 
   async #start(signal?: AbortSignal): Promise<Engine> {
-    const { port, close, onFailure } = await this.#options.start();
-    this.#close = close;
+    const { port, close: end, onFailure } = await this.#options.start();
+    let runs = true;
+    const close = (): void => {
+      if (runs) end();
+      runs = false;
+    };
+    if (this.#ended) {
+      close();
+      throw this.#ended;
+    }
     const caller = new Caller(port, {
       changed: this.#options.onChanged,
       kept: ({ put, removed }) => {
@@ -130,6 +128,11 @@ export class Link implements Calling {
       fatal: (error) => this.#discard(caller, error),
     });
     onFailure((error) => this.#discard(caller, error));
+    // Also what is opened only now is never answered once its host is gone.
+    this.#close = () => {
+      if (this.#ended) caller.break(this.#ended);
+      close();
+    };
     // Asked nicely, the worker keeps what has arrived; deep in the weights it cannot hear and is ended all the same.
     const giveUp = (): void => void setTimeout(() => caller.break(cancelled(signal)), GRACE_MS);
     signal?.addEventListener("abort", giveUp, { once: true });

@@ -5,6 +5,12 @@ import { cancelled } from "./errors.js";
 /** Runs tasks in the order they came. */
 export class Queue {
   #last: Promise<unknown> = Promise.resolve();
+  #runs = false;
+
+  /** Whether a task is under way. */
+  get isBusy(): boolean {
+    return this.#runs;
+  }
 
   /** Runs `task` after everything queued before it; one that is cancelled while it waits fails at once. */
   run<T>(signal: AbortSignal, task: () => Promise<T> | T): Promise<T> {
@@ -15,10 +21,13 @@ export class Queue {
       this.#last = this.#last.then(async () => {
         signal.removeEventListener("abort", giveUp);
         if (signal.aborted) return;
+        this.#runs = true;
         try {
           resolve(await task());
         } catch (thrown) {
           reject(thrown as Error);
+        } finally {
+          this.#runs = false;
         }
       });
     });

@@ -56,12 +56,14 @@ export async function startHere(): Promise<Started> {
     });
   });
   const { port1, port2 } = new MessageChannel();
-  host(port2);
+  const stopListening = host(port2, { shared: true });
   port1.start();
   port2.start();
   return {
     port: port1,
     close: () => {
+      // A host that died never gets to closing, and must not take later faults of the page for its own.
+      stopListening();
       // The host is on the other end of the port, so it is asked to close rather than cut off.
       port1.postMessage({ type: "call", id: 0, name: "close", input: undefined });
       port1.addEventListener("message", () => port1.close());

@@ -4,18 +4,40 @@ import { NameLensError } from "./errors.js";
 import type { Kept } from "./protocol.js";
 import type { StoredConcept } from "./types.js";
 
-/** Keeps concepts. Every change is one transaction: it happens whole or not at all. */
+/** Which change was the last one; null before the first. */
+export type Revision = number | null;
+
+/** What is kept, and as of which change. */
+export interface Shelf {
+  readonly concepts: StoredConcept[];
+  readonly revision: Revision;
+}
+
+/**
+ * Keeps concepts. Every change is one transaction: it happens whole or not at all. It names the revision that it builds on, rejects with
+ * {@link OutrunError} where that is not the last one any more, and returns its own.
+ */
 export interface ConceptStore {
-  all(): Promise<StoredConcept[]>;
+  all(): Promise<Shelf>;
   get(id: string): Promise<StoredConcept | null>;
-  put(concepts: readonly StoredConcept[]): Promise<void>;
-  remove(id: string): Promise<void>;
+  put(concepts: readonly StoredConcept[], seen: Revision): Promise<Revision>;
+  remove(id: string, seen: Revision): Promise<Revision>;
   close(): void;
+}
+
+/** Another tab, or another engine of this page, changed the concepts in between. */
+export class OutrunError extends NameLensError {
+  constructor() {
+    super("storage", "the things were changed elsewhere at the same time", { hint: "Try again." });
+  }
 }
 
 const DATABASE = "namelens";
 const TABLE = "concepts";
-const VERSION = 1;
+/** Holds the revision, under its name. */
+const STATE = "state";
+const REVISION = "revision";
+const VERSION = 2;
 
 /** A store that ends with the page. */
 export class MemoryStore implements ConceptStore {
@@ -28,22 +50,24 @@ export class MemoryStore implements ConceptStore {
     this.#onChange = onChange;
   }
 
-  async all(): Promise<StoredConcept[]> {
-    return [...this.#concepts.values()];
+  async all(): Promise<Shelf> {
+    return { concepts: [...this.#concepts.values()], revision: null };
   }
 
   async get(id: string): Promise<StoredConcept | null> {
     return this.#concepts.get(id) ?? null;
   }
 
-  async put(concepts: readonly StoredConcept[]): Promise<void> {
+  async put(concepts: readonly StoredConcept[]): Promise<Revision> {
     for (const concept of concepts) this.#concepts.set(concept.id, concept);
     this.#onChange({ put: concepts, removed: [] });
+    return null;
   }
 
-  async remove(id: string): Promise<void> {
+  async remove(id: string): Promise<Revision> {
     this.#concepts.delete(id);
     this.#onChange({ put: [], removed: [id] });
+    return null;
   }
 
   close(): void {
@@ -53,75 +77,117 @@ export class MemoryStore implements ConceptStore {
 
 /** A store in the browser's database. */
 export class DatabaseStore implements ConceptStore {
-  readonly #database: IDBDatabase;
+  readonly #name: string;
+  #database: IDBDatabase;
+  #closed = false;
 
-  private constructor(database: IDBDatabase) {
+  private constructor(name: string, database: IDBDatabase) {
+    this.#name = name;
     this.#database = database;
-    // Another tab that upgrades the database must not be blocked by this one.
-    database.onversionchange = () => database.close();
   }
 
   /** The library of that name; each has a database of its own. Rejects with code `storage` where the browser has none for this page. */
   static async open(library?: string): Promise<DatabaseStore> {
+    const name = library === undefined ? DATABASE : `${DATABASE}-${library}`;
     try {
-      const request = indexedDB.open(library === undefined ? DATABASE : `${DATABASE}-${library}`, VERSION);
-      request.onupgradeneeded = () => request.result.createObjectStore(TABLE, { keyPath: "id" });
-      return new DatabaseStore(await settled(request));
+      return new DatabaseStore(name, await connect(name));
     } catch (cause) {
       throw storageError("opening the database", cause);
     }
   }
 
-  all(): Promise<StoredConcept[]> {
-    return this.#within("readonly", "reading the concepts", (table) => table.getAll());
-  }
-
-  async get(id: string): Promise<StoredConcept | null> {
-    const found = await this.#within("readonly", "reading a concept", (table) => table.get(id));
-    return (found as StoredConcept | undefined) ?? null;
-  }
-
-  async put(concepts: readonly StoredConcept[]): Promise<void> {
-    await this.#within("readwrite", "keeping a concept", (table) => {
-      for (const concept of concepts) table.put(concept);
-      return null;
+  all(): Promise<Shelf> {
+    return this.#within("readonly", "reading the concepts", (table, state) => {
+      const [concepts, revision] = [table.getAll(), state.get(REVISION)];
+      return () => ({ concepts: concepts.result as StoredConcept[], revision: (revision.result as Revision | undefined) ?? null });
     });
   }
 
-  async remove(id: string): Promise<void> {
-    await this.#within("readwrite", "deleting a concept", (table) => table.delete(id));
+  get(id: string): Promise<StoredConcept | null> {
+    return this.#within("readonly", "reading a concept", (table) => {
+      const found = table.get(id);
+      return () => (found.result as StoredConcept | undefined) ?? null;
+    });
+  }
+
+  put(concepts: readonly StoredConcept[], seen: Revision): Promise<Revision> {
+    return this.#change("keeping a concept", seen, (table) => {
+      for (const concept of concepts) table.put(concept);
+    });
+  }
+
+  remove(id: string, seen: Revision): Promise<Revision> {
+    return this.#change("deleting a concept", seen, (table) => table.delete(id));
   }
 
   close(): void {
+    this.#closed = true;
     this.#database.close();
   }
 
-  async #within<T>(
-    mode: IDBTransactionMode,
-    doing: string,
-    body: (table: IDBObjectStore) => IDBRequest<T> | null,
-  ): Promise<T> {
+  async #change(doing: string, seen: Revision, body: (table: IDBObjectStore) => void): Promise<Revision> {
+    // Not counted: a database that was cleared begins anew, and must not come by a revision that somebody has seen.
+    const revision = Math.random();
+    let outrun = false;
+    const change = this.#within("readwrite", doing, (table, state) => {
+      const last = state.get(REVISION);
+      last.onsuccess = () => {
+        outrun = ((last.result as Revision | undefined) ?? null) !== seen;
+        if (outrun) return state.transaction.abort();
+        body(table);
+        state.put(revision, REVISION);
+      };
+      return () => revision;
+    });
+    return change.catch((thrown: unknown) => {
+      throw outrun ? new OutrunError() : thrown;
+    });
+  }
+
+  async #within<T>(mode: IDBTransactionMode, doing: string, body: (table: IDBObjectStore, state: IDBObjectStore) => () => T): Promise<T> {
     try {
-      const transaction = this.#database.transaction(TABLE, mode);
-      const request = body(transaction.objectStore(TABLE));
-      // Only a completed transaction is on disk; a successful request alone may still be rolled back.
-      await new Promise<void>((resolve, reject) => {
-        transaction.oncomplete = () => resolve();
-        transaction.onabort = () => reject(transaction.error);
-        transaction.onerror = () => reject(transaction.error);
-      });
-      return request?.result as T;
-    } catch (cause) {
-      throw storageError(doing, cause);
+      return await transact(this.#database, mode, body);
+    } catch (thrown) {
+      // The browser ends connections: when the visitor clears the page's data, when its own database server falls.
+      if (this.#closed || (thrown as { name?: unknown } | null)?.name !== "InvalidStateError") throw storageError(doing, thrown);
+    }
+    try {
+      this.#database = await connect(this.#name);
+      return await transact(this.#database, mode, body);
+    } catch (thrown) {
+      throw storageError(doing, thrown);
     }
   }
 }
 
-function settled<T>(request: IDBRequest<T>): Promise<T> {
-  return new Promise((resolve, reject) => {
+async function connect(name: string): Promise<IDBDatabase> {
+  const request = indexedDB.open(name, VERSION);
+  request.onupgradeneeded = ({ oldVersion }) => {
+    if (oldVersion < 1) request.result.createObjectStore(TABLE, { keyPath: "id" });
+    request.result.createObjectStore(STATE);
+  };
+  const database = await new Promise<IDBDatabase>((resolve, reject) => {
     request.onsuccess = () => resolve(request.result);
     request.onerror = () => reject(request.error);
   });
+  // Another tab that upgrades the database must not be blocked by this one.
+  database.onversionchange = () => database.close();
+  return database;
+}
+
+/** What `body` finds once its transaction is complete: only then it is on disk, and a request that succeeded may still be rolled back. */
+async function transact<T>(
+  database: IDBDatabase,
+  mode: IDBTransactionMode,
+  body: (table: IDBObjectStore, state: IDBObjectStore) => () => T,
+): Promise<T> {
+  const transaction = database.transaction([TABLE, STATE], mode);
+  const found = body(transaction.objectStore(TABLE), transaction.objectStore(STATE));
+  await new Promise<void>((resolve, reject) => {
+    transaction.oncomplete = () => resolve();
+    transaction.onabort = () => reject(transaction.error);
+  });
+  return found();
 }
 
 function storageError(doing: string, cause: unknown): NameLensError {

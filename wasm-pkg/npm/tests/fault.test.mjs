@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { serve } from "../dist/channel.js";
 import { NameLensError } from "../dist/errors.js";
-import { explain, isTrap } from "../dist/fault.js";
+import { explain, isTrap, ranWebAssembly } from "../dist/fault.js";
 import { Link } from "../dist/link.js";
 import { MemoryStore } from "../dist/store.js";
 
@@ -47,6 +47,13 @@ test("a trap is memory when an allocation was refused, else a fault; a panic spe
   assert.ok(isTrap(trap()) && isTrap(tooDeep()) && !isTrap(new TypeError("x")) && !isTrap("unreachable") && !isTrap(null));
 });
 
+test("a stack that a page's own code has used up is none of the engine's", () => {
+  assert.ok(ranWebAssembly(trap()));
+  assert.ok(!ranWebAssembly(tooDeep()));
+  const inEngine = Object.assign(new RangeError("Maximum call stack size exceeded"), { stack: "RangeError\n  at wasm://wasm/002f:wasm-function[7]:0x2a" });
+  assert.ok(ranWebAssembly(inEngine));
+});
+
 test("a crash is no bug report without what to do", () => {
   for (const code of ["memory", "crashed", "device"]) assert.match(new NameLensError(code, "x").hint, /starts? anew with the next call/);
 });
@@ -71,7 +78,7 @@ function connect(handlers, { restarts = true, storage = "memory" } = {}) {
           },
           addConcept: async (concept) => (await store.put([concept]), concept),
           removeConcept: async ({ id }) => store.remove(id),
-          listConcepts: async () => store.all(),
+          listConcepts: async () => (await store.all()).concepts,
           ...handlers,
         });
         port1.start();
@@ -174,4 +181,28 @@ test("without a worker there is no fresh engine: the error says so, and what to 
   await assert.rejects(link.call("run", {}), { code: "crashed" });
   await assert.rejects(link.call("listConcepts"), { code: "crashed", message: /reload the page/ });
   assert.equal(log.opened.length, 1);
+});
+
+test("an end in the middle of a fresh start rejects what waits for it, and leaves no host behind", async () => {
+  const { link, log } = connect({ run: fail("crashed") });
+  await link.open();
+  await assert.rejects(link.call("run", {}), { code: "crashed" });
+  // The second host never answers.
+  const waiting = [link.call("listConcepts"), link.call("memory")];
+  link.end(new NameLensError("disposed", "gone"));
+  for (const call of waiting) await assert.rejects(call, { code: "disposed", message: "gone" });
+  assert.equal(log.opened.length + 1, 2, "the start had only begun");
+  assert.equal(log.closed, 2);
+});
+
+test("an end while a fresh engine opens rejects what waits for it", async () => {
+  let opens = 0;
+  const { link, log } = connect({ run: fail("crashed"), open: () => ((opens += 1) === 1 ? Promise.resolve({}) : new Promise(() => undefined)) });
+  await link.open();
+  await assert.rejects(link.call("run", {}), { code: "crashed" });
+  const waiting = link.call("listConcepts");
+  while (opens < 2) await new Promise((resolve) => setTimeout(resolve));
+  link.end(new NameLensError("disposed", "gone"));
+  await assert.rejects(waiting, { code: "disposed", message: "gone" });
+  assert.equal(log.closed, 2);
 });
