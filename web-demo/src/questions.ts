@@ -90,7 +90,9 @@ export class Questions {
   async #recognize({ id, name }: Concept): Promise<void> {
     const asked = await this.#ask(`Is ${name} here?`, (lens, photo) => lens.recognize(photo, id));
     if (!asked) return;
-    asked.place.textContent = `${asked.result.answer ? "Yes" : "No"}${percent(asked.result.confidence)}.`;
+    const { answer, confidence, source } = asked.result;
+    // What was recognised is said in the text: "Perhaps" is neither yes nor no. And a captioner may have said something else.
+    if (source === "captioner" && typeof answer === "boolean") asked.place.textContent = `${answer ? "Yes" : "No"}${percent(confidence)}.`;
   }
 
   async #ask(question: string, start: Start): Promise<{ result: RunResult; place: HTMLElement } | null> {

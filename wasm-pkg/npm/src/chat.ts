@@ -6,6 +6,7 @@ import { NameLensError } from "./errors.js";
 import { photoBytes } from "./photo.js";
 import { Run } from "./run.js";
 import type { Exchange, PhotoSource, Request, RunOptions, RunResult } from "./types.js";
+import { unlessStopped } from "./waiting.js";
 
 /** A finished turn. */
 export interface Turn {
@@ -39,7 +40,7 @@ export class Chat {
   #turns: Turn[] = [];
   #last: Promise<unknown> = Promise.resolve();
   #epoch = 0;
-  #disposed = false;
+  readonly #disposed = new AbortController();
 
   /** @internal */
   constructor(photo: PhotoSource | null, options: RunOptions, ask: Ask) {
@@ -72,7 +73,7 @@ export class Chat {
   /** Ends the conversation and lets go of the photo. */
   dispose(): void {
     this.reset();
-    this.#disposed = true;
+    this.#disposed.abort();
     this.#bytes = null;
   }
 
@@ -84,11 +85,12 @@ export class Chat {
     const { signal, onEvent, onToken, ...how } = { ...this.#options, ...options };
     const before = this.#last;
     const run = new Run<RunResult>(async (emit, stop) => {
-      await before;
-      if (this.#disposed) throw new NameLensError("disposed", "this conversation was disposed of");
+      await unlessStopped(before, stop);
+      if (this.#disposed.signal.aborted) throw disposed();
       const epoch = this.#epoch;
       const earlier: Exchange[] = this.#turns.map(({ question, result }) => ({ question, answer: result.raw }));
-      const inner = this.#ask(await this.#bytesOf(), { ...what, earlier }, {
+      const photo = await unlessStopped(this.#bytesOf(), stop);
+      const inner = this.#ask(photo, { ...what, earlier }, {
         ...how,
         signal: stop,
         onEvent: (event) => {
@@ -101,22 +103,29 @@ export class Chat {
       if (epoch === this.#epoch) this.#turns = [...this.#turns, { question, result }];
       return result;
     }, signal);
-    // The next turn waits for this one, however it ends.
-    this.#last = run.then(
-      () => undefined,
-      () => undefined,
-    );
+    // The next turn waits for this one, however it ends, and for those that this one no longer waited for.
+    this.#last = Promise.allSettled([before, run]);
     return run;
   }
 
   /** The photo's bytes, read once: an address may change, and the engine knows a photo by them. */
   #bytesOf(): Promise<Blob | null> {
     if (this.#photo === null) return Promise.resolve(null);
-    const reading = (this.#bytes ??= photoBytes(this.#photo).then((bytes) => new Blob([bytes])));
+    const { signal } = this.#disposed;
+    const reading = (this.#bytes ??= photoBytes(this.#photo, signal).then(
+      (bytes) => new Blob([bytes]),
+      (thrown: unknown) => {
+        throw signal.aborted ? disposed() : thrown;
+      },
+    ));
     // A photo that could not be read may be readable at the next turn.
     reading.catch(() => {
       if (this.#bytes === reading) this.#bytes = null;
     });
     return reading;
   }
+}
+
+function disposed(): NameLensError {
+  return new NameLensError("disposed", "this conversation was disposed of");
 }

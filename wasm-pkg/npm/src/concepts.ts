@@ -82,6 +82,9 @@ export class Concepts {
 
   /** Changes a concept. */
   async update(id: string, { addPhoto, box, signal, ...rest }: EditConcept): Promise<Concept> {
+    if (addPhoto === undefined && box !== undefined) {
+      throw new NameLensError("option", "box: says where the thing is in a photo that is added; give that as addPhoto");
+    }
     const addPhotos = addPhoto === undefined ? undefined : await allPhotos(addPhoto, box, signal);
     const patch = addPhotos ? { ...rest, addPhotos } : rest;
     return this.#changed(this.#caller.call("updateConcept", { id, patch }, { signal }));
@@ -141,7 +144,14 @@ export class Concepts {
 
   /** @internal */
   notify(): void {
-    for (const listener of this.#listeners) listener();
+    for (const listener of this.#listeners) {
+      try {
+        listener();
+      } catch (thrown) {
+        // The change was made all the same, and the others hear of it.
+        (globalThis.reportError ?? console.error)(thrown);
+      }
+    }
   }
 
   async #changed<T>(change: Promise<T>): Promise<T> {
@@ -173,6 +183,7 @@ export function checkedBox(box: Box): Box {
 
 async function allPhotos(given: Photos, box: Box | undefined, signal?: AbortSignal): Promise<ReferencePhoto[]> {
   const list = Array.isArray(given) ? (given as readonly (PhotoSource | BoxedPhoto)[]) : [given as PhotoSource | BoxedPhoto];
+  if (list.length === 0) throw new NameLensError("option", "photo: none was given; one is needed, more views help");
   const photos = list.map((one): BoxedPhoto => (isBoxed(one) ? one : { photo: one }));
   if (box !== undefined && (photos.length !== 1 || photos[0]?.box)) {
     throw new NameLensError("option", "box: is for one photo; of several give each its own: [{ photo, box }, ...]");

@@ -109,7 +109,13 @@ function once(
 ): Promise<LoadedEngine> {
   const module = glues[name];
   const known = loading.get(module);
-  if (known) return known;
+  if (known) {
+    // Whoever loads it may be stopped; that stops nobody else.
+    return known.catch((thrown: unknown) => {
+      if (signal.aborted || asError(thrown).code !== "cancelled") throw thrown;
+      return once(name, threads, modules, onProgress, signal);
+    });
+  }
   const ready = start(module, threads, modules[name], onProgress, signal).catch((thrown: unknown) => {
     loading.delete(module); // a failed download must not stand in the way of the next try
     throw asError(thrown, "unsupported");

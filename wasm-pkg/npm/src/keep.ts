@@ -164,5 +164,16 @@ async function readNote(key: string, vault: Vault): Promise<Note | null> {
 async function locked<T>(key: string, signal: AbortSignal, body: () => Promise<T>): Promise<T> {
   const { locks } = globalThis.navigator ?? {};
   if (!locks) return body();
-  return (await locks.request(`namelens-models/${key}`, { signal }, body)) as T;
+  let begun = false;
+  const inside = (): Promise<T> => {
+    begun = true;
+    return body();
+  };
+  try {
+    return (await locks.request(`namelens-models/${key}`, { signal }, inside)) as T;
+  } catch (thrown) {
+    if (begun || signal.aborted) throw thrown;
+    // A page that may keep nothing, such as one in a sandbox, may lock nothing either.
+    return body();
+  }
 }

@@ -10,6 +10,7 @@ import type { Enrolment } from "./enrolment.js";
 import { asError, NameLensError } from "./errors.js";
 import { Link } from "./link.js";
 import { MOST_THREADS } from "./modules.js";
+import { withOptions } from "./options.js";
 import { photoBytes } from "./photo.js";
 import { addresses, isEmbedded, MISPLACED, place, type Place } from "./place.js";
 import type { ModelChoice, Opened, Sources } from "./protocol.js";
@@ -202,8 +203,8 @@ export class NameLens implements AsyncDisposable {
    * question, a caption. The model does not run; the retriever does, where it is needed to know the concepts.
    */
   async countTokens(photo: PhotoSource | null, question?: string, options: RunOptions = {}): Promise<TokenCount> {
-    const { signal, onEvent: _, onToken: __, ...how } = options;
-    const request: Request = { ...(question === undefined ? { kind: "caption" } : { kind: "ask", question }), ...how };
+    const { signal } = options;
+    const request = withOptions(question === undefined ? { kind: "caption" } : { kind: "ask", question }, options);
     const bytes = photo === null ? null : await photoBytes(photo, signal);
     return this.#link.call("countTokens", { request, photo: bytes }, { signal, transfer: bytes === null ? [] : [bytes.buffer] });
   }
@@ -224,12 +225,13 @@ export class NameLens implements AsyncDisposable {
   }
 
   #run(photo: PhotoSource | null, what: Request, options: RunOptions): Run<RunResult> {
-    const { signal, onEvent, onToken, ...how } = options;
+    const { signal, onEvent, onToken } = options;
     return new Run<RunResult>(async (emit, stop) => {
+      const request = withOptions(what, options);
       const bytes = photo === null ? null : await photoBytes(photo, stop);
       return this.#link.call(
         "run",
-        { request: { ...what, ...how }, photo: bytes },
+        { request, photo: bytes },
         {
           signal: stop,
           transfer: bytes === null ? [] : [bytes.buffer],

@@ -1,7 +1,7 @@
 // Whatever holds a photo, as the bytes of a JPEG, PNG or WebP file: the formats the engine decodes.
 
 import { resolved } from "./address.js";
-import { asError, NameLensError } from "./errors.js";
+import { asError, cancelled, NameLensError } from "./errors.js";
 import type { PhotoSource } from "./types.js";
 
 /** More than any camera writes; a larger file is refused before it is copied about. */
@@ -9,7 +9,8 @@ const MAX_BYTES = 128 * 2 ** 20;
 
 /**
  * The photo as encoded bytes, in a buffer of its own (it may be transferred). Formats that only the browser can
- * decode (AVIF, GIF, HEIC where it can) are turned into PNG. Rejects with code `image`, `network` or `option`.
+ * decode (AVIF, GIF, HEIC where it can) are turned into PNG. Rejects with code `image`, `network`, `http`, `option`, and `cancelled` when
+ * `signal` ends the fetching of an address.
  */
 export async function photoBytes(source: PhotoSource, signal?: AbortSignal): Promise<Uint8Array<ArrayBuffer>> {
   if (typeof source === "string" || source instanceof URL) return fromUrl(resolved(source, "photo"), signal);
@@ -39,11 +40,16 @@ function is<Name extends "ImageBitmap" | "HTMLImageElement" | "HTMLCanvasElement
 }
 
 async function fromUrl(url: URL, signal?: AbortSignal): Promise<Uint8Array<ArrayBuffer>> {
-  const response = await fetch(url, signal ? { signal } : {}).catch((thrown: unknown) => {
-    throw asError(thrown, "network");
-  });
-  if (!response.ok) throw new NameLensError("network", `${url.href}: the server answered ${response.status}`);
-  return fromBlob(await response.blob());
+  const fail = (thrown: unknown): never => {
+    // Whatever the reason is that its owner gave.
+    throw signal?.aborted ? cancelled(signal) : asError(thrown, "network");
+  };
+  const response = await fetch(url, signal ? { signal } : {}).catch(fail);
+  if (!response.ok) {
+    const hint = "Check the address of the photo.";
+    throw new NameLensError("http", `${url.href}: the server answered ${response.status}`, { hint });
+  }
+  return fromBlob(await response.blob().catch(fail));
 }
 
 async function fromBlob(blob: Blob): Promise<Uint8Array<ArrayBuffer>> {

@@ -86,11 +86,14 @@ export interface RunResult {
   readonly source: "captioner" | "recognition";
   readonly mentions: readonly Mention[];
   readonly retrieved: readonly Retrieved[];
-  /** `recognize` only: is it in the photo? */
-  readonly answer?: boolean;
+  /** `recognize` only: is it in the photo? `null` when the captioner said neither yes nor no, and for everything else. */
+  readonly answer?: boolean | null;
   /** `locate` only: where it is, or `null` when it is not there. */
   readonly box?: Box | null;
-  /** `recognize` and `locate`: 0..1. Of a text made of what was recognised: of the least sure thing in it. */
+  /**
+   * 0..1. Of a captioner: how likely the words of its answer were to it, on average. Of a text made of what was recognised: how likely it is
+   * that the least sure thing in it is there, also where `answer` is `false` because that was not sure enough.
+   */
   readonly confidence?: number;
   /** The model declined: the thing is not in the photo (`absent`), or it knows no such name (`unknown`). */
   readonly refused?: "absent" | "unknown" | null;
@@ -108,7 +111,7 @@ export interface RunResult {
 }
 
 /** Result of {@link NameLens.recognize}. */
-export type Recognition = RunResult & { readonly answer: boolean };
+export type Recognition = RunResult & { readonly answer: boolean | null };
 /** Result of {@link NameLens.locate}. */
 export type Location = RunResult & { readonly box: Box | null };
 

@@ -13,7 +13,10 @@ import { FILES } from "../dist/modules.js";
 const fetched = globalThis.fetch;
 globalThis.fetch = async (input, init) => {
   const url = new URL(input instanceof Request ? input.url : input);
-  return url.protocol === "file:" ? new Response(await readFile(url)) : fetched(input, init);
+  if (url.protocol !== "file:") return fetched(input, init);
+  const body = await readFile(url);
+  init?.signal?.throwIfAborted();
+  return new Response(body);
 };
 /** The addresses of the modules. */
 export const wasm = Object.fromEntries(Object.entries(FILES).map(([name, file]) => [name, new URL(`../wasm/${file}`, import.meta.url).href]));

@@ -6,7 +6,8 @@ import { after, before, test } from "node:test";
 import { Adapters } from "../dist/adapters.js";
 import { Chat } from "../dist/chat.js";
 import { Run } from "../dist/run.js";
-import { at, chosen, open } from "./engine.mjs";
+import { loadEngine } from "../dist/engine.js";
+import { at, chosen, open, wasm } from "./engine.mjs";
 
 const SMOLVLM = "tests/fixtures/checkpoints/smolvlm";
 let album;
@@ -122,4 +123,25 @@ test("a conversation's second turn reads only what is new", async () => {
   const fresh = await start();
   const request = { kind: "ask", question: "And what is left of it?", maxTokens: 6, earlier: [{ question: chat.turns[0].question, answer: first.raw }] };
   assert.equal((await fresh.call("run", { request, photo: bytes(album.scene) })).raw, second.raw);
+});
+
+test("a load that is stopped stops nobody else who waits for the same module", async () => {
+  const abort = new AbortController();
+  const load = (signal) => loadEngine(wasm, "webgpu", 1, () => undefined, signal);
+  const [stopped, other] = [load(abort.signal), load(new AbortController().signal)];
+  abort.abort();
+  await assert.rejects(stopped, { code: "cancelled" });
+  assert.equal((await other).threads, 1);
+});
+
+test("the id of a thing is like no name, so that names may change hands", async () => {
+  const link = await start();
+  const photos = () => [{ bytes: bytes(album.thing) }];
+  const { id } = await link.call("addConcept", { name: "miso", photos: photos() });
+  await link.call("updateConcept", { id, patch: { name: "Max" } });
+  const other = await link.call("addConcept", { name: "miso", photos: photos() });
+  assert.notEqual(other.id, id);
+  for (const one of [id, other.id]) assert.match(one, /^[0-9a-f]{13}$/);
+  const { raw } = await run(link, { kind: "ask", question: "Who is <miso>?", retrieval: { ids: [other.id] } });
+  assert.equal(typeof raw, "string");
 });

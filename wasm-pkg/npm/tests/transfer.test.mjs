@@ -196,3 +196,26 @@ test("a note counts only as far as the file goes and the server can prove it", (
   assert.equal(startingPoint({ ...target, binary: false }, 15, note).bytes, 0);
   assert.equal(startingPoint({ ...target, bytes: 8 }, 15, note).bytes, 0);
 });
+
+test("a page that may lock nothing keeps nothing, and works", async () => {
+  const before = Object.getOwnPropertyDescriptor(globalThis, "navigator");
+  const locks = (request) => Object.defineProperty(globalThis, "navigator", { configurable: true, value: { locks: { request } } });
+  const file = { name: "f", url, binary: true, bytes: FILE.length, validator: '"one"' };
+  try {
+    locks(() => Promise.reject(new DOMException("Access to the Locks API is denied in this context.", "SecurityError")));
+    const blob = await keepCurrent("f", file, keeper(new MemoryVault()));
+    assert.equal(blob.size, FILE.length);
+    // What fails inside of a lock is not tried again, and a wait that is stopped is none that was refused.
+    let tries = 0;
+    locks(async (_name, _options, body) => body());
+    const failing = Object.assign(new MemoryVault(), { slot: async () => ((tries += 1), Promise.reject(new Error("no room"))) });
+    await assert.rejects(keepCurrent("f", file, keeper(failing)), /no room/);
+    assert.equal(tries, 1);
+    const abort = new AbortController();
+    locks(() => (abort.abort(), Promise.reject(new DOMException("stopped", "AbortError"))));
+    await assert.rejects(keepCurrent("f", file, keeper(new MemoryVault(), abort.signal)), { name: "AbortError" });
+  } finally {
+    delete globalThis.navigator;
+    if (before) Object.defineProperty(globalThis, "navigator", before);
+  }
+});
