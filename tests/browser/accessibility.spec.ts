@@ -19,7 +19,7 @@ for (const colorScheme of ["light", "dark"] as const) {
     await demo.shelf.getByRole("button", { name: `Edit ${NAME}` }).click();
     await expectNoViolations(page, "editing");
     const bad = { name: "bad.png", mimeType: "image/png", buffer: Buffer.from("no picture") };
-    await demo.photo.getByLabel("Your own photo").setInputFiles(bad);
+    await demo.photo.getByLabel("Your photo:").setInputFiles(bad);
     await expect(page.getByRole("alert")).toBeVisible();
     await expectNoViolations(page, "with an error");
     await page.getByRole("button", { name: "What is this?" }).click();
@@ -74,7 +74,7 @@ test("the theme can be chosen and stays", async ({ page, demo }) => {
   await demo.goto();
   const background = (): Promise<string> => page.evaluate(() => getComputedStyle(document.documentElement).backgroundColor);
   const light = await background();
-  const button = page.getByRole("button", { name: /^Theme/ });
+  const button = page.getByRole("button", { name: /change the theme$/ });
   await button.click(); // system -> light
   expect(await background()).toBe(light);
   await button.click(); // light -> dark

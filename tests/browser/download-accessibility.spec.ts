@@ -71,7 +71,7 @@ test("from the keyboard alone, and read out; a list that comes late takes no but
   await tabTo(page, /^Download .*: SmolVLM 256M/);
   await page.keyboard.press("Enter");
   await downloads.ready();
-  await expect(downloads.card.getByRole("link", { name: "Use SmolVLM 256M" })).toBeFocused();
+  await expect(downloads.card.getByRole("link", { name: "Use it: SmolVLM 256M" })).toBeFocused();
   expect(await page.evaluate(() => (window as unknown as { said: string[] }).said)).toContain("SmolVLM 256M is here and can be used");
   await tabTo(page, /^Delete SmolVLM 256M/);
   await page.keyboard.press("Enter");

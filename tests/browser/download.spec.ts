@@ -18,7 +18,7 @@ test("a model is downloaded, checked, used on the main page, and deleted there",
   expect(hub.ranges(SHARD)).toEqual([null]);
 
   hub.reset();
-  await downloads.card.getByRole("link", { name: "Use SmolVLM 256M" }).click();
+  await downloads.card.getByRole("link", { name: "Use it: SmolVLM 256M" }).click();
   await expect(page.locator("#model-loaded")).toHaveText(/^Loaded: SmolVLM-256M-Instruct, of the SmolVLM family/);
   await expect(page.locator("#loading")).toBeHidden();
   await expect(page.getByRole("alert")).toHaveCount(0);
@@ -180,4 +180,22 @@ test("two tabs do not write the same model", async ({ downloads, hub, context })
   await other.open();
   await other.card.getByRole("button", { name: /^Go on/ }).click();
   await expect(other.card.getByRole("alert")).toContainText("It is being downloaded in another tab");
+});
+
+test("a download goes on, and can be paused, while another repository is looked up", async ({ downloads, page, hub }) => {
+  await downloads.open();
+  hub.faults.stall = { path: SHARD, after: 30_000 };
+  await downloads.lookUp("org/small");
+  const card = page.getByRole("article", { name: "small" });
+  await card.getByRole("button", { name: /^Download/ }).click();
+  await expect.poll(() => hub.ranges(SHARD).length).toBe(1);
+  await downloads.lookUp("org/gguf");
+  await expect(page.getByLabel("Which file")).toBeVisible();
+  await expect(card).toHaveCount(1);
+  // Looked up once more, it is the same download.
+  await downloads.lookUp("org/small");
+  await expect(card).toHaveCount(1);
+  await card.getByRole("button", { name: "Pause: small" }).click();
+  await expect(card.getByRole("button", { name: "Go on: small" })).toBeVisible();
+  await expect(page.getByRole("alert")).toHaveCount(0);
 });

@@ -55,11 +55,11 @@ for (const [what, spoil] of BAD) {
     await demo.open();
     const { scene, thing } = await demo.album();
     const bad = { name: "bad.png", mimeType: "image/png", buffer: spoil(await demo.albumBytes(scene)) };
-    await demo.run(() => demo.photo.getByLabel("Your own photo").setInputFiles(bad));
+    await demo.run(() => demo.photo.getByLabel("Your photo:").setInputFiles(bad));
     await expect(page.getByRole("alert")).toContainText("This photo cannot be opened");
 
     const badThing = { ...bad, buffer: spoil(await demo.albumBytes(thing)) };
-    await demo.things.getByLabel("Your own photo").setInputFiles(badThing);
+    await demo.things.getByLabel("Your photo:").setInputFiles(badThing);
     await page.getByLabel("What is it called?").fill("Nobody");
     await page.keyboard.press("Enter");
     await expect(page.getByRole("alert")).toContainText("This photo cannot be opened");

@@ -12,6 +12,8 @@ async function prepare(page: Page, demo: Demo): Promise<{ script: string; one: s
   await demo.goto();
   const { thing, scene } = await demo.album();
   const [one, two] = [await demo.albumBytes(thing), await demo.albumBytes(scene)];
+  // What the page itself loads is whole then.
+  await demo.loaded();
   return { script: await servePackage(page), one: one.toString("base64"), two: two.toString("base64") };
 }
 

@@ -20,7 +20,7 @@ test("axe finds nothing to complain about, light and dark", async ({ page }) => 
   await both("with a box");
   await photos.name(NAME);
   const bad = { name: "bad.png", mimeType: "image/png", buffer: Buffer.from("no picture") };
-  await photos.find.getByLabel("Your own photos").setInputFiles([photoPath("collie-leaves"), photoPath("cat-close")]);
+  await photos.find.getByLabel("Your photos:").setInputFiles([photoPath("collie-leaves"), photoPath("cat-close")]);
   await photos.look(bad);
   await both("with results");
   await photos.card("collie-leaves.jpg").getByRole("button").click();

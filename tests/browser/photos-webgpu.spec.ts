@@ -24,14 +24,14 @@ async function seenOn(device: "cpu" | "webgpu", browser: Browser, baseURL: strin
     await page.goto(`./?device=${device}`);
     await photos.loaded();
     await expect(page.locator("html")).toHaveAttribute("data-device", device);
-    await photos.show.getByLabel("Your own photo").setInputFiles(photoPath("collie-sofa"));
+    await photos.show.getByLabel("Your photo:").setInputFiles(photoPath("collie-sofa"));
     await photos.proposed();
     const proposed = await photos.boxed();
     const kind = await page.getByLabel("What kind of thing is it?").inputValue();
     await photos.show.getByLabel("What is it called?").fill(NAME);
     await photos.show.getByRole("button", { name: "Name it" }).click();
     await expect(photos.shelf.locator(".tag", { hasText: NAME })).toBeVisible();
-    await photos.settle(() => photos.find.getByLabel("Your own photos").setInputFiles(photoPath("collie-leaves")), 900_000);
+    await photos.settle(() => photos.find.getByLabel("Your photos:").setInputFiles(photoPath("collie-leaves")), 900_000);
     await expect(page.getByRole("alert")).toHaveCount(0);
     return { proposed, kind, said: await photos.said("collie-leaves.jpg"), boxes: await photos.sure("collie-leaves.jpg") };
   } finally {

@@ -110,7 +110,7 @@ export class Photos {
 
   /** Chooses photos to look through, and waits for the last. */
   async look(files: Parameters<Locator["setInputFiles"]>[0]): Promise<void> {
-    await this.settle(() => this.find.getByLabel("Your own photos").setInputFiles(files));
+    await this.settle(() => this.find.getByLabel("Your photos:").setInputFiles(files));
   }
 
   /** Does what starts a pass over the photos and waits for its end. */

@@ -130,8 +130,11 @@ test("on the page a photo that is too large for the memory is said, and the next
   await demo.open();
   await demo.name(fixture.name);
   const large = { name: "large.png", mimeType: "image/png", buffer: Buffer.from(photos.large, "base64") };
-  await demo.run(() => demo.photo.getByLabel("Your own photo").setInputFiles(large));
+  await demo.run(() => demo.photo.getByLabel("Your photo:").setInputFiles(large));
   await expect(page.getByRole("alert")).toContainText(/memory/i);
   await expect(demo.tag(fixture.name)).toBeVisible();
   expect(await demo.captionScene()).toBe(fixture.text);
+  // The fresh engine is told as the first one was.
+  await demo.loaded();
+  await expect(page.locator("#loading")).toBeHidden();
 });

@@ -58,7 +58,9 @@ test("a thing gets a name and is found, renamed, carried and forgotten", async (
     await expect(demo.answer).not.toBeEmpty();
     await demo.run(press(`Where is ${NAME}?`));
     await expect(demo.answer).toContainText("is in the box");
+    await expect(demo.photo.locator(".stage.highlighting")).toHaveCount(1);
     await demo.run(press(`Is ${NAME} here?`));
+    await expect(demo.photo.locator(".stage.highlighting")).toHaveCount(0);
     await expect(demo.answer).toHaveText(/^Yes/);
   });
 

@@ -2,7 +2,7 @@
 
 import type { Picked } from "./album.js";
 import { h } from "./dom.js";
-import { showError } from "./notices.js";
+import { showProblem } from "./notices.js";
 
 /** What a room does with what is dropped on the page or pasted into it. */
 export interface Intake {
@@ -18,14 +18,14 @@ export interface Intake {
 
 /** "Your photo" and, where there is a camera, "Camera". */
 export function ownPhotoButtons(purpose: string, onPick: (picked: Picked) => void): HTMLElement {
-  const input = h("input", { type: "file", accept: "image/*", "aria-label": `Your own photo: ${purpose}` });
+  const input = h("input", { type: "file", accept: "image/*", "aria-label": `Your photo: ${purpose}` });
   const choice = fileChoice(input, "Your photo", ([first]) => first && onPick(first));
   return h("div", { class: "own" }, choice, cameraButton(purpose, onPick));
 }
 
 /** "Your photos", "A folder" and, where there is a camera, "Camera". */
 export function ownPhotosButtons(purpose: string, onPhotos: (picked: readonly Picked[]) => void): HTMLElement[] {
-  const several = h("input", { type: "file", accept: "image/*", multiple: true, "aria-label": `Your own photos: ${purpose}` });
+  const several = h("input", { type: "file", accept: "image/*", multiple: true, "aria-label": `Your photos: ${purpose}` });
   const folder = h("input", { type: "file", webkitdirectory: true, multiple: true, "aria-label": `A folder of photos: ${purpose}` });
   return [
     fileChoice(several, "Your photos", onPhotos, "pill pill-strong"),
@@ -68,7 +68,7 @@ async function takePhoto(onPick: (picked: Picked) => void): Promise<void> {
     stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment" } });
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause);
-    return showError(new Error(`The camera cannot be used (${why}). Allow it in the browser, or choose a file.`));
+    return showProblem("The camera cannot be used", "Allow it in the browser, or choose a file.", why);
   }
   const video = h("video", { autoplay: true, playsinline: true, "aria-label": "What the camera sees" });
   video.muted = true;

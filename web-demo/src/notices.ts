@@ -17,6 +17,11 @@ export function showInfo(title: string, text: string): void {
   show("info", title, text);
 }
 
+/** Shows what does not work, in the page's own words. */
+export function showProblem(title: string, hint: string, detail: string): void {
+  show("error", title, hint, detail);
+}
+
 /** Takes all messages away: a new attempt starts with a clean slate. */
 export function clearNotices(): void {
   byId("notices").replaceChildren();
@@ -31,7 +36,10 @@ function show(kind: "error" | "info", title: string, text: string, detail?: stri
     h("div", {}, h("strong", {}, title), h("p", {}, text), detail ? h("p", { class: "fine" }, detail) : null),
     close,
   );
-  close.addEventListener("click", () => notice.remove());
+  close.addEventListener("click", () => {
+    notice.remove();
+    (area.querySelector("button") ?? document.querySelector("main"))?.focus({ preventScroll: true });
+  });
   area.append(notice);
   while (area.childElementCount > MOST) area.firstElementChild?.remove();
 }

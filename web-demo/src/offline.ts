@@ -5,7 +5,10 @@ export async function readyOffline(module: "cpu" | "cpu-threads" | "webgpu"): Pr
   // The development server has no list of files; only the built page works offline.
   if (!("serviceWorker" in navigator) || import.meta.env.DEV) return false;
   try {
-    await navigator.serviceWorker.register("./sw.js", { scope: "./" });
+    const registration = await navigator.serviceWorker.register("./sw.js", { scope: "./" });
+    // After a new build the worker of the old one would speak for itself. Without a connection there is no newer one to be had.
+    await registration.update().catch(() => undefined);
+    await settled(registration.installing ?? registration.waiting);
     // `ready` waits for an active worker, and ours becomes active only after it has kept what every module needs.
     const { active } = await navigator.serviceWorker.ready;
     return await new Promise((resolve) => {
@@ -15,5 +18,12 @@ export async function readyOffline(module: "cpu" | "cpu-threads" | "webgpu"): Pr
     });
   } catch {
     return false;
+  }
+}
+
+/** Waits until a worker is in charge, or never will be. */
+async function settled(worker: ServiceWorker | null): Promise<void> {
+  while (worker && worker.state !== "activated" && worker.state !== "redundant") {
+    await new Promise((resolve) => worker.addEventListener("statechange", resolve, { once: true }));
   }
 }

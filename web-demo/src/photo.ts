@@ -87,6 +87,7 @@ export class PhotoSection {
     const turn = ++this.#turn;
     const mine = (): boolean => turn === this.#turn;
     clearNotices();
+    this.#stage.highlight(null);
     place.classList.remove("stopped");
     this.#setBusy("Waiting for the model");
     try {
@@ -136,6 +137,7 @@ export class PhotoSection {
   }
 
   #setBusy(words: string | null, fraction: number | null = null): void {
+    if (words === null && this.#busy.contains(document.activeElement)) byId("photo").focus({ preventScroll: true });
     this.#busy.hidden = words === null;
     byId("photo").setAttribute("aria-busy", String(words !== null));
     if (words === null) return;

@@ -50,6 +50,11 @@ export function startRooms(session: Session, build: Record<Room, () => Promise<I
       open(room);
     });
   }
+  // Followed, it would take the place of the model in the address.
+  document.querySelector(".skip")?.addEventListener("click", (event) => {
+    event.preventDefault();
+    byId(ROOMS[session.room].skip.slice(1)).focus();
+  });
   addEventListener("popstate", () => open(roomOf(location.href)));
   show();
   return () => ready.get(session.room) ?? null;

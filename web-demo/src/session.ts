@@ -60,6 +60,7 @@ export class Session {
   #abort = new AbortController();
   #lens: Promise<NameLens> | null = null;
   #concepts: readonly Concept[] = [];
+  #restarting = false;
   /** What the visitor chose; null is the built-in model, undefined leaves it to the address. */
   #chosen: ModelInput | null | undefined;
 
@@ -131,16 +132,23 @@ export class Session {
     const abort = (this.#abort = new AbortController());
     const before = this.#lens;
     this.#tell("loading", { stage: "engine", done: 0, total: 0 });
+    let started: NameLens | null = null;
+    const onProgress = (progress: LoadProgress): void => {
+      if (this.#abort !== abort) return; // a newer start took over
+      this.#tell("loading", progress);
+      if (started) void this.#restarted(started, abort);
+    };
     this.#lens = (async () => {
       // The old engine is given up first: a phone may not have the memory for two.
       await before?.then((lens) => lens.dispose()).catch(() => undefined);
       const model = this.#chosen === undefined ? await wishedModel() : this.#chosen;
       const { signal } = abort;
       const models = this.#room === "playroom" ? { model: model ?? "playroom" } : { library: "photos", ...(await besidePhotos(model, signal)) };
-      return NameLens.create({ device, signal, precision: "auto", onProgress: (progress) => this.#tell("loading", progress), ...models });
+      return NameLens.create({ device, signal, precision: "auto", onProgress, ...models });
     })();
     try {
       const lens = await this.#lens;
+      started = lens;
       lens.concepts.onChange(() => void this.#refresh(lens));
       await this.#refresh(lens);
       this.#tell("loading", null);
@@ -150,6 +158,20 @@ export class Session {
       this.#tell("loading", null);
       this.#tell("failed", error);
     }
+  }
+
+  /** An engine that died starts anew by itself, and says only how that goes: its first answer tells that it is there. */
+  async #restarted(lens: NameLens, { signal }: AbortController): Promise<void> {
+    if (this.#restarting) return;
+    this.#restarting = true;
+    const works = await lens.memory().then(
+      () => true,
+      () => false, // whoever called it hears of that
+    );
+    this.#restarting = false;
+    if (signal.aborted) return;
+    this.#tell("loading", null);
+    if (works) this.#tell("ready", lens);
   }
 
   async #refresh(lens: NameLens): Promise<void> {

@@ -90,6 +90,7 @@ function editForm(session: Session, concept: Concept, room: Room, close: () => v
   cancel.addEventListener("click", close);
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
+    if (form.dataset.saving !== undefined) return; // pressed twice
     clearNotices();
     const file = photo.files?.[0];
     const shelf = form.closest("section");
@@ -125,13 +126,29 @@ async function deleteConcept(session: Session, concept: Concept, item: HTMLEleme
     await lens.concepts.remove(concept.id);
     announce(`${concept.name} is deleted`);
     const undo = h("button", { type: "button", class: "pill" }, `Bring ${concept.name} back`);
-    undo.addEventListener("click", () => {
-      undo.remove();
-      lens.concepts.import(backup).catch(showError);
-    });
+    undo.addEventListener("click", () => void bringBack(session, concept.name, backup, undo));
     shelf?.querySelector(".undo")?.replaceChildren(undo);
     undo.focus();
   } catch (error) {
+    showError(error);
+  }
+}
+
+/** Takes a deletion back. The button stays until that is done: it holds all that is left of the thing. */
+async function bringBack(session: Session, name: string, backup: Blob, undo: HTMLButtonElement): Promise<void> {
+  clearNotices();
+  const shelf = undo.closest("section");
+  undo.disabled = true;
+  try {
+    // Not the engine that it was deleted from: another one may have taken its place.
+    const lens = await session.lens();
+    const [concept] = await lens.concepts.import(backup);
+    undo.remove();
+    await lens.concepts.list(); // answered after the redraw
+    announce(`${name} is back`);
+    shelf?.querySelector<HTMLElement>(`[data-id="${CSS.escape(concept?.id ?? "")}"] button`)?.focus();
+  } catch (error) {
+    undo.disabled = false;
     showError(error);
   }
 }

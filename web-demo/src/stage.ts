@@ -25,6 +25,8 @@ export class Stage {
   readonly #frame = h("div", { class: "frame", hidden: true });
   #address: string | null = null;
   #marks = new Map<string, Marked>();
+  /** The thing that is brought forward. */
+  #forward: string | null = null;
 
   constructor() {
     // Bytes that are no picture get no broken frame; what is wrong with them is said by the run.
@@ -80,6 +82,7 @@ export class Stage {
 
   /** Brings one thing forward, or none. */
   highlight(id: string | null): void {
+    this.#forward = id;
     this.element.classList.toggle("highlighting", id !== null);
     for (const part of this.element.querySelectorAll<HTMLElement | SVGElement>("[data-id]")) {
       part.classList.toggle("highlit", part.dataset.id === id);
@@ -95,6 +98,7 @@ export class Stage {
     const marks = [...this.#marks.values()];
     this.#boxes.replaceChildren(...marks.flatMap(boxOf));
     this.#labels.replaceChildren(...marks.filter(({ sure }) => sure).map(labelOf));
+    this.highlight(this.#forward);
   }
 }
 

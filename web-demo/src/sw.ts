@@ -18,7 +18,9 @@ const MODULES: Readonly<Record<string, RegExp>> = {
 scope.addEventListener("install", (event) => {
   event.waitUntil(
     (async () => {
-      await keep(FILES.filter((file) => !file.endsWith(".wasm")));
+      // With this build's module for the one that an earlier build kept: else there would be none until an engine has run once more.
+      const kinds = await keptBefore();
+      await keep(FILES.filter((file) => !file.endsWith(".wasm") || kinds.some((kind) => kind.test(file))));
       await scope.skipWaiting();
     })(),
   );
@@ -53,6 +55,13 @@ scope.addEventListener("fetch", (event) => {
   if (request.mode === "navigate") event.respondWith(isOurs(url) ? page(request).then(isolated) : page(request));
   else if (isKept(url)) event.respondWith(kept(request));
 });
+
+/** The modules that earlier builds kept here. */
+async function keptBefore(): Promise<RegExp[]> {
+  const names = (await caches.keys()).filter((name) => name.startsWith(PREFIX) && name !== CACHE);
+  const kept = await Promise.all(names.map(async (name) => (await caches.open(name)).keys()));
+  return Object.values(MODULES).filter((kind) => kept.flat().some(({ url }) => kind.test(new URL(url).pathname)));
+}
 
 /** Puts the files that are not there yet into the cache. Names with a content hash never change; the few others are asked for afresh. */
 async function keep(files: readonly string[]): Promise<void> {

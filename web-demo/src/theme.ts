@@ -1,12 +1,12 @@
 // Light or dark: the system's wish until the visitor says otherwise.
 
-import { byId } from "./dom.js";
+import { byId, h } from "./dom.js";
 
 const KEY = "namelens-theme";
 const THEMES = ["system", "light", "dark"] as const;
 type Theme = (typeof THEMES)[number];
 
-const LABELS: Record<Theme, string> = { system: "◐ Auto", light: "☀ Light", dark: "☾ Dark" };
+const LABELS: Record<Theme, readonly [sign: string, word: string]> = { system: ["◐", "Auto"], light: ["☀", "Light"], dark: ["☾", "Dark"] };
 
 /** Applies the kept theme and lets the button go through the three. */
 export function startTheme(): void {
@@ -15,8 +15,10 @@ export function startTheme(): void {
   const apply = (): void => {
     if (theme === "system") delete document.documentElement.dataset.theme;
     else document.documentElement.dataset.theme = theme;
-    button.textContent = LABELS[theme];
-    button.setAttribute("aria-label", `Theme: ${theme}. Change it`);
+    const [sign, word] = LABELS[theme];
+    button.replaceChildren(h("span", { "aria-hidden": "true" }, sign), ` ${word}`);
+    // Begins with what can be read, for those who say what they want to press.
+    button.setAttribute("aria-label", `${word}: change the theme`);
   };
   button.addEventListener("click", () => {
     theme = THEMES[(THEMES.indexOf(theme) + 1) % THEMES.length] ?? "system";

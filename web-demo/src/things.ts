@@ -83,8 +83,9 @@ function namingCard(session: Session, { blob, album }: Picked, done: () => void)
         info: info.value.trim(),
       });
       announce(`${concept.name} is named. Now pick a photo.`);
-      done();
       URL.revokeObjectURL(address);
+      if (!form.isConnected) return; // another thing was picked meanwhile
+      done();
       byId("photo").focus({ preventScroll: innerWidth > 960 });
     } catch (error) {
       showError(error);

@@ -66,6 +66,11 @@ export class ModelCard {
     this.#halted();
   }
 
+  /** Whether its download is under way. */
+  get isRunning(): boolean {
+    return this.#stop !== null;
+  }
+
   /** Shows what is here of the model; does nothing while a download is under way, or when nothing is new. */
   show(stored: StoredModel | null): void {
     if (this.#stop || this.#news(stored) === this.#shown) return;
@@ -109,7 +114,7 @@ export class ModelCard {
   #ready(): void {
     const key = this.#plan ? keyOf(this.#plan) : this.id;
     this.#shown = this.#news({ key, bytes: this.#bytes, ready: true });
-    const use = h("a", { class: "primary", href: `./#model=${encodeURIComponent(key)}`, "aria-label": `Use ${this.#name}` }, "Use it");
+    const use = h("a", { class: "primary", href: `./#model=${encodeURIComponent(key)}`, "aria-label": `Use it: ${this.#name}` }, "Use it");
     this.#set([h("p", { class: "model-ready" }, `Here: ${fileSize(this.#bytes)}, every file checked.`)], [use, this.#deleteButton()]);
   }
 

@@ -17,8 +17,14 @@ const device = await figure();
 const changed = (): void => void refresh();
 /** By id: those of the catalogue, and those that are here. */
 const cards = new Map(CATALOGUE.map((entry) => [entry.id, new ModelCard({ entry }, device, changed)]));
+interface Found {
+  readonly plan: Plan;
+  readonly card: ModelCard;
+}
 /** What was looked up last. */
-let found: { plan: Plan; card: ModelCard } | null = null;
+let found: Found | null = null;
+/** What was looked up before, and is still being downloaded. */
+const left: Found[] = [];
 
 /** Readings of the list so far: what an older one found is no news once a newer one has begun. */
 let readings = 0;
@@ -29,22 +35,22 @@ async function refresh(): Promise<void> {
   const stored = await storedModels();
   if (reading !== readings) return;
   for (const { plan } of stored) {
-    if (cards.has(plan.id) || isFound(plan)) continue;
+    if (cards.has(plan.id) || [found, ...left].some((one) => isOf(one, plan))) continue;
     const card = new ModelCard({ plan }, device, changed);
     cards.set(plan.id, card);
     byId("others").append(card.element);
   }
   for (const card of cards.values()) card.show(best(stored.filter(({ plan }) => plan.id === card.id)));
-  found?.card.show(stored.find(({ plan }) => isFound(plan)) ?? null);
+  for (const one of [found, ...left]) one?.card.show(stored.find(({ plan }) => isOf(one, plan)) ?? null);
   const free = await freeBytes();
   const here = stored.reduce((sum, { bytes }) => sum + bytes, 0);
   byId("room").textContent = `${here > 0 ? `Models here: ${fileSize(here)}. ` : ""}${free === null ? "" : `The browser offers room for ${fileSize(free)} more.`}`;
 }
 
 /** Whether a plan is the one that was looked up, file for file. */
-function isFound(plan: Plan): boolean {
+function isOf(one: Found | null, plan: Plan): boolean {
   const files = (of: Plan): string => of.files.map(({ path }) => path).join("\n");
-  return found !== null && keyOf(found.plan) === keyOf(plan) && files(found.plan) === files(plan);
+  return one !== null && keyOf(one.plan) === keyOf(plan) && files(one.plan) === files(plan);
 }
 
 /** The whole one, else the one of which most is here. */
@@ -54,12 +60,22 @@ function best(models: StoredModel[]): StoredModel | null {
 
 byId("device").textContent = device.what;
 byId("models").append(...[...cards.values()].map(({ element }) => element));
-startOther(byId("other"), (plan) => {
-  const card = new ModelCard({ plan }, device, changed);
-  found = { plan, card };
-  void refresh();
-  return card.element;
-});
+startOther(
+  byId("other"),
+  (plan) => {
+    found = left.find((one) => isOf(one, plan)) ?? { plan, card: new ModelCard({ plan }, device, changed) };
+    if (left.includes(found)) left.splice(left.indexOf(found), 1);
+    void refresh();
+    return found.card.element;
+  },
+  () => {
+    if (!found?.card.isRunning) return;
+    // With its card would go the only way to pause it.
+    left.push(found);
+    byId("others").append(found.card.element);
+    found = null;
+  },
+);
 // A model may have been deleted on the main page meanwhile.
 addEventListener("focus", changed);
 await refresh();

@@ -8,8 +8,8 @@ import { notice } from "./card.js";
 import { lookUp, type Found } from "./hub.js";
 import { asProblem, Problem } from "./problems.js";
 
-/** Fills the section. `onFound` gives the card for what was found. */
-export function startOther(section: HTMLElement, onFound: (plan: Plan) => HTMLElement): void {
+/** Fills the section. `onFound` gives the card for what was found, `onLeave` hears that it is about to make room for another. */
+export function startOther(section: HTMLElement, onFound: (plan: Plan) => HTMLElement, onLeave: () => void): void {
   const id = h("input", { type: "text", id: "other-id", autocomplete: "off", spellcheck: "false", placeholder: "owner/name", required: true });
   const revision = h("input", { type: "text", id: "other-revision", autocomplete: "off", spellcheck: "false", placeholder: "main" });
   const submit = h("button", { type: "submit", class: "primary" }, "Look it up");
@@ -32,6 +32,7 @@ export function startOther(section: HTMLElement, onFound: (plan: Plan) => HTMLEl
   const look = async (wanted?: string): Promise<void> => {
     abort.abort();
     const { signal } = (abort = new AbortController());
+    onLeave();
     result.replaceChildren(h("p", { role: "status" }, "Asking the hub …"));
     try {
       // The address of the repository's page is as good as its name.

@@ -1,6 +1,5 @@
 // The downloaded models on the main page: use one, delete one.
 
-import { announce } from "../announce.js";
 import { fileSize } from "../amounts.js";
 import { h, renew } from "../dom.js";
 import { deleteModel, storedModels, type StoredModel } from "./store.js";
@@ -18,15 +17,21 @@ export interface Owner {
 export function storedList(owner: Owner): { element: HTMLElement; refresh(): Promise<void> } {
   const items = h("ul", { class: "stored" });
   const empty = h("p", { class: "fine stored-empty" }, "No model was downloaded yet.");
+  // What lies outside of a dialog that is open is neither seen nor heard.
+  const said = h("p", { class: "fine", role: "status", tabindex: -1 });
   const refresh = async (): Promise<void> => {
     const models = await storedModels();
     empty.hidden = models.length > 0;
-    renew(items, ...models.map((model) => item(model, owner, () => void refresh())));
+    const tell = (words: string): void => {
+      said.textContent = words;
+      void refresh();
+    };
+    if (renew(items, ...models.map((model) => item(model, owner, tell)))) said.focus();
   };
-  return { element: h("div", {}, empty, items), refresh };
+  return { element: h("div", {}, empty, items, said), refresh };
 }
 
-function item(model: StoredModel, owner: Owner, changed: () => void): HTMLElement {
+function item(model: StoredModel, owner: Owner, tell: (words: string) => void): HTMLElement {
   const { plan, ready, bytes, total } = model;
   const name = plan.id.split("/")[1] ?? plan.id;
   const size = ready ? fileSize(total) : `${fileSize(bytes)} of ${fileSize(total)}, not whole yet`;
@@ -36,10 +41,9 @@ function item(model: StoredModel, owner: Owner, changed: () => void): HTMLElemen
   const goOn = h("a", { class: "pill", href: "./download.html", "aria-label": `Go on with ${name}` }, "Go on");
   const remove = sureButton("Delete", "Really delete?", name, () => {
     owner.beforeDelete(model);
-    const after = (words: string): void => (announce(words), changed());
     void deleteModel(plan).then(
-      () => after(`${name} was deleted`),
-      () => after(`${name} cannot be deleted while another tab downloads it`),
+      () => tell(`${name} was deleted`),
+      () => tell(`${name} cannot be deleted while another tab downloads it`),
     );
   });
   const about = h("div", { class: "stored-text" }, h("strong", {}, name), h("span", { class: "fine" }, inUse ? `${size}, in use` : size));

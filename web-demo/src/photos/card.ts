@@ -25,12 +25,15 @@ export class Card {
   readonly #text = h("p", { class: "facts", dir: "auto" });
   readonly #absent = h("p", { class: "fine absent" });
   readonly #open: HTMLButtonElement;
+  readonly #onChange: (card: Card) => void;
   #state: State = "waiting";
   #result: RunResult | null = null;
+  #things = 0;
 
-  /** `onOpen` is called when the visitor wants to see it large. */
-  constructor(picked: Picked, onOpen: (card: Card) => void) {
+  /** `onOpen` is called when the visitor wants to see it large, `onChange` when it shows something else. */
+  constructor(picked: Picked, onOpen: (card: Card) => void, onChange: (card: Card) => void) {
     this.picked = picked;
+    this.#onChange = onChange;
     this.address = URL.createObjectURL(picked.blob);
     this.#photo.show(this.address, "");
     this.#open = h("button", { type: "button", class: "card-open", "aria-label": `Show large: ${picked.alt}` }, this.#photo.element);
@@ -49,6 +52,16 @@ export class Card {
     return this.#result;
   }
 
+  /** Which state of the things it was searched for. */
+  get things(): number {
+    return this.#things;
+  }
+
+  /** What it says, whatever its state. */
+  get words(): string {
+    return this.#text.textContent ?? "";
+  }
+
   /** Ids of the things that were found. */
   get found(): readonly string[] {
     return seen(this.#result?.mentions ?? []).map(({ id }) => id);
@@ -59,16 +72,20 @@ export class Card {
     this.#result = null;
     this.#photo.clear();
     this.#say(state);
+    this.#onChange(this);
   }
 
   /** A captioner writes while it looks. */
   follow(event: RunEvent): void {
-    if (event.type === "text") renderNamed(this.#text, tied(event.text), event.mentions, () => undefined);
+    if (event.type !== "text") return;
+    renderNamed(this.#text, tied(event.text), event.mentions, () => undefined);
+    this.#onChange(this);
   }
 
-  /** Shows what was found, and which of the things were not. */
-  show(result: RunResult, things: readonly Concept[]): void {
+  /** Shows what was found, and which of the things were not; `state` numbers the state of the things. */
+  show(result: RunResult, things: readonly Concept[], state: number): void {
     this.#result = result;
+    this.#things = state;
     this.#say("done");
     this.#photo.mark(result);
     renderNamed(this.#text, tied(result.text), result.mentions, () => undefined);
@@ -76,6 +93,7 @@ export class Card {
     const absent = found.size === 0 ? [] : things.filter(({ id }) => !found.has(id));
     if (absent.length > MOST_ABSENT) this.#absent.append(`${absent.length} other things were not found.`);
     else if (absent.length > 0) this.#absent.append("Not found: ", ...absent.flatMap(({ id, name }, at) => [at > 0 ? " " : "", smallTag(id, name)]));
+    this.#onChange(this);
   }
 
   /** Shows why it could not be looked through. */
@@ -85,6 +103,7 @@ export class Card {
     this.#text.textContent = `${title}.`;
     // Without a picture nothing else says which file it is.
     this.#absent.textContent = `${this.picked.alt}: ${detail}`;
+    this.#onChange(this);
   }
 
   /** Gives the keyboard's focus to it. */

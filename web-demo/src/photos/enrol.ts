@@ -3,10 +3,10 @@
 import type { Box, Enrolment, EnrolmentWarning, Word } from "namelens";
 import type { Picked } from "../album.js";
 import { announce } from "../announce.js";
-import { h } from "../dom.js";
+import { byId, h } from "../dom.js";
 import { clearNotices, showError } from "../notices.js";
 import type { Session } from "../session.js";
-import { warningWords } from "../words.js";
+import { explain, warningWords } from "../words.js";
 import { BoxEditor, keysHint } from "./box-editor.js";
 
 /** Words that are offered. */
@@ -32,6 +32,9 @@ export class EnrolPanel {
   #abort = new AbortController();
   /** Whether the kind of thing is the visitor's own word; ours then stay away from it. */
   #ownKind = false;
+  #keeping = false;
+  /** The box of a look that had no engine to look with; null when there is none to be made up for. */
+  #missed: { box: Box | undefined } | null = null;
 
   /** `onNamed` is called when a thing got its name. */
   constructor(session: Session, onNamed: () => void) {
@@ -51,7 +54,11 @@ export class EnrolPanel {
       ),
       h("div", { class: "row" }, this.#save, leave),
     );
-    leave.addEventListener("click", () => this.close());
+    leave.addEventListener("click", () => {
+      this.close();
+      byId("show").focus({ preventScroll: true }); // the button is gone
+    });
+    session.listen({ ready: () => this.#missed && void this.#look(this.#missed.box) });
     this.#kind.addEventListener("input", () => {
       this.#ownKind = true;
       this.#press();
@@ -87,6 +94,7 @@ export class EnrolPanel {
   #reset(): void {
     this.#abort.abort();
     this.#picked = null;
+    this.#missed = null;
     this.#ownKind = false;
     this.#form.reset();
     this.#words.replaceChildren();
@@ -100,6 +108,7 @@ export class EnrolPanel {
     if (!picked) return;
     this.#abort.abort();
     const { signal } = (this.#abort = new AbortController());
+    this.#missed = null;
     this.#setBusy(box ? "Looking at it…" : "Looking for the thing…");
     try {
       const lens = await this.#session.lens();
@@ -108,7 +117,13 @@ export class EnrolPanel {
     } catch (error) {
       if (signal.aborted) return;
       showError(error);
-      this.close();
+      // Only of a photo that cannot be opened nothing can be made.
+      if (explain(error).code === "image") return this.close();
+      this.#missed = { box };
+      this.#setBusy("It could not be looked at.");
+      const again = h("button", { type: "button", class: "pill" }, "Look at it again");
+      again.addEventListener("click", () => void this.#look(box));
+      this.#words.replaceChildren(again);
     }
   }
 
@@ -158,20 +173,22 @@ export class EnrolPanel {
     how: (lens: Awaited<ReturnType<Session["lens"]>>, picked: Picked, photo: { box?: Box }) => Promise<{ name: string }>,
   ): Promise<void> {
     const picked = this.#picked;
-    if (!picked) return;
+    if (!picked || this.#keeping) return;
     clearNotices();
-    this.#save.disabled = true;
+    this.#keeping = this.#save.disabled = true;
     const { box } = this.#editor;
     try {
       const { name } = await how(await this.#session.lens(), picked, box ? { box } : {});
       announce(`${name} is named. Now look through your photos.`);
+      // Another thing may have been picked meanwhile; what is typed of that stays.
+      if (this.#picked !== picked) return;
       this.close();
       this.#onNamed();
     } catch (error) {
       showError(error);
-      this.#name.focus();
+      if (this.#picked === picked) this.#name.focus();
     } finally {
-      this.#save.disabled = false;
+      this.#keeping = this.#save.disabled = false;
     }
   }
 

@@ -34,7 +34,8 @@ export class Filter {
         return button;
       }),
     );
-    if (focused !== undefined) this.element.querySelector<HTMLElement>(`[data-id="${CSS.escape(focused)}"]`)?.focus();
+    // Compared, not selected: one of the ids has a character that no selector has.
+    if (focused !== undefined) ([...this.element.children] as HTMLElement[]).find(({ dataset }) => dataset.id === focused)?.focus();
     for (const card of cards) card.element.hidden = this.#chosen !== ALL && !matches(card, this.#chosen);
   }
 }

@@ -79,7 +79,8 @@ function watchThings(session: Session, wall: Wall): void {
     concepts: (concepts) => {
       if (session.room !== "photos") return wall.stop();
       const now = JSON.stringify(concepts.map(({ id, name, category, photos }) => [id, name, category, photos]));
-      if (now === before) return;
+      // The same things after a while in the other room: photos that came before they were known waited for them.
+      if (now === before) return wall.goOn();
       before = now;
       void wall.thingsChanged().catch(showError);
     },

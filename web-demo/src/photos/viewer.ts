@@ -54,6 +54,14 @@ export class Viewer {
     this.#dialog.showModal();
   }
 
+  /** Follows a card: what is shown large is what it says now. */
+  changed(card: Card): void {
+    if (!this.#dialog.open || card !== this.#cards[this.#at]) return;
+    // A captioner writes word by word; the picture stays meanwhile.
+    if (card.state === "looking") this.#text.textContent = card.words;
+    else this.#show();
+  }
+
   #go(by: number): void {
     this.#at = (this.#at + by + this.#cards.length) % this.#cards.length;
     this.#show();
@@ -69,7 +77,7 @@ export class Viewer {
     const credit = picked.album?.credit ? `Photo: ${picked.album.credit} on Unsplash` : "";
     this.#credit.textContent = picked.album ? credit : picked.alt;
     if (!result) {
-      this.#text.textContent = card.element.querySelector(".facts")?.textContent ?? "";
+      this.#text.textContent = card.words;
       return;
     }
     this.#photo.mark(result);

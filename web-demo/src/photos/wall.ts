@@ -26,13 +26,15 @@ export class Wall {
   readonly #bar = h("progress", { max: 1, value: 0, "aria-labelledby": "wall-progress" });
   readonly #busy: HTMLElement;
   /** What there is to know while nothing is under way. */
-  readonly #rest = h("p", { class: "fine" }, "Choose or drop as many as you like. Those below came with the page; yours take their place.");
+  readonly #rest = h("p", { class: "fine", tabindex: -1 }, "Choose or drop as many as you like. Those below came with the page; yours take their place.");
   #cards: Card[] = [];
   /** Photos that came with the page and make room for the visitor's own. */
   #samples = true;
   #run: Run<RunResult> | null = null;
   #turn = 0;
   #passes = 0;
+  /** How often the things changed; a card that was looked through before the last time knows not all of them. */
+  #things = 0;
 
   /** `onResult` hears of every photo that was looked through. */
   constructor(session: Session, onResult: (result: RunResult) => void) {
@@ -40,7 +42,10 @@ export class Wall {
     this.#onResult = onResult;
     this.#viewer = new Viewer(session);
     const cancel = h("button", { type: "button", class: "pill" }, "Cancel");
-    cancel.addEventListener("click", () => this.stop());
+    cancel.addEventListener("click", () => {
+      this.stop();
+      this.#rest.focus({ preventScroll: true }); // the button is gone
+    });
     this.#busy = h("div", { class: "busy" }, this.#bar, this.#words, cancel);
     const status = h("div", { class: "wall-status" }, this.#busy, this.#rest);
     this.element = h("div", { class: "wall-place", "data-settled": "0", "aria-busy": "false" }, status, this.#filter.element, this.#list);
@@ -57,11 +62,17 @@ export class Wall {
     if (photos.length === 0) return;
     if (this.#samples) this.#empty();
     this.#samples = false;
-    if (this.#session.concepts.length === 0) this.#rest.textContent = "They are looked through as soon as a thing has a name.";
+    if (this.#session.concepts.length === 0) this.#rest.textContent = "They are looked through as soon as the model is here and a thing has a name.";
     const fresh = this.#put(photos);
     this.#recount();
     const pending = this.#cards.filter((card) => !fresh.includes(card) && (card.state === "waiting" || card.state === "looking"));
     void this.#look([...fresh, ...pending]);
+  }
+
+  /** Looks through the photos that wait, if nothing else is under way. */
+  goOn(): void {
+    const waiting = this.#cards.filter(({ state }) => state === "waiting");
+    if (this.#busy.hidden && waiting.length > 0) void this.#look(waiting);
   }
 
   /** Looks through all photos again. */
@@ -71,6 +82,7 @@ export class Wall {
 
   /** The things changed: what was found is out of date. What takes a moment is looked through at once, of more it is said. */
   async thingsChanged(): Promise<void> {
+    this.#things += 1;
     if (this.#session.concepts.length === 0) {
       this.stop();
       for (const card of this.#cards) card.become("waiting");
@@ -79,7 +91,7 @@ export class Wall {
     const { captions } = (await this.#session.lens()).info.model;
     const waits = this.#cards.every(({ state }) => state === "waiting");
     if (waits || (!captions && this.#cards.length <= MOST_AGAIN)) return this.again();
-    this.#rest.textContent = "Your things changed since these photos were looked through.";
+    this.#rest.textContent = this.#summary();
     this.#recount();
   }
 
@@ -94,7 +106,8 @@ export class Wall {
   }
 
   #put(photos: readonly Picked[]): Card[] {
-    const cards = photos.map((picked) => new Card(picked, (card) => this.#viewer.open(card, this.#cards.filter(({ element }) => !element.hidden))));
+    const open = (card: Card): void => this.#viewer.open(card, this.#cards.filter(({ element }) => !element.hidden));
+    const cards = photos.map((picked) => new Card(picked, open, (card) => this.#viewer.changed(card)));
     this.#cards = [...cards, ...this.#cards];
     this.#list.prepend(...cards.map(({ element }) => element));
     return cards;
@@ -131,11 +144,12 @@ export class Wall {
     try {
       const lens = await this.#session.lens();
       if (!mine()) return false;
+      const things = this.#things;
       const run = (this.#run = lens.caption(card.picked.blob));
       for await (const event of run) if (mine()) card.follow(event);
       const result = await run;
       if (!mine()) return false;
-      card.show(result, this.#session.concepts);
+      card.show(result, this.#session.concepts, things);
       this.#onResult(result);
     } catch (thrown) {
       if (!mine()) return false;
@@ -146,9 +160,13 @@ export class Wall {
   }
 
   #summary(): string {
-    const looked = this.#cards.filter(({ result }) => result !== null);
+    const all = this.#cards.filter(({ result }) => result !== null);
+    const looked = all.filter(({ things }) => things === this.#things);
+    const old = all.length - looked.length;
+    const changed = `Your things changed since ${old} of these photos ${old === 1 ? "was" : "were"} looked through; “Look again” searches them for all.`;
+    if (looked.length === 0) return changed;
     const counts = this.#session.concepts.map(({ id, name }) => `${name} in ${looked.filter(({ found }) => found.includes(id)).length}`);
-    return `${looked.length} ${looked.length === 1 ? "photo was" : "photos were"} looked through: ${counts.join(", ")}.`;
+    return `${looked.length} ${looked.length === 1 ? "photo was" : "photos were"} looked through: ${counts.join(", ")}.${old > 0 ? ` ${changed}` : ""}`;
   }
 
   #recount(): void {
