@@ -8,13 +8,13 @@ pub mod record;
 pub mod report;
 pub mod row;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use namelens_engine::personalize::Engine;
 use playroom::Split;
-use sha2::{Digest, Sha256};
 
+use crate::digests::digest;
 use cache::{Cache, Origin};
 use questions::Bench;
 pub(crate) use questions::{name_all, png};
@@ -35,7 +35,7 @@ pub struct EvalOptions {
     pub seed: u64,
     /// Side photos are drawn at, pixels.
     pub side: u32,
-    /// SHA-256 of the model's files; see [`digest`].
+    /// SHA-256 of the model's files; see [`model_digest`](crate::digests::model_digest).
     pub model: String,
     /// Where answers are kept, if a killed run should resume.
     pub cache: Option<PathBuf>,
@@ -138,42 +138,4 @@ fn ask(
         progress(asked);
     }
     Ok(records)
-}
-
-/// SHA-256 over the contents of files, in order.
-///
-/// # Errors
-/// When one cannot be read.
-pub fn digest(files: &[PathBuf]) -> Result<String> {
-    let mut hash = Sha256::new();
-    for path in files {
-        let context = || format!("cannot read {}", path.display());
-        let mut file = std::fs::File::open(path).with_context(context)?;
-        std::io::copy(&mut file, &mut hash).with_context(context)?;
-    }
-    let digest = hash.finalize();
-    Ok(digest.iter().map(|byte| format!("{byte:02x}")).collect())
-}
-
-/// SHA-256 of a model: of all files of its folder and of the folders in it, or of the file.
-///
-/// # Errors
-/// When a file cannot be read.
-pub fn model_digest(model: &Path) -> Result<String> {
-    let mut files = Vec::new();
-    let mut folders = vec![model.to_owned()];
-    while let Some(path) = folders.pop() {
-        if !path.is_dir() {
-            files.push(path);
-            continue;
-        }
-        let context = || format!("cannot read {}", path.display());
-        for entry in std::fs::read_dir(&path).with_context(context)? {
-            folders.push(entry.with_context(context)?.path());
-        }
-    }
-    // Pages about a model change nothing about its answers.
-    files.retain(|path| path.extension().is_none_or(|kind| kind != "md"));
-    files.sort();
-    digest(&files)
 }

@@ -2,6 +2,7 @@
 
 pub mod bundle;
 pub mod device;
+pub mod digests;
 pub mod evaluate;
 pub mod experiment;
 pub mod export;

@@ -61,7 +61,9 @@ pub fn write_safetensors(
     let mut write = |bytes: &[u8]| out.write_all(bytes).map_err(|e| write_failed(&e));
     write(&(json.len() as u64).to_le_bytes())?;
     write(&json)?;
-    ordered.iter().try_for_each(|tensor| write(tensor.bytes))
+    ordered.iter().try_for_each(|tensor| write(tensor.bytes))?;
+    // What a buffer still holds is only written when it is dropped, which tells nobody of a full disk.
+    out.flush().map_err(|e| write_failed(&e))
 }
 
 fn refused(name: &str, problem: String) -> Error {
@@ -69,5 +71,28 @@ fn refused(name: &str, problem: String) -> Error {
         file: "output".into(),
         place: name.into(),
         problem,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A disk that is full, as a buffer in front of it learns at the end.
+    struct Full;
+
+    impl Write for Full {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Err(std::io::ErrorKind::StorageFull.into())
+        }
+    }
+
+    #[test]
+    fn a_disk_that_is_full_at_the_end_is_told() {
+        assert!(write_safetensors(&mut Full, &[], &[]).is_err());
     }
 }

@@ -9,7 +9,7 @@ use namelens::rl::vlrm::A2cTrainer;
 use super::learning::{LearningArgs, report};
 use super::prompts::PromptArgs;
 use super::ranks;
-use crate::cli::interrupt::stop_on_ctrl_c;
+use crate::cli::interrupt::{leave_if, stop_on_ctrl_c};
 
 /// Captions of a step where --set batch_size does not say; the paper's 4096 are for eight GPUs.
 const BATCH: usize = 32;
@@ -69,6 +69,7 @@ impl A2cArgs {
         let trainer = A2cTrainer::new(&prompts, &held_out, &config, &options, device)?;
         let outcome = trainer.run(&stop)?;
         report(&outcome, steps, &options.run);
+        leave_if(outcome.interrupted);
         Ok(())
     }
 }

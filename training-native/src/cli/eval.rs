@@ -9,7 +9,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use namelens::device::DeviceChoice;
 use namelens::evaluate::report::Report;
 use namelens::evaluate::row::Row;
-use namelens::evaluate::{EvalOptions, card, evaluate, model_digest};
+use namelens::evaluate::{EvalOptions, card, evaluate};
 use namelens_engine::host::Still;
 use namelens_engine::personalize::Engine;
 use playroom::Split;
@@ -111,7 +111,7 @@ impl EvalArgs {
             questions: self.questions,
             seed: self.seed,
             side: 192,
-            model: model_digest(&model.model)?,
+            model: model.digest()?,
             cache: self.cache.clone(),
         };
         let files = model.open()?;

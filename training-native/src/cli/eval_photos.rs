@@ -219,11 +219,14 @@ impl PhotosArgs {
                 .collect();
             let count = own.len().max(1) as f32;
             let score = own.iter().map(|pair| pair.score).sum::<f32>() / count;
-            let half = own
-                .iter()
-                .filter(|pair| pair.overlap.is_some_and(|o| o >= 0.5))
-                .count();
-            println!("{name:28} {score:>7.3} {:>7.3}", half as f32 / count);
+            // Photos without a box say nothing of boxes.
+            let overlaps: Vec<f32> = own.iter().filter_map(|pair| pair.overlap).collect();
+            let half = overlaps.iter().filter(|overlap| **overlap >= 0.5).count();
+            let half = match overlaps.len() {
+                0 => "-".to_owned(),
+                boxed => format!("{:.3}", half as f32 / boxed as f32),
+            };
+            println!("{name:28} {score:>7.3} {half:>7}");
         }
     }
 }

@@ -3,12 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anstream::{eprintln, print, println};
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use clap::{Args, Subcommand};
 use namelens::device::DeviceChoice;
+use namelens::digests::model_digest;
 use namelens::experiment::arm::{self, Paths, RULE};
 use namelens::experiment::gate::{self, Passed};
 use namelens::experiment::plan::{BASE, PLAN, Plan};
@@ -18,7 +19,7 @@ use namelens::experiment::{pool, report};
 use namelens::rl::policy::Policy;
 use namelens::{page, whole_file};
 
-use crate::cli::interrupt::stop_on_ctrl_c;
+use crate::cli::interrupt::{leave_if, stop_on_ctrl_c};
 use crate::cli::numbers::at_least_one;
 
 /// Options of `namelens experiment`.
@@ -132,6 +133,7 @@ impl ExperimentArgs {
                 for name in arms {
                     plan.arm(name)?;
                 }
+                self.check_base(places)?;
                 let passed = self.gate(&plan, places)?;
                 if passed.gain() < plan.gate.least && !whatever_the_gate_says {
                     bail!(
@@ -148,6 +150,26 @@ impl ExperimentArgs {
             What::Test(places) => self.test(&plan, places),
             What::Report { write, plots } => self.report(&plan, write.as_deref(), plots.as_deref()),
         }
+    }
+
+    /// Refuses a base other than that of the results that are there: a comparison is of one.
+    fn check_base(&self, places: &Places) -> Result<()> {
+        let base = model_digest(&places.base)?;
+        let records = record::read(&self.results)?;
+        let gate: Option<Passed> = match std::fs::read(self.gate_file()) {
+            Ok(text) => serde_json::from_slice(&text).ok(),
+            Err(_) => None,
+        };
+        let bases = records.iter().map(|record| record.base.as_str());
+        let of_gate = gate.iter().map(|gate| gate.base.as_str());
+        let mut others = bases.chain(of_gate.filter(|base| !base.is_empty()));
+        ensure!(
+            others.all(|other| other == base),
+            "{} holds results of another base than {}; say --base, or name another --results",
+            self.results.display(),
+            places.base.display()
+        );
+        Ok(())
     }
 
     fn paths(&self, places: &Places) -> Paths {
@@ -184,7 +206,10 @@ impl ExperimentArgs {
                 let device = places.device.open()?;
                 let config = plan.config(&plan.arms[0], 0.0, 0)?;
                 let policy = Policy::open(&places.base, &config, &device)?;
-                let passed = gate::pass(&policy, plan, &config)?;
+                let passed = Passed {
+                    base: model_digest(&places.base)?,
+                    ..gate::pass(&policy, plan, &config)?
+                };
                 std::fs::create_dir_all(&self.results)?;
                 let text = serde_json::to_string_pretty(&passed)? + "\n";
                 whole_file::write(&path, text.as_bytes())?;
@@ -236,7 +261,9 @@ impl ExperimentArgs {
         let folders = (places.runs.as_path(), self.results.as_path());
         pool::run(plan, arms, folders, jobs, &stop, command, |line| {
             eprintln!("{line}");
-        })
+        })?;
+        leave_if(stop.load(Ordering::Relaxed));
+        Ok(())
     }
 
     fn one(&self, plan: &Plan, places: &Places, key: &str) -> Result<()> {
@@ -247,9 +274,13 @@ impl ExperimentArgs {
         let stop = stop_on_ctrl_c("generation")?;
         let paths = self.paths(places);
         match arm::run(plan, run, &paths, &places.device.open()?, &stop)? {
-            Some(_) => Ok(()),
-            None => bail!("interrupted; the same command goes on"),
+            Some(_) => (),
+            None => {
+                eprintln!("interrupted; the same command goes on");
+                leave_if(true);
+            }
         }
+        Ok(())
     }
 
     fn test(&self, plan: &Plan, places: &Places) -> Result<()> {

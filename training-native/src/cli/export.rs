@@ -47,7 +47,7 @@ pub(super) struct ExportArgs {
     #[arg(long, value_enum, default_value = "f16")]
     precision: Precision,
     /// Validation photos the thresholds are chosen on.
-    #[arg(long, default_value_t = 150)]
+    #[arg(long, default_value_t = 150, value_parser = clap::value_parser!(u64).range(1..))]
     calibration_photos: u64,
     /// Where to compute.
     #[arg(long, value_enum, default_value = "auto")]
@@ -73,15 +73,18 @@ impl ExportArgs {
             return Ok(());
         }
         let run = self.run.as_deref().context("--run or --model is needed")?;
-        export::write_bundle(run, &self.out, dtype)?;
+        // What is there stays until the new one is whole.
+        let unfinished = export::unfinished(&self.out)?;
+        export::write_bundle(run, &unfinished, dtype)?;
         // The thresholds are measured on the very weights that are shipped.
-        export::write_thresholds(&self.out, 0.5, 0.5)?;
-        let files = export::open_bundle(&self.out)?;
+        export::write_thresholds(&unfinished, 0.5, 0.5)?;
+        let files = export::open_bundle(&unfinished)?;
         let device = self.device.open()?;
         let engine = pollster::block_on(Engine::load(files, &device, &Still, &mut |_, _| ()))?;
         let found = calibrate::thresholds(&engine, self.calibration_photos, 7)?;
-        export::write_thresholds(&self.out, found.window.threshold, found.whole.threshold)?;
-        export::write_manifest(&self.out)?;
+        let (window, whole) = (found.window.threshold, found.whole.threshold);
+        export::write_thresholds(&unfinished, window, whole)?;
+        export::finish(&unfinished, &self.out)?;
         for (what, found) in [("region", found.window), ("whole photo", found.whole)] {
             println!(
                 "{what}: same thing from {:.3} on; found {:.3}, left alone {:.3}",

@@ -1,5 +1,7 @@
 //! `namelens grpo`: reinforcement learning on rewards, with GRPO and its kin.
 
+use std::time::Duration;
+
 use anstream::{eprintln, println};
 use anyhow::{Result, ensure};
 use clap::Args;
@@ -16,7 +18,7 @@ use serde_json::{Map, Value};
 use super::learning::{LearningArgs, report};
 use super::prompts::PromptArgs;
 use super::ranks;
-use crate::cli::interrupt::stop_on_ctrl_c;
+use crate::cli::interrupt::{leave_if, stop_on_ctrl_c};
 
 /// The reward of a preset that has none.
 const REWARD: &str = "set-f1";
@@ -58,6 +60,9 @@ pub(super) struct GrpoArgs {
     /// A reward in place of the preset's; may be said several times.
     #[arg(long = "reward", value_name = "NAME")]
     rewards: Vec<String>,
+    /// How long an `exec:` reward may take for a batch; a held-out evaluation is one.
+    #[arg(long, default_value_t = 60, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
+    reward_timeout: u64,
     /// Print settings and what a step will hold in memory and take, and stop.
     #[arg(long)]
     dry_run: bool,
@@ -69,14 +74,22 @@ impl GrpoArgs {
     /// # Errors
     /// When a setting, preset or reward is unknown or makes no sense, or data, model, files or the device fail.
     pub(super) fn run(&self) -> Result<()> {
-        ranks::among(|ranks| self.run_among(ranks))
+        let mut interrupted = false;
+        ranks::among(|ranks| {
+            interrupted = self.run_among(ranks)?;
+            Ok(())
+        })?;
+        // Behind the last word of all ranks.
+        leave_if(interrupted);
+        Ok(())
     }
 
-    fn run_among(&self, ranks: &dyn Ranks) -> Result<()> {
+    /// Returns whether it was interrupted.
+    fn run_among(&self, ranks: &dyn Ranks) -> Result<bool> {
         let config = self.settings()?;
         // Said before anything is loaded.
         grpo::updates_per_generation(&config)?;
-        let mut rewards = rewards(&config)?;
+        let mut rewards = self.rewards(&config)?;
         let (prompts, held_out) = self.source.open(&config)?;
         let steps = match self.learning.steps {
             Some(steps) => steps,
@@ -88,7 +101,8 @@ impl GrpoArgs {
         if self.dry_run {
             let shards = self.learning.shards();
             let found = estimate(&policy, &prompts, &mut rewards, &config, shards, &device)?;
-            return dry_run(&config, &found, steps);
+            dry_run(&config, &found, steps)?;
+            return Ok(false);
         }
         let options = self
             .learning
@@ -107,7 +121,16 @@ impl GrpoArgs {
         if leads(ranks) {
             report(&outcome, steps, &options.run);
         }
-        Ok(())
+        Ok(outcome.interrupted)
+    }
+
+    fn rewards(&self, config: &GrpoConfig) -> Result<Vec<Box<dyn Reward>>> {
+        let options = RewardOptions {
+            timeout: Duration::from_secs(self.reward_timeout),
+            ..RewardOptions::default()
+        };
+        let names = config.reward_funcs.iter();
+        names.map(|name| registry::build(name, &options)).collect()
     }
 
     /// The preset with the changes that were asked for.
@@ -126,12 +149,6 @@ impl GrpoArgs {
         config.validate()?;
         Ok(config)
     }
-}
-
-fn rewards(config: &GrpoConfig) -> Result<Vec<Box<dyn Reward>>> {
-    let options = RewardOptions::default();
-    let names = config.reward_funcs.iter();
-    names.map(|name| registry::build(name, &options)).collect()
 }
 
 /// Prints settings and estimates.

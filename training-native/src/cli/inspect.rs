@@ -1,7 +1,5 @@
 //! `namelens inspect`: every stage of a chat as tensors, for comparison with other implementations.
 
-use std::fs::File;
-use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 
 use anstream::println;
@@ -181,8 +179,6 @@ fn write(found: &Inspection, path: &Path) -> Result<()> {
             Ok((*name, TensorView::new(*dtype, shape.clone(), bytes)?))
         })
         .collect::<Result<Vec<_>>>()?;
-    let file = File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
     let bytes = safetensors::serialize(views, None)?;
-    std::io::Write::write_all(&mut BufWriter::new(file), &bytes)?;
-    Ok(())
+    std::fs::write(path, bytes).with_context(|| format!("cannot write {}", path.display()))
 }

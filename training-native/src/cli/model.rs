@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Args;
+use namelens::digests::{digest_of, model_digest};
 use namelens::export;
 use namelens_engine::personalize::ModelFiles;
 
@@ -37,5 +38,59 @@ impl ModelArgs {
             }
         }
         Ok(files)
+    }
+
+    /// SHA-256 of all that is opened: of the model's folder, and of whatever takes the place of a part of it.
+    ///
+    /// # Errors
+    /// When a file cannot be read.
+    pub(super) fn digest(&self) -> Result<String> {
+        let own = model_digest(&self.model)?;
+        if self.retriever.is_empty() && self.mmproj.is_none() {
+            return Ok(own);
+        }
+        let mut parts = vec![own, self.mmproj.clone().unwrap_or_default()];
+        for folder in &self.retriever {
+            parts.push(model_digest(folder)?);
+        }
+        Ok(digest_of(&parts))
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_digest_is_of_all_that_answers() {
+        let folder = tempfile::tempdir().unwrap();
+        let of = |name: &str| {
+            let path = folder.path().join(name);
+            std::fs::create_dir_all(&path).unwrap();
+            std::fs::write(path.join("config.json"), name).unwrap();
+            path
+        };
+        let (model, one, other) = (of("model"), of("one"), of("other"));
+        let digest = |retriever: &[&PathBuf], mmproj: Option<&str>| {
+            let args = ModelArgs {
+                model: model.clone(),
+                mmproj: mmproj.map(str::to_owned),
+                retriever: retriever.iter().map(|path| (*path).clone()).collect(),
+            };
+            args.digest().unwrap()
+        };
+        let all = [
+            digest(&[], None),
+            digest(&[&one], None),
+            digest(&[&other], None),
+            digest(&[&one, &other], None),
+            digest(&[&other, &one], None),
+            digest(&[], Some("a.gguf")),
+        ];
+        for (at, a) in all.iter().enumerate() {
+            assert!(all[..at].iter().all(|b| a != b), "{at}");
+        }
+        assert_eq!(all[0], model_digest(&model).unwrap());
     }
 }

@@ -22,3 +22,14 @@ pub(super) fn at_least_one(text: &str) -> Result<usize, String> {
         Err(error) => Err(format!("{error}")),
     }
 }
+
+/// A finite number above 0.
+///
+/// # Errors
+/// When it is not one.
+pub(super) fn above_zero(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(number) if number > 0.0 && f64::is_finite(number) => Ok(number),
+        _ => Err("must be a finite number above 0".into()),
+    }
+}

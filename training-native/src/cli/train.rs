@@ -4,7 +4,7 @@ mod start;
 
 use std::path::{Path, PathBuf};
 
-use anstream::println;
+use anstream::{eprintln, println};
 use anyhow::{Context, Result, bail};
 use burn::module::Module;
 use burn::tensor::Device;
@@ -23,8 +23,8 @@ use namelens_engine::model::params::{ParamBuilder, ParamNames, RandomSource};
 use namelens_engine::model::vlm::Vlm;
 use namelens_engine::text::Tokenizer;
 
-use crate::cli::interrupt::stop_on_ctrl_c;
-use crate::cli::numbers::{at_least_one, share};
+use crate::cli::interrupt::{leave_if, stop_on_ctrl_c};
+use crate::cli::numbers::{above_zero, at_least_one, share};
 
 /// What to train.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -66,13 +66,13 @@ pub(super) struct TrainArgs {
     #[arg(long, value_enum, default_value = "auto")]
     device: DeviceChoice,
     /// Updates in all, also when resuming.
-    #[arg(long, default_value_t = 4000)]
+    #[arg(long, default_value_t = 4000, value_parser = clap::value_parser!(u64).range(1..))]
     steps: u64,
     /// How gradients become updates.
     #[arg(long, value_enum, default_value = "muon")]
     optimizer: Rule,
     /// Highest learning rate.
-    #[arg(long, default_value_t = 1.5e-3)]
+    #[arg(long, default_value_t = 1.5e-3, value_parser = above_zero)]
     lr: f64,
     /// Updates of linear warm-up.
     #[arg(long, default_value_t = 200)]
@@ -81,13 +81,13 @@ pub(super) struct TrainArgs {
     #[arg(long, value_parser = at_least_one)]
     shards: Option<usize>,
     /// Rounds of gradients summed before an update.
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, default_value_t = 1, value_parser = at_least_one)]
     accumulate: usize,
     /// Chats (supervised) or pairs of photos (contrastive) a thread and round.
-    #[arg(long, default_value_t = 8)]
+    #[arg(long, default_value_t = 8, value_parser = at_least_one)]
     batch: usize,
     /// Questions about one photo (supervised).
-    #[arg(long, default_value_t = 6)]
+    #[arg(long, default_value_t = 6, value_parser = at_least_one)]
     turns: usize,
     /// Step from which the vision tower learns too (supervised).
     #[arg(long, default_value_t = 0)]
@@ -262,13 +262,24 @@ impl TrainArgs {
     /// The newest checkpoint of this run's contrastive stage.
     fn tower(&self) -> Result<PathBuf> {
         let stage = self.run.join("contrastive");
-        checkpoint::latest(&stage)?.with_context(|| {
+        let latest = checkpoint::latest(&stage)?.with_context(|| {
             format!(
                 "{} has no checkpoint; run `namelens train contrastive --run {}` first",
                 stage.display(),
                 self.run.display()
             )
-        })
+        })?;
+        let progress = checkpoint::read(&latest)?;
+        let options: serde_json::Value = serde_json::from_str(&progress.options)?;
+        let total = options["schedule"]["total"].as_u64();
+        if let Some(total) = total.filter(|total| progress.step < *total) {
+            tracing::warn!(
+                "the tower of {} was trained for {} of {total} steps; go on with `namelens train contrastive` to end it",
+                latest.display(),
+                progress.step
+            );
+        }
+        Ok(latest)
     }
 
     /// Trains until the end or Ctrl-C.
@@ -282,6 +293,15 @@ impl TrainArgs {
     ) -> Result<()> {
         let stop = stop_on_ctrl_c("step")?;
         fit(model, names, objective, &self.options(), dir, device, &stop)?;
+        let done = checkpoint::latest(dir)?.map(|folder| checkpoint::read(&folder));
+        let done = done.transpose()?.map_or(0, |progress| progress.step);
+        if done < self.steps {
+            eprintln!(
+                "stopped after {done} of {} steps; the same command goes on",
+                self.steps
+            );
+        }
+        leave_if(done < self.steps);
         Ok(())
     }
 

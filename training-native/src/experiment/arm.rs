@@ -12,7 +12,7 @@ use super::measure::{measure, name_all};
 use super::plan::{BASE, Plan};
 use super::record::{Compute, Record};
 use super::schedule::Run;
-use crate::evaluate::model_digest;
+use crate::digests::model_digest;
 use crate::rewards::Reward;
 use crate::rewards::registry::{self, RewardOptions};
 use crate::rl::config::{GrpoConfig, Teacher};
@@ -153,6 +153,11 @@ pub fn test(plan: &Plan, record: &Record, paths: &Paths, device: &Device) -> Res
             true => (paths.base.clone(), &plan.arms[0]),
             false => (paths.learned(&key), plan.arm(&record.arm)?),
         };
+        ensure!(
+            record.arm != BASE || model_digest(&model)? == record.base,
+            "{} is not the base that was measured on validation; say --base",
+            model.display()
+        );
         let config = plan.config(arm, record.learning_rate, record.seed)?;
         let policy = Policy::open(&model, &config, device)?;
         measure(&policy, Split::Test, &plan.conditions, photos, MOST_TOKENS)?

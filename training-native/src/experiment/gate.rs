@@ -21,8 +21,11 @@ use crate::rl::rollout;
 const AT_A_TIME: usize = 8;
 
 /// What samples of the base get right.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Passed {
+    /// SHA-256 of the model that was asked; empty where it was not written down.
+    #[serde(default)]
+    pub base: String,
     /// Prompts.
     pub prompts: u64,
     /// Samples of each.
@@ -93,6 +96,7 @@ fn summary(found: &[[Vec<bool>; 2]], samples: usize) -> Passed {
     };
     let at_k = |which: usize| share(&|prompt| f64::from(u8::from(prompt[which].contains(&true))));
     Passed {
+        base: String::new(),
         prompts: found.len() as u64,
         samples,
         names_at_1: at_1(0),

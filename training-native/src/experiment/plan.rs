@@ -129,6 +129,11 @@ impl Plan {
             config
                 .validate()
                 .with_context(|| format!("arm {}", arm.name))?;
+            ensure!(
+                !config.use_peft,
+                "arm {} has use_peft, but what an arm learns is measured, and started from, as a whole model",
+                arm.name
+            );
         }
         for contrast in &plan.contrasts {
             for name in [&contrast.better, &contrast.than] {

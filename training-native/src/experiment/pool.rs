@@ -32,6 +32,7 @@ pub fn run(
 ) -> Result<()> {
     let mut running: BTreeMap<String, Child> = BTreeMap::new();
     let mut failed: Vec<String> = Vec::new();
+    let mut broken = None;
     loop {
         let mut over = Vec::new();
         for (key, child) in &mut running {
@@ -51,18 +52,27 @@ pub fn run(
             if running.is_empty() {
                 return Ok(());
             }
-        } else {
-            let waiting = due(plan, &record::read(results)?, arms)?;
-            let waiting: Vec<Run> = waiting
-                .into_iter()
-                .filter(|run| !running.contains_key(&run.key()) && !failed.contains(&run.key()))
-                .collect();
-            if waiting.is_empty() && running.is_empty() {
-                break;
-            }
-            for run in waiting.into_iter().take(jobs.saturating_sub(running.len())) {
-                told(&format!("{}: begins", run.key()));
-                running.insert(run.key(), begin(command(&run), &runs.join(run.key()))?);
+        } else if let Some(error) = broken.take_if(|_| running.is_empty()) {
+            return Err(error);
+        } else if broken.is_none() {
+            let mut go_on = || -> Result<bool> {
+                let waiting = due(plan, &record::read(results)?, arms)?;
+                let waiting: Vec<Run> = waiting
+                    .into_iter()
+                    .filter(|run| !running.contains_key(&run.key()) && !failed.contains(&run.key()))
+                    .collect();
+                let over = waiting.is_empty() && running.is_empty();
+                for run in waiting.into_iter().take(jobs.saturating_sub(running.len())) {
+                    told(&format!("{}: begins", run.key()));
+                    running.insert(run.key(), begin(command(&run), &runs.join(run.key()))?);
+                }
+                Ok(!over)
+            };
+            match go_on() {
+                Ok(true) => (),
+                Ok(false) => break,
+                // Those that were begun are not left to themselves.
+                Err(error) => broken = Some(error),
             }
         }
         std::thread::sleep(PATIENCE);

@@ -156,6 +156,10 @@ fn decode(line: &str) -> Result<Option<f32>> {
     }
 }
 
+/// As `winbase.h` has it.
+#[cfg(windows)]
+const CREATE_NEW_PROCESS_GROUP: u32 = 0x200;
+
 impl Process {
     fn start(command: &str) -> Result<Self> {
         let mut shell = if cfg!(windows) {
@@ -168,6 +172,11 @@ impl Process {
             shell.args(["-c", &format!("exec {command}")]);
             shell
         };
+        // Ctrl-C at a terminal is for this program, which finishes what it does and needs its rewards for that.
+        #[cfg(unix)]
+        std::os::unix::process::CommandExt::process_group(&mut shell, 0);
+        #[cfg(windows)]
+        std::os::windows::process::CommandExt::creation_flags(&mut shell, CREATE_NEW_PROCESS_GROUP);
         let mut child = shell
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -259,6 +268,16 @@ impl Drop for Process {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Ctrl-C at a terminal goes to a whole group of processes.
+    #[cfg(unix)]
+    #[test]
+    fn a_process_is_of_a_group_of_its_own() {
+        let mut process = Process::start("sh -c 'ps -o pgid= -p $$; echo $$; read line'").unwrap();
+        let mut said = || process.from.recv().unwrap().unwrap().trim().to_owned();
+        assert_eq!(said(), said());
+        drop(process);
+    }
 
     #[test]
     fn answers_are_numbers_nothing_or_refused() {

@@ -12,6 +12,7 @@ use anyhow::{Context, Result};
 use super::held_out::PRIMARY;
 pub use super::method::{Method, Outcome, RunOptions, State};
 use super::metrics::Metrics;
+use crate::digests::weights_digest;
 use crate::ranks::{Ranks, by_leader, leads, share};
 use crate::train::changes::changes;
 use crate::train::checkpoint::{self, Progress};
@@ -37,8 +38,9 @@ pub fn run<M: Method>(
         lock = Some(RunLock::take(run)?);
         Ok(())
     })?;
-    let digest = digest(method, ranks, options)?;
-    let defaults = method.default_settings()?;
+    let weights = weights_digest(&options.model)?;
+    let digest = digest(method, ranks, options, &weights)?;
+    let defaults = defaults(method, &weights)?;
     let changed = |before: &str| changes(before, &digest, &defaults, DIGEST);
     let resumed = by_leader(ranks, || checkpoint::progress(run, seed, &changed))?;
     if resumed.is_some() {
@@ -75,9 +77,8 @@ pub fn run<M: Method>(
         save(at, &state, method, &updater)?;
     }
     let mut log = Log::open(ranks, run, at, options.steps, &state)?;
-    let mut stopped = None;
     let mut halted = agreed(ranks, stop)?;
-    while at < options.steps && stopped.is_none() && !halted {
+    while at < options.steps && state.stopped.is_none() && !halted {
         let first = at;
         let mut since = Instant::now();
         let (mut drawn, mut news) = method.draw(&mut state)?;
@@ -90,12 +91,13 @@ pub fn run<M: Method>(
             at += 1;
             news.merge(figures);
             method.note(&news, &mut state);
-            stopped = stopped.or(state.watch.observe(&news, &options.stop));
+            let reason = state.watch.observe(&news, &options.stop);
+            state.stopped = state.stopped.take().or(reason);
             log.record(at, line(&news, &updated, &state, method.epoch(), since))?;
             news = Metrics::default();
             since = Instant::now();
         }
-        let ends = at == options.steps || stopped.is_some();
+        let ends = at == options.steps || state.stopped.is_some();
         if options.eval_prompts > 0 && (ends || due(options.eval_every, first, at)) {
             let figures = by_leader(ranks, || method.evaluate())?;
             log.record(at, in_order(figures.clone(), FRONT_EVAL))?;
@@ -117,21 +119,29 @@ pub fn run<M: Method>(
     if leads(ranks) {
         method.write(&run.join("last"))?;
     }
-    let interrupted = at < options.steps && stopped.is_none();
+    let interrupted = at < options.steps && state.stopped.is_none();
     Ok(Outcome {
         step: at,
         before: state.before,
         after: state.last,
         best: state.best,
-        stopped: stopped.or(interrupted.then(|| "it was interrupted".to_owned())),
+        stopped: state
+            .stopped
+            .or(interrupted.then(|| "it was interrupted".to_owned())),
+        interrupted,
     })
 }
 
 /// Names of the places of [`digest`]; the first one's settings have names of their own.
-const DIGEST: &[&str] = &["", "steps", "data"];
+const DIGEST: &[&str] = &["", "steps", "data", "weights"];
 
 /// What a run may not change when it resumes.
-fn digest<M: Method>(method: &M, ranks: &dyn Ranks, options: &RunOptions) -> Result<String> {
+fn digest<M: Method>(
+    method: &M,
+    ranks: &dyn Ranks,
+    options: &RunOptions,
+    weights: &str,
+) -> Result<String> {
     let data = match ranks.size() {
         1 => options.data.clone(),
         size => format!("{} on {size} ranks", options.data),
@@ -140,7 +150,15 @@ fn digest<M: Method>(method: &M, ranks: &dyn Ranks, options: &RunOptions) -> Res
         method.settings()?,
         options.steps,
         data,
+        weights,
     ))?)
+}
+
+/// What options are taken to have been that a run does not tell of: of runs from before weights were told, that they are the same.
+fn defaults<M: Method>(method: &M, weights: &str) -> Result<String> {
+    let mut defaults: serde_json::Value = serde_json::from_str(&method.default_settings()?)?;
+    defaults["weights"] = weights.into();
+    Ok(defaults.to_string())
 }
 
 /// Whether any of the ranks was asked to stop.

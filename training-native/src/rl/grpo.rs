@@ -104,6 +104,7 @@ impl Trainer<'_> {
     pub fn run_among(self, ranks: &dyn Ranks, stop: &AtomicBool) -> Result<Outcome> {
         updates_per_generation(self.config)?;
         let (options, seed) = (self.options, self.config.seed);
+        output::check_place(&self.policy, &options.model, &options.run)?;
         let mut learner = Learner { own: self, ranks };
         course::run(&mut learner, ranks, seed, options, stop)
     }

@@ -56,6 +56,9 @@ pub struct State {
     pub(super) last: Option<(u64, Figures)>,
     /// Step and figure of the best evaluation.
     pub(super) best: Option<(u64, f64)>,
+    /// Why a bound ended the run before its last step.
+    #[serde(default)]
+    pub(super) stopped: Option<String>,
 }
 
 /// How a run ended.
@@ -71,6 +74,8 @@ pub struct Outcome {
     pub best: Option<(u64, f64)>,
     /// Why it ended before its last step.
     pub stopped: Option<String>,
+    /// Whether that is because somebody asked for it: the same command goes on.
+    pub interrupted: bool,
 }
 
 /// A method of learning from completions.
@@ -172,6 +177,7 @@ impl State {
             best: score.map(|score| (0, *score)),
             before,
             last: None,
+            stopped: None,
         }
     }
 }

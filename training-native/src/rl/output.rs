@@ -3,14 +3,32 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use namelens_engine::model::families;
 
 use super::policy::{ADAPTER, Policy};
 use crate::bundle::write_safetensors;
 use crate::export::{self, adapter::write_adapter};
+use crate::train::checkpoint::sync_all;
 
-/// Writes into `folder`, in place of what was there; a crash leaves the old or the new.
+/// Refuses a folder `run` in the model's folder where whole models are written into it: each would hold the ones before.
+///
+/// # Errors
+/// Then, and when a folder cannot be read.
+pub fn check_place(policy: &Policy, model: &Path, run: &Path) -> Result<()> {
+    if policy.kit.adapter || !model.is_dir() {
+        return Ok(());
+    }
+    fs::create_dir_all(run).with_context(|| format!("cannot create {}", run.display()))?;
+    ensure!(
+        !run.canonicalize()?.starts_with(model.canonicalize()?),
+        "--run {} is within the model's folder, which would be copied into itself; name a folder elsewhere",
+        run.display()
+    );
+    Ok(())
+}
+
+/// Writes into `folder`, in place of what was there; a crash or a power cut leaves the old or the new.
 ///
 /// An adapter becomes `adapter_config.json` and `adapter_model.safetensors`; where all weights learn, `folder` becomes the model
 /// folder `model` with other weights, in f32.
@@ -34,6 +52,7 @@ pub fn write(policy: &mut Policy, model: &Path, folder: &Path) -> Result<()> {
             export::write_manifest(&partial)?;
         }
     }
+    sync_all(&partial)?;
     let before = sibling(folder, "before");
     remove(&before)?;
     if folder.exists() {
@@ -66,12 +85,38 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
         let text = name.to_string_lossy();
         if path.is_dir() && text != "adapters" && !text.starts_with('.') {
             copy(&path, &to.join(&name))?;
-        } else if path.is_file() && !export::WEIGHT_FILES.contains(&text.as_ref())
-            || path.is_file() && from.ends_with("retriever")
-        {
+        } else if path.is_file() && (from.ends_with("retriever") || !holds_weights(&text)) {
             fs::copy(&path, to.join(&name))
                 .with_context(|| format!("cannot copy {}", path.display()))?;
         }
     }
     Ok(())
+}
+
+/// Whether a file has weights, or says which files have: shards, and formats of other loaders, which would go on with the old ones.
+fn holds_weights(name: &str) -> bool {
+    const ENDINGS: [&str; 6] = [
+        ".safetensors",
+        ".safetensors.index.json",
+        ".gguf",
+        ".bin",
+        ".bin.index.json",
+        ".pth",
+    ];
+    ENDINGS.iter().any(|ending| name.ends_with(ending))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whatever_has_weights_stays_behind() {
+        let model = "model.safetensors model-00001-of-00002.safetensors model.safetensors.index.json m-00001-of-00003.gguf \
+                     pytorch_model.bin pytorch_model.bin.index.json consolidated.00.pth";
+        assert!(model.split(' ').all(|name| holds_weights(name.trim())));
+        let rest =
+            "config.json tokenizer.json chat_template.jinja README.md generation_config.json";
+        assert!(!rest.split(' ').any(holds_weights));
+    }
 }

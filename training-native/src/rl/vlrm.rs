@@ -95,6 +95,7 @@ impl<'a> A2cTrainer<'a> {
     /// As [`course::run`].
     pub fn run(mut self, stop: &AtomicBool) -> Result<Outcome> {
         let (options, seed) = (self.options, self.config.seed);
+        output::check_place(&self.policy, &options.model, &options.run)?;
         course::run(&mut self, &Alone, seed, options, stop)
     }
 

@@ -76,6 +76,10 @@ pub struct Contrastive {
 }
 
 impl Objective<Student> for Contrastive {
+    fn options(&self) -> serde_json::Value {
+        serde_json::json!({ "batch": self.pairs })
+    }
+
     fn loss(&self, student: &Student, batch: BatchKey) -> Result<Loss> {
         let model = &student.dual;
         let mut photos = Vec::new();

@@ -52,6 +52,27 @@ const DECODER_SHARE: f64 = 0.5;
 const PROBE_WEIGHT: f32 = 1.0;
 
 impl Objective<Vlm> for Supervised {
+    fn options(&self) -> serde_json::Value {
+        let Curriculum {
+            turns,
+            steps,
+            hinted,
+            unhinted,
+            unhinted_share,
+        } = &self.curriculum;
+        serde_json::json!({
+            "batch": self.batch,
+            "thaw_vision_at": self.thaw_vision_at,
+            "turns": turns,
+            "curriculum": steps,
+            "most_things": hinted.things,
+            "most_absent": hinted.absent,
+            "unhinted": unhinted_share,
+            "unhinted_things": unhinted.things,
+            "unhinted_absent": unhinted.absent,
+        })
+    }
+
     fn loss(&self, model: &Vlm, batch: BatchKey) -> Result<Loss> {
         let (mut samples, mut chats) = (Vec::new(), Vec::new());
         for index in 0..self.batch as u64 {

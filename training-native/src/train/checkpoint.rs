@@ -219,7 +219,7 @@ fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
 }
 
 /// Brings all files of a folder to the disk.
-fn sync_all(folder: &Path) -> Result<()> {
+pub(crate) fn sync_all(folder: &Path) -> Result<()> {
     for path in entries(folder)? {
         if path.is_dir() {
             sync_all(&path)?;
@@ -239,6 +239,18 @@ fn sync_folder(folder: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Where the checkpoint in `folder` stands.
+///
+/// # Errors
+/// When that cannot be read.
+pub fn read(folder: &Path) -> Result<Progress> {
+    let path = folder.join(PROGRESS);
+    let text = fs::read_to_string(&path)
+        .with_context(|| format!("cannot read {}; --start-over begins anew", path.display()))?;
+    serde_json::from_str(&text)
+        .with_context(|| format!("{} is damaged; --start-over begins anew", path.display()))
+}
+
 /// Reads where the newest checkpoint of `run` stands, if there is one; `changed` says what is different from the options it was made
 /// with ([`super::changes`]).
 ///
@@ -252,19 +264,16 @@ pub fn progress(
     let Some(folder) = resume_point(run)? else {
         return Ok(None);
     };
-    let path = folder.join(PROGRESS);
-    let text = fs::read_to_string(&path)
-        .with_context(|| format!("cannot read {}; --start-over begins anew", path.display()))?;
-    let progress: Progress = serde_json::from_str(&text)
-        .with_context(|| format!("{} is damaged; --start-over begins anew", path.display()))?;
+    let progress = read(&folder)?;
     let mut changes = changed(&progress.options);
-    if progress.seed != seed {
+    // Most loops have the seed among their options, too.
+    if progress.seed != seed && !changes.iter().any(|change| change.starts_with("seed ")) {
         changes.insert(0, format!("seed {}, not {seed}", progress.seed));
     }
     if !changes.is_empty() {
         bail!(
             "{} was made with other options: {}; resume with those, name another --run, or begin anew with --start-over",
-            path.display(),
+            folder.join(PROGRESS).display(),
             changes.join("; ")
         );
     }

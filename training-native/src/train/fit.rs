@@ -28,6 +28,11 @@ pub trait Objective<M>: Sync {
     /// When a batch cannot be made.
     fn loss(&self, model: &M, batch: BatchKey) -> Result<Loss>;
 
+    /// What of it must not change when a run resumes: what its batches hold and when.
+    fn options(&self) -> serde_json::Value {
+        serde_json::Value::Null
+    }
+
     /// Learning rate of a parameter in `step`, by checkpoint key, as a share of the schedule's; 0 leaves it as it is
     /// and saves its gradient.
     fn share(&self, name: &str, step: u64) -> f64 {
@@ -127,8 +132,12 @@ where
     O: Objective<M>,
 {
     let _lock = RunLock::take(run)?;
-    let digest = serde_json::to_string(options)?;
-    let changed = |before: &str| changes(before, &digest, "{}", &[]);
+    let own = serde_json::json!({ "objective": objective.options() });
+    let mut all = serde_json::to_value(options)?;
+    all["objective"] = own["objective"].clone();
+    let digest = all.to_string();
+    // Runs from before objectives were told are taken to have had this one.
+    let changed = |before: &str| changes(before, &digest, &own.to_string(), &[]);
     let mut updater = Updater::new(&model, names, options.update());
     let mut start = 0;
     if let Some(progress) = checkpoint::progress(run, options.seed, &changed)? {
