@@ -137,6 +137,57 @@ fn a_prompt_without_tokens_is_refused() {
     }
 }
 
+/// A tokenizer of another model may make them.
+#[test]
+fn tokens_that_the_model_does_not_have_are_refused() {
+    for device in gpus().into_iter().chain([Device::flex()]) {
+        let (vlm, config) = vlm(&device);
+        let mut session = Session::new(&vlm, 8, config.image_token_id);
+        let beyond = config.text_config.vocab_size as u32;
+        let ids = [50, beyond];
+        let mut quiet = |_, _| ();
+        let read = session.prefill(&ids, None, &Still, &mut quiet);
+        let error = pollster::block_on(read).unwrap_err();
+        assert_eq!(error.code(), "tokenizer", "{device:?}");
+        assert!(error.to_string().contains(&beyond.to_string()), "{error}");
+    }
+}
+
+#[test]
+fn logits_that_are_no_numbers_are_no_answer() {
+    let device = Device::flex();
+    let (vlm, config) = vlm(&device);
+    let json = std::fs::read(model().join("tokenizer.json")).unwrap();
+    let tokenizer = Tokenizer::from_json(&json).unwrap();
+    let mut session = Session::new(&vlm, 40, config.image_token_id);
+    pollster::block_on(session.prefill(&[50, 51], None, &Still, &mut |_, _| ())).unwrap();
+    for temperature in [0.0, 1.0] {
+        let options = GenerateOptions {
+            sampling: SamplingOptions {
+                temperature,
+                ..SamplingOptions::default()
+            },
+            max_tokens: 4,
+            stop: Vec::new(),
+            ends: Vec::new(),
+            top_logprobs: None,
+        };
+        let logits = vec![f32::NAN; config.text_config.vocab_size];
+        let mut unheard = |_: &str| ();
+        let answer = generate(
+            &mut session,
+            logits,
+            &options,
+            None,
+            &tokenizer,
+            &Still,
+            &mut unheard,
+        );
+        let error = pollster::block_on(answer).unwrap_err();
+        assert!(error.to_string().contains("no numbers"), "{error}");
+    }
+}
+
 /// As `RepetitionPenaltyLogitsProcessor` of transformers does with the `input_ids` of a whole chat.
 #[test]
 fn the_repetition_penalty_counts_the_prompt() {

@@ -192,3 +192,33 @@ fn an_image_processor_that_says_nothing_but_its_name_is_its_class() {
         }
     }
 }
+
+/// What a configuration alone would have made, or would have exchanged without a word.
+#[test]
+fn heads_beyond_any_and_layers_out_of_order_are_refused() {
+    let folder = root();
+    let read = |name: &str, change: &dyn Fn(&mut Value)| {
+        let text = std::fs::read_to_string(folder.join(name).join("config.json")).unwrap();
+        let mut config = serde_json::from_str(&text).unwrap();
+        change(&mut config);
+        VlmConfig::from_json(&config.to_string()).map_err(|error| error.to_string())
+    };
+    let error = read("smolvlm", &|config| {
+        config["text_config"]["head_dim"] = (1 << 20).into()
+    })
+    .unwrap_err();
+    assert!(error.contains("head_dim"), "{error}");
+    let layers = |config: &Value| config["vision_config"]["deepstack_visual_indexes"].clone();
+    let mut ascending = Value::Null;
+    read("qwen3_vl", &|_| ()).unwrap();
+    let text = std::fs::read_to_string(folder.join("qwen3_vl/config.json")).unwrap();
+    ascending.clone_from(&layers(&serde_json::from_str(&text).unwrap()));
+    let mut turned = ascending.as_array().unwrap().clone();
+    assert!(turned.len() > 1, "{ascending}");
+    turned.reverse();
+    let error = read("qwen3_vl", &|config| {
+        config["vision_config"]["deepstack_visual_indexes"] = turned.clone().into();
+    })
+    .unwrap_err();
+    assert!(error.contains("ascending"), "{error}");
+}

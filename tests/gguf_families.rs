@@ -369,3 +369,80 @@ fn metadata_of_any_kind_is_read_or_refused() {
         }
     }
 }
+
+/// As llama.cpp reads them: a factor without a type is a linear one.
+#[test]
+fn keys_that_would_change_the_numbers_are_refused() {
+    let checkpoints = vlms();
+    let checkpoint = checkpoints.iter().find(|c| c.name == "smolvlm").unwrap();
+    let (folder, _) = converted(checkpoint, all(Dtype::F32), None);
+    let weights = weights(folder.path(), "model.gguf");
+    let (text, projector) = pair(&weights).unwrap();
+    let has = |name: &str| weights.contains(name);
+    let config = from_metadata(text, projector, &has, None).unwrap();
+    let head = config.text_config.head_dim() as u32;
+    for (key, value, fine) in [
+        (
+            "llama.rope.scaling.type",
+            Value::String("none".into()),
+            true,
+        ),
+        (
+            "llama.rope.scaling.type",
+            Value::String("yarn".into()),
+            false,
+        ),
+        ("llama.rope.scaling.type", Value::U32(1), false),
+        ("llama.rope.scaling.factor", Value::F32(0.0), true),
+        ("llama.rope.scaling.factor", Value::F32(1.0), true),
+        ("llama.rope.scaling.factor", Value::F32(4.0), false),
+        ("llama.rope.scale_linear", Value::F32(4.0), false),
+        ("llama.rope.scaling.attn_factor", Value::F32(2.0), false),
+        ("llama.rope.dimension_count", Value::U32(head), true),
+        ("llama.rope.dimension_count", Value::U32(head / 2), false),
+        ("llama.attention.causal", Value::Bool(true), true),
+        ("llama.attention.causal", Value::Bool(false), false),
+    ] {
+        let text = text.clone().with(key, value.clone());
+        let read = from_metadata(&text, projector, &has, None);
+        assert_eq!(read.is_ok(), fine, "{key} {value:?}: {read:?}");
+        if let Err(error) = read {
+            assert!(error.to_string().contains(key), "{error}");
+        }
+    }
+}
+
+/// A head in a type that is not read is no head that is tied.
+#[test]
+fn a_tensor_of_a_type_that_is_not_read_is_not_taken_for_none() {
+    const IQ4_NL: u32 = 20;
+    let checkpoints = vlms();
+    let mut seen = 0;
+    for checkpoint in &checkpoints {
+        let (folder, _) = converted(checkpoint, all(Dtype::F32), None);
+        if !weights(folder.path(), "model.gguf").contains("output.weight") {
+            continue;
+        }
+        seen += 1;
+        let path = folder.path().join("model.gguf");
+        let mut bytes = std::fs::read(&path).unwrap();
+        let name = b"output.weight";
+        let mut places = bytes.windows(name.len()).enumerate();
+        // Not the end of `attn_output.weight`: its length stands before it.
+        let length = (name.len() as u64).to_le_bytes();
+        let at = places
+            .find(|(at, found)| *found == name && *at >= 8 && bytes[at - 8..*at] == length)
+            .unwrap()
+            .0;
+        // The name, how many dimensions, two of them, the type.
+        let kind = at + name.len() + 4 + 2 * 8;
+        bytes[kind..kind + 4].copy_from_slice(&IQ4_NL.to_le_bytes());
+        std::fs::write(&path, bytes).unwrap();
+        let error = load(folder.path()).unwrap_err().to_string();
+        assert!(
+            error.contains("output.weight") && error.contains("IQ4_NL"),
+            "{error}"
+        );
+    }
+    assert!(seen > 0, "no checkpoint has a head of its own");
+}

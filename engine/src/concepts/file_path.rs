@@ -1,7 +1,12 @@
 //! Paths as other machines write them, compared name by name from the end.
 
+use std::borrow::Cow;
+
 use percent_encoding::percent_decode_str;
 use unicode_normalization_alignments::UnicodeNormalization;
+
+/// How often slashes are taken out of percent-encoding: what was encoded more often means something else.
+const MOST_ROUNDS: usize = 3;
 
 /// A path as the names on it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -10,9 +15,13 @@ pub(super) struct Path(pub(super) Vec<Name>);
 impl Path {
     /// Takes either slash; `.` is dropped, `..` takes back the folder before it, if there is one.
     pub(super) fn new(path: &str) -> Self {
-        let lower = path.to_ascii_lowercase();
-        if lower.contains("%2f") || lower.contains("%5c") {
-            return Self::new(&percent_decode_str(path).decode_utf8_lossy());
+        let mut path = Cow::Borrowed(path);
+        for _ in 0..MOST_ROUNDS {
+            let lower = path.to_ascii_lowercase();
+            if !lower.contains("%2f") && !lower.contains("%5c") {
+                break;
+            }
+            path = Cow::Owned(percent_decode_str(&path).decode_utf8_lossy().into_owned());
         }
         let mut names: Vec<Name> = Vec::new();
         for part in path.split(['/', '\\']) {

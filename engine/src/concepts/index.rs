@@ -27,6 +27,8 @@ pub struct FlatIndex {
     encoder: String,
     /// Only so many embeddings of a reference are searched, if not all: an encoder may keep others for a closer look.
     searched: Option<usize>,
+    /// Numbers in each of the encoder's embeddings, where that is known before there is one.
+    width: Option<usize>,
     dim: usize,
     /// The rows of each concept, in the order of the library; empty for one that was not embedded.
     spans: IndexMap<String, Range<usize>>,
@@ -49,6 +51,18 @@ impl FlatIndex {
     pub fn of_first(mut self, searched: Option<usize>) -> Self {
         self.searched = searched;
         self
+    }
+
+    /// The same index, of embeddings of `width` numbers.
+    #[must_use]
+    pub fn of_width(mut self, width: Option<usize>) -> Self {
+        self.width = width;
+        self
+    }
+
+    /// How many numbers its encoder's embeddings have, where that is known before there is one.
+    pub(super) fn own_width(&self) -> Option<usize> {
+        self.width
     }
 
     /// An index of `concepts`, built from nothing.

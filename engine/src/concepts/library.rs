@@ -272,7 +272,11 @@ impl Library {
     fn check_dim(&self, concept: &Concept) -> Result<()> {
         for index in &self.indexes {
             let alone = index.rows_of(&concept.id).len() == index.len();
-            let mut want = if alone { None } else { Some(index.dim()) };
+            let mut want = if alone {
+                index.own_width()
+            } else {
+                Some(index.dim())
+            };
             let references = concept.references.iter();
             let own = references.filter_map(|r| r.embeddings_of(index.encoder()));
             for e in own.flatten() {

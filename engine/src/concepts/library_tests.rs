@@ -429,3 +429,21 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn an_encoder_that_tells_its_width_takes_no_other_even_first() {
+    let mut library = Library::of_indexes(vec![FlatIndex::new("e").of_width(Some(3))]);
+    let narrow = NewConcept {
+        references: vec![seen("e", 0.5)],
+        ..named("Bo")
+    };
+    let error = library.add(narrow.clone(), 1).unwrap_err().to_string();
+    assert!(error.contains("2 numbers"), "{error}");
+    assert!(library.list().next().is_none());
+    // What another encoder made is no matter of this one.
+    let other = NewConcept {
+        references: vec![seen("f", 0.5)],
+        ..named("Bo")
+    };
+    library.add(other, 1).unwrap();
+}

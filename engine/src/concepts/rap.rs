@@ -198,7 +198,10 @@ impl Database {
             }
         }
         for (thing, path) in added {
-            add_path(&mut self.entries[thing].paths, path);
+            let paths = &mut self.entries[thing].paths;
+            if paths.len() < MOST_PATHS {
+                add_path(paths, path);
+            }
         }
         for entry in self
             .entries
@@ -238,7 +241,16 @@ impl Entry {
             Some(Value::Array(list)) => list.as_slice(),
             Some(one) => std::slice::from_ref(one),
         };
-        for image in images {
+        if images.len() > MOST_PATHS {
+            problems.push(problem(
+                format!("{place}.image"),
+                format!(
+                    "lists {} photos; those behind the first {MOST_PATHS} were left out",
+                    images.len()
+                ),
+            ));
+        }
+        for image in images.iter().take(MOST_PATHS) {
             match image.as_str().filter(|path| !path.trim().is_empty()) {
                 Some(path) => add_path(&mut paths, path),
                 None => problems.push(problem(
@@ -282,6 +294,9 @@ impl Entry {
         Ok(concept)
     }
 }
+
+/// Most paths of a thing that are compared with each other: far more than the photos it may have.
+const MOST_PATHS: usize = 8 * MAX_REFERENCES;
 
 /// Adds a path unless it is there, whatever its slashes.
 fn add_path(paths: &mut Vec<String>, path: &str) {

@@ -198,3 +198,22 @@ fn a_file_that_is_no_database_is_refused_with_its_place() {
     let empty = contents(r#"{"concept_dict": {}, "path_to_concept": {}}"#, &["a.png"]);
     assert_eq!(empty, Contents::default());
 }
+
+#[test]
+fn endless_lists_and_endless_encodings_are_read_in_no_time() {
+    let images: Vec<String> = (0..20_000).map(|i| format!("{i}.jpg")).collect();
+    let json = serde_json::json!({ "concept_dict": { "<bo>": { "name": "Bo", "image": images } } });
+    let found = contents(&json.to_string(), &["0.jpg", "1.jpg"]);
+    assert_eq!(shelf(&found), things(&[("Bo", &["0.jpg", "1.jpg"])]));
+    assert!(
+        problems(&found).contains("20000 photos"),
+        "{}",
+        problems(&found)
+    );
+    // Each round takes a layer from each, and leaves one more slash.
+    let path: String = (0..2_000)
+        .map(|layers| format!("%{}2f", "25".repeat(layers)))
+        .collect();
+    assert!(!photo_paths::same(&path, "b.jpg"));
+    assert!(photo_paths::same("a%2Fb.jpg", "a/b.jpg"));
+}

@@ -85,6 +85,13 @@ impl NameConstraint {
         constraint
     }
 
+    /// Bars one token more outside of names.
+    pub fn bar(&mut self, token: u32) {
+        if let Err(at) = self.barred.binary_search(&token) {
+            self.barred.insert(at, token);
+        }
+    }
+
     /// The tokens that may come next.
     pub fn allowed(&self) -> Allowed<'_> {
         match self.at.and_then(|at| self.nodes.get(at)) {

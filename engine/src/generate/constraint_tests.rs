@@ -323,3 +323,13 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_token_that_is_barred_stays_out_of_texts() {
+    let tokenizer = byte_level(&[]);
+    let mut constraint = constraint(&["Tom".to_owned()], &tokenizer);
+    assert!(may(&constraint, 7));
+    constraint.bar(7);
+    constraint.bar(7);
+    assert!(!may(&constraint, 7) && may(&constraint, 8));
+}

@@ -128,7 +128,17 @@ impl Writer for Answer<'_> {
             Scores::All(logits) => {
                 let constraint = self.constraint.as_ref();
                 let allowed = constraint.map_or(Allowed::ANY, NameConstraint::allowed);
-                self.sampler.choose(logits, before, allowed)
+                let choice = self.sampler.choose(logits, before, allowed);
+                // Only where none is a number one that is none is chosen.
+                if logits
+                    .get(choice.token as usize)
+                    .is_some_and(|logit| logit.is_nan())
+                {
+                    return Err(Error::Device {
+                        problem: "the model's logits are no numbers; its weights or the photo's settings are damaged".into(),
+                    });
+                }
+                choice
             }
             Scores::Foremost(found) => {
                 let choice = self.sampler.choose_among(found);

@@ -113,6 +113,13 @@ impl VlmConfig {
                 "lies outside the vocabulary".into(),
             ));
         }
+        // They are taken in the order of the layers, and each has a merger of its own.
+        if !vision.variant.deepstack.is_sorted_by(|a, b| a < b) {
+            return Err(refuse(
+                "vision_config.deepstack_visual_indexes",
+                "must be ascending, each layer once".into(),
+            ));
+        }
         let layers = vision.variant.deepstack.len();
         if layers > text.num_hidden_layers {
             return Err(refuse(
@@ -243,7 +250,16 @@ impl TextConfig {
                 "must be even and positive for rotary positions".into(),
             ));
         }
-        limit("text_config.head_dim", self.head_dim())?;
+        // Tables of turns are made for each position before any weight is looked at.
+        let wide = self.head_dim().saturating_mul(self.num_attention_heads);
+        if self.head_dim() > MOST_HEAD || wide > LARGEST {
+            let problem = format!(
+                "{} for {} heads is beyond {MOST_HEAD}, or {LARGEST} in all",
+                self.head_dim(),
+                self.num_attention_heads
+            );
+            return Err(refuse("text_config.head_dim", problem));
+        }
         let sections = self.variant.mrope.map(|mrope| mrope.sections);
         let given =
             sections.map(|sections| sections.iter().map(|&s| s.min(LARGEST)).sum::<usize>());
@@ -280,6 +296,8 @@ pub const CONTEXT: usize = 8192;
 
 /// The widest or deepest number a config may state: 2^20 keeps every product below inside u64.
 const LARGEST: usize = 1 << 20;
+/// Widest head: four times that of any model known.
+const MOST_HEAD: usize = 1 << 10;
 
 pub(super) fn positive(key: &str, value: usize) -> Result<()> {
     if value == 0 {

@@ -26,6 +26,9 @@ pub struct DualEncoder {
     pub box_head: Option<Linear>,
     logit_scale: Param<Tensor<1>>,
     logit_bias: Option<Param<Tensor<1>>>,
+    /// Numbers in an embedding.
+    #[module(skip)]
+    pub width: usize,
 }
 
 impl DualEncoder {
@@ -48,6 +51,7 @@ impl DualEncoder {
             text: TextTower::new(p, "text_model", config)?,
             // SigLIP's initial values: ln 10 and -10 (Zhai et al., arXiv 2303.15343).
             logit_scale: p.param("logit_scale", [1], Init::Constant(10f64.ln()))?,
+            width: config.width(),
             logit_bias: match config.variant.logit_bias {
                 true => Some(p.param("logit_bias", [1], Init::Constant(-10.0))?),
                 false => None,

@@ -2,7 +2,7 @@
 
 use super::config::{TextConfig, VisionConfig, VlmConfig};
 use super::families::{self, GgufFamily};
-use super::gguf_keys::{Keys, fail};
+use super::gguf_keys::{Keys, decimal, fail};
 use crate::weights::{Metadata, Value, Weights};
 use crate::{Error, Result};
 
@@ -24,7 +24,8 @@ impl VlmConfig {
     /// [`Error::Config`] naming the key that is missing or cannot be; [`Error::Weights`] when the text model is missing.
     pub fn from_gguf(weights: &Weights) -> Result<Self> {
         let (text, projector) = pair(weights)?;
-        let has = |name: &str| weights.contains(name);
+        // What is there in a type that is not read is there: taking it will say so.
+        let has = |name: &str| weights.mentions(name);
         let rows = weights
             .find("token_embd.weight")
             .and_then(|(_, tensor)| tensor.shape.first().copied());
@@ -203,14 +204,43 @@ fn exchange(
     Ok(())
 }
 
+/// Refuses what changes the turns of positions, or what a token sees, and is not done here. A factor without a type is a linear one for
+/// llama.cpp, and 0 is none.
+fn check_rope(metadata: &Metadata, key: &dyn Fn(&str) -> String) -> Result<()> {
+    let scaling = key("rope.scaling.type");
+    if metadata.get(&scaling).is_some() && metadata.str(&scaling) != Some("none") {
+        return Err(fail(&scaling, "is not supported; only `none` is"));
+    }
+    for (name, plain) in [
+        ("rope.scaling.factor", &[0.0, 1.0][..]),
+        ("rope.scale_linear", &[0.0, 1.0]),
+        ("rope.scaling.attn_factor", &[1.0]),
+    ] {
+        let name = key(name);
+        if metadata.get(&name).is_some()
+            && !decimal(metadata, &name).is_some_and(|factor| plain.contains(&factor))
+        {
+            return Err(fail(&name, "scales positions, which is not supported"));
+        }
+    }
+    let causal = key("attention.causal");
+    if metadata
+        .get(&causal)
+        .is_some_and(|causal| *causal != Value::Bool(true))
+    {
+        return Err(fail(
+            &causal,
+            "must be true: a decoder sees what is behind it",
+        ));
+    }
+    Ok(())
+}
+
 /// The keys of every decoder.
 fn decoder(keys: &mut Keys<'_>, arch: &str, text: &mut TextConfig) -> Result<()> {
     let key = |name: &str| format!("{arch}.{name}");
-    let scaling = key("rope.scaling.type");
-    if let Keys::Read(metadata) = keys
-        && metadata.str(&scaling).is_some_and(|kind| kind != "none")
-    {
-        return Err(fail(&scaling, "is not supported; only `none` is"));
+    if let Keys::Read(metadata) = keys {
+        check_rope(metadata, &key)?;
     }
     keys.number(&key("block_count"), &mut text.num_hidden_layers)?;
     keys.number(&key("context_length"), &mut text.max_position_embeddings)?;
@@ -230,6 +260,13 @@ fn decoder(keys: &mut Keys<'_>, arch: &str, text: &mut TextConfig) -> Result<()>
                 None => None,
                 Some(_) => keys.optional(&width, 0)?,
             };
+            let turned = key("rope.dimension_count");
+            if keys
+                .optional(&turned, 0)?
+                .is_some_and(|turned| turned != text.head_dim())
+            {
+                return Err(fail(&turned, "is less than a head, which is not supported"));
+            }
         }
         Keys::Write(_) => {
             let mut width = text.head_dim();

@@ -135,7 +135,7 @@ impl Keys<'_> {
 }
 
 /// A float as the decimal it was written from: 0.003 is kept as an f32 that is not quite that.
-fn decimal(metadata: &Metadata, key: &str) -> Option<f64> {
+pub(super) fn decimal(metadata: &Metadata, key: &str) -> Option<f64> {
     match *metadata.get(key)? {
         Value::F32(real) => real.to_string().parse().ok(),
         Value::F64(real) => Some(real),

@@ -247,6 +247,18 @@ impl Vlm {
         Ok((found.positions, found.saved))
     }
 
+    /// Refuses tokens that a tokenizer has and the model does not: files of two models.
+    fn check_tokens(&self, ids: &[u32]) -> Result<()> {
+        match ids.iter().find(|id| !self.decoder.is_token(**id)) {
+            None => Ok(()),
+            Some(id) => Err(Error::Tokenizer {
+                problem: format!(
+                    "it makes token {id}, which the model does not have; take the tokenizer from the model's own folder"
+                ),
+            }),
+        }
+    }
+
     fn check_places(&self, places: usize, given: usize) -> Result<()> {
         if places != given {
             return Err(Error::Template {
@@ -318,6 +330,7 @@ impl Vlm {
             flat.iter().enumerate().map(&mut take).collect()
         };
         let tokens: Vec<u32> = ids.iter().flatten().copied().collect();
+        self.check_tokens(&tokens)?;
         let text = self.decoder.embed(&tokens);
         let hidden = text.dims()[1];
         let shape = [rows, width, hidden];

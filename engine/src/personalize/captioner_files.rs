@@ -216,8 +216,16 @@ fn tried(chat: ChatEncoder, config: &VlmConfig) -> Result<ChatEncoder> {
         layouts.clear();
     }
     let role = "user".into();
-    chat.encode(&[Message { role, content }], &layouts, true)?;
-    Ok(chat)
+    let prompt = chat.encode(&[Message { role, content }], &layouts, true)?;
+    let known = config.text_config.vocab_size;
+    match prompt.iter().find(|id| **id as usize >= known) {
+        None => Ok(chat),
+        Some(id) => Err(Error::Tokenizer {
+            problem: format!(
+                "a prompt has token {id}, and the model has {known}; take the tokenizer from the model's own folder"
+            ),
+        }),
+    }
 }
 
 /// Never in practice: what is missing is among the faults.

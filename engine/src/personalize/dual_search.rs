@@ -47,6 +47,11 @@ impl DualSearch {
         }
     }
 
+    /// Numbers in an embedding.
+    pub(super) fn width(&self) -> usize {
+        self.dual.width
+    }
+
     /// Whether regions are boxes that patches propose.
     pub(super) fn proposes(&self) -> bool {
         self.dual.box_head.is_some()

@@ -95,7 +95,14 @@ impl PhotoEncoder {
     /// An empty index for what it makes of references.
     pub(super) fn index(&self) -> FlatIndex {
         let searched = self.features().map(|_| ReferenceFeatures::SEARCHED);
-        FlatIndex::new(&self.digest).of_first(searched)
+        let width = match &self.kind {
+            Kind::Dual(dual) => Some(dual.width()),
+            // Packed rows, which differ.
+            Kind::Features(_) => None,
+        };
+        FlatIndex::new(&self.digest)
+            .of_first(searched)
+            .of_width(width)
     }
 
     /// The device it is on.

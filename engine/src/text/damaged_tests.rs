@@ -103,3 +103,35 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_would_make_texts_or_tables_without_end_is_refused() {
+    let load = |normalizer: Value, decoder: Value, added: Value| {
+        let json = json!({"version": "1.0", "added_tokens": added, "normalizer": normalizer, "decoder": decoder,
+            "model": {"type": "WordLevel", "vocab": {"a": 0}, "unk_token": "a"}});
+        Tokenizer::from_json(json.to_string().as_bytes())
+    };
+    let replace = |times: usize| {
+        let step =
+            json!({"type": "Replace", "pattern": {"String": "e"}, "content": "e".repeat(10)});
+        vec![step; times]
+    };
+    let normalizer = |times| json!({"type": "Sequence", "normalizers": replace(times)});
+    let decoder = |times| json!({"type": "Sequence", "decoders": replace(times)});
+    let none = Value::Null;
+    assert!(load(normalizer(1), decoder(1), json!([])).is_ok());
+    assert!(load(normalizer(12), none.clone(), json!([])).is_err());
+    assert!(load(none.clone(), decoder(12), json!([])).is_err());
+    let nested = json!({"type": "Sequence", "normalizers": [normalizer(6), normalizer(6)]});
+    assert!(load(nested, none.clone(), json!([])).is_err());
+    let token = |id: usize, content: String| {
+        json!({"id": id, "content": content, "single_word": false, "lstrip": false, "rstrip": false,
+            "normalized": false, "special": true})
+    };
+    let added = |count: usize, length: usize| -> Value {
+        let of = |id: usize| token(id + 1, format!("{id:0length$}"));
+        (0..count).map(of).collect::<Vec<_>>().into()
+    };
+    assert!(load(none.clone(), none.clone(), added(500, 20)).is_ok());
+    assert!(load(none.clone(), none, added(2000, 1000)).is_err());
+}

@@ -12,14 +12,53 @@ pub(super) struct Declared {
     pub(super) model: DeclaredModel,
     #[serde(default)]
     post_processor: Value,
+    #[serde(default)]
+    normalizer: Value,
+    #[serde(default)]
+    decoder: Value,
+    #[serde(default)]
+    added_tokens: Vec<AddedText>,
 }
+
+/// The text of an added token.
+#[derive(Deserialize)]
+struct AddedText {
+    #[serde(default)]
+    content: String,
+}
+
+/// Most bytes of all added tokens, of which the library makes a machine that takes many times as much.
+const MOST_ADDED_BYTES: usize = 1 << 20;
+/// How many times as long replacements may make a text.
+const MOST_GROWTH: f64 = 64.0;
 
 impl Declared {
     /// Refuses what the library would index by without looking.
     pub(super) fn check(&self) -> Result<(), &'static str> {
         self.model.check()?;
+        let added = self.added_tokens.iter().map(|token| token.content.len());
+        if added.sum::<usize>() > MOST_ADDED_BYTES {
+            return Err("its added tokens are longer than any tokenizer's");
+        }
+        if growth(&self.normalizer) > MOST_GROWTH || growth(&self.decoder) > MOST_GROWTH {
+            return Err("its replacements would make a text many times as long");
+        }
         check_processor(&self.post_processor)
     }
+}
+
+/// How many times as long a normaliser or decoder makes a text at most, by its replacements; a pattern is taken for one byte.
+fn growth(step: &Value) -> f64 {
+    let own = match step["type"].as_str() {
+        Some("Replace") => step["content"]
+            .as_str()
+            .map_or(1.0, |text| text.len().max(1) as f64),
+        _ => 1.0,
+    };
+    let inner = ["normalizers", "decoders"]
+        .into_iter()
+        .flat_map(|list_of| list(&step[list_of]));
+    own * inner.map(growth).product::<f64>()
 }
 
 /// Refuses a template around one text, at any depth of a sequence, that has a place for a second text, or for a special

@@ -32,6 +32,8 @@ pub struct TextSettings {
     pub fake_image: Option<String>,
     /// `global_image_token`, which SmolVLM puts before the whole photo.
     pub global_image: Option<String>,
+    /// `added_tokens_decoder`: tokens by their ids, which `transformers` adds to those of `tokenizer.json`.
+    pub added: Vec<(u32, String)>,
     /// What `generation_config.json` sets.
     pub generation: GenerationSettings,
 }
@@ -52,7 +54,12 @@ impl TextSettings {
             Some(json) => GenerationSettings::from_json(&json)?,
             None => GenerationSettings::default(),
         };
+        if tokenizer.get("split_special_tokens") == Some(&Value::Bool(true)) {
+            let problem = "spells special tokens in letters, which is not supported";
+            return Err(fail(TOKENIZER, "split_special_tokens", problem.into()));
+        }
         Ok(Self {
+            added: added(&tokenizer)?,
             chat_template: chat_template(read, &tokenizer)?,
             bos: token("bos_token")?,
             eos: token("eos_token")?,
@@ -78,6 +85,7 @@ impl TextSettings {
             pad: text(specials.pad),
             fake_image: None,
             global_image: None,
+            added: Vec::new(),
             generation: GenerationSettings::from_gguf(metadata)?,
         })
     }
@@ -92,6 +100,8 @@ impl TextSettings {
             pad: self.pad.or(other.pad),
             fake_image: self.fake_image.or(other.fake_image),
             global_image: self.global_image.or(other.global_image),
+            // They are of the tokenizer beside them.
+            added: self.added,
             generation: match self.generation == GenerationSettings::default() {
                 true => other.generation,
                 false => self.generation,
@@ -144,6 +154,17 @@ impl TextSettings {
                 fail(file, key, problem)
             })
         };
+        for (id, text) in &self.added {
+            if tokenizer.token_id(text) != Some(*id) {
+                let problem = format!(
+                    "adds `{text}` as token {id}, and the tokenizer has {}; the two files belong to different models",
+                    tokenizer
+                        .token_id(text)
+                        .map_or_else(|| "no such token".to_owned(), |own| format!("it as {own}"))
+                );
+                return Err(fail(TOKENIZER, "added_tokens_decoder", problem));
+            }
+        }
         for &id in &self.generation.eos {
             known(GENERATION, "eos_token_id", id)?;
         }
@@ -228,6 +249,20 @@ fn default_template(file: &str, value: &Value) -> Result<Option<String>> {
             ))
         }
     }
+}
+
+/// The tokens of `added_tokens_decoder`.
+fn added(tokenizer: &Map<String, Value>) -> Result<Vec<(u32, String)>> {
+    const KEY: &str = "added_tokens_decoder";
+    let Some(Value::Object(entries)) = tokenizer.get(KEY) else {
+        return Ok(Vec::new());
+    };
+    let entry = |(id, token): (&String, &Value)| {
+        let text = token["content"].as_str();
+        let known = id.parse().ok().zip(text.map(str::to_owned));
+        known.ok_or_else(|| fail(TOKENIZER, KEY, format!("`{id}` is no token with `content`")))
+    };
+    entries.iter().map(entry).collect()
 }
 
 /// A special token. The map counts first where the tokenizer's configuration is of the old kind,

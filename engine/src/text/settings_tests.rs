@@ -346,3 +346,42 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn tokens_that_the_configuration_adds_must_be_those_of_the_tokenizer() {
+    let end = "<|endoftext|>";
+    let json = include_bytes!("../../../tests/fixtures/text/tokenizer.json");
+    let joined = |added: &[(u32, &str)]| {
+        let settings = TextSettings {
+            chat_template: Some("{{ messages }}".into()),
+            eos: Some(end.into()),
+            added: added
+                .iter()
+                .map(|(id, text)| (*id, (*text).to_owned()))
+                .collect(),
+            ..TextSettings::default()
+        };
+        let tokenizer = Tokenizer::from_json(json).unwrap();
+        let joined = settings.chat_encoder(tokenizer, 0, ImageMarkup::Absent);
+        joined.map(drop).map_err(|error| error.to_string())
+    };
+    let id = Tokenizer::from_json(json).unwrap().token_id(end).unwrap();
+    assert_eq!(joined(&[(id, end)]), Ok(()));
+    for (id, text) in [(id + 1, end), (id, "<|new|>")] {
+        let error = joined(&[(id, text)]).unwrap_err();
+        assert!(
+            error.contains("added_tokens_decoder") && error.contains(text),
+            "{error}"
+        );
+    }
+    let config = r#"{"added_tokens_decoder": {"7": {"content": "<a>", "special": true}}}"#;
+    let settings = read(&[("tokenizer_config.json", config)]).unwrap();
+    assert_eq!(settings.added, [(7, "<a>".to_owned())]);
+    for bad in [
+        r#"{"added_tokens_decoder": {"x": {"content": "<a>"}}}"#,
+        r#"{"added_tokens_decoder": {"7": {}}}"#,
+        r#"{"split_special_tokens": true}"#,
+    ] {
+        assert!(read(&[("tokenizer_config.json", bad)]).is_err(), "{bad}");
+    }
+}

@@ -56,6 +56,12 @@ impl Weights {
         self.find(name).is_some()
     }
 
+    /// Whether a tensor of this name exists, in whatever type.
+    pub fn mentions(&self, name: &str) -> bool {
+        let stored = |file: &WeightFile| file.unreadable().iter().any(|(known, _)| known == name);
+        self.contains(name) || self.files.iter().any(stored)
+    }
+
     /// The elements of a tensor in row-major order, and marks it taken.
     ///
     /// # Errors

@@ -273,8 +273,8 @@ mod tests {
     #[cfg(unix)]
     #[test]
     fn a_process_is_of_a_group_of_its_own() {
-        let mut process = Process::start("sh -c 'ps -o pgid= -p $$; echo $$; read line'").unwrap();
-        let mut said = || process.from.recv().unwrap().unwrap().trim().to_owned();
+        let process = Process::start("sh -c 'ps -o pgid= -p $$; echo $$; read line'").unwrap();
+        let said = || process.from.recv().unwrap().unwrap().trim().to_owned();
         assert_eq!(said(), said());
         drop(process);
     }

@@ -109,7 +109,13 @@ fn options(captioner: &Captioner, request: &Request, prompt: usize) -> Result<Ge
 fn constraint(captioner: &Captioner, prompt: &Prompt<'_>) -> NameConstraint {
     let names = prompt.names();
     let names = names.iter().map(String::as_str);
-    NameConstraint::new(names, captioner.chat.tokenizer(), captioner.chat.ends())
+    let mut constraint =
+        NameConstraint::new(names, captioner.chat.tokenizer(), captioner.chat.ends());
+    if captioner.config.sees_photos() {
+        // Read on, it would stand for a photo.
+        constraint.bar(captioner.config.image_token_id);
+    }
+    constraint
 }
 
 fn views(parser: &MentionParser, concepts: &[&Concept]) -> Vec<MentionView> {

@@ -95,9 +95,11 @@ impl Tokens<'_> {
             };
             self.at += 1 + usize::from(not_in);
             let right = self.sum()?;
+            // The library walks through both sides and counts nothing.
+            let (one, other) = (format!("__walked({left})"), format!("__walked({right})"));
             all.push(match operator {
-                "not in" => format!("(not ({left} in {right}))"),
-                _ => format!("({left} {operator} {right})"),
+                "not in" => format!("(not ({one} in {other}))"),
+                _ => format!("({one} {operator} {other})"),
             });
             left = right;
         }

@@ -82,6 +82,8 @@ fn shown(value: &Value) -> Result<Value, Error> {
 
 /// Methods of `str`; `None` for those left to the library.
 fn string(text: &str, method: &str, args: &[Value]) -> Result<Option<Value>, Error> {
+    // Each walks through it, whatever it makes.
+    budget::text(text.len())?;
     let value = match method {
         "strip" | "lstrip" | "rstrip" => {
             let args = Args::new(args, &["chars"], 0)?;

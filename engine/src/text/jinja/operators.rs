@@ -45,6 +45,13 @@ pub(super) fn install(environment: &mut Environment<'static>) {
     environment.add_function("__store", |value: Value| {
         budget::check_depth(&value, false).map(|()| value)
     });
+    environment.add_function("__walked", |value: Value| {
+        match value.as_str() {
+            Some(text) => budget::text(text.len())?,
+            None => budget::check_depth(&value, false)?,
+        }
+        Ok::<_, Error>(value)
+    });
     environment.add_function("__keep", |value: Value| {
         budget::check_depth(&value, true).map(|()| value)
     });

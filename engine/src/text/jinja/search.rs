@@ -1,5 +1,7 @@
 //! Methods of `str` that look for something in a text, or cut it there.
 
+use std::collections::HashSet;
+
 use minijinja::value::Value;
 use minijinja::{Error, ErrorKind};
 
@@ -159,7 +161,13 @@ pub(super) fn search(text: &str, method: &str, args: &[Value]) -> Result<Value, 
 
 /// Without white space, or any of `chars`, at the ends that `method` names.
 pub(super) fn strip<'t>(text: &'t str, chars: Option<&str>, method: &str) -> &'t str {
-    let goes = |c: char| chars.map_or_else(|| is_space(c), |chars| chars.contains(c));
+    // A set: looking through a long text for each letter of another would take for ever.
+    let chars: Option<HashSet<char>> = chars.map(|chars| chars.chars().collect());
+    let goes = |c: char| {
+        chars
+            .as_ref()
+            .map_or_else(|| is_space(c), |chars| chars.contains(&c))
+    };
     let text = match method {
         "rstrip" => text,
         _ => text.trim_start_matches(goes),

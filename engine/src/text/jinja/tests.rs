@@ -121,10 +121,34 @@ fn what_fills_memory_or_the_stack_is_refused() {
         format!("{{{{ x{} }}}}", "|upper".repeat(5_000)),
         format!("{{{{ x{} }}}}", " if 1 else 2".repeat(5_000)),
         format!("{{{{ {}true }}}}", "1 if 1 else ".repeat(5_000)),
+        format!(
+            "{{% for {}x{} in [] %}}{{% endfor %}}",
+            "(".repeat(25_000),
+            ")".repeat(25_000)
+        ),
+        format!(
+            "{{% set {}x{} = 1 %}}",
+            "(".repeat(25_000),
+            ")".repeat(25_000)
+        ),
+        format!("{{% if a %}}{}{{% endif %}}", "{% elif a %}".repeat(12_000)),
+        // What takes time and no memory.
+        "{% macro f(x, y, n) %}{% if n > 0 %}{{ f([x, x], [y, y], n - 1) }}{% elif x == y %}{% endif %}{% endmacro %}{{ f(1, 1, 60) }}"
+            .to_owned(),
+        "{% macro f(x, n) %}{% if n > 0 %}{{ f([x, x], n - 1) }}{% elif 2 in x %}{% endif %}{% endmacro %}{{ f(1, 60) }}"
+            .to_owned(),
+        format!("{wide}{}{{% for i in range(90000) %}}{{% if x.isalpha() %}}{{% endif %}}{{% endfor %}}", "{% set x = x * 2 %}".repeat(18)),
+        format!("{wide}{}{{% for i in range(90000) %}}{{% if x == x ~ '' %}}{{% endif %}}{{% endfor %}}", "{% set x = x * 2 %}".repeat(18)),
     ] {
         let found = run(&source, &serde_json::json!({}), None);
         assert!(found.is_err(), "{:.120}", source);
     }
+}
+
+#[test]
+fn letters_of_a_long_text_are_stripped_at_once() {
+    let source = "{{ ('a' * 2000000).strip('b' * 1999999 ~ 'a') }}{{ 'xyax'.strip('xy') }}";
+    assert_eq!(run(source, &serde_json::json!({}), None).unwrap(), "a");
 }
 
 #[test]

@@ -16,6 +16,7 @@ pub(in crate::text) fn translate(source: &str) -> Result<String, String> {
     let mut out = String::with_capacity(source.len() * 2);
     // What has begun and not ended.
     let mut open: Vec<&'static str> = Vec::new();
+    let mut elifs = 0;
     for piece in pieces(source)? {
         match piece {
             Piece::Text(text) => {
@@ -30,6 +31,11 @@ pub(in crate::text) fn translate(source: &str) -> Result<String, String> {
                 out.push_str(&format!("{{{{ {value} }}}}"));
             }
             Piece::Block(tokens) => {
+                // The library reads each within the one before.
+                elifs += usize::from(Tokens::new(&tokens).is_name("elif"));
+                if elifs > MOST_ELIFS {
+                    return Err(format!("it has more than {MOST_ELIFS} `elif`"));
+                }
                 let statement = statement(&tokens, &mut open)?;
                 out.push_str(&format!("{{% {statement} %}}"));
             }
@@ -40,6 +46,11 @@ pub(in crate::text) fn translate(source: &str) -> Result<String, String> {
         None => Ok(out),
     }
 }
+
+/// Most `elif` of a template.
+const MOST_ELIFS: usize = 200;
+/// Most parentheses round a target.
+const DEEPEST_TARGET: usize = 16;
 
 /// Statements that go on to an end of their own.
 const BLOCKS: [&str; 9] = [
@@ -130,7 +141,7 @@ fn begin(name: &str, tokens: &mut Tokens<'_>) -> Result<(String, bool), String> 
 }
 
 fn for_loop(tokens: &mut Tokens<'_>) -> Result<String, String> {
-    let target = targets(tokens)?;
+    let target = targets(tokens, 0)?;
     if !tokens.skip_name("in") {
         return Err("`for` has no `in`".into());
     }
@@ -156,11 +167,14 @@ fn for_loop(tokens: &mut Tokens<'_>) -> Result<String, String> {
 }
 
 /// Names between commas, in parentheses or not.
-fn targets(tokens: &mut Tokens<'_>) -> Result<String, String> {
+fn targets(tokens: &mut Tokens<'_>, depth: usize) -> Result<String, String> {
+    if depth > DEEPEST_TARGET {
+        return Err("a target is nested too deep".into());
+    }
     let mut all = Vec::new();
     loop {
         all.push(if tokens.skip("(") {
-            let inner = targets(tokens)?;
+            let inner = targets(tokens, depth + 1)?;
             tokens.expect(")")?;
             format!("({inner})")
         } else {
@@ -178,7 +192,7 @@ fn targets(tokens: &mut Tokens<'_>) -> Result<String, String> {
 }
 
 fn set(tokens: &mut Tokens<'_>) -> Result<(String, bool), String> {
-    let mut target = targets(tokens)?;
+    let mut target = targets(tokens, 0)?;
     let attribute = tokens.skip(".");
     if attribute {
         target = format!("{target}.{}", tokens.name()?);
