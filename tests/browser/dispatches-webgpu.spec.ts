@@ -17,8 +17,8 @@ const AROUND = 4;
 
 /** Bytes read back of a token that is the likeliest: how many were found, the sum of all weights, the token and its logit. */
 const LIKELIEST = 16;
-/** Of one drawn among fifty: room for twice as many tokens. */
-const DRAWN = 8 + 8 * 100;
+/** Of one drawn among fifty, and the token of a photo, which may be among them and is never written: room for twice as many tokens. */
+const DRAWN = 8 + 16 * 51;
 
 /** Dispatches of a token that are put together anew, the others are kept from the token before: what finds those in front. */
 const ANEW = 1;
