@@ -133,12 +133,12 @@ fn what_fills_memory_or_the_stack_is_refused() {
         ),
         format!("{{% if a %}}{}{{% endif %}}", "{% elif a %}".repeat(12_000)),
         // What takes time and no memory.
-        "{% macro f(x, y, n) %}{% if n > 0 %}{{ f([x, x], [y, y], n - 1) }}{% elif x == y %}{% endif %}{% endmacro %}{{ f(1, 1, 60) }}"
+        "{% macro f(x, y, n) %}{% if n > 0 %}{{ f([x, x], [y, y], n - 1) }}{% elif x == y %}{% endif %}{% endmacro %}{{ f(1, 1, 21) }}"
             .to_owned(),
-        "{% macro f(x, n) %}{% if n > 0 %}{{ f([x, x], n - 1) }}{% elif 2 in x %}{% endif %}{% endmacro %}{{ f(1, 60) }}"
+        "{% macro f(x, n) %}{% if n > 0 %}{{ f([x, x], n - 1) }}{% elif 2 in x %}{% endif %}{% endmacro %}{{ f(1, 21) }}"
             .to_owned(),
-        format!("{wide}{}{{% for i in range(90000) %}}{{% if x.isalpha() %}}{{% endif %}}{{% endfor %}}", "{% set x = x * 2 %}".repeat(18)),
-        format!("{wide}{}{{% for i in range(90000) %}}{{% if x == x ~ '' %}}{{% endif %}}{{% endfor %}}", "{% set x = x * 2 %}".repeat(18)),
+        format!("{wide}{}{{% for i in range(100) %}}{{% if x.isalpha() %}}{{% endif %}}{{% endfor %}}", "{% set x = x * 2 %}".repeat(18)),
+        format!("{wide}{}{{% for i in range(100) %}}{{% if x == x ~ '' %}}{{% endif %}}{{% endfor %}}", "{% set x = x * 2 %}".repeat(18)),
     ] {
         let found = run(&source, &serde_json::json!({}), None);
         assert!(found.is_err(), "{:.120}", source);
