@@ -87,13 +87,12 @@ pub fn write_bundle(run: &Path, out: &Path, dtype: Dtype) -> Result<()> {
     weights::write_dense(&stage("contrastive")?, &path, encoder)
 }
 
-/// The empty folder in which a bundle is made that becomes `out` once it is whole.
+/// The empty folder in `out` in which a bundle is made until it is whole.
 ///
 /// # Errors
 /// When it cannot be made.
 pub fn unfinished(out: &Path) -> Result<PathBuf> {
-    let name = out.file_name().context("--out must name a folder")?;
-    let path = out.with_file_name(format!("{}.unfinished", name.to_string_lossy()));
+    let path = out.join(".unfinished");
     if path.exists() {
         fs::remove_dir_all(&path).with_context(|| format!("cannot remove {}", path.display()))?;
     }
@@ -101,8 +100,8 @@ pub fn unfinished(out: &Path) -> Result<PathBuf> {
     Ok(path)
 }
 
-/// Moves a whole bundle from `unfinished` into `out`, in place of the files and the weights that are there, and writes its manifest;
-/// what else is in `out`, such as pages about the model, stays.
+/// Moves a whole bundle out of the folder of [`unfinished`] into `out`, in place of the files and the weights that are there, and
+/// writes its manifest; what else is in `out`, such as pages about the model, stays.
 ///
 /// # Errors
 /// When a file cannot be moved.
@@ -110,18 +109,25 @@ pub fn finish(unfinished: &Path, out: &Path) -> Result<()> {
     for folder in ["", "retriever"] {
         let (from, to) = (unfinished.join(folder), out.join(folder));
         fs::create_dir_all(&to).with_context(|| format!("cannot create {}", to.display()))?;
-        for name in WEIGHT_FILES.iter().chain(&["manifest.json"]) {
-            if to.join(name).exists() {
-                fs::remove_file(to.join(name))
-                    .with_context(|| format!("cannot remove {name} of {}", to.display()))?;
-            }
-        }
+        let mut moved = Vec::new();
         for entry in fs::read_dir(&from)? {
             let path = entry?.path();
             if path.is_file() {
-                let name = path.file_name().unwrap_or_default();
-                fs::rename(&path, to.join(name))
+                let name = path.file_name().unwrap_or_default().to_owned();
+                fs::rename(&path, to.join(&name))
                     .with_context(|| format!("cannot move {}", path.display()))?;
+                moved.push(name);
+            }
+        }
+        // Weights of another type are no part of it any more.
+        for name in WEIGHT_FILES {
+            if to.join(name).exists()
+                && !moved
+                    .iter()
+                    .any(|moved| moved.as_os_str() == std::ffi::OsStr::new(name))
+            {
+                fs::remove_file(to.join(name))
+                    .with_context(|| format!("cannot remove {name} of {}", to.display()))?;
             }
         }
     }

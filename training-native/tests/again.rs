@@ -68,6 +68,21 @@ fn a_run_that_a_bound_has_ended_does_not_go_on() {
         "{steps:?}"
     );
     assert_eq!(steps[0], steps[1]);
+    // Whoever moves the bound wants it to go on.
+    let wider = ["--steps", "3", "--min-length", "100", "--patience", "9"];
+    let (code, said) = grpo(
+        &model(),
+        &run,
+        &[&wider[..], &["--set", "use_peft=true"]].concat(),
+    );
+    assert!(code == Some(1) && said.contains("steps"), "{said}");
+    let wider = ["--steps", "6", "--min-length", "100", "--patience", "9"];
+    let (code, said) = grpo(
+        &model(),
+        &run,
+        &[&wider[..], &["--set", "use_peft=true"]].concat(),
+    );
+    assert!(code == Some(0) && said.contains("done: 6 steps"), "{said}");
 }
 
 #[test]

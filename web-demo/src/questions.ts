@@ -16,12 +16,14 @@ const MOST_QUICK = 6;
 export class Questions {
   /** The element to put into the page. */
   readonly element: HTMLElement;
+  readonly #session: Session;
   readonly #stage: Stage;
   readonly #work: Work;
   readonly #quick = h("div", { class: "quick" });
   readonly #answers = h("dl", { class: "answers" });
 
   constructor(session: Session, stage: Stage, work: Work) {
+    this.#session = session;
     this.#stage = stage;
     this.#work = work;
     const input = h("input", {
@@ -74,9 +76,16 @@ export class Questions {
     );
   }
 
-  async #locate({ id, name }: Concept): Promise<void> {
+  /** What a thing is asked for by: its id, unless another thing bears that as a name, since the one that had it was renamed. */
+  #handle({ id, name }: Concept): string {
+    const bears = (other: Concept): boolean => [other.name, ...other.aliases].some((known) => known.toLowerCase() === id);
+    return this.#session.concepts.some((other) => other.id !== id && bears(other)) ? name : id;
+  }
+
+  async #locate(concept: Concept): Promise<void> {
+    const { id, name } = concept;
     const question = `Where is ${name}?`;
-    const asked = await this.#ask(question, (lens, photo) => lens.locate(photo, id));
+    const asked = await this.#ask(question, (lens, photo) => lens.locate(photo, this.#handle(concept)));
     if (!asked) return;
     const { result, place } = asked;
     if (result.box) {
@@ -87,8 +96,8 @@ export class Questions {
     }
   }
 
-  async #recognize({ id, name }: Concept): Promise<void> {
-    const asked = await this.#ask(`Is ${name} here?`, (lens, photo) => lens.recognize(photo, id));
+  async #recognize(concept: Concept): Promise<void> {
+    const asked = await this.#ask(`Is ${concept.name} here?`, (lens, photo) => lens.recognize(photo, this.#handle(concept)));
     if (!asked) return;
     const { answer, confidence, source } = asked.result;
     // What was recognised is said in the text: "Perhaps" is neither yes nor no. And a captioner may have said something else.

@@ -1,6 +1,6 @@
 //! `namelens export`: a run directory to a model bundle, with calibrated thresholds.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anstream::println;
 use anyhow::{Context, Result};
@@ -75,15 +75,12 @@ impl ExportArgs {
         let run = self.run.as_deref().context("--run or --model is needed")?;
         // What is there stays until the new one is whole.
         let unfinished = export::unfinished(&self.out)?;
-        export::write_bundle(run, &unfinished, dtype)?;
-        // The thresholds are measured on the very weights that are shipped.
-        export::write_thresholds(&unfinished, 0.5, 0.5)?;
-        let files = export::open_bundle(&unfinished)?;
-        let device = self.device.open()?;
-        let engine = pollster::block_on(Engine::load(files, &device, &Still, &mut |_, _| ()))?;
-        let found = calibrate::thresholds(&engine, self.calibration_photos, 7)?;
-        let (window, whole) = (found.window.threshold, found.whole.threshold);
-        export::write_thresholds(&unfinished, window, whole)?;
+        let made = self.make(run, &unfinished, dtype);
+        if made.is_err() {
+            // Best effort: the next one begins with removing it, too.
+            let _ = std::fs::remove_dir_all(&unfinished);
+        }
+        let found = made?;
         export::finish(&unfinished, &self.out)?;
         for (what, found) in [("region", found.window), ("whole photo", found.whole)] {
             println!(
@@ -97,5 +94,17 @@ impl ExportArgs {
         );
         println!("wrote {}", self.out.display());
         Ok(())
+    }
+
+    /// Makes a whole bundle of a run in `folder`, with thresholds measured on the very weights that are shipped.
+    fn make(&self, run: &Path, folder: &Path, dtype: Dtype) -> Result<calibrate::Calibrated> {
+        export::write_bundle(run, folder, dtype)?;
+        export::write_thresholds(folder, 0.5, 0.5)?;
+        let files = export::open_bundle(folder)?;
+        let device = self.device.open()?;
+        let engine = pollster::block_on(Engine::load(files, &device, &Still, &mut |_, _| ()))?;
+        let found = calibrate::thresholds(&engine, self.calibration_photos, 7)?;
+        export::write_thresholds(folder, found.window.threshold, found.whole.threshold)?;
+        Ok(found)
     }
 }

@@ -273,8 +273,17 @@ mod tests {
     #[cfg(unix)]
     #[test]
     fn a_process_is_of_a_group_of_its_own() {
+        const WAIT: Duration = Duration::from_secs(10);
         let process = Process::start("sh -c 'ps -o pgid= -p $$; echo $$; read line'").unwrap();
-        let said = || process.from.recv().unwrap().unwrap().trim().to_owned();
+        let said = || {
+            process
+                .from
+                .recv_timeout(WAIT)
+                .unwrap()
+                .unwrap()
+                .trim()
+                .to_owned()
+        };
         assert_eq!(said(), said());
         drop(process);
     }

@@ -58,6 +58,8 @@ pub fn run<M: Method>(
         }
         None => (0, begin(method, ranks, options)?),
     };
+    // With other bounds it was not ended.
+    state.stopped.take_if(|(_, rules)| *rules != options.stop);
     // The next checkpoint takes the place of this one: all must have read it.
     share(ranks, &())?;
     let save = |at: u64, state: &State, method: &M, updater: &Updater<'_>| -> Result<()> {
@@ -92,6 +94,7 @@ pub fn run<M: Method>(
             news.merge(figures);
             method.note(&news, &mut state);
             let reason = state.watch.observe(&news, &options.stop);
+            let reason = reason.map(|reason| (reason, options.stop));
             state.stopped = state.stopped.take().or(reason);
             log.record(at, line(&news, &updated, &state, method.epoch(), since))?;
             news = Metrics::default();
@@ -127,6 +130,7 @@ pub fn run<M: Method>(
         best: state.best,
         stopped: state
             .stopped
+            .map(|(reason, _)| reason)
             .or(interrupted.then(|| "it was interrupted".to_owned())),
         interrupted,
     })

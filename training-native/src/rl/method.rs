@@ -56,9 +56,9 @@ pub struct State {
     pub(super) last: Option<(u64, Figures)>,
     /// Step and figure of the best evaluation.
     pub(super) best: Option<(u64, f64)>,
-    /// Why a bound ended the run before its last step.
+    /// Why a bound ended the run before its last step, and the bounds it had: with others it goes on.
     #[serde(default)]
-    pub(super) stopped: Option<String>,
+    pub(super) stopped: Option<(String, StopRules)>,
 }
 
 /// How a run ended.

@@ -88,9 +88,19 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
         } else if path.is_file() && (from.ends_with("retriever") || !holds_weights(&text)) {
             fs::copy(&path, to.join(&name))
                 .with_context(|| format!("cannot copy {}", path.display()))?;
+            #[cfg(windows)]
+            writable(&to.join(&name))?;
         }
     }
     Ok(())
+}
+
+/// Takes the attribute away by which a copy could not be brought to the disk.
+#[cfg(windows)]
+fn writable(path: &Path) -> Result<()> {
+    let mut permissions = fs::metadata(path)?.permissions();
+    permissions.set_readonly(false);
+    Ok(fs::set_permissions(path, permissions)?)
 }
 
 /// Whether a file has weights, or says which files have: shards, and formats of other loaders, which would go on with the old ones.

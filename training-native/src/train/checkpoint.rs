@@ -224,8 +224,10 @@ pub(crate) fn sync_all(folder: &Path) -> Result<()> {
         if path.is_dir() {
             sync_all(&path)?;
         } else {
-            // Windows syncs only files that may be written.
-            fs::OpenOptions::new().write(true).open(&path)?.sync_all()?;
+            // Windows syncs only files that are opened for writing, others also what may only be read.
+            let write = cfg!(windows);
+            let file = fs::OpenOptions::new().read(true).write(write).open(&path)?;
+            file.sync_all()?;
         }
     }
     sync_folder(folder)

@@ -132,12 +132,8 @@ where
     O: Objective<M>,
 {
     let _lock = RunLock::take(run)?;
-    let own = serde_json::json!({ "objective": objective.options() });
-    let mut all = serde_json::to_value(options)?;
-    all["objective"] = own["objective"].clone();
-    let digest = all.to_string();
-    // Runs from before objectives were told are taken to have had this one.
-    let changed = |before: &str| changes(before, &digest, &own.to_string(), &[]);
+    let digest = digest(options, &objective.options())?;
+    let changed = |before: &str| changed(before, &digest, &objective.options());
     let mut updater = Updater::new(&model, names, options.update());
     let mut start = 0;
     if let Some(progress) = checkpoint::progress(run, options.seed, &changed)? {
@@ -179,6 +175,20 @@ where
     }
     log.finish();
     Ok(model)
+}
+
+/// What a run may not change when it resumes.
+fn digest(options: &FitOptions, objective: &serde_json::Value) -> Result<String> {
+    // By way of text, in which a number of 32 bits is as short as it was meant.
+    let mut all: serde_json::Value = serde_json::from_str(&serde_json::to_string(options)?)?;
+    all["objective"] = objective.clone();
+    Ok(all.to_string())
+}
+
+/// What differs from the options `before`; runs from before objectives were told are taken to have had this one.
+fn changed(before: &str, digest: &str, objective: &serde_json::Value) -> Vec<String> {
+    let own = serde_json::json!({ "objective": objective });
+    changes(before, digest, &own.to_string(), &[])
 }
 
 /// The gradients of one step: all shards of all rounds.
@@ -263,4 +273,30 @@ impl Figures {
         }
         means
     }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_from_before_objectives_were_told_resumes() {
+        let options: FitOptions = serde_json::from_str(BEFORE).unwrap();
+        let objective = serde_json::json!({ "batch": 8 });
+        let digest = digest(&options, &objective).unwrap();
+        assert_eq!(changed(BEFORE, &digest, &objective), Vec::<String>::new());
+        let other = BEFORE.replace("0.05", "0.1");
+        assert_eq!(changed(&other, &digest, &objective).len(), 1);
+        let smaller = serde_json::json!({ "batch": 4 });
+        let said = changed(
+            &digest,
+            &super::digest(&options, &smaller).unwrap(),
+            &smaller,
+        );
+        assert_eq!(said, ["objective.batch 8, not 4"]);
+    }
+
+    /// As it was written then.
+    const BEFORE: &str = r#"{"seed":1,"rule":"muon","schedule":{"peak":0.0015,"warmup":200,"total":4000,"floor":0.02},"weight_decay":0.05,"clip":1.0,"shards":2,"accumulate":1,"log_every":20,"save_every":250}"#;
 }

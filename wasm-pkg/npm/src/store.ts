@@ -99,7 +99,7 @@ export class DatabaseStore implements ConceptStore {
   all(): Promise<Shelf> {
     return this.#within("readonly", "reading the concepts", (table, state) => {
       const [concepts, revision] = [table.getAll(), state.get(REVISION)];
-      return () => ({ concepts: concepts.result as StoredConcept[], revision: (revision.result as Revision | undefined) ?? null });
+      return () => ({ concepts: inOrder(concepts.result as StoredConcept[]), revision: (revision.result as Revision | undefined) ?? null });
     });
   }
 
@@ -158,6 +158,11 @@ export class DatabaseStore implements ConceptStore {
       throw storageError(doing, thrown);
     }
   }
+}
+
+/** Oldest first: the database has them by their ids, which say nothing. */
+function inOrder(concepts: StoredConcept[]): StoredConcept[] {
+  return concepts.sort((a, b) => a.createdMs - b.createdMs || (a.id < b.id ? -1 : 1));
 }
 
 async function connect(name: string): Promise<IDBDatabase> {

@@ -117,9 +117,11 @@ export class EnrolPanel {
     } catch (error) {
       if (signal.aborted) return;
       showError(error);
+      const { code } = explain(error);
       // Only of a photo that cannot be opened nothing can be made.
-      if (explain(error).code === "image") return this.close();
-      this.#missed = { box };
+      if (code === "image") return this.close();
+      // By itself it is looked at again only where that cannot have been what ended the engine.
+      if (code === "disposed" || code === "cancelled") this.#missed = { box };
       this.#setBusy("It could not be looked at.");
       const again = h("button", { type: "button", class: "pill" }, "Look at it again");
       again.addEventListener("click", () => void this.#look(box));

@@ -164,7 +164,7 @@ export class Wall {
     const looked = all.filter(({ things }) => things === this.#things);
     const old = all.length - looked.length;
     const changed = `Your things changed since ${old} of these photos ${old === 1 ? "was" : "were"} looked through; “Look again” searches them for all.`;
-    if (looked.length === 0) return changed;
+    if (looked.length === 0 && old > 0) return changed;
     const counts = this.#session.concepts.map(({ id, name }) => `${name} in ${looked.filter(({ found }) => found.includes(id)).length}`);
     return `${looked.length} ${looked.length === 1 ? "photo was" : "photos were"} looked through: ${counts.join(", ")}.${old > 0 ? ` ${changed}` : ""}`;
   }
