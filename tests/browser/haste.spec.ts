@@ -128,3 +128,12 @@ test("a task that is cancelled from the keyboard leaves the focus where the visi
   await photos.find.getByRole("button", { name: "Cancel" }).press("Enter");
   await expect(photos.find.locator(".wall-status > p")).toBeFocused();
 });
+
+test("a pass in which nothing could be opened says so, and of no change", async ({ page }) => {
+  const photos = new Photos(page);
+  await photos.open();
+  await photos.pick();
+  await photos.name(NAME);
+  await photos.look([{ name: "none.png", mimeType: "image/png", buffer: Buffer.from("no picture") }]);
+  await expect(photos.find.locator(".wall-status > p")).toHaveText(`0 photos were looked through: ${NAME} in 0.`);
+});

@@ -156,6 +156,31 @@ test("things that were kept by an earlier version are there", async ({ page, dem
   expect(names).toEqual(["Miso", "cat"]);
 });
 
+test("things are listed in the order in which they came, at every visit", async ({ page, demo, watch }) => {
+  watch.allow(/service worker|ServiceWorker|404/i);
+  const orders = await page.evaluate(
+    async ({ script, one }) => {
+      const { NameLens } = (await import(script)) as typeof import("namelens");
+      const bytes = (text: string): Uint8Array<ArrayBuffer> => Uint8Array.from(atob(text), (char) => char.charCodeAt(0));
+      const open = (): ReturnType<typeof NameLens.create> => NameLens.create({ model: "playroom", device: "cpu", threads: 1, library: "order" });
+      const list = async (lens: Awaited<ReturnType<typeof open>>): Promise<string[]> => (await lens.concepts.list()).map(({ name }) => name);
+      const first = await open();
+      for (const name of ["Zoe", "Ada", "Miso", "Bo", "Pip", "Max"]) await first.concepts.add({ name, photo: bytes(one) });
+      const before = await list(first);
+      await first.dispose();
+      const second = await open();
+      const after = await list(second);
+      await second.dispose();
+      return [before, after];
+    },
+    await prepare(page, demo),
+  );
+  expect(orders).toEqual([
+    ["Zoe", "Ada", "Miso", "Bo", "Pip", "Max"],
+    ["Zoe", "Ada", "Miso", "Bo", "Pip", "Max"],
+  ]);
+});
+
 test("models are deleted also where only workers can write them, and one that is in use is told", async ({ page, demo, watch }) => {
   watch.allow(/service worker|ServiceWorker|404/i);
   const outcome = await page.evaluate(async ({ script }) => {
