@@ -51,6 +51,7 @@ fn what_is_unknown_is_named_with_the_near_miss() {
             "multiple of gradient_accumulation_steps",
         ),
         (&["--set", "repetition_penalty=1.1"], "repetition_penalty"),
+        (&["--set", "num_generations_eval=4"], "num_generations_eval"),
         (&["--present", "3-1"], "range"),
     ] {
         let (fine, said) = namelens(args);

@@ -134,7 +134,7 @@ pub struct GrpoConfig {
     pub num_iterations: usize,
     /// Completions of a prompt: the group.
     pub num_generations: usize,
-    /// The same in evaluation; where absent, as in training.
+    /// The same in evaluation, which completes each prompt once, with the likeliest tokens: anything but 1 is refused.
     pub num_generations_eval: Option<usize>,
     /// Most tokens of a completion.
     pub max_completion_length: usize,

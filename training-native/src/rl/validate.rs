@@ -49,15 +49,15 @@ impl GrpoConfig {
             ),
             ("steps_per_generation", self.generation_steps()),
             ("num_iterations", self.num_iterations),
-            (
-                "num_generations_eval",
-                self.num_generations_eval.unwrap_or(1),
-            ),
             ("max_completion_length", self.max_completion_length),
             ("lora_r", self.lora_r),
         ] {
             ensure!(value > 0, "{name} must be at least 1");
         }
+        ensure!(
+            self.num_generations_eval.is_none_or(|count| count == 1),
+            "num_generations_eval: an evaluation completes each prompt once, with the likeliest tokens; leave it out"
+        );
         if matches!(self.teacher, Teacher::Gold | Teacher::NoisyGold) {
             // References are no groups.
             return Ok(());
