@@ -30,6 +30,22 @@ fn prompt(vlm: &Vlm, config: &VlmConfig, device: &Device) -> (Vec<u32>, Visual) 
     (ids, visual)
 }
 
+fn tokenizer() -> Tokenizer {
+    let json = std::fs::read(model().join("tokenizer.json")).unwrap();
+    Tokenizer::from_json(&json).unwrap()
+}
+
+/// An answer of a token, whatever it is.
+fn one_token(sampling: SamplingOptions) -> GenerateOptions {
+    GenerateOptions {
+        sampling,
+        max_tokens: 1,
+        stop: Vec::new(),
+        ends: Vec::new(),
+        top_logprobs: None,
+    }
+}
+
 fn photos(visual: &Visual) -> Photos<'_> {
     Photos { visual, grids: &[] }
 }
@@ -157,21 +173,15 @@ fn tokens_that_the_model_does_not_have_are_refused() {
 fn logits_that_are_no_numbers_are_no_answer() {
     let device = Device::flex();
     let (vlm, config) = vlm(&device);
-    let json = std::fs::read(model().join("tokenizer.json")).unwrap();
-    let tokenizer = Tokenizer::from_json(&json).unwrap();
+    let tokenizer = tokenizer();
     let mut session = Session::new(&vlm, 40, config.image_token_id);
     pollster::block_on(session.prefill(&[50, 51], None, &Still, &mut |_, _| ())).unwrap();
     for temperature in [0.0, 1.0] {
-        let options = GenerateOptions {
-            sampling: SamplingOptions {
-                temperature,
-                ..SamplingOptions::default()
-            },
-            max_tokens: 4,
-            stop: Vec::new(),
-            ends: Vec::new(),
-            top_logprobs: None,
+        let sampling = SamplingOptions {
+            temperature,
+            ..SamplingOptions::default()
         };
+        let options = one_token(sampling);
         let logits = vec![f32::NAN; config.text_config.vocab_size];
         let mut unheard = |_: &str| ();
         let answer = generate(
@@ -193,8 +203,7 @@ fn logits_that_are_no_numbers_are_no_answer() {
 fn the_repetition_penalty_counts_the_prompt() {
     let device = Device::flex();
     let (vlm, config) = vlm(&device);
-    let json = std::fs::read(model().join("tokenizer.json")).unwrap();
-    let tokenizer = Tokenizer::from_json(&json).unwrap();
+    let tokenizer = tokenizer();
     let penalty = 1.6;
     let likeliest = |logits: &[f32]| {
         let order = |a: &usize, b: &usize| logits[*a].total_cmp(&logits[*b]).then(b.cmp(a));
@@ -220,16 +229,11 @@ fn the_repetition_penalty_counts_the_prompt() {
             }
         }
         differ += usize::from(likeliest(&expected) != likeliest(&logits));
-        let options = GenerateOptions {
-            sampling: SamplingOptions {
-                repetition_penalty: penalty,
-                ..SamplingOptions::default()
-            },
-            max_tokens: 1,
-            stop: Vec::new(),
-            ends: Vec::new(),
-            top_logprobs: None,
+        let sampling = SamplingOptions {
+            repetition_penalty: penalty,
+            ..SamplingOptions::default()
         };
+        let options = one_token(sampling);
         let answer = pollster::block_on(generate(
             &mut session,
             logits,
