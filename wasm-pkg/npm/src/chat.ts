@@ -3,6 +3,7 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 
 import { NameLensError } from "./errors.js";
+import { said } from "./options.js";
 import { photoBytes } from "./photo.js";
 import { Run } from "./run.js";
 import type { Exchange, PhotoSource, Request, RunOptions, RunResult } from "./types.js";
@@ -82,7 +83,7 @@ export class Chat {
   }
 
   #turn(what: Request, question: string, options: RunOptions): Run<RunResult> {
-    const { signal, onEvent, onToken, ...how } = { ...this.#options, ...options };
+    const { signal, onEvent, onToken, ...how } = { ...this.#options, ...said(options) };
     const before = this.#last;
     const run = new Run<RunResult>(async (emit, stop) => {
       await unlessStopped(before, stop);

@@ -22,24 +22,24 @@ export interface AddConcept {
   readonly photo: Photos;
   /** Where in its one photo the thing is; of several photos each has a `box` of its own. Left out: what stands out is taken. */
   readonly box?: Box | undefined;
-  readonly aliases?: readonly string[];
+  readonly aliases?: readonly string[] | undefined;
   /** What kind of thing it is, such as "cat". */
-  readonly category?: string;
+  readonly category?: string | undefined;
   /** What cannot be seen: "loves jam", "was bought in Lisbon". */
-  readonly info?: string;
-  readonly signal?: AbortSignal;
+  readonly info?: string | undefined;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** What to change; the rest stays. */
 export interface EditConcept {
-  readonly name?: string;
-  readonly aliases?: readonly string[];
-  readonly category?: string;
-  readonly info?: string;
-  readonly addPhoto?: Photos;
+  readonly name?: string | undefined;
+  readonly aliases?: readonly string[] | undefined;
+  readonly category?: string | undefined;
+  readonly info?: string | undefined;
+  readonly addPhoto?: Photos | undefined;
   /** Where in the one added photo the thing is. */
   readonly box?: Box | undefined;
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** The concepts of one {@link NameLens}. Every change is kept, and seen by the very next run. */
@@ -104,13 +104,14 @@ export class Concepts {
    * Adds the concepts of a file: one that {@link export} wrote, or a RAP/RePIC `database.json` together with its
    * `photos` by name or path (a picked folder's `webkitRelativePath`). `path` is the file's own path among them, where it
    * has one. What of a database cannot be used, such as a thing whose photo is missing or could be several files, is left
-   * out and told in `problems`; with code `bundle` nothing was imported.
+   * out and told in `problems`; with code `bundle` nothing was imported, with `option` no file was given.
    */
   async import(
     file: Blob,
     photos: ReadonlyMap<string, Blob> = new Map(),
     { path = pathOf(file) }: { readonly path?: string | undefined } = {},
   ): Promise<ImportedConcepts> {
+    if (!isFile(file)) throw new NameLensError("option", "file: must be a file of things; the folder may have no database.json");
     const bytes = new Uint8Array(
       await file.arrayBuffer().catch((cause: unknown) => {
         throw new NameLensError("bundle", "the file cannot be read", { cause });
@@ -161,13 +162,15 @@ export class Concepts {
   }
 }
 
+/** Whether it can be read as one; a search among files may have found none. */
+const isFile = (file: Blob | undefined): boolean => typeof file?.arrayBuffer === "function";
+
 /** Where a file lies in the folder that was picked. */
-function pathOf(file: Blob): string | undefined {
-  return "webkitRelativePath" in file ? (file as File).webkitRelativePath || undefined : undefined;
-}
+const pathOf = (file: Partial<File> | undefined): string | undefined => file?.webkitRelativePath || undefined;
 
 /** The bytes of what is no photo: the engine says so of the thing it is for. */
 async function rawBytes(name: string, file: Blob): Promise<Uint8Array<ArrayBuffer>> {
+  if (!isFile(file)) throw new NameLensError("image", `${name}: is no file`);
   const bytes = await file.arrayBuffer().catch((cause: unknown) => {
     throw new NameLensError("image", `${name}: the file cannot be read`, { cause });
   });

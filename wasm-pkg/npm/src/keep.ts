@@ -72,7 +72,7 @@ export function keepCurrent(key: string, file: Current, keeper: Keeper): Promise
     const note = await readNote(key, vault);
     const kept = await keptWhole(key, vault);
     if (kept && note && isSame(note, file)) return kept;
-    // A whole file that is not the current one is no beginning of it.
+    // A whole file that is not the current one is no beginning of it; a part is one only with the very same validator.
     if (note?.whole || (note && file.validator !== null && note.validator !== file.validator)) await forget(key, vault);
     const target = { url: file.url, bytes: null, checked: false, binary: file.binary };
     await fetchInto(key, file.name, target, keeper, vault.lasting ? "no-store" : "default");
@@ -94,6 +94,20 @@ export async function isKept(key: string, file: Current, vault: Vault): Promise<
   return note !== null && isSame(note, file) && (await keptWhole(key, vault)) !== null;
 }
 
+/** What `keep` keeps; where there is no space for it, `free` makes some, and it is tried once more. */
+export async function makingRoom<T>(keep: () => Promise<T>, free: () => Promise<void>): Promise<T> {
+  try {
+    return await keep();
+  } catch (thrown) {
+    if (asError(thrown).code !== "quota") throw thrown;
+    await free();
+    return keep();
+  }
+}
+
+/** What a validator says of a whole file: servers that compress it on the way mark the same one as weak. */
+export const weakly = (validator: string): string => validator.replace(/^W\//, "");
+
 /** Deletes a file and its note. */
 export async function forget(key: string, vault: Vault): Promise<void> {
   await vault.delete(noteKey(key));
@@ -101,7 +115,7 @@ export async function forget(key: string, vault: Vault): Promise<void> {
 }
 
 function isSame(note: Note, { binary, bytes, validator }: Current): boolean {
-  if (validator !== null && note.validator !== null) return validator === note.validator;
+  if (validator !== null && note.validator !== null) return weakly(validator) === weakly(note.validator);
   return binary && bytes !== null && bytes === note.bytes;
 }
 

@@ -59,6 +59,7 @@ export class KeptConcepts {
       // Where things are only in memory, nothing of their photos may outlast them.
       kept.#tokens = kept.#store instanceof DatabaseStore ? await KeptTokens.open(keeping.library) : null;
       kept.#tokens?.serve(engine);
+      void kept.#tokens?.sweep(concepts); // whoever deleted a thing may have ended before all of it was gone
     }
     return { kept, restored, problems: [...problems, ...lost] };
   }
@@ -81,20 +82,19 @@ export class KeptConcepts {
     return { concepts, ...notes };
   }
 
-  /** Forgets a concept and what was made of its photos. */
+  /** Forgets a concept and, before that, what was made of its photos: nothing of them may outlast it. */
   async remove(id: string): Promise<void> {
-    const kept = await this.#outrunning(async () => {
+    await this.#outrunning(async () => {
       const kept = await this.#store.get(id);
       this.#engine.removeConcept(id); // throws when there is none
       try {
+        if (kept) await this.#tokens?.forget(kept.photos);
         this.#revision = await this.#store.remove(id, this.#revision);
       } catch (thrown) {
         if (kept) await this.#engine.restore([kept]);
         throw thrown;
       }
-      return kept;
     });
-    if (kept) await this.#tokens?.forget(kept.photos);
     this.#tabs?.postMessage(null);
   }
 
@@ -172,6 +172,8 @@ export class KeptConcepts {
     }
     await engine.restore(fresh);
     this.#revision = revision;
+    // What runs here made of photos that are gone since, and files that another tab could not delete while they were written.
+    void this.#tokens?.sweep(concepts);
     this.#keeping.onChanged();
   }
 }

@@ -42,44 +42,44 @@ export interface CreateOptions {
    * `manifest.json`, or the folder with it); a folder that somebody picked (`showDirectoryPicker`); the files of an
    * `<input webkitdirectory>`; or files by their paths.
    */
-  readonly model?: ModelInput;
+  readonly model?: ModelInput | undefined;
   /**
    * A model that writes captions, beside the one that recognises: given as {@link model} is. Of `model` only what searches photos is
    * loaded then, and `weights`, `mmproj` and `adapters` choose among the captioner's files.
    */
-  readonly captioner?: ModelInput;
+  readonly captioner?: ModelInput | undefined;
   /** Which file has the text model's weights, where the folder has several: a `.gguf` (of one in parts, any part). */
-  readonly weights?: string;
+  readonly weights?: string | undefined;
   /** Which file has the vision projector, where the folder has several. */
-  readonly mmproj?: string;
+  readonly mmproj?: string | undefined;
   /** Names of the LoRA adapters in the model's `adapters/` to load. Left out: all that its folder is known to have. */
-  readonly adapters?: readonly string[];
+  readonly adapters?: readonly string[] | undefined;
   /** The adapter to answer with from the start. */
-  readonly adapter?: string;
+  readonly adapter?: string | undefined;
   /** How matrices are held in memory. */
-  readonly precision?: Precision;
+  readonly precision?: Precision | undefined;
   /** `auto` takes WebGPU on real graphics hardware, else the CPU. */
-  readonly device?: Device | "auto";
+  readonly device?: Device | "auto" | undefined;
   /**
    * Threads on the CPU, from 1 to 16. `auto` takes as many as there are cores, four at most. More than one work only in a worker of a page
    * that is cross-origin isolated (headers `Cross-Origin-Opener-Policy: same-origin` and `Cross-Origin-Embedder-Policy: require-corp`);
    * elsewhere there is one, as {@link NameLens.info} tells.
    */
-  readonly threads?: number | "auto";
-  readonly onProgress?: (progress: LoadProgress) => void;
+  readonly threads?: number | "auto" | undefined;
+  readonly onProgress?: ((progress: LoadProgress) => void) | undefined;
   /** Ends loading; rejects with code `cancelled`. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
   /** `false` runs the engine in the page itself, where its work can be felt. */
-  readonly worker?: boolean;
+  readonly worker?: boolean | undefined;
   /**
    * Where the package's folders `dist`, `wasm` and `model` are served, for bundlers that do not follow
    * `new URL(..., import.meta.url)` and for pages that are not an ES module. Left out: where the bundler put them.
    */
-  readonly assets?: URL | string;
+  readonly assets?: URL | string | undefined;
   /** Where concepts are kept between visits. `memory` keeps nothing. */
-  readonly storage?: "indexeddb" | "memory";
+  readonly storage?: "indexeddb" | "memory" | undefined;
   /** The name of a library of concepts of its own in this browser. Left out: the one without a name. */
-  readonly library?: string;
+  readonly library?: string | undefined;
 }
 
 /** Options of {@link NameLens.availability}. */
@@ -192,7 +192,7 @@ export class NameLens implements AsyncDisposable {
    * What a photo of a thing shows, before the thing is named: where it is (what stands out, or `box` where that is given), words for what
    * it looks like, and what makes the photo a poor one to know it by.
    */
-  async enrolment(photo: PhotoSource, { box, signal }: { readonly box?: Box | undefined; readonly signal?: AbortSignal } = {}): Promise<Enrolment> {
+  async enrolment(photo: PhotoSource, { box, signal }: { readonly box?: Box | undefined; readonly signal?: AbortSignal | undefined } = {}): Promise<Enrolment> {
     const place = box === undefined ? {} : { box: checkedBox(box) };
     const bytes = await photoBytes(photo, signal);
     return this.#link.call("enrolment", { photo: bytes, ...place }, { signal, transfer: [bytes.buffer] });

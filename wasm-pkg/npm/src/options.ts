@@ -43,12 +43,17 @@ export function withOptions(what: Request, options: RunOptions): Request {
 
 /** The entries of `options` that say something, checked. */
 function given<T extends object>(options: T, path: string, checks: Readonly<Record<string, Check>>): T {
-  const entries = Object.entries(options).filter(([, value]) => value !== undefined && value !== null);
-  for (const [name, value] of entries) {
+  const given = said(options);
+  for (const [name, value] of Object.entries(given)) {
     const check = checks[name];
     if (check && !check[0](value)) throw new NameLensError("option", `${path}${name}: must ${check[1]}`);
   }
-  return Object.fromEntries(entries) as T;
+  return given;
+}
+
+/** The options that say something: one that is there without a value is left out. */
+export function said<T extends object>(options: T): T {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined && value !== null)) as T;
 }
 
 function areTexts(value: unknown): boolean {

@@ -96,19 +96,19 @@ export interface ReferencePhoto {
 /** A new concept. */
 export interface NewConcept {
   readonly name: string;
-  readonly aliases?: readonly string[];
-  readonly category?: string;
-  readonly info?: string;
+  readonly aliases?: readonly string[] | undefined;
+  readonly category?: string | undefined;
+  readonly info?: string | undefined;
   readonly photos: readonly ReferencePhoto[];
 }
 
 /** A change of a concept; what is left out stays. */
 export interface ConceptPatch {
-  readonly name?: string;
-  readonly aliases?: readonly string[];
-  readonly category?: string;
-  readonly info?: string;
-  readonly addPhotos?: readonly ReferencePhoto[];
+  readonly name?: string | undefined;
+  readonly aliases?: readonly string[] | undefined;
+  readonly category?: string | undefined;
+  readonly info?: string | undefined;
+  readonly addPhotos?: readonly ReferencePhoto[] | undefined;
 }
 
 interface Call<In, Out, Event = never> {

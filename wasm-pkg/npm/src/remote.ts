@@ -2,11 +2,11 @@
 
 import { asError, cancelled, NameLensError } from "./errors.js";
 import { isWeights, type Part, type Repository } from "./folder.js";
-import { isKept, keepCurrent, keptWhole, type Current, type Keeper } from "./keep.js";
+import { isKept, keepCurrent, keptWhole, makingRoom, weakly, type Current, type Keeper } from "./keep.js";
 import { sha256 } from "./manifest.js";
 import type { ModelChoice } from "./protocol.js";
 import { replyOf } from "./transfer.js";
-import { readText, writeText, type Vault } from "./vault.js";
+import { readText, replaceText } from "./vault.js";
 
 /** Answers that mean: there is no such file. */
 const ABSENT = [404, 410];
@@ -56,14 +56,19 @@ export function listingOf(folder: string): { url: string; prefix: string } | nul
   return { url: url.href, prefix: inside.map((part) => `${decode(part)}/`).join("") };
 }
 
+/** A file that the server has, and the key under which this version of it is kept. */
+interface Found extends Current {
+  readonly key: string;
+}
+
 /** The folder at an address that ends in a slash (a query may follow). */
 export class RemoteFolder implements Repository {
   readonly name: string;
   readonly #address: string;
   readonly #keeper: Keeper;
-  readonly #known = new Map<string, Current>();
-  /** Names of what was opened, each with the one in the model. */
-  readonly #opened = new Map<string, string>();
+  readonly #known = new Map<string, Found>();
+  /** What was opened by its name, each with the one in the model. */
+  readonly #opened = new Map<string, { readonly own: string; readonly file: Found }>();
 
   constructor(address: string, keeper: Keeper) {
     this.name = nameOf(address);
@@ -108,29 +113,71 @@ export class RemoteFolder implements Repository {
   }
 
   async open(name: string, own = name): Promise<Blob> {
-    const file = this.#known.get(name) ?? (await this.#look(name));
-    if (!file) throw new NameLensError("missing", `${this.name}: ${name} is missing`);
-    const blob = await keepCurrent(await keyOf(file.url), file, this.#keeper);
-    this.#opened.set(name, own);
+    const file = await this.#there(name);
+    const keep = (): Promise<Blob> => keepCurrent(file.key, file, this.#keeper);
+    // An update lies beside what it replaces, unless there is no space for both.
+    const blob = await makingRoom(keep, () => this.#forgetReplaced(this.#known.values()));
+    this.#opened.set(name, { own, file });
     this.#keeper.onProgress("download", name, blob.size, blob.size);
     return blob;
   }
 
-  /** Remembers what was opened, for {@link keptFolder}. */
-  async remember(choice: ModelChoice, part: Part): Promise<void> {
+  /** All has arrived: remembers what was opened, for {@link before}, and deletes earlier versions of it. Never rejects for want of space. */
+  async settle(choice: ModelChoice, part: Part): Promise<void> {
     const { vault } = this.#keeper;
-    if (vault.lasting) await writeText(vault, await listKey(this.#address, choice, part), JSON.stringify([...this.#opened]));
+    if (!vault.lasting) return;
+    const key = await listKey(this.#address, choice, part);
+    const opened = [...this.#opened.values()];
+    const list = JSON.stringify(opened.map(({ own, file }) => [own, file.key]).sort());
+    const write = async (): Promise<boolean> => (await readText(vault, key)) === list || replaceText(vault, key, list);
+    const written = await write();
+    await this.#forgetReplaced(opened.map(({ file }) => file));
+    if (!written) await write();
+  }
+
+  /** The files as they were when the whole model was fetched last; null unless all are still kept. */
+  async before(choice: ModelChoice, part: Part): Promise<Map<string, Blob> | null> {
+    const { vault } = this.#keeper;
+    let list: unknown;
+    try {
+      list = JSON.parse((await readText(vault, await listKey(this.#address, choice, part))) ?? "");
+    } catch {
+      return null;
+    }
+    if (!Array.isArray(list)) return null;
+    const files = new Map<string, Blob>();
+    for (const [own, key] of list.map((pair: unknown) => (Array.isArray(pair) ? pair.map(String) : []))) {
+      const blob = key === undefined ? null : await keptWhole(key, vault);
+      if (!blob || own === undefined) return null;
+      files.set(own, blob);
+    }
+    return files;
   }
 
   /** Bytes of a file on the server, null where it does not say; and whether the same one is kept already. */
   async state(name: string): Promise<{ bytes: number | null; kept: boolean }> {
+    const file = await this.#there(name);
+    return { bytes: file.bytes, kept: await isKept(file.key, file, this.#keeper.vault) };
+  }
+
+  /** Deletes other versions of these files than the server has now. */
+  async #forgetReplaced(files: Iterable<Found>): Promise<void> {
+    const { vault } = this.#keeper;
+    const current = new Set([...files].map(({ key }) => key));
+    const addresses = new Set([...current].map((key) => key.slice(0, ADDRESS)));
+    for (const key of await vault.keys()) {
+      if (addresses.has(key.slice(0, ADDRESS)) && !current.has(key.slice(0, WHOLE_KEY))) await vault.delete(key);
+    }
+  }
+
+  async #there(name: string): Promise<Found> {
     const file = this.#known.get(name) ?? (await this.#look(name));
     if (!file) throw new NameLensError("missing", `${this.name}: ${name} is missing`);
-    return { bytes: file.bytes, kept: await isKept(await keyOf(file.url), file, this.#keeper.vault) };
+    return file;
   }
 
   /** Asks the server for the file's size and validator; null when it is not there. */
-  async #look(name: string): Promise<Current | null> {
+  async #look(name: string): Promise<Found | null> {
     const url = addressIn(this.#address, name);
     const response = await this.#ask(url);
     const html = response.headers.get("content-type")?.startsWith("text/html") ?? false;
@@ -139,8 +186,9 @@ export class RemoteFolder implements Repository {
     if (!response.ok) throw new NameLensError("http", `${url}: the server answered ${response.status}`);
     const { contentLength, validator, encoded } = replyOf(response);
     const file = { url, name, binary: isWeights(name), bytes: encoded ? null : contentLength, validator };
-    this.#known.set(name, file);
-    return file;
+    const found = { ...file, key: await keyOf(file) };
+    this.#known.set(name, found);
+    return found;
   }
 
   async #ask(url: string): Promise<Response> {
@@ -158,26 +206,19 @@ export class RemoteFolder implements Repository {
   }
 }
 
-/** The files of a folder as they were fetched last; null unless all are still kept. */
-export async function keptFolder(address: string, choice: ModelChoice, part: Part, vault: Vault): Promise<Map<string, Blob> | null> {
-  let names: unknown;
-  try {
-    names = JSON.parse((await readText(vault, await listKey(address, choice, part))) ?? "");
-  } catch {
-    return null;
-  }
-  if (!Array.isArray(names)) return null;
-  const files = new Map<string, Blob>();
-  for (const [name, own] of names.map((pair: unknown) => (Array.isArray(pair) ? pair.map(String) : []))) {
-    const blob = name === undefined ? null : await keptWhole(await keyOf(addressIn(address, name)), vault);
-    if (!blob || own === undefined) return null;
-    files.set(own, blob);
-  }
-  return files;
+const digestOf = (text: string): Promise<string> => sha256(new TextEncoder().encode(text));
+
+/** Characters of a key that stand for the address alone, and of all of it; what follows is a note's. */
+const ADDRESS = "file-".length + 64;
+const WHOLE_KEY = ADDRESS + "-".length + 16;
+
+/** Each version of a file has a key of its own: until a newer one has arrived, the one that worked is there. */
+async function keyOf({ url, binary, bytes, validator }: Current): Promise<string> {
+  // What says nothing of its version may be another one at every visit.
+  const version = validator === null ? (binary && bytes !== null ? `${bytes} bytes` : String(Math.random())) : weakly(validator);
+  return `file-${await digestOf(url)}-${(await digestOf(version)).slice(0, 16)}`;
 }
 
-const digestOf = (text: string): Promise<string> => sha256(new TextEncoder().encode(text));
-const keyOf = async (url: string): Promise<string> => `file-${await digestOf(url)}`;
 /** Another choice among the same files, or another part of them, is another model. */
 const listKey = async (address: string, { weights, mmproj, adapters }: ModelChoice, part: Part): Promise<string> =>
   `folder-${await digestOf([address, weights, mmproj, ...(adapters ?? []), ...(part === "whole" ? [] : [`part ${part}`])].join("\n"))}`;

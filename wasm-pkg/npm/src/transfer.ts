@@ -102,21 +102,23 @@ export function judge(state: Note, reply: Reply): Step {
   const { status, contentLength: length } = reply;
   const range = /^bytes (?:(\d+)-\d+|\*)\/(\d+|\*)$/.exec(reply.contentRange ?? "");
   const total = range?.[2] && range[2] !== "*" ? Number(range[2]) : null;
-  const changed =
-    (state.validator !== null && reply.validator !== null && state.validator !== reply.validator) ||
-    (state.total !== null && total !== null && state.total !== total);
+  const differs = (size: number | null): boolean => state.total !== null && size !== null && state.total !== size;
+  const another = state.validator !== null && reply.validator !== null && state.validator !== reply.validator;
   if (status === 206) {
     // Content-Range may be hidden from another origin; the answer then is what was asked for.
     const start = range?.[1] === undefined ? state.bytes : Number(range[1]);
-    if (state.bytes > 0 && (changed || start !== state.bytes)) return { kind: "restart" };
+    const size = total ?? (length === null || reply.encoded ? null : start + length);
+    // Where only one of them has a validator, nothing proves that the rest belongs to the beginning.
+    const unproved = (state.validator === null) !== (reply.validator === null);
+    if (state.bytes > 0 && (another || unproved || differs(size) || start !== state.bytes)) return { kind: "restart" };
     if (start !== state.bytes) return { kind: "refused" };
-    return { kind: "body", from: start, total: total ?? (length === null ? null : start + length) };
+    return { kind: "body", from: start, total: size };
   }
   // The whole file: the server knows no ranges, or the file is not the one that began.
   if (status === 200) return { kind: "body", from: 0, total: reply.encoded ? null : length };
   if (status === 416) {
     if (state.bytes === 0) return { kind: "whole" }; // an empty file has no first byte
-    return (total ?? state.total) === state.bytes && !changed ? { kind: "whole" } : { kind: "restart" };
+    return (total ?? state.total) === state.bytes && !another && !differs(total) ? { kind: "whole" } : { kind: "restart" };
   }
   return { kind: "refused" };
 }
@@ -148,10 +150,10 @@ async function attempt(
   }
   // Compressed texts have other lengths on the way.
   const total = target.bytes ?? (target.binary ? step.total : null);
-  const note = { bytes: step.from, total, validator: reply.validator ?? state.validator, whole: false };
+  const note = { bytes: step.from, total, validator: reply.validator, whole: false };
   const reader = response.body?.getReader();
   try {
-    await checkSpace(target.url, note, options);
+    await checkSpace(target.url, note, slot.size - step.from, options);
     await slot.truncate(step.from);
     move(note);
     return await finish(await receive(target.url, reader, slot, note, move, options));
@@ -203,20 +205,20 @@ async function receive(
   }
 }
 
-/** Refuses a file that the browser has no space for before it is fetched. */
-async function checkSpace(url: string, { bytes, total }: Note, { free }: TransferOptions): Promise<void> {
-  const room = total === null ? null : await free?.();
-  if (total === null || typeof room !== "number" || total - bytes <= room) return;
+/** Refuses a file that the browser has no space for before it is fetched; `dropped` are bytes that make room for it. */
+async function checkSpace(url: string, { bytes, total }: Note, dropped: number, { free }: TransferOptions): Promise<void> {
+  const left = total === null ? null : await free?.();
+  if (total === null || typeof left !== "number") return;
+  const room = left + dropped;
+  if (total - bytes <= room) return;
   const megabytes = (count: number): string => `${Math.ceil(count / 2 ** 20)} MB`;
   throw new NameLensError("quota", `${url}: ${megabytes(total - bytes)} are to come, and the browser keeps ${megabytes(room)} more`);
 }
 
-async function ask(target: Target, { bytes, validator }: Note, { signal, cache }: TransferOptions): Promise<Response> {
+async function ask(target: Target, { bytes }: Note, { signal, cache }: TransferOptions): Promise<Response> {
   const headers = new Headers();
+  // No If-Range: another origin, to which any address may redirect, would have to consent to it first. `judge` compares instead.
   if (bytes > 0 || target.binary) headers.set("range", `bytes=${bytes}-`);
-  // To another origin this header would need its consent first, so there the answer's own validator is compared.
-  const here = typeof location === "undefined" || new URL(target.url, location.href).origin === location.origin;
-  if (bytes > 0 && here && validator !== null && !validator.startsWith("W/")) headers.set("if-range", validator);
   try {
     return await fetch(target.url, { signal, headers, ...(cache ? { cache } : {}) });
   } catch (thrown) {

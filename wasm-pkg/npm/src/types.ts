@@ -140,17 +140,17 @@ export type RunEvent =
  */
 export interface Sampling {
   /** 0 takes the likeliest token, whatever the file says; above 0 tokens are drawn. Default: 0. */
-  readonly temperature?: number;
+  readonly temperature?: number | undefined;
   /** Draw from the k likeliest only; 0: from all. Default: 50. */
-  readonly topK?: number;
+  readonly topK?: number | undefined;
   /** Draw from the likeliest that have this much probability in all. Default: 1. */
-  readonly topP?: number;
+  readonly topP?: number | undefined;
   /** Draw from tokens at least this fraction as likely as the likeliest. Default: 0. */
-  readonly minP?: number;
+  readonly minP?: number | undefined;
   /** Above 1: tokens of the prompt or the answer so far become less likely. Default: 1. */
-  readonly repetitionPenalty?: number;
+  readonly repetitionPenalty?: number | undefined;
   /** The same seed gives the same text. Default: a fresh one for every answer; the result tells it. */
-  readonly seed?: number;
+  readonly seed?: number | undefined;
 }
 
 /** Which concepts are put before the model. */
@@ -159,19 +159,19 @@ export type Retrieval = "auto" | "all" | "off" | { readonly ids: readonly string
 /** What the engine is asked to do with a photo. */
 export interface Request {
   readonly kind: "caption" | "ask" | "recognize" | "locate";
-  readonly question?: string;
+  readonly question?: string | undefined;
   /** Id or name, for `recognize` and `locate`. */
-  readonly concept?: string;
-  readonly retrieval?: Retrieval;
+  readonly concept?: string | undefined;
+  readonly retrieval?: Retrieval | undefined;
   /** Whether the captioner hears where each concept was found; `false` lets it recognise things unaided. */
-  readonly hints?: boolean;
-  readonly splitting?: boolean;
-  readonly sampling?: Sampling;
-  readonly maxTokens?: number;
-  readonly stop?: readonly string[];
-  readonly topLogprobs?: number;
+  readonly hints?: boolean | undefined;
+  readonly splitting?: boolean | undefined;
+  readonly sampling?: Sampling | undefined;
+  readonly maxTokens?: number | undefined;
+  readonly stop?: readonly string[] | undefined;
+  readonly topLogprobs?: number | undefined;
   /** What was asked and answered about the photo before; an answer is the `raw` text of its result. */
-  readonly earlier?: readonly Exchange[];
+  readonly earlier?: readonly Exchange[] | undefined;
 }
 
 /** A question about a photo and its answer. */
@@ -183,24 +183,24 @@ export interface Exchange {
 
 /** Options of every run. */
 export interface RunOptions {
-  readonly retrieval?: Retrieval;
+  readonly retrieval?: Retrieval | undefined;
   /** Whether the captioner hears where each concept was found; `false` lets it recognise things unaided. */
-  readonly hints?: boolean;
+  readonly hints?: boolean | undefined;
   /**
    * Whether a large photo is cut into tiles that are looked at one by one: more detail for more tokens. Left out: as the checkpoint
    * says. Families that take photos of any shape never cut them.
    */
-  readonly splitting?: boolean;
-  readonly sampling?: Sampling;
-  readonly maxTokens?: number;
-  readonly stop?: readonly string[];
+  readonly splitting?: boolean | undefined;
+  readonly sampling?: Sampling | undefined;
+  readonly maxTokens?: number | undefined;
+  readonly stop?: readonly string[] | undefined;
   /** How many of the likeliest tokens the result tells with each token that was written, 0 to 20. Left out: it tells of no tokens. */
-  readonly topLogprobs?: number;
+  readonly topLogprobs?: number | undefined;
   /** Ends the run at any moment, also in the middle of encoding the photo. */
-  readonly signal?: AbortSignal;
-  readonly onEvent?: (event: RunEvent) => void;
+  readonly signal?: AbortSignal | undefined;
+  readonly onEvent?: ((event: RunEvent) => void) | undefined;
   /** Called with every piece of text as it arrives. */
-  readonly onToken?: (delta: string, text: string) => void;
+  readonly onToken?: ((delta: string, text: string) => void) | undefined;
 }
 
 /** A concept without its photos. */

@@ -36,15 +36,33 @@ export async function readText(vault: Vault, key: string): Promise<string | null
   return blob ? blob.text().catch(() => null) : null;
 }
 
-/** Replaces the text under a key. A crash in between leaves text that is cut off, so it must be able to be refused. */
-export async function writeText(vault: Vault, key: string, text: string): Promise<void> {
+/** Replaces what is under a key. What fails or crashes in between leaves a file that is cut off. */
+export async function writeBytes(vault: Vault, key: string, bytes: Uint8Array<ArrayBuffer>): Promise<void> {
   const slot = await vault.slot(key);
   try {
     await slot.truncate(0);
-    await slot.write(new TextEncoder().encode(text), 0);
+    await slot.write(bytes, 0);
     await slot.flush();
   } finally {
     await slot.close();
+  }
+}
+
+/** Replaces the text under a key. Text that is cut off must be able to be refused, see {@link writeBytes}. */
+export function writeText(vault: Vault, key: string, text: string): Promise<void> {
+  return writeBytes(vault, key, new TextEncoder().encode(text));
+}
+
+/** Makes `text` the text under a key. Where it cannot be kept the one before stays, and the answer is false. */
+export async function replaceText(vault: Vault, key: string, text: string): Promise<boolean> {
+  const before = await readText(vault, key);
+  try {
+    await writeText(vault, key, text);
+    return true;
+  } catch {
+    // There was space for it, and there is again.
+    if (before !== null) await writeText(vault, key, before).catch(() => undefined);
+    return false;
   }
 }
 

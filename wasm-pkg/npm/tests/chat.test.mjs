@@ -44,6 +44,12 @@ test("a turn is asked with all turns before it, in their raw words", async () =>
   assert.deepEqual(new Uint8Array(await asked[0].photo.arrayBuffer()), PHOTO);
 });
 
+test("a turn's options come before those of the conversation, and what one leaves undefined it leaves to the other", async () => {
+  const { chat, asked } = start(undefined, { maxTokens: 12, hints: false });
+  await chat.ask("Where?", { maxTokens: undefined, hints: true });
+  assert.deepEqual([asked[0].how.maxTokens, asked[0].how.hints], [12, true]);
+});
+
 test("turns wait for each other, and stream", async () => {
   const { chat, asked } = start(async (n) => {
     await new Promise((resolve) => setTimeout(resolve, 20 / n));

@@ -19,6 +19,16 @@ test("a box of no photo and a thing without photos are refused before the engine
   assert.deepEqual(asked, ["updateConcept"]);
 });
 
+test("a file of things that is none is refused as an option, and what is no photo as one", async () => {
+  const asked = [];
+  const concepts = new Concepts({ call: async (name) => (asked.push(name), name === "photosOfFile" ? ["a.png"] : { concepts: [], renamed: [], problems: [] }) });
+  // As a search for database.json among the files of a folder that has none.
+  for (const file of [undefined, null, "database.json", {}]) await assert.rejects(concepts.import(file), { code: "option", message: /^file: .*database\.json/ });
+  assert.deepEqual(asked, []);
+  await assert.rejects(concepts.import(new Blob(["{}"]), new Map([["a.png", {}]])), { code: "image", message: /^a\.png: / });
+  assert.deepEqual([...(await concepts.import(new Blob(["{}"])))], []);
+});
+
 test("a listener that throws is told as every error of a page, and neither stops the change nor the other listeners", async () => {
   const concepts = new Concepts({ call: async () => ({ id: "a" }) });
   const reported = [];

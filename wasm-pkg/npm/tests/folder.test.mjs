@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { NameLensError } from "../dist/errors.js";
 import { ChosenFolder, collect } from "../dist/folder.js";
-import { addressIn, keptFolder, listingOf, nameOf, RemoteFolder } from "../dist/remote.js";
+import { addressIn, listingOf, nameOf, RemoteFolder } from "../dist/remote.js";
 import { addressed, modelSource } from "../dist/source.js";
 import { MemoryVault } from "../dist/vault-memory.js";
 import { tools } from "./engine.mjs";
@@ -100,11 +100,12 @@ test("what was fetched is there without a connection, under the names that it ha
   const vault = Object.defineProperty(new MemoryVault(), "lasting", { value: true });
   const repository = new RemoteFolder(address, { ...keeper(), vault });
   const fetched = await collect(repository, tools, {}, "retriever");
-  await repository.remember({}, "retriever");
-  const kept = await keptFolder(address, {}, "retriever", vault);
+  await repository.settle({}, "retriever");
+  const later = new RemoteFolder(address, { ...keeper(), vault });
+  const kept = await later.before({}, "retriever");
   assert.deepEqual([...kept.keys()].sort(), [...fetched.keys()].sort());
   assert.equal(await kept.get("retriever/model.safetensors").text(), "w");
-  assert.equal(await keptFolder(address, {}, "whole", vault), null);
+  assert.equal(await later.before({}, "whole"), null);
 });
 
 test("adapters are taken from where they can be listed, and by name from where they cannot", async () => {

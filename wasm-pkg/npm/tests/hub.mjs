@@ -2,12 +2,18 @@
 
 import { createServer } from "node:http";
 
-/** Serves `files` (contents by name) at `/org/m/resolve/main/` and at `/plain/`; `asked` has every request. */
+/**
+ * Serves `files` (contents by name) at `/org/m/resolve/main/` and at `/plain/`; `asked` has every request. `breaks` says which ones
+ * (`GET /plain/config.json`) end in a broken connection, `etag` what a content's is.
+ */
 export async function startHub() {
-  const hub = { files: {}, lists: false, asked: [], origin: "", close: () => server.close() };
+  const etag = (body) => `"${body.length}"`;
+  const hub = { files: {}, lists: false, asked: [], breaks: () => false, etag, origin: "", close: () => server.close() };
   const server = createServer((request, response) => {
     const { pathname, searchParams } = new URL(request.url, "http://here");
-    hub.asked.push(`${request.method} ${decodeURIComponent(pathname)}`);
+    const asked = `${request.method} ${decodeURIComponent(pathname)}`;
+    hub.asked.push(asked);
+    if (hub.breaks(asked)) return request.socket.destroy();
     const listing = /^\/api\/models\/org\/m\/tree\/main(?:\/(.*))?$/.exec(pathname);
     if (listing && hub.lists) {
       const below = listing[1] ? `${listing[1]}/` : "";
@@ -20,7 +26,7 @@ export async function startHub() {
     }
     const body = hub.files[decodeURIComponent(pathname).replace(/^\/org\/m\/resolve\/main\/|^\/plain\//, "")];
     if (body === undefined) return response.writeHead(404).end();
-    response.writeHead(200, { etag: `"${body.length}"`, "content-length": body.length });
+    response.writeHead(200, { etag: hub.etag(body, request.method), "content-length": body.length });
     response.end(request.method === "HEAD" ? undefined : body);
   });
   await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));

@@ -75,7 +75,9 @@ test("boxes are for one photo or come with each, and what is no box is refused b
   await assert.rejects(concepts.add({ name: "Pixel", photo: { photo: sofa, box: SOFA }, box: SOFA }), option);
   await assert.rejects(concepts.add({ name: "Pixel", photo: sofa, box: [0.6, 0.1, 0.4, 0.9] }), (error) => error.code !== "internal");
   assert.deepEqual(await concepts.list(), []);
-  const { id, photos: two } = await concepts.add({ name: "Pixel", photo: [{ photo: sofa, box: SOFA }, leaves] });
+  const nothing = { aliases: undefined, category: undefined, info: undefined, box: undefined, signal: undefined };
+  const { id, photos: two } = await concepts.add({ name: "Pixel", photo: [{ photo: sofa, box: SOFA }, leaves], ...nothing });
+  assert.equal((await concepts.update(id, { name: undefined, ...nothing })).name, "Pixel");
   assert.equal(two, 2);
   assert.equal((await concepts.update(id, { addPhoto: leaves, box: LEAVES })).photos, 3);
   assert.deepEqual((await concepts.references(id)).map(({ box }) => box !== null), [true, false, true]);
