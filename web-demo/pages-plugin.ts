@@ -5,7 +5,7 @@ import type { Plugin } from "vite";
 
 /** What the download page and its worker may be made of; neither the package (engine, library) nor what handles photos. */
 const DOWNLOAD =
-  /^(download\.html|styles\/.*|src\/(download|models)\/.*|src\/(amounts|announce|confined|dom|theme)\.ts|.*\/node_modules\/@(noble\/hashes|fontsource-variable)\/.*)$/;
+  /^(download\.html|styles\/.*|src\/(download|models)\/.*|src\/(amounts|announce|confined|dom|persist|theme)\.ts|.*\/node_modules\/@(noble\/hashes|fontsource-variable)\/.*)$/;
 /** What only the download page may have: all that knows the hub. */
 const ONLY_DOWNLOAD = /^(download\.html|src\/download\/.*)$/;
 

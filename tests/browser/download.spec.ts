@@ -90,6 +90,23 @@ test("without a connection the page says so, keeps what it has, and goes on when
   expect(hub.asked.filter((line) => line.includes("model-00001-of-00003"))).toEqual([]);
 });
 
+test("a file that is shorter than the list says is not fetched for ever", async ({ downloads, hub }) => {
+  await downloads.open();
+  hub.faults.short = { path: SHARD, bytes: 20_000 };
+  await downloads.start();
+  await expect(downloads.card.getByRole("alert")).toContainText("The connection broke");
+  // What is there, what is not, and so on: that it begins anew brings it no further.
+  expect(hub.ranges(SHARD)).toEqual([null, "bytes=20000-", null, "bytes=20000-", null]);
+});
+
+test("the page says what the hub learns: also which site asks", async ({ downloads, hub, page }) => {
+  await downloads.open();
+  await downloads.start();
+  await downloads.ready();
+  expect([...hub.origins]).toEqual([new URL(page.url()).origin]);
+  await expect(page.locator(".small-print")).toContainText("which site asks for them");
+});
+
 test("a file with one wrong byte is refused, thrown away, and never used", async ({ page, downloads, hub }) => {
   await downloads.open();
   hub.faults.wrong = { path: SHARD };

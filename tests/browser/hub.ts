@@ -30,6 +30,8 @@ export interface Faults {
   cut?: { path: string; after: number; times: number };
   /** After so many bytes nothing comes any more. */
   stall?: { path: string; after: number };
+  /** It has only so many bytes, whatever the list of files says. */
+  short?: { path: string; bytes: number };
   /** One byte is another. */
   wrong?: { path: string };
   /** So many signed addresses have expired before they are asked for. */
@@ -56,6 +58,8 @@ export class Hub {
   readonly repositories = new Map<string, Repository>();
   /** Every request: `huggingface.co GET /path range`. */
   readonly asked: string[] = [];
+  /** The sites that asked, as their browsers tell. */
+  readonly origins = new Set<string>();
   faults: Faults = {};
   readonly #secret = randomBytes(16);
   readonly #identity = certificate(["huggingface.co", "*.huggingface.co", CDN, "*.hf.co"]);
@@ -88,6 +92,7 @@ export class Hub {
   /** Forgets what was asked, and all faults. */
   reset(): void {
     this.asked.length = 0;
+    this.origins.clear();
     this.faults = {};
   }
 
@@ -110,6 +115,7 @@ export class Hub {
 
   #answer(request: IncomingMessage, response: ServerResponse): void {
     this.#log(request, "huggingface.co");
+    if (request.headers.origin) this.origins.add(request.headers.origin);
     const { pathname } = new URL(request.url ?? "", "https://huggingface.co");
     const cors = { "access-control-allow-origin": request.headers.origin ?? "https://huggingface.co", vary: "Origin", "access-control-expose-headers": HUB_EXPOSES };
     const say = (status: number, headers: Record<string, string> = {}, body: string | Buffer = ""): void => {
@@ -177,11 +183,12 @@ export class Hub {
   }
 
   #send(request: IncomingMessage, response: ServerResponse, file: string, { files }: Repository, cors: Record<string, string>): void {
-    const whole = files.get(file);
+    const { cut, short, stall, wrong } = this.faults;
+    const whole = files.get(file)?.subarray(0, short?.path === file ? short.bytes : undefined);
     if (!whole) return void response.writeHead(404, cors).end();
     const from = Number(/^bytes=(\d+)-$/.exec(request.headers.range ?? "")?.[1] ?? -1);
+    if (from >= whole.length) return void response.writeHead(416, { ...cors, "content-range": `bytes */${whole.length}` }).end();
     const body = Buffer.from(whole.subarray(Math.max(from, 0)));
-    const { cut, stall, wrong } = this.faults;
     if (wrong?.path === file) body[body.length >> 1] = (body[body.length >> 1] ?? 0) ^ 1;
     const headers: Record<string, string> = {
       ...cors,

@@ -3,6 +3,7 @@
 import type { Page } from "@playwright/test";
 import { servePackage } from "./package.js";
 import { expect, test, type Demo } from "./page.js";
+import { Photos } from "./photos.js";
 
 // A service worker would answer before the test can.
 test.use({ serviceWorkers: "block" });
@@ -179,6 +180,36 @@ test("things are listed in the order in which they came, at every visit", async 
     ["Zoe", "Ada", "Miso", "Bo", "Pip", "Max"],
     ["Zoe", "Ada", "Miso", "Bo", "Pip", "Max"],
   ]);
+});
+
+test("the browser is asked once to keep what was named, after the first thing came, and may refuse", async ({ page, demo }) => {
+  await page.addInitScript(() => {
+    const asked = { times: 0 };
+    Object.assign(window, { asked });
+    navigator.storage.persist = () => Promise.reject(new Error(`asked ${(asked.times += 1)} times`));
+  });
+  const times = (): Promise<number> => page.evaluate(() => (window as unknown as { asked: { times: number } }).asked.times);
+  await demo.open();
+  expect(await times()).toBe(0);
+  await demo.name("Miso");
+  await expect.poll(times).toBe(1);
+  await demo.name("Mochi", 1);
+  const file = await demo.export();
+  expect(await times()).toBe(1);
+  // At another visit it is asked again, whichever way a thing comes.
+  await page.reload();
+  await demo.loaded();
+  expect(await times()).toBe(0);
+  await demo.shelf.getByLabel("Import things from a file").setInputFiles({ name: "things.json", mimeType: "application/json", buffer: file });
+  await expect(page.locator("#notices")).toContainText("Imported");
+  await expect.poll(times).toBe(1);
+  const photos = new Photos(page);
+  await photos.open();
+  expect(await times()).toBe(0);
+  await photos.pick();
+  await photos.name("Pixel");
+  await expect.poll(times).toBe(1);
+  await expect(page.getByRole("alert")).toHaveCount(0);
 });
 
 test("models are deleted also where only workers can write them, and one that is in use is told", async ({ page, demo, watch }) => {

@@ -39,7 +39,7 @@ export default defineConfig({
       name: "webgpu",
       metadata: { device: "webgpu" },
       // What must hold on both devices; the rest does not depend on where the model runs.
-      testMatch: ["story.spec.ts", "families.spec.ts", "photos-webgpu.spec.ts", "dispatches-webgpu.spec.ts"],
+      testMatch: ["story.spec.ts", "families.spec.ts", "photos-webgpu.spec.ts", "dispatches-webgpu.spec.ts", "offline-webgpu.spec.ts"],
       // Minutes each on a software GPU; the story's model is of the one family this leaves to the processor.
       grep: /story\.spec|qwen|-webgpu/,
       // A caption takes the better part of a minute on a software GPU.

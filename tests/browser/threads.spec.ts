@@ -1,39 +1,10 @@
 // Threads on the processor, in Chromium: the same answers from one thread and from several, and one thread wherever several cannot be had.
 
-import { readFile } from "node:fs/promises";
-import { createServer, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
-import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import type { Page } from "@playwright/test";
+import { test as plain } from "./builds.js";
 import { servePackage } from "./package.js";
 import { expect, test, type Demo } from "./page.js";
 import { photoBytes, Photos } from "./photos.js";
-
-
-const dist = fileURLToPath(new URL("../../web-demo/dist", import.meta.url));
-
-/**
- * The built page on a server of plain files, which sends no headers of its own. Of `next`, once it is set, it answers with a build in which the
- * page's script and the worker's have other names, as after a change; the service worker is not updated yet.
- */
-async function plainServer(build: { next: boolean }): Promise<Server> {
-  const types: Record<string, string> = { html: "text/html", js: "text/javascript", css: "text/css", svg: "image/svg+xml", wasm: "application/wasm" };
-  const server = createServer((request, response) => {
-    const path = decodeURIComponent(new URL(request.url ?? "/", "http://x").pathname).replace(/\/$/, "/index.html");
-    const read = async (): Promise<Buffer> => {
-      const body = await readFile(join(dist, path.replace("-next-", "-")));
-      const renamed = /index(\.html|-next-.*\.js)$/.exec(path) !== null;
-      return build.next && renamed ? Buffer.from(body.toString().replaceAll(/\b(index|worker)-(?=[\w-]+\.js)/g, "$1-next-")) : body;
-    };
-    read().then(
-      (body) => response.writeHead(200, { "content-type": types[path.split(".").at(-1) ?? ""] ?? "application/octet-stream" }).end(body),
-      () => response.writeHead(404).end(),
-    );
-  });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  return server;
-}
 
 interface Outcome {
   readonly threads: number;
@@ -69,16 +40,6 @@ async function prepare(page: Page, demo: Demo): Promise<[script: string, scene: 
   return [await servePackage(page), (await demo.albumBytes(scene)).toString("base64"), photo];
 }
 
-const plain = test.extend<{ build: { next: boolean } }>({
-  build: async ({}, use) => use({ next: false }),
-  baseURL: async ({ build }, use) => {
-    const server = await plainServer(build);
-    await use(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`);
-    server.close();
-    server.closeAllConnections();
-  },
-});
-
 plain("on a server of plain files the page has several threads from its second visit on, with and without a connection", async ({ page, context, watch }) => {
   const photos = new Photos(page);
   await photos.open();
@@ -100,10 +61,10 @@ plain("a newer build starts under the service worker of the one before", async (
   const photos = new Photos(page);
   await photos.open();
   await expect(page.locator("#status-offline")).toHaveText("Works offline");
-  build.next = true;
+  Object.assign(build, { number: 1, worker: 0 });
   await page.reload();
   await photos.loaded();
-  expect(await page.evaluate(() => performance.getEntriesByType("resource").map(({ name }) => name).join())).toContain("index-next-");
+  expect(await page.evaluate(() => performance.getEntriesByType("resource").map(({ name }) => name).join())).toContain("index-n1-");
   await expect(page.locator("#status-device")).toHaveText(/^CPU, \d threads$/);
 });
 

@@ -27,7 +27,7 @@ export function startAbout(session: Session): void {
     ),
     paragraph(
       "Private by construction",
-      "There is no server behind this page. The model runs here, on your processor or graphics card; photos and names stay in this browser until you delete them. The browser refuses this page, and the engine in it, every connection to another place; models are downloaded by a page of their own, which has no photos. After the first visit the page works without a connection.",
+      "There is no server behind this page. The model runs here, on your processor or graphics card; photos and names stay in this browser until you delete them, or clear what it keeps for this page. The browser refuses this page, and the engine in it, every connection to another place; models are downloaded by a page of their own, which has no photos. After the first visit the page works without a connection.",
     ),
     knows,
     h("p", { class: "fine" }, "Free to use and change. ", h("a", { href: "./THIRD_PARTY_NOTICES.txt" }, "Licences, and whose work this page carries")),

@@ -48,9 +48,14 @@ async function wishedModel(): Promise<ModelInput | null> {
 }
 
 /** What looks through photos: the built-in model, with another one that writes captions beside it; or that one, where it recognises things. */
-async function besidePhotos(other: ModelInput | null, signal: AbortSignal): Promise<{ model: ModelInput; captioner?: ModelInput }> {
+async function besidePhotos(
+  other: ModelInput | null,
+  device: DeviceWish,
+  signal: AbortSignal,
+): Promise<{ model: ModelInput; captioner?: ModelInput }> {
   if (!other) return { model: "photos" };
-  const { model } = await NameLens.availability({ model: other, device: "cpu", signal });
+  // By the module that it will run on: another one would be fetched for this alone, and be missing without a connection.
+  const { model } = await NameLens.availability({ model: other, device, signal });
   return model.captions ? { model: "photos", captioner: other } : { model: other };
 }
 
@@ -143,7 +148,7 @@ export class Session {
       await before?.then((lens) => lens.dispose()).catch(() => undefined);
       const model = this.#chosen === undefined ? await wishedModel() : this.#chosen;
       const { signal } = abort;
-      const models = this.#room === "playroom" ? { model: model ?? "playroom" } : { library: "photos", ...(await besidePhotos(model, signal)) };
+      const models = this.#room === "playroom" ? { model: model ?? "playroom" } : { library: "photos", ...(await besidePhotos(model, device, signal)) };
       return NameLens.create({ device, signal, precision: "auto", onProgress, ...models });
     })();
     try {

@@ -4,11 +4,17 @@ import { NameLensError, type Box, type Concept } from "namelens";
 import { announce } from "./announce.js";
 import { colorOf } from "./colors.js";
 import { h, renew } from "./dom.js";
+import { saveThings } from "./export.js";
+import { sureButton } from "./models/sure.js";
 import { clearNotices, showError, showInfo } from "./notices.js";
+import { keepThings } from "./persist.js";
 import type { Room, Session } from "./session.js";
+import { explain } from "./words.js";
 
 /** Pixels of a round picture, for sharp screens. */
 const PICTURE = 168;
+/** Codes that say that a thing cannot be copied: it is too large for a file, or for the memory that this takes. */
+const NO_COPY: readonly string[] = ["bundle", "memory", "crashed"];
 
 /** Builds the section of a room and keeps it in step with the session. */
 export function startShelf(session: Session, place: HTMLElement, room: Room): void {
@@ -41,7 +47,7 @@ function tagItem(session: Session, concept: Concept, pictures: Pictures, room: R
     const edit = h("button", { type: "button", class: "quiet", "aria-label": `Edit ${concept.name}` }, "Edit");
     const remove = h("button", { type: "button", class: "quiet", "aria-label": `Delete ${concept.name}` }, "Delete");
     edit.addEventListener("click", () => show(editForm(session, concept, room, () => rest(true))));
-    remove.addEventListener("click", () => void deleteConcept(session, concept, item));
+    remove.addEventListener("click", () => void deleteConcept(session, concept, remove));
     show(
       pictures.of(concept),
       h(
@@ -116,14 +122,19 @@ function editForm(session: Session, concept: Concept, room: Room, close: () => v
   return form;
 }
 
-async function deleteConcept(session: Session, concept: Concept, item: HTMLElement): Promise<void> {
+/** Deletes a thing in a way that can be taken back; where it cannot, the visitor is asked first. */
+async function deleteConcept(session: Session, concept: Concept, button: HTMLButtonElement): Promise<void> {
   clearNotices();
-  const shelf = item.closest("section");
+  const shelf = button.closest("section");
   try {
-    const lens = await session.lens();
+    const { concepts } = await session.lens();
     // Kept for a moment, so that a slip of the finger can be taken back.
-    const backup = await lens.concepts.export([concept.id]);
-    await lens.concepts.remove(concept.id);
+    const backup = await concepts.export([concept.id]).catch((error: unknown) => {
+      if (NO_COPY.includes(explain(error).code)) return null;
+      throw error;
+    });
+    if (!backup) return askFirst(session, concept, button);
+    await concepts.remove(concept.id);
     announce(`${concept.name} is deleted`);
     const undo = h("button", { type: "button", class: "pill" }, `Bring ${concept.name} back`);
     undo.addEventListener("click", () => void bringBack(session, concept.name, backup, undo));
@@ -132,6 +143,28 @@ async function deleteConcept(session: Session, concept: Concept, item: HTMLEleme
   } catch (error) {
     showError(error);
   }
+}
+
+/** Puts a button that asks in the place of one that would delete for good. */
+function askFirst(session: Session, concept: Concept, button: HTMLButtonElement): void {
+  const shelf = button.closest("section");
+  const remove = async (): Promise<void> => {
+    clearNotices();
+    try {
+      const { concepts } = await session.lens();
+      await concepts.remove(concept.id);
+      await concepts.list(); // answered after the redraw
+      announce(`${concept.name} is deleted`);
+      shelf?.querySelector<HTMLElement>("button")?.focus();
+    } catch (error) {
+      showError(error);
+    }
+  };
+  const sure = sureButton("Delete", "Delete for good?", concept.name, () => void remove());
+  button.replaceWith(sure);
+  sure.click(); // asks at once
+  sure.focus();
+  showInfo(`${concept.name} could not be brought back`, "No copy of its photos can be made for that. Press once more to delete it all the same.");
 }
 
 /** Takes a deletion back. The button stays until that is done: it holds all that is left of the thing. */
@@ -156,11 +189,9 @@ async function bringBack(session: Session, name: string, backup: Blob, undo: HTM
 function carryButtons(session: Session): HTMLElement {
   const save = h("button", { type: "button", class: "pill" }, "Export");
   save.addEventListener("click", async () => {
+    clearNotices();
     try {
-      const file = await (await session.lens()).concepts.export();
-      const address = URL.createObjectURL(file);
-      h("a", { href: address, download: "namelens-things.json" }).click();
-      setTimeout(() => URL.revokeObjectURL(address), 10_000);
+      await saveThings(await session.lens());
     } catch (error) {
       showError(error);
     }
@@ -198,6 +229,7 @@ async function importFiles(session: Session, files: File[]): Promise<void> {
     const photos = new Map(files.filter((file) => file !== bundle).map((file) => [file.webkitRelativePath || file.name, file]));
     const added = await (await session.lens()).concepts.import(bundle, photos);
     showInfo("Imported", added.map(({ name }) => name).join(", ") || "The file holds no things.");
+    if (added.length > 0) keepThings();
     if (added.problems.length > 0) showInfo("Not imported", tellSome(added.problems.map(({ message }) => message)));
   } catch (error) {
     showError(error);

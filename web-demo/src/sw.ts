@@ -8,6 +8,10 @@ const scope = self as unknown as ServiceWorkerGlobalScope;
 const FILES = JSON.parse('__PRECACHE__') as string[];
 const PREFIX = "namelens-page-";
 const CACHE = `${PREFIX}__VERSION__`;
+/** In each cache: since when its build has been in charge. */
+const SINCE = "since";
+/** What has a content hash in its name; a page of the build before, which is still open, asks for it by that name. */
+const HASHED = /^assets\/.+\.(js|css|wasm|woff2)$/;
 /** The engine's modules, some megabytes each: one is kept only once an engine runs on it here. */
 const MODULES: Readonly<Record<string, RegExp>> = {
   cpu: /namelens_cpu_bg.*\.wasm$/,
@@ -29,9 +33,10 @@ scope.addEventListener("install", (event) => {
 scope.addEventListener("activate", (event) => {
   event.waitUntil(
     (async () => {
-      for (const name of await caches.keys()) {
-        if (name.startsWith(PREFIX) && name !== CACHE) await caches.delete(name);
-      }
+      await (await caches.open(CACHE)).put(SINCE, new Response(String(Date.now())));
+      // The build before stays: its pages may be open, and the server may have forgotten it.
+      const [, ...older] = await earlier();
+      for (const name of older) await caches.delete(name);
       await scope.clients.claim();
     })(),
   );
@@ -53,13 +58,20 @@ scope.addEventListener("fetch", (event) => {
   const url = new URL(request.url);
   if (request.method !== "GET" || url.origin !== scope.location.origin) return;
   if (request.mode === "navigate") event.respondWith(isOurs(url) ? page(request).then(isolated) : page(request));
-  else if (isKept(url)) event.respondWith(kept(request));
+  else if (isKept(url) || HASHED.test(below(url))) event.respondWith(kept(request));
 });
+
+/** The caches of other builds, of the one that was in charge last first; those that never were, since they broke off, come last. */
+async function earlier(): Promise<string[]> {
+  const names = (await caches.keys()).filter((name) => name.startsWith(PREFIX) && name !== CACHE);
+  const since = async (name: string): Promise<number> => Number(await (await caches.match(SINCE, { cacheName: name }))?.text()) || 0;
+  const found = await Promise.all(names.map(async (name) => ({ name, since: await since(name) })));
+  return found.sort((a, b) => b.since - a.since).map(({ name }) => name);
+}
 
 /** The modules that earlier builds kept here. */
 async function keptBefore(): Promise<RegExp[]> {
-  const names = (await caches.keys()).filter((name) => name.startsWith(PREFIX) && name !== CACHE);
-  const kept = await Promise.all(names.map(async (name) => (await caches.open(name)).keys()));
+  const kept = await Promise.all((await earlier()).map(async (name) => (await caches.open(name)).keys()));
   return Object.values(MODULES).filter((kind) => kept.flat().some(({ url }) => kind.test(new URL(url).pathname)));
 }
 
@@ -99,9 +111,18 @@ function isolated(answer: Response): Response {
   return new Response(answer.body, { status: answer.status, statusText: answer.statusText, headers });
 }
 
-/** Some servers say that their files vary by Origin; these files do not. */
+/** What this build has kept, or the one before under a name that says which. Some servers say that their files vary by Origin; these do not. */
 async function kept(request: Request): Promise<Response> {
-  return (await caches.match(request, { cacheName: CACHE, ignoreSearch: true, ignoreVary: true })) ?? fetch(request);
+  const from = (cacheName: string): Promise<Response | undefined> => caches.match(request, { cacheName, ignoreSearch: true, ignoreVary: true });
+  const own = await from(CACHE);
+  if (own) return own;
+  if (HASHED.test(below(new URL(request.url)))) {
+    for (const name of await earlier()) {
+      const found = await from(name);
+      if (found) return found;
+    }
+  }
+  return fetch(request);
 }
 
 /** A page of this demo; what else lies below its folder is left as it is. */
@@ -110,6 +131,11 @@ function isOurs(url: URL): boolean {
 }
 
 function isKept(url: URL): boolean {
+  return FILES.includes(below(url));
+}
+
+/** The path below the folder of this demo; empty for what lies elsewhere. */
+function below(url: URL): string {
   const base = new URL(scope.registration.scope).pathname;
-  return url.pathname.startsWith(base) && FILES.includes(decodeURIComponent(url.pathname.slice(base.length)));
+  return url.pathname.startsWith(base) ? decodeURIComponent(url.pathname.slice(base.length)) : "";
 }

@@ -5,6 +5,7 @@ import { byId, h, stepTitle } from "./dom.js";
 import { ownPhotoButtons } from "./intake.js";
 import { clearNotices, showError } from "./notices.js";
 import { announce } from "./announce.js";
+import { keepThings } from "./persist.js";
 import type { Session } from "./session.js";
 
 const MAX_NAME = 64;
@@ -83,6 +84,7 @@ function namingCard(session: Session, { blob, album }: Picked, done: () => void)
         info: info.value.trim(),
       });
       announce(`${concept.name} is named. Now pick a photo.`);
+      keepThings();
       URL.revokeObjectURL(address);
       if (!form.isConnected) return; // another thing was picked meanwhile
       done();

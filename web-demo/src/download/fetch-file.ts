@@ -21,14 +21,16 @@ const PASSING = [403, 408, 425, 429, 500, 502, 503, 504];
  */
 export async function fetchFile(plan: Plan, part: Part, onProgress: () => void, signal: AbortSignal): Promise<void> {
   const url = addressOf(plan, part.file.path);
+  let furthest = part.size;
   for (let tries = 0; part.size < part.file.bytes; ) {
-    const before = part.size;
     try {
       await connect(url, part, onProgress, signal);
     } catch (thrown) {
       if (signal.aborted) throw new Problem("paused");
       if (!(thrown instanceof Passing)) throw thrown;
-      tries = part.size > before ? 1 : tries + 1;
+      // What begins anew brings nothing until it is further than it was.
+      tries = part.size > furthest ? 1 : tries + 1;
+      furthest = Math.max(furthest, part.size);
       if (tries === TRIES) throw thrown.problem;
       await pause(PATIENCE_MS * 2 ** (tries - 1), signal);
     }

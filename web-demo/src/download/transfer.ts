@@ -2,6 +2,7 @@
 
 import { deleteModel, canKeep, freeBytes, storedModel, keyOf, totalOf, type Plan } from "../models/store.js";
 import { fileSize } from "../amounts.js";
+import { askToKeep } from "../persist.js";
 import type { Order, Report } from "./job.js";
 import { asProblem, Problem } from "./problems.js";
 
@@ -32,8 +33,7 @@ export function transfer(plan: Plan, onProgress: (done: number, checking: boolea
   const order = (what: Order): void => worker?.postMessage(what);
   const run = async (): Promise<void> => {
     await checkRoom(plan);
-    // Asked for, the browser does not clear the files away when the disk fills; refused, it still may keep them for long.
-    await navigator.storage.persist?.().catch(() => false);
+    await askToKeep();
     if (paused) throw new Problem("paused");
     worker = new Worker(new URL("./worker.ts", import.meta.url), { type: "module", name: "download" });
     await new Promise<void>((resolve, reject) => {

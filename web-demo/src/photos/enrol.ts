@@ -5,6 +5,7 @@ import type { Picked } from "../album.js";
 import { announce } from "../announce.js";
 import { byId, h } from "../dom.js";
 import { clearNotices, showError } from "../notices.js";
+import { keepThings } from "../persist.js";
 import type { Session } from "../session.js";
 import { explain, warningWords } from "../words.js";
 import { BoxEditor, keysHint } from "./box-editor.js";
@@ -182,6 +183,7 @@ export class EnrolPanel {
     try {
       const { name } = await how(await this.#session.lens(), picked, box ? { box } : {});
       announce(`${name} is named. Now look through your photos.`);
+      keepThings();
       // Another thing may have been picked meanwhile; what is typed of that stays.
       if (this.#picked !== picked) return;
       this.close();
