@@ -46,8 +46,11 @@ export function countersAt(memory: WebAssembly.Memory, address: number): Int32Ar
   return new Int32Array(memory.buffer, address, WORDS);
 }
 
-/** The calls over these counters. All that threads share is ordered by them: `Atomics` are sequentially consistent. */
-export function threadsOver(counters: Int32Array): Threads {
+/**
+ * The calls over these counters, which wait `longest` milliseconds at most. All that threads share is ordered by them: `Atomics` are
+ * sequentially consistent.
+ */
+export function threadsOver(counters: Int32Array, longest = LONGEST): Threads {
   return {
     publish(pieces) {
       Atomics.store(counters, DONE, 0);
@@ -59,24 +62,32 @@ export function threadsOver(counters: Int32Array): Threads {
     },
     take: () => taken(counters),
     join(pieces) {
-      let waited = 0;
-      let last: number | null = null;
-      for (let turns = 1; Atomics.load(counters, DONE) < pieces; turns += 1) {
-        if (turns % LOOKS !== 0) continue;
-        const now = performance.now();
-        waited += Math.min(now - (last ?? now), STEP);
-        last = now;
-        if (waited > LONGEST) return false;
-      }
-      return Atomics.load(counters, FAILED) === 0;
+      const isDone = (): boolean => Atomics.load(counters, DONE) >= pieces;
+      return wait(isDone, longest) && Atomics.load(counters, FAILED) === 0;
     },
     lock() {
-      while (Atomics.compareExchange(counters, LOCK, 0, 1) !== 0);
+      const isOurs = (): boolean => Atomics.compareExchange(counters, LOCK, 0, 1) === 0;
+      // Whoever has it holds it for less than a microsecond, unless it ended there: then nothing may be allocated any more.
+      if (!isOurs() && !wait(isOurs, longest)) throw new WebAssembly.RuntimeError("a thread of the engine ended while it held the allocator");
     },
     unlock() {
       Atomics.store(counters, LOCK, 0);
     },
   };
+}
+
+/** Waits awake until something is so; false where it is not after `longest` milliseconds. */
+function wait(is: () => boolean, longest: number): boolean {
+  let waited = 0;
+  let last: number | null = null;
+  for (let turns = 1; !is(); turns += 1) {
+    if (turns % LOOKS !== 0) continue;
+    const now = performance.now();
+    waited += Math.min(now - (last ?? now), STEP);
+    last = now;
+    if (waited > longest) return false;
+  }
+  return true;
 }
 
 /** A helper's life: does pieces as they are offered, sleeps where none come. A piece that throws is told, not hidden. */

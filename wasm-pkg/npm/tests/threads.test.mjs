@@ -70,3 +70,12 @@ test("a piece that throws is told, and stays told", () => {
   assert.equal(well, false);
   assert.equal(job(3).well, false);
 });
+
+test("an allocator that a thread took to its end is told, and not waited for without end", () => {
+  const memory = new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true });
+  const own = threadsOver(countersAt(memory, 0), 200);
+  own.lock();
+  assert.throws(() => own.lock(), { name: "RuntimeError", message: /ended while it held the allocator/ });
+  own.unlock();
+  own.lock();
+});
