@@ -10,9 +10,9 @@ use namelens_engine::model::completions::Completed;
 use namelens_engine::model::config::VlmConfig;
 use namelens_engine::model::params::ParamBuilder;
 use namelens_engine::model::vlm::Vlm;
-use namelens_tests::floats;
 use namelens_tests::golden::vlms;
 use namelens_tests::prompts::{Asked, families, playroom, scenes};
+use namelens_tests::{floats, largest_gap};
 
 /// Log-probabilities: sums in another order.
 const NOISE: f32 = 1e-5;
@@ -108,9 +108,7 @@ fn what_was_drawn_is_as_likely_in_training() {
             let mut worst = [0.0f32; 3];
             for (worst, vlm) in worst.iter_mut().zip([&training, &plain, &valid]) {
                 let (_, found) = loss(vlm, &said, 0);
-                assert_eq!(found.len(), wanted.len());
-                let gaps = found.iter().zip(&wanted).map(|(a, b)| (a - b).abs());
-                *worst = gaps.fold(0.0, f32::max);
+                *worst = largest_gap(&found, &wanted);
             }
             println!("{name}, {} tokens: {worst:?}", wanted.len());
             all = worst.into_iter().fold(all, f32::max);

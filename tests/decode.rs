@@ -68,6 +68,7 @@ fn argmax(logits: &[f32]) -> u32 {
 const TOLERANCE: f32 = 2e-3;
 
 fn assert_near(what: &str, got: &[f32], want: &[f32]) {
+    assert_eq!(got.len(), want.len(), "{what}");
     for (i, (g, w)) in got.iter().zip(want).enumerate() {
         assert!(
             (g - w).abs() <= TOLERANCE,
@@ -103,29 +104,39 @@ fn a_second_prompt_reads_only_what_differs() {
     let (vlm, config) = vlm(&device);
     let (ids, visual) = prompt(&vlm, &config, &device);
     let mut session = Session::new(&vlm, 256, config.image_token_id);
-    // Endings that share all, most, and little of the first prompt; one cuts the photo in half.
     let cut = |at: usize, tail: &[u32]| [&ids[..at], tail].concat();
+    let is_place = |id: &&u32| **id == config.image_token_id;
+    let half = ids.iter().position(|id| is_place(&id)).unwrap() + visual.len() / 2;
+    let (end, most) = (ids.len(), ids.len() - 3);
+    // Endings that share all, most, and little of the prompt before, and how much of it; one cuts the photo in half.
     let prompts = [
-        ids.clone(),
-        cut(ids.len() - 3, &[77, 78, 79, 80]),
-        cut(ids.len() - 3, &[77, 78]),
-        ids.clone(),
+        (ids.clone(), 0),
+        (cut(most, &[77, 78, 79, 80]), most),
+        // The last token is read again: what is asked for is what comes after it.
+        (cut(most, &[77, 78]), most + 1),
+        (ids.clone(), most),
+        (ids.clone(), end - 1),
+        (cut(half, &[77, 78]), half),
+        (ids.clone(), half),
     ];
-    for (i, prompt) in prompts.iter().enumerate() {
-        let logits = pollster::block_on(session.prefill(
-            prompt,
-            Some(photos(&visual)),
-            &Still,
-            &mut |_, _| (),
-        ))
-        .unwrap();
-        assert_near(
-            &format!("prompt {i}"),
-            &logits,
-            &uncached(&vlm, prompt, &visual),
-        );
+    for (i, (prompt, known)) in prompts.iter().enumerate() {
+        assert_eq!(session.known(prompt), *known, "prompt {i}");
+        let count = |ids: &[u32]| ids.iter().filter(is_place).count();
+        // Where no photo is given its places cannot be read, and those that are known are not.
+        let given = (count(&prompt[*known..]) > 0).then(|| photos(&visual));
+        let mut quiet = |_, _| ();
+        let read = session.prefill(prompt, given, &Still, &mut quiet);
+        let logits = pollster::block_on(read).unwrap();
+        let seen = visual.narrow(0, count(prompt));
+        let want = uncached(&vlm, prompt, &seen);
+        assert_near(&format!("prompt {i}"), &logits, &want);
         assert_eq!(session.ids(), prompt);
     }
+    // So it would be noticed if they were read.
+    let mut other = Session::new(&vlm, 256, config.image_token_id);
+    let mut quiet = |_, _| ();
+    let read = other.prefill(&ids, None, &Still, &mut quiet);
+    pollster::block_on(read).unwrap_err();
 }
 
 #[test]

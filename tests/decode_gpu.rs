@@ -98,6 +98,7 @@ fn a_gpu_draws_the_tokens_that_all_its_logits_would_have_given() {
             let answer = pollster::block_on(answer);
             assert_eq!(answer.tokens, tokens, "{device:?}, seed {seed}");
             // The model's own share, summed by the host and by the device.
+            assert_eq!(answer.probabilities.len(), probabilities.len());
             for (told, of_all) in answer.probabilities.iter().zip(&probabilities) {
                 assert!((told / of_all - 1.0).abs() < 1e-4, "{told} {of_all}");
             }
@@ -139,6 +140,7 @@ fn an_adapter_says_with_kept_launches_what_it_says_without() {
                 let answer = pollster::block_on(answer);
                 let what = format!("{}, adapter {name:?}, {device:?}", checkpoint.name);
                 assert_eq!(answer.tokens, tokens, "{what}");
+                assert_eq!(answer.probabilities.len(), probabilities.len());
                 for (told, of_all) in answer.probabilities.iter().zip(&probabilities) {
                     assert!(
                         (told / of_all - 1.0).abs() < 1e-4,

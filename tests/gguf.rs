@@ -15,6 +15,7 @@ use namelens_engine::model::params::{Init, ParamBuilder, ParamSource, Values};
 use namelens_engine::model::vlm::Vlm;
 use namelens_engine::personalize::{Engine, Kind, Request, Retrieval};
 use namelens_engine::weights::{Dtype, WeightFile, Weights};
+use namelens_tests::golden::distance;
 use namelens_tests::uniform;
 
 fn root() -> PathBuf {
@@ -72,19 +73,6 @@ fn logits(source: &mut CheckpointSource, device: &Device) -> Vec<f32> {
     all
 }
 
-/// Largest difference, in standard deviations of `want`.
-fn gap(got: &[f32], want: &[f32]) -> f32 {
-    assert_eq!(got.len(), want.len());
-    let mean = want.iter().sum::<f32>() / want.len() as f32;
-    let variance = want.iter().map(|v| (v - mean).powi(2)).sum::<f32>() / want.len() as f32;
-    let most = got
-        .iter()
-        .zip(want)
-        .map(|(g, w)| (g - w).abs())
-        .fold(0.0, f32::max);
-    most / variance.sqrt()
-}
-
 #[test]
 fn every_tensor_comes_back_in_its_place_and_order() {
     let folder = converted(Dtype::Q8_0);
@@ -127,9 +115,9 @@ fn blocks_that_stay_packed_give_the_logits_of_the_unpacked_ones() {
         let packed = logits(&mut source(folder.path()).keep_blocks(&device), &device);
         // The same numbers summed in another order.
         assert!(
-            gap(&packed, &unpacked) < 1e-3,
+            distance(&packed, &unpacked) < 1e-3,
             "{dtype}: {}",
-            gap(&packed, &unpacked)
+            distance(&packed, &unpacked)
         );
     }
 }
@@ -142,7 +130,7 @@ fn eight_bits_barely_move_the_logits() {
     let got = logits(&mut source(converted(Dtype::Q8_0).path()), &device);
     // Measured 0.16 standard deviations at worst of 50,000 logits after a prompt of noise (0.04 with the model before, whose
     // attention was less sharp).
-    assert!(gap(&got, &want) < 0.3, "{}", gap(&got, &want));
+    assert!(distance(&got, &want) < 0.3, "{}", distance(&got, &want));
 }
 
 #[test]

@@ -145,6 +145,7 @@ fn the_engine_says_the_same_from_the_folder_and_from_gguf() {
             "{}",
             checkpoint.name
         );
+        assert_eq!(from_gguf.pixel_values.len(), from_folder.pixel_values.len());
         for (ours, theirs) in from_gguf.pixel_values.iter().zip(&from_folder.pixel_values) {
             assert_eq!((&ours.shape, &ours.values), (&theirs.shape, &theirs.values));
         }

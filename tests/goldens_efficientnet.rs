@@ -12,8 +12,8 @@ use namelens_engine::model::efficientnet::EfficientNet;
 use namelens_engine::model::efficientnet_config::EfficientNetConfig;
 use namelens_engine::model::params::ParamBuilder;
 use namelens_engine::weights::{Dtype, WeightFile, Weights};
-use namelens_tests::floats;
 use namelens_tests::golden::distance;
+use namelens_tests::{floats, largest_gap};
 use safetensors::SafeTensors;
 
 /// Largest distance from the reference in standard deviations of the values compared, in f32; see `goldens.rs`.
@@ -21,13 +21,15 @@ const BAR: f32 = 1e-4;
 /// What the published processor subtracts and divides by, in levels.
 const MEAN_AND_STD: (f32, f32) = (127.0, 128.0);
 
+/// The fixture.
+fn fixture() -> PathBuf {
+    // At run time: a build directory shared by two checkouts keeps the path of the other.
+    PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").unwrap()).join("fixtures/efficientnet")
+}
+
 /// The fixture, or another one that has a `model.pth` and `cases.safetensors` of `efficientnet.py --real`.
 fn folder() -> PathBuf {
-    let own = || {
-        // At run time: a build directory shared by two checkouts keeps the path of the other.
-        PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").unwrap()).join("fixtures/efficientnet")
-    };
-    std::env::var_os("NAMELENS_ENCODER").map_or_else(own, PathBuf::from)
+    std::env::var_os("NAMELENS_ENCODER").map_or_else(fixture, PathBuf::from)
 }
 
 /// The encoder with its matrices in `dtype`, all of whose tensors were taken.
@@ -83,8 +85,7 @@ fn distances(from: &Path, dtype: Dtype, device: &Device) -> (f32, f32) {
         let logits = numbers(&format!("{case}.logits"));
         let total: f32 = logits.iter().map(|v| v.exp()).sum();
         let wanted: Vec<f32> = logits.iter().map(|v| v.exp() / total).collect();
-        let far = found.iter().zip(&wanted).map(|(a, b)| (a - b).abs());
-        shares = shares.max(far.fold(0.0, f32::max));
+        shares = shares.max(largest_gap(&found, &wanted));
     }
     (map, shares)
 }
@@ -136,10 +137,9 @@ fn what_is_no_encoder_is_refused_by_name() {
         "{error:#}"
     );
     // A file of another size than config.json says.
-    let source = self::folder();
+    let source = fixture();
     fs::copy(source.join("model.pth"), &pth).unwrap();
-    let config = fs::read_to_string(source.join("config.json"));
-    let Ok(config) = config else { return };
+    let config = fs::read_to_string(source.join("config.json")).unwrap();
     let wider = config.replace("\"width_coefficient\": 0.1", "\"width_coefficient\": 1.0");
     assert_ne!(wider, config);
     fs::write(folder.path().join("config.json"), wider).unwrap();

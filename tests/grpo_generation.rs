@@ -121,7 +121,9 @@ fn groups_without_variance_are_drawn_again_and_every_row_keeps_its_prompt() {
     }
     // Under the prompt that each row names, training finds what the rollout did.
     let [logps, _] = seen(&policy, &found, &config);
+    assert_eq!(found.rows.len(), logps.len());
     for (row, logps) in found.rows.iter().zip(&logps) {
+        assert_eq!(row.tempered.len(), logps.len());
         for (a, b) in row.tempered.iter().zip(logps) {
             assert!((a - b).abs() <= NOISE, "{a}, not {b}");
         }

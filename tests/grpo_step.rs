@@ -85,6 +85,7 @@ impl Golden {
         let rewards: Vec<_> = self.floats("rewards").into_iter().map(Some).collect();
         let table: Vec<_> = rewards.iter().map(|reward| vec![*reward]).collect();
         let compared = advantages(&table, config).unwrap().values;
+        assert_eq!(compared.len(), self.floats("advantages").len());
         for (got, want) in compared.iter().zip(self.floats("advantages")) {
             near(f64::from(*got), want, 1e-6, "advantage");
         }
@@ -204,6 +205,10 @@ fn gradient_is_the_references(device: &Device) {
     for (name, values) in [("logps", seen.logps), ("entropies", seen.entropies)] {
         let want: Vec<Vec<f64>> = serde_json::from_value(golden.0[name].clone()).unwrap();
         let got = by_row(values, &found.rows).unwrap();
+        assert!(
+            got.iter().map(Vec::len).eq(want.iter().map(Vec::len)),
+            "{name}"
+        );
         for (got, want) in got.iter().flatten().zip(want.iter().flatten()) {
             assert!(
                 (f64::from(*got) - want).abs() <= NATS,
@@ -226,6 +231,7 @@ fn gradient_is_the_references(device: &Device) {
     for (name, want) in want["full"].as_object().unwrap() {
         let want: Vec<f64> = serde_json::from_value(want.clone()).unwrap();
         let largest = want.iter().fold(0.0f64, |most, v| most.max(v.abs()));
+        assert_eq!(ours[name].len(), want.len(), "{name}");
         for (got, want) in ours[name].iter().zip(&want) {
             let bar = GRADIENT * largest + FAINT * norm;
             assert!((got - want).abs() <= bar, "{name}: {got}, not {want}");

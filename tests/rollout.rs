@@ -59,6 +59,9 @@ fn assert_same(got: &Completion, want: &Completion, what: &str) {
         (&got.sampled, &want.sampled),
         (&got.tempered, &want.tempered),
     ];
+    for (got, want) in pairs {
+        assert_eq!(got.len(), want.len(), "{what}");
+    }
     for (got, want) in pairs.into_iter().flat_map(|(a, b)| a.iter().zip(b)) {
         assert!((got - want).abs() <= NOISE, "{what}: {got}, not {want}");
     }

@@ -9,10 +9,10 @@ use namelens_engine::host::Still;
 use namelens_engine::model::config::VlmConfig;
 use namelens_engine::personalize::{Engine, Kind, Request};
 use namelens_engine::text::{Message, Part};
-use namelens_tests::floats;
 use namelens_tests::golden::{Case, Checkpoint, bundle, distance, vlms, writers};
 #[cfg(feature = "wgpu")]
 use namelens_tests::network_bar;
+use namelens_tests::{floats, gap};
 use serde_json::Value;
 
 /// As in `goldens.rs`: f32 in another order of summation, against bugs of 1e-3 and more.
@@ -101,7 +101,7 @@ fn walk(checkpoint: &Checkpoint, device: &Device, bar: f32) -> f32 {
         let off = frames
             .iter()
             .zip(&want)
-            .position(|(a, b)| (a - b).abs() > 1e-6);
+            .position(|(a, b)| gap(*a, *b) > 1e-6);
         assert_eq!(off, None, "{}: a pixel differs", case.name);
     }
     worst

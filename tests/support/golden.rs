@@ -21,6 +21,8 @@ use namelens_engine::weights::SliceSource;
 use safetensors::SafeTensors;
 use serde_json::Value;
 
+use crate::largest_gap;
+
 /// One checkpoint folder.
 #[derive(Debug, Clone)]
 pub struct Checkpoint {
@@ -304,25 +306,21 @@ pub fn bundle(files: HashMap<String, Vec<u8>>) -> ModelFiles {
     model
 }
 
-/// Largest difference of two lists of numbers, in standard deviations of what is expected; infinite where one is no number.
+/// Largest difference of two lists of numbers, in standard deviations of what is expected; infinite where one is not finite, and
+/// where what is expected has no deviation.
 ///
 /// # Panics
 /// When they are not equally long.
 pub fn distance(actual: &[f32], expected: &[f32]) -> f32 {
-    assert_eq!(actual.len(), expected.len(), "number of elements");
+    let most = largest_gap(actual, expected);
     let mean = expected.iter().map(|&v| f64::from(v)).sum::<f64>() / expected.len() as f64;
     let variance = expected
         .iter()
         .map(|&v| (f64::from(v) - mean).powi(2))
         .sum::<f64>()
         / expected.len() as f64;
-    let far = |(a, e): (&f32, &f32)| {
-        if a.is_finite() {
-            (a - e).abs()
-        } else {
-            f32::INFINITY
-        }
-    };
-    let most = actual.iter().zip(expected).map(far).fold(0.0, f32::max);
-    most / variance.sqrt() as f32
+    match variance > 0.0 {
+        true => most / variance.sqrt() as f32,
+        false => f32::INFINITY,
+    }
 }

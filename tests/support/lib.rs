@@ -107,6 +107,24 @@ pub fn ints<const D: usize>(tensor: Tensor<D, Int>) -> Vec<i64> {
     tensor.into_data().iter::<i64>().collect()
 }
 
+/// How far two numbers are from each other; infinite where one is not finite, so that no bar lets it pass and no maximum drops it.
+pub fn gap(actual: f32, expected: f32) -> f32 {
+    match actual.is_finite() && expected.is_finite() {
+        true => (actual - expected).abs(),
+        false => f32::INFINITY,
+    }
+}
+
+/// The largest [`gap`] of two lists of numbers.
+///
+/// # Panics
+/// When they are not equally long.
+pub fn largest_gap(actual: &[f32], expected: &[f32]) -> f32 {
+    assert_eq!(actual.len(), expected.len(), "number of elements");
+    let pairs = actual.iter().zip(expected);
+    pairs.map(|(a, e)| gap(*a, *e)).fold(0.0, f32::max)
+}
+
 /// Asserts that every number is within `tolerance` times the largest expected magnitude (at
 /// least 1) of what is expected. NaN is never close.
 ///
@@ -143,4 +161,27 @@ pub fn depthwise_of(
     let weights = Tensor::from_data(uniform([kernel * kernel, channels], 6), device);
     let bias = Tensor::from_data(uniform([channels], 7), device);
     ((weights, bias), window)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_finite_is_infinitely_far() {
+        assert_eq!(largest_gap(&[1.0, 2.5, 3.0], &[1.0, 2.0, 3.25]), 0.5);
+        for harm in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+            for at in 0..3 {
+                let mut values = [1.0, 2.0, 3.0];
+                values[at] = harm;
+                assert_eq!(largest_gap(&values, &[1.0, 2.0, 3.0]), f32::INFINITY);
+                assert_eq!(largest_gap(&[1.0, 2.0, 3.0], &values), f32::INFINITY);
+                assert_eq!(golden::distance(&values, &[1.0, 2.0, 3.0]), f32::INFINITY);
+                assert_eq!(golden::distance(&[1.0, 2.0, 3.0], &values), f32::INFINITY);
+            }
+        }
+        // Of nothing no distance is known, nor in deviations of what has none.
+        assert_eq!(golden::distance(&[], &[]), f32::INFINITY);
+        assert_eq!(golden::distance(&[2.0, 2.0], &[2.0, 2.0]), f32::INFINITY);
+    }
 }

@@ -18,6 +18,7 @@ use namelens_engine::concepts::{NewConcept, Reference};
 use namelens_engine::host::Still;
 use namelens_engine::personalize::{Choice, Engine, Kind, ModelFiles, Request};
 use namelens_engine::weights::Dtype;
+use namelens_tests::album::root;
 use serde_json::Value;
 
 fn main() {
@@ -159,8 +160,4 @@ fn album(role: &str) -> (Value, Vec<u8>) {
     let entry = photos.find(|photo| photo["role"] == role).unwrap();
     let photo = fs::read(album.join(entry["file"].as_str().unwrap())).unwrap();
     (entry, photo)
-}
-
-fn root() -> PathBuf {
-    std::env::current_dir().unwrap()
 }

@@ -1,4 +1,4 @@
-//! `cargo xtask check`: format, file maps, directions of dependencies, notices, lock files, lints, documentation and types; changes nothing.
+//! `cargo xtask check`: format, file maps, files that documents name, directions of dependencies, notices, lock files, lints, docs and types; changes nothing.
 
 use std::fs;
 use std::process::Command;
@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use crate::paths::root;
 use crate::run::{loud, stage};
 use crate::toolchain::WasmToolchain;
-use crate::{layers, map, notices, wasm, web};
+use crate::{doc_paths, layers, map, notices, wasm, web};
 
 /// Options of `cargo xtask check`.
 #[derive(Debug, clap::Args)]
@@ -36,6 +36,7 @@ pub(crate) fn check(options: &Options) -> Result<()> {
         cargo(&["fmt", "--all", "--check"], "run `cargo fmt --all`")
     })?;
     map::map(&map::Options { write: false })?;
+    doc_paths::check()?;
     layers::check()?;
     notices::notices(&notices::Options { write: false })?;
     stage("lock file of the fuzz targets", || {

@@ -1,6 +1,6 @@
 //! `cargo xtask demo`: everything built, the page on 127.0.0.1, or its story told by a headless Chromium.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anstream::println;
@@ -8,7 +8,7 @@ use anyhow::{Result, bail};
 
 use crate::paths::{package_dir, page_dir, root, target_dir};
 use crate::run::{loud, stage};
-use crate::serve::Serving;
+use crate::serve::{self, Serving};
 use crate::tally::Tally;
 use crate::{playwright, system, wasm, web};
 
@@ -34,6 +34,7 @@ pub(crate) struct Options {
 /// # Errors
 /// When something is missing or does not build, the port is taken, or the story fails.
 pub(crate) fn demo(options: &Options) -> Result<()> {
+    prepare(options)?;
     build_page()?;
     if options.check {
         let tally = browser_tests(&["story"])?;
@@ -57,6 +58,15 @@ pub(crate) fn demo(options: &Options) -> Result<()> {
     }
     serving.wait();
     Ok(())
+}
+
+/// Asks for what the command needs before it builds for half an hour.
+fn prepare(options: &Options) -> Result<()> {
+    if options.check {
+        return system::provide(&[&system::NODE, &system::CHROMIUM]);
+    }
+    system::provide(&[&system::NODE])?;
+    serve::check_port(options.port)
 }
 
 /// Builds wasm, package and page, each only as far as it is out of date.
@@ -97,12 +107,34 @@ fn model_folders() -> Result<PathBuf> {
         build.current_dir(root());
         build.args(["build", "--quiet", "--workspace", "--bin", MODEL_FOLDERS]);
         loud(&mut build, "the compiler's message above says where")?;
-        let program = format!("debug/{MODEL_FOLDERS}{}", std::env::consts::EXE_SUFFIX);
-        let mut make = Command::new(target_dir().join(program));
-        // As cargo sets it: the program finds the checkout by it.
-        make.env("CARGO_MANIFEST_DIR", root().join("tests"))
-            .arg(&folders);
+        let mut make = maker(&folders);
         loud(&mut make, "the error above says what could not be made")
     })?;
     Ok(folders)
+}
+
+/// The program that was built, ready to make `folders`.
+fn maker(folders: &Path) -> Command {
+    let program = format!("debug/{MODEL_FOLDERS}{}", std::env::consts::EXE_SUFFIX);
+    let mut make = Command::new(target_dir().join(program));
+    // As cargo would run it: the program finds the checkout by this, wherever the user's own folder is.
+    make.current_dir(root())
+        .env("CARGO_MANIFEST_DIR", root().join("tests"))
+        .arg(folders);
+    make
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn model_folders_are_made_of_the_checkout_whatever_the_users_folder_is() {
+        let make = maker(Path::new("/folders"));
+        assert_eq!(make.get_current_dir(), Some(&*root()));
+        let checkout = root().join("tests");
+        let mut told = make.get_envs();
+        assert!(told.any(|told| told == ("CARGO_MANIFEST_DIR".as_ref(), Some(checkout.as_ref()))));
+        assert!(Path::new(make.get_program()).starts_with(target_dir()));
+    }
 }

@@ -8,7 +8,7 @@ use std::process::Command;
 use anstream::println;
 use anyhow::{Context, Result, bail};
 
-use crate::paths::{root, target_dir};
+use crate::paths::{program, root, target_dir};
 use crate::run::{loud, quiet, stage, step};
 
 /// Which script makes which checkpoints, in the order they must run: adapters lie inside folders made before.
@@ -144,6 +144,7 @@ pub(crate) fn python(named: Option<&Path>) -> Result<PathBuf> {
         .map(Path::to_path_buf)
         .or_else(|| env::var_os("NAMELENS_PYTHON").map(PathBuf::from));
     if let Some(python) = named {
+        let python = program(&python)?;
         return match missing(&python)? {
             none if none.is_empty() => Ok(python),
             some => bail!(
@@ -158,10 +159,11 @@ pub(crate) fn python(named: Option<&Path>) -> Result<PathBuf> {
     let python = home
         .join(bin)
         .join(format!("python{}", env::consts::EXE_SUFFIX));
-    if !python.exists() {
+    if !has_pip(&python) {
         step(&format!("Python environment in {}", home.display()), || {
             let mut venv = Command::new("python3");
-            venv.args(["-m", "venv"]).arg(&home);
+            // Where one was begun and broke off, its Python is there and nothing else.
+            venv.args(["-m", "venv", "--clear"]).arg(&home);
             quiet(
                 &mut venv,
                 "install Python 3.11 or newer with its `venv` module",
@@ -178,6 +180,11 @@ pub(crate) fn python(named: Option<&Path>) -> Result<PathBuf> {
         })?;
     }
     Ok(python)
+}
+
+/// Whether a Python is there and whole: an environment gets its pip last.
+fn has_pip(python: &Path) -> bool {
+    quiet(Command::new(python).args(["-m", "pip", "--version"]), "").is_ok()
 }
 
 /// The pinned packages that `python` lacks or has in another version, a line each.
@@ -241,6 +248,16 @@ mod tests {
                 ("lora.py", vec!["smolvlm"])
             ]
         );
+    }
+
+    /// Programs that answer every question with yes and with no stand for the Python of a whole environment and of half a one.
+    #[cfg(unix)]
+    #[test]
+    fn an_environment_without_pip_is_none() {
+        let [yes, no] = ["true", "false"].map(|name| crate::paths::which(name).unwrap());
+        assert!(has_pip(&yes));
+        assert!(!has_pip(&no));
+        assert!(!has_pip(Path::new("no-such-python-here")));
     }
 
     #[test]

@@ -261,6 +261,24 @@ mod tests {
     }
 
     #[test]
+    fn what_follows_the_tests_of_a_file_is_looked_at() {
+        let dir = tree(&[
+            (
+                "weights/quant.rs",
+                "#[cfg(test)]\nmod tests;\nuse crate::personalize::X;\n",
+            ),
+            ("weights.rs", "mod quant;\n"),
+            ("personalize.rs", "pub struct X;\n"),
+        ]);
+        let faults = upward(&ENGINE, &modules(dir.path()).unwrap());
+        assert_eq!(faults.len(), 1, "{faults:#?}");
+        assert!(
+            faults[0].contains("weights/quant uses `personalize"),
+            "{faults:#?}"
+        );
+    }
+
+    #[test]
     fn rooms_above_all_lines_use_each_other_and_are_not_used() {
         let dir = tree(&[
             ("kernels/quant.rs", "use crate::attention::Size;\n"),

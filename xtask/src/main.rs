@@ -6,6 +6,7 @@
 mod bench;
 mod check;
 mod demo;
+mod doc_paths;
 mod fixtures;
 mod layers;
 mod licences;
@@ -19,6 +20,7 @@ mod playwright;
 mod run;
 mod serve;
 mod shared_memory;
+mod stamp;
 mod suite;
 mod system;
 mod tally;
@@ -51,7 +53,8 @@ enum Verb {
     /// Run every test: Rust on the CPU and on a software GPU, wasm in Chromium, the page in Chromium
     #[command(after_help = "Examples:\n  cargo xtask test\n  cargo xtask test --only rust")]
     Test(suite::Options),
-    /// Check format, file maps, directions of dependencies, notices, lints, documentation and types; changes nothing
+    /// Check format, file maps, files that documents name, directions of dependencies, notices, lints, documentation and types;
+    /// changes nothing
     #[command(
         after_help = "Examples:\n  cargo xtask check\n  cargo xtask check --mpi     # types and tests of training in several processes\n  cargo xtask check --cuda    # compiles with CUDA, for which no GPU and no toolkit is needed"
     )]

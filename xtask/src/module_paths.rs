@@ -70,16 +70,21 @@ pub(crate) fn modules(src: &Path) -> Result<Vec<Module>> {
         .collect())
 }
 
-/// The text without comments, and without what follows the first item that only tests have: tests stand last.
+/// The text without comments, and without the items that only tests have.
 fn code(text: &str) -> String {
     let mut code = String::with_capacity(text.len());
+    let mut in_test = false;
     for line in text.lines() {
         let line = line.split("//").next().unwrap_or_default();
-        if line.starts_with("#[cfg(test)]") || line.starts_with("#[cfg(all(test") {
-            break;
+        in_test |= line.starts_with("#[cfg(test)]") || line.starts_with("#[cfg(all(test");
+        if !in_test {
+            code.push_str(line);
+            code.push('\n');
         }
-        code.push_str(line);
-        code.push('\n');
+        // Text that is formatted begins a line with what ends an item, and with nothing inside it.
+        let is_end =
+            line.trim_end().ends_with([';', '}']) && !line.starts_with(char::is_whitespace);
+        in_test &= !is_end;
     }
     code
 }
@@ -223,4 +228,46 @@ fn owner(path: &[String], written: &BTreeMap<&Vec<String>, Vec<Written>>) -> Vec
         }
     }
     path
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_items_of_tests_are_left_out() {
+        let text = "use crate::a::A;
+#[cfg(test)]
+mod tests; // beside it
+use crate::b::B;
+#[cfg(all(test, unix))]
+#[allow(
+    clippy::unwrap_used,
+    reason = \"tests\"
+)]
+mod unix_tests {
+    use crate::c::C;
+
+    fn of(c: C) {
+        drop(c);
+    }
+}
+#[cfg(test)]
+use crate::{
+    d::D,
+    e::E,
+};
+
+fn f() {
+    crate::g::g();
+}
+";
+        let left = code(text);
+        for kept in ["a::A", "b::B", "g::g"] {
+            assert!(left.contains(kept), "{kept}: {left}");
+        }
+        for gone in ["tests", "c::C", "drop", "d::D", "e::E", "allow"] {
+            assert!(!left.contains(gone), "{gone}: {left}");
+        }
+    }
 }

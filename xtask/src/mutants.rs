@@ -219,17 +219,32 @@ fn plant(scratch: &Scratch, bug: &Bug) -> Result<Fate> {
     let ran = scratch.test(binary, &BTreeSet::from([name]));
     write(&file, sound.as_bytes())?;
     let (text, passed) = ran?;
-    if text.contains("error: could not compile") {
+    let Some(fate) = fate(&text, passed, name) else {
+        bail!(
+            "{text}\n`{}` did not come to its test; nothing is known of it",
+            bug.id
+        );
+    };
+    if fate == Fate::NotCompiled {
         println!("\n{text}");
-        return Ok(Fate::NotCompiled);
     }
-    Ok(match verdict(&text, name) {
-        Some(true) => Fate::Survived,
-        Some(false) => Fate::Caught,
-        // The process died in the middle of the test, or there is no such test.
-        None if passed => Fate::Survived,
-        None => Fate::Caught,
-    })
+    Ok(fate)
+}
+
+/// What became of a bug, by the output of its test and whether that ended well; `None` where the test was not begun.
+fn fate(text: &str, passed: bool, name: &str) -> Option<Fate> {
+    if text.contains("error: could not compile") {
+        return Some(Fate::NotCompiled);
+    }
+    match verdict(text, name) {
+        Some(true) => Some(Fate::Survived),
+        Some(false) => Some(Fate::Caught),
+        // There is no such test.
+        None if passed => Some(Fate::Survived),
+        // The process died in the middle of the test; of other binaries libtest says that it runs none.
+        None if text.lines().any(|line| line == "running 1 test") => Some(Fate::Caught),
+        None => None,
+    }
 }
 
 /// Whether a test passed, by its own line in the output of libtest; `None` when it has none.
@@ -250,7 +265,8 @@ fn verdict(text: &str, name: &str) -> Option<bool> {
 fn report(bugs: &[Bug], fates: &[Fate]) -> String {
     let caught = fates.iter().filter(|fate| **fate == Fate::Caught).count();
     let mut text = format!(
-        "# Planted bugs\n\nWhat `cargo xtask mutants --write` found when it last ran: {caught} of {} bugs of `{LIST}` caught.\n\
+        "# Planted bugs\n\nWhat `cargo xtask mutants --write` found when it last ran: of the {} bugs that `{LIST}` had then, {caught} \
+         bugs were caught.\n\
          \n| bug | in | why it is easily made | caught by | |\n|---|---|---|---|---|\n",
         bugs.len()
     );
@@ -280,6 +296,55 @@ mod tests {
         check(&root(), &bugs).unwrap();
     }
 
+    /// Rows of the report that are not as `list` has their bugs: bug and test.
+    fn stale<'a>(report: &'a str, list: &[Bug]) -> Vec<&'a str> {
+        let known: BTreeSet<(&str, String)> = list
+            .iter()
+            .map(|bug| {
+                let (binary, name) = place(bug);
+                (bug.id.as_str(), format!("`{binary}` `{name}`"))
+            })
+            .collect();
+        rows(report)
+            .filter(|row| {
+                let cells: Vec<&str> = row.split(" | ").collect();
+                let id = cells[0].trim_start_matches("| ");
+                // What the bug is about may hold a bar of its own.
+                let test = cells.len().checked_sub(2).map(|at| cells[at].to_owned());
+                test.is_none_or(|test| !known.contains(&(id, test)))
+            })
+            .collect()
+    }
+
+    fn rows(report: &str) -> impl Iterator<Item = &str> {
+        let (_, rows) = report.split_once("|---|---|---|---|---|\n").unwrap();
+        rows.lines()
+    }
+
+    #[test]
+    fn the_report_names_bugs_and_tests_of_the_list() {
+        let bugs = read(&root()).unwrap();
+        let written = fs::read_to_string(root().join(REPORT)).unwrap();
+        assert_eq!(stale(&written, &bugs), Vec::<&str>::new());
+        // It says of how many bugs it tells.
+        let caught = rows(&written)
+            .filter(|row| row.ends_with("| caught |"))
+            .count();
+        assert_eq!(caught, rows(&written).count());
+        assert!(written.contains(&format!("{caught} bugs")), "{caught}");
+        // Of a bug under another name, and of one with another test, it would be noticed.
+        let new = report(&bugs, &vec![Fate::Caught; bugs.len()]);
+        assert_eq!(stale(&new, &bugs), Vec::<&str>::new());
+        for change in [
+            |bug: &mut Bug| bug.id.push('x'),
+            |bug: &mut Bug| bug.caught_by.push('x'),
+        ] {
+            let mut other = read(&root()).unwrap();
+            change(&mut other[1]);
+            assert_eq!(stale(&new, &other).len(), 1);
+        }
+    }
+
     fn bug(change: impl FnOnce(&mut Bug)) -> Vec<Bug> {
         let mut bug = read(&root()).unwrap().swap_remove(0);
         change(&mut bug);
@@ -306,6 +371,35 @@ mod tests {
         twice.extend(bug(|_| ()));
         let problem = check(&root(), &twice).unwrap_err().to_string();
         assert!(problem.contains("two bugs"), "{problem}");
+    }
+
+    #[test]
+    fn a_bug_is_caught_only_where_its_test_was_begun() {
+        let begun = "running 1 test\n";
+        let none = "running 0 tests\n\ntest result: ok. 0 passed; 0 failed\n\n";
+        let of = |text: &str, passed| fate(text, passed, "a::b");
+        assert_eq!(
+            of(&format!("{begun}test a::b ... FAILED\n"), false),
+            Some(Fate::Caught)
+        );
+        assert_eq!(
+            of(&format!("{begun}test a::b ... ok\n"), true),
+            Some(Fate::Survived)
+        );
+        // It took the process with it.
+        assert_eq!(
+            of(&format!("{none}{begun}error: test failed\n"), false),
+            Some(Fate::Caught)
+        );
+        assert_eq!(of(none, true), Some(Fate::Survived));
+        assert_eq!(
+            of("error: could not compile `x`\n", false),
+            Some(Fate::NotCompiled)
+        );
+        // cargo itself failed, or the binary did before it came to a test.
+        for text in ["error: failed to get `burn` as a dependency\n", none, ""] {
+            assert_eq!(of(text, false), None, "{text}");
+        }
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::process::Command;
 use anyhow::{Context, Result};
 use serde_json::Value;
 
-use crate::paths::{package_dir, target_dir};
+use crate::paths::{package_dir, script, target_dir};
 use crate::playwright;
 use crate::run::{quiet, step};
 use crate::tally::Tally;
@@ -34,7 +34,7 @@ pub(crate) fn package_tests() -> Result<Tally> {
 
 /// Packs the package as it would be published and says where the archive is.
 fn pack(home: &Path) -> Result<PathBuf> {
-    let mut npm = Command::new("npm");
+    let mut npm = Command::new(script("npm"));
     npm.current_dir(package_dir())
         .args(["pack", "--ignore-scripts", "--json", "--pack-destination"])
         .arg(home)

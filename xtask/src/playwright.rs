@@ -6,7 +6,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use crate::paths::{root, target_dir};
+use crate::paths::{root, script, target_dir};
 use crate::run::{self, stage};
 use crate::system;
 use crate::tally::Tally;
@@ -24,7 +24,8 @@ pub(crate) fn run(folder: &str, only: &[&str], settings: &[(&str, &OsStr)]) -> R
         fs::remove_file(&report).with_context(|| format!("removing {}", report.display()))?;
     }
     stage(&format!("Playwright in {folder}"), || {
-        let mut playwright = Command::new(root().join("node_modules/.bin/playwright"));
+        let installed = root().join("node_modules/.bin");
+        let mut playwright = Command::new(installed.join(script("playwright")));
         playwright
             .current_dir(root().join(folder))
             .args(["test", "--reporter=list,json"])

@@ -40,7 +40,7 @@ impl Serving {
         let runtime = Runtime::new().context("the server's threads")?;
         let listener = runtime
             .block_on(TcpListener::bind(("127.0.0.1", port)))
-            .with_context(|| format!("port {port}; choose another with --port"))?;
+            .with_context(|| taken(port))?;
         let address = format!("http://{}/", listener.local_addr()?);
         runtime.spawn(async move { axum::serve(listener, router).await });
         Ok(Self { runtime, address })
@@ -55,6 +55,19 @@ impl Serving {
     pub(crate) fn wait(self) {
         self.runtime.block_on(std::future::pending())
     }
+}
+
+/// Refuses a port that something else listens on.
+///
+/// # Errors
+/// When it is taken, or this user may not have it.
+pub(crate) fn check_port(port: u16) -> Result<()> {
+    let free = std::net::TcpListener::bind(("127.0.0.1", port));
+    free.map(drop).with_context(|| taken(port))
+}
+
+fn taken(port: u16) -> String {
+    format!("port {port}; choose another with --port")
 }
 
 /// The files of a directory.

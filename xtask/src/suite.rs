@@ -5,8 +5,9 @@ use std::process::Command;
 use anstream::{eprintln, println};
 use anyhow::{Context, Result, bail};
 
-use crate::paths::{root, which};
+use crate::paths::{root, script, which};
 use crate::run::{self, stage};
+use crate::system::Need;
 use crate::tally::Tally;
 use crate::toolchain::WasmToolchain;
 use crate::{bench, demo, packages, system, wasm};
@@ -33,13 +34,14 @@ pub(crate) struct Options {
 /// Runs the suites, all of them even when one fails, and ends with `N passed, N failed`.
 ///
 /// # Errors
-/// When a test failed or was skipped, or a suite could not be set up.
+/// When a test failed or was skipped, a suite could not be set up or ran no test, or something is missing that one of them needs;
+/// that is told before anything is built.
 pub(crate) fn test(options: &Options) -> Result<()> {
+    let mut chosen = vec![Suite::Rust, Suite::Wasm, Suite::Browser];
+    chosen.retain(|suite| options.only.is_none_or(|only| only == *suite));
+    prepare(&chosen)?;
     let mut total = Tally::default();
-    for suite in [Suite::Rust, Suite::Wasm, Suite::Browser] {
-        if options.only.is_some_and(|only| only != suite) {
-            continue;
-        }
+    for suite in chosen {
         let done = match suite {
             Suite::Rust => rust(),
             Suite::Wasm => wasm_in_chromium(),
@@ -71,9 +73,27 @@ pub(crate) fn test(options: &Options) -> Result<()> {
     Ok(())
 }
 
+/// What a suite needs of the machine.
+fn needs(suite: Suite) -> &'static [&'static Need] {
+    match suite {
+        Suite::Rust => &[&system::SOFTWARE_VULKAN],
+        Suite::Wasm => &[&system::CHROMIUM, &system::CHROMEDRIVER],
+        Suite::Browser => &[&system::NODE, &system::CHROMIUM],
+    }
+}
+
+/// Asks for what all of these suites need before the first of them builds for half an hour.
+fn prepare(chosen: &[Suite]) -> Result<()> {
+    let needs: Vec<&Need> = chosen.iter().flat_map(|s| needs(*s)).copied().collect();
+    system::provide(&needs)?;
+    if chosen.iter().any(|suite| *suite != Suite::Rust) {
+        WasmToolchain::find()?;
+    }
+    Ok(())
+}
+
 /// The Rust tests of the workspace and its documentation.
 fn rust() -> Result<Tally> {
-    system::provide(&[&system::SOFTWARE_VULKAN])?;
     let has_nextest = which("cargo-nextest").is_some();
     let tests: &[&str] = if has_nextest {
         &["nextest", "run", "--workspace"]
@@ -114,7 +134,6 @@ fn native_cargo(args: &[&str]) -> Command {
 
 /// The wasm crate's own tests, run by wasm-bindgen's runner in a headless Chromium.
 fn wasm_in_chromium() -> Result<Tally> {
-    system::provide(&[&system::CHROMIUM, &system::CHROMEDRIVER])?;
     let driver = system::chromedriver().context("no chromedriver; set CHROMEDRIVER to its path")?;
     let toolchain = WasmToolchain::find()?;
     println!("wasm toolchain: {}", toolchain.describe());
@@ -146,7 +165,7 @@ fn wasm_in_chromium() -> Result<Tally> {
 /// The package's tests in Node, then in strangers' apps, then the page's in Chromium.
 fn browser() -> Result<Tally> {
     demo::build_page()?;
-    let mut npm = Command::new("npm");
+    let mut npm = Command::new(script("npm"));
     npm.current_dir(root())
         .args(["test", "--workspace", "namelens"]);
     let mut tally = counted("package tests in Node", &mut npm)?;
@@ -173,7 +192,8 @@ fn gates() -> Result<Tally> {
     })
 }
 
-/// Runs a test program and counts; one that fails without a failed test (it did not compile) counts as one.
+/// Runs a test program and counts; one that fails without a failed test (it did not compile) counts as one, and so does one that is
+/// content without a test.
 fn counted(name: &str, command: &mut Command) -> Result<Tally> {
     stage(name, || {
         let mut tally = Tally::default();
@@ -181,6 +201,9 @@ fn counted(name: &str, command: &mut Command) -> Result<Tally> {
         if !status.success() {
             println!("`{}` failed ({status})", run::shown(command));
             tally.failed = tally.failed.max(1);
+        } else if tally == Tally::default() {
+            println!("`{}` ran no test", run::shown(command));
+            tally.failed = 1;
         }
         println!(
             "{name}: {} passed, {} failed, {} skipped",
@@ -194,6 +217,12 @@ fn counted(name: &str, command: &mut Command) -> Result<Tally> {
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_program_that_is_content_without_a_test_counts_as_one_failure() {
+        let tally = counted("x", Command::new("cargo").arg("--version")).unwrap();
+        assert_eq!((tally.passed, tally.failed, tally.skipped), (0, 1, 0));
+    }
 
     #[test]
     fn a_program_that_dies_without_a_test_counts_as_one_failure() {

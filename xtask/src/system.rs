@@ -6,7 +6,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::paths::which;
+use crate::paths::{script, which};
 use crate::run::{quiet, step};
 
 /// Something the system's package manager provides.
@@ -17,6 +17,8 @@ pub(crate) struct Need {
     packages: &'static [&'static str],
     /// Whether it is here.
     found: fn() -> bool,
+    /// Refuses one that is here and of no use.
+    fits: fn() -> Result<()>,
 }
 
 /// A Chromium to look at the page with.
@@ -24,6 +26,7 @@ pub(crate) const CHROMIUM: Need = Need {
     what: "Chromium",
     packages: &["chromium"],
     found: || chromium().is_some(),
+    fits: || Ok(()),
 };
 
 /// What lets a test runner steer Chromium.
@@ -31,6 +34,7 @@ pub(crate) const CHROMEDRIVER: Need = Need {
     what: "chromedriver",
     packages: &["chromium-driver"],
     found: || chromedriver().is_some(),
+    fits: || Ok(()),
 };
 
 /// A Vulkan adapter in software, so that GPU tests need no GPU.
@@ -39,13 +43,15 @@ pub(crate) const SOFTWARE_VULKAN: Need = Need {
     packages: &["mesa-vulkan-drivers"],
     // Other systems bring their own graphics interface (Metal, Direct3D with WARP).
     found: || !cfg!(target_os = "linux") || lavapipe().is_some(),
+    fits: || Ok(()),
 };
 
 /// Node and npm, for the page and its tests.
 pub(crate) const NODE: Need = Need {
     what: "Node.js with npm",
     packages: &["nodejs", "npm"],
-    found: || which("node").is_some() && which("npm").is_some(),
+    found: || which("node").is_some() && which(&script("npm")).is_some(),
+    fits: check_node_version,
 };
 
 /// Debian's compiler with the sources of its standard library, for machines where rustup has no wasm target.
@@ -57,6 +63,7 @@ pub(crate) const DEBIAN_RUST: Need = Need {
             && Path::new("/usr/bin/cargo").exists()
             && Path::new("/usr/lib/rustlib/src/rust/library/std").exists()
     },
+    fits: || Ok(()),
 };
 
 /// The linter that belongs to Debian's compiler.
@@ -64,18 +71,22 @@ pub(crate) const DEBIAN_CLIPPY: Need = Need {
     what: "Debian's clippy for the web",
     packages: &["rust-web-clippy"],
     found: || Path::new("/usr/bin/cargo-clippy").exists(),
+    fits: || Ok(()),
 };
 
 /// Installs what is missing of `needs`, or says how to.
 ///
 /// # Errors
-/// When something is missing and this user may not install it, or the installation failed.
+/// When something is missing and this user may not install it, the installation failed, or what is here is too old.
 pub(crate) fn provide(needs: &[&Need]) -> Result<()> {
-    let missing: Vec<&Need> = needs
-        .iter()
-        .copied()
-        .filter(|need| !(need.found)())
-        .collect();
+    let mut missing: Vec<&Need> = Vec::new();
+    for need in needs {
+        if (need.found)() {
+            (need.fits)()?;
+        } else if missing.iter().all(|known| known.what != need.what) {
+            missing.push(need);
+        }
+    }
     if missing.is_empty() {
         return Ok(());
     }
@@ -85,6 +96,9 @@ pub(crate) fn provide(needs: &[&Need]) -> Result<()> {
         .copied()
         .collect();
     let has_apt = which("apt-get").is_some();
+    if has_apt && packages.contains(&"nodejs") {
+        check_packaged_node()?;
+    }
     if !(has_apt && is_root()) {
         bail!("{}", how_to_install(&missing, has_apt));
     }
@@ -96,6 +110,7 @@ pub(crate) fn provide(needs: &[&Need]) -> Result<()> {
             "{} is still not found after installing {list}",
             need.what
         );
+        (need.fits)()?;
     }
     Ok(())
 }
@@ -144,20 +159,39 @@ fn apt_install(packages: &[&str]) -> Result<()> {
 }
 
 /// Refuses a Node that the page's build does not run on.
-///
-/// # Errors
-/// When Node is older than 20.19 or does not say its version.
-pub(crate) fn check_node_version() -> Result<()> {
+fn check_node_version() -> Result<()> {
     let version = quiet(
         Command::new("node").arg("--version"),
         "install Node.js 20.19 or newer",
     )?;
+    new_enough(&version)
+}
+
+/// Refuses the Node that apt would install, before it does, where it is one of those: Debian 12 has 18.
+fn check_packaged_node() -> Result<()> {
+    let policy = quiet(Command::new("apt-cache").args(["policy", "nodejs"]), "");
+    // A fresh machine has no lists yet; what they bring is looked at when it is installed.
+    match candidate(&policy.unwrap_or_default()) {
+        Some(version) => new_enough(version).context("this system's own package will not do"),
+        None => Ok(()),
+    }
+}
+
+/// The version that apt would install, in what `apt-cache policy` says.
+fn candidate(policy: &str) -> Option<&str> {
+    let mut lines = policy.lines().map(str::trim);
+    let version = lines.find_map(|line| line.strip_prefix("Candidate: "))?;
+    (version != "(none)").then_some(version)
+}
+
+/// Refuses a version of Node older than 20.19, and what is none.
+fn new_enough(version: &str) -> Result<()> {
     let mut numbers = version
         .trim_start_matches('v')
         .split('.')
         .map(|part| part.parse::<u32>());
     let (Some(Ok(major)), Some(Ok(minor))) = (numbers.next(), numbers.next()) else {
-        bail!("`node --version` said `{version}`; install Node.js 20.19 or newer");
+        bail!("`{version}` is no version of Node.js; install 20.19 or newer");
     };
     ensure!(
         (major, minor) >= (20, 19),
@@ -248,7 +282,34 @@ mod tests {
             what: "air",
             packages: &["no-such-package-air"],
             found: || true,
+            fits: || Ok(()),
         };
         provide(&[&HERE]).unwrap();
+    }
+
+    #[test]
+    fn an_old_node_is_refused_with_what_to_install() {
+        for version in ["v20.19.0", "20.19.2+dfsg-1", "v22.0.1", "100.1.0"] {
+            new_enough(version).unwrap();
+        }
+        for version in [
+            "v18.20.4",
+            "18.20.4+dfsg-1~deb12u1",
+            "v20.18.9",
+            "v",
+            "node",
+        ] {
+            let error = new_enough(version).unwrap_err().to_string();
+            assert!(error.contains("20.19 or newer"), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_apt_would_install_is_read_from_its_policy() {
+        let policy =
+            "nodejs:\n  Installed: (none)\n  Candidate: 18.20.4+dfsg-1~deb12u1\n  Version table:\n";
+        assert_eq!(candidate(policy), Some("18.20.4+dfsg-1~deb12u1"));
+        assert_eq!(candidate("nodejs:\n  Candidate: (none)\n"), None);
+        assert_eq!(candidate(""), None);
     }
 }

@@ -14,6 +14,9 @@ use crate::system;
 /// The one target of the page.
 pub(crate) const TARGET: &str = "wasm32-unknown-unknown";
 
+/// What makes cargo overlook a target's own flags when it is in the environment, be it empty.
+const FLAGS: [&str; 2] = ["CARGO_ENCODED_RUSTFLAGS", "RUSTFLAGS"];
+
 /// A compiler that can build for the browser.
 #[derive(Debug)]
 pub(crate) enum WasmToolchain {
@@ -128,6 +131,10 @@ impl WasmToolchain {
                 command
             }
         };
+        // Either would take the place of the flags in .cargo/config.toml, and the module would come out without SIMD.
+        for flags in FLAGS {
+            command.env_remove(flags);
+        }
         command.current_dir(root()).arg(verb).args(args);
         command
             .args(["--profile", "web", "--target", TARGET, "--target-dir"])
@@ -158,6 +165,21 @@ fn wasm_linker(sysroot: &Path) -> Option<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn flags_of_the_environment_do_not_take_simd_away() {
+        let linker = PathBuf::from("wasm-ld");
+        for toolchain in [
+            WasmToolchain::Installed { origin: "here" },
+            WasmToolchain::Debian { linker },
+        ] {
+            let cargo = toolchain.cargo("build", &[]);
+            for flags in FLAGS {
+                let mut named = cargo.get_envs().filter(|(name, _)| *name == flags);
+                assert_eq!(named.next().map(|(_, value)| value), Some(None), "{flags}");
+            }
+        }
+    }
 
     #[test]
     fn both_toolchains_build_one_profile_into_one_place() {

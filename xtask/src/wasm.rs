@@ -14,7 +14,7 @@ use crate::paths::{root, tools_dir, wasm_out_dir, web_target_dir, which};
 use crate::run::{loud, quiet, stage, step};
 use crate::shared_memory;
 use crate::toolchain::{TARGET, WasmToolchain};
-use crate::wasm_opt;
+use crate::{stamp, wasm_opt};
 
 /// A module that a page may load; it loads one of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -199,17 +199,44 @@ fn has_bindgen(dir: &Path, version: &str) -> bool {
 
 /// Makes a module of the JavaScript package's `wasm/` from the compiled one, unless it was made from this very one.
 fn bind(bindgen: &Path, compiled: &Path, module: Module, release: bool) -> Result<()> {
-    let out = wasm_out_dir();
-    let stem = module.stem();
-    let stamp = out.join(format!(".{stem}-made-from"));
+    let stamp = wasm_out_dir().join(format!(".{}-made-from", module.stem()));
     let bytes = fs::read(compiled).with_context(|| format!("reading {}", compiled.display()))?;
     let hash = format!("{:x}", Sha256::digest(&bytes));
+    let recipe = release.then(|| wasm_opt::recipe(module == Module::CpuThreads));
     let made = fs::read_to_string(&stamp).unwrap_or_default();
-    // An optimised module serves a developer just as well.
-    if made == format!("{hash} release") || (!release && made == format!("{hash} dev")) {
+    if serves(&made, &hash, recipe.as_deref()) {
         println!("wasm-bindgen ... up to date");
         return Ok(());
     }
+    stamp::make(
+        &stamp,
+        made_from(&hash, recipe.as_deref()).as_bytes(),
+        || {
+            bind_anew(bindgen, compiled, module)?;
+            match release {
+                true => wasm_opt::optimise(&module_path(module), module == Module::CpuThreads),
+                false => Ok(()),
+            }
+        },
+    )
+}
+
+/// What the stamp of a module says: the hash of what it was made from, and how that was optimised.
+fn made_from(hash: &str, recipe: Option<&str>) -> String {
+    match recipe {
+        Some(recipe) => format!("{hash} release {recipe}"),
+        None => format!("{hash} dev"),
+    }
+}
+
+/// Whether a module with the stamp `made` will do. One that is optimised, however it was, serves a developer just as well.
+fn serves(made: &str, hash: &str, recipe: Option<&str>) -> bool {
+    made == made_from(hash, recipe)
+        || (recipe.is_none() && made.starts_with(&format!("{hash} release")))
+}
+
+/// Runs wasm-bindgen on a compiled module.
+fn bind_anew(bindgen: &Path, compiled: &Path, module: Module) -> Result<()> {
     step("wasm-bindgen", || {
         let mut bind = Command::new(bindgen.join("wasm-bindgen"));
         // The names of cubek's generics alone are 33 MB.
@@ -219,20 +246,13 @@ fn bind(bindgen: &Path, compiled: &Path, module: Module, release: bool) -> Resul
             "--remove-name-section",
             "--remove-producers-section",
             "--out-name",
-            stem,
+            module.stem(),
             "--out-dir",
         ])
-        .arg(&out)
+        .arg(wasm_out_dir())
         .arg(compiled);
         quiet(&mut bind, "is the module built by this very wasm-bindgen?").map(drop)
-    })?;
-    if release {
-        wasm_opt::optimise(&module_path(module), module == Module::CpuThreads)?;
-    }
-    let kind = if release { "release" } else { "dev" };
-    // Written last: a run that was interrupted is done again.
-    fs::write(&stamp, format!("{hash} {kind}"))
-        .with_context(|| format!("writing {}", stamp.display()))
+    })
 }
 
 /// Removes what earlier versions left among the modules: the package would ship it.
@@ -287,4 +307,26 @@ fn weigh(module: Module) -> Result<()> {
 
 fn megabytes(bytes: usize) -> f64 {
     bytes as f64 / 1e6
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_module_that_was_made_otherwise_is_made_again() {
+        let [ours, other] = [false, true].map(wasm_opt::recipe);
+        assert_ne!(ours, other);
+        let release = made_from("1f", Some(&ours));
+        assert!(serves(&release, "1f", Some(&ours)) && serves(&release, "1f", None));
+        // Another version or other features of wasm-opt, and a stamp that does not tell.
+        for made in [made_from("1f", Some(&other)), "1f release".into()] {
+            assert!(!serves(&made, "1f", Some(&ours)) && serves(&made, "1f", None));
+        }
+        let dev = made_from("1f", None);
+        assert!(serves(&dev, "1f", None) && !serves(&dev, "1f", Some(&ours)));
+        for made in [&release, &dev, ""] {
+            assert!(!serves(made, "2e", None) && !serves(made, "2e", Some(&ours)));
+        }
+    }
 }

@@ -9,7 +9,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use crate::paths::tools_dir;
+use crate::paths::{script, tools_dir};
 use crate::run::{quiet, step};
 use crate::system;
 
@@ -28,6 +28,20 @@ const WASM_FEATURES: [&str; 9] = [
     "--enable-call-indirect-overlong",
 ];
 
+/// What is done to a module, in words: its version and what it is told; `threads`: over a memory that is shared.
+pub(crate) fn recipe(threads: bool) -> String {
+    format!(
+        "wasm-opt {BINARYEN_VERSION} {}",
+        arguments(threads).join(" ")
+    )
+}
+
+fn arguments(threads: bool) -> Vec<&'static str> {
+    let threads = threads.then_some("--enable-threads");
+    let features = WASM_FEATURES.into_iter().chain(threads);
+    std::iter::once("-O3").chain(features).collect()
+}
+
 /// Optimises a module in place; `threads`: over a memory that is shared.
 ///
 /// # Errors
@@ -35,13 +49,13 @@ const WASM_FEATURES: [&str; 9] = [
 pub(crate) fn optimise(path: &Path, threads: bool) -> Result<()> {
     system::provide(&[&system::NODE])?;
     let home = tools_dir()?.join(format!("binaryen-{BINARYEN_VERSION}"));
-    let wasm_opt = home.join("node_modules/.bin/wasm-opt");
+    let wasm_opt = home.join("node_modules/.bin").join(script("wasm-opt"));
     if !wasm_opt.exists() {
         step(
             &format!("binaryen {BINARYEN_VERSION} into {}", home.display()),
             || {
                 fs::create_dir_all(&home).context("making the tools directory")?;
-                let mut install = Command::new("npm");
+                let mut install = Command::new(script("npm"));
                 install
                     .args(["install", "--no-audit", "--no-fund", "--prefix"])
                     .arg(&home);
@@ -53,9 +67,7 @@ pub(crate) fn optimise(path: &Path, threads: bool) -> Result<()> {
     step("wasm-opt -O3 (some minutes)", || {
         let optimised = path.with_extension("opt");
         let mut opt = Command::new(&wasm_opt);
-        opt.arg("-O3")
-            .args(WASM_FEATURES)
-            .args(threads.then_some("--enable-threads"))
+        opt.args(arguments(threads))
             .arg(path)
             .arg("-o")
             .arg(&optimised);

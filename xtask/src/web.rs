@@ -7,7 +7,7 @@ use std::process::Command;
 use anstream::println;
 use anyhow::Result;
 
-use crate::paths::root;
+use crate::paths::{root, script};
 use crate::run::{loud, stage, step};
 use crate::system;
 
@@ -17,7 +17,6 @@ use crate::system;
 /// When Node is missing or too old, or npm fails.
 pub(crate) fn install() -> Result<()> {
     system::provide(&[&system::NODE])?;
-    system::check_node_version()?;
     let lock = root().join("package-lock.json");
     // npm writes this file at the end of an installation.
     let installed = root().join("node_modules/.package-lock.json");
@@ -58,7 +57,7 @@ pub(crate) fn check_types() -> Result<()> {
 }
 
 fn npm(args: &[&str], advice: &str) -> Result<()> {
-    let mut npm = Command::new("npm");
+    let mut npm = Command::new(script("npm"));
     npm.current_dir(root())
         .args(args)
         .env("npm_config_loglevel", "error");

@@ -1,5 +1,12 @@
 //! Which instruction sets there are, found out when asked.
 
+// The portable loops would do, many times as slowly, and nobody would be told.
+#[cfg(all(target_arch = "wasm32", not(target_feature = "simd128")))]
+compile_error!(
+    "WebAssembly is built with -C target-feature=+simd128, as .cargo/config.toml says; RUSTFLAGS and CARGO_ENCODED_RUSTFLAGS \
+     take its place, so unset them or add the feature there"
+);
+
 /// An instruction set that this processor has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Level(pub(crate) Kind);

@@ -9,9 +9,9 @@ use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
 use super::report::lines;
-use crate::paths::{package_dir, page_dir, root, target_dir, wasm_out_dir};
+use crate::paths::{self, package_dir, page_dir, root, target_dir, wasm_out_dir};
 use crate::run::{quiet, shown, step, watch};
-use crate::{demo, system, web};
+use crate::{demo, stamp, system, web};
 
 /// Whether what is measured is built before.
 #[derive(Debug, clap::Args)]
@@ -82,21 +82,18 @@ pub(super) fn chromium() -> Result<PathBuf> {
 pub(super) fn peers() -> Result<PathBuf> {
     let folder = target_dir().join("bench-web");
     let lock = fs::read(scripts().join("package-lock.json")).context("the peers' lock file")?;
-    // Written when everything is installed; what broke off begins anew.
-    let done = folder.join("installed.json");
-    if fs::read(&done).ok().as_ref() != Some(&lock) {
-        fs::create_dir_all(&folder)?;
+    fs::create_dir_all(&folder)?;
+    stamp::once(&folder.join("installed.json"), &lock, || {
         for file in ["package.json", "package-lock.json"] {
             fs::copy(scripts().join(file), folder.join(file))?;
         }
         step("npm packages of the peers", || {
-            let mut npm = Command::new("npm");
+            let mut npm = Command::new(paths::script("npm"));
             npm.current_dir(&folder)
                 .args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"]);
-            quiet(&mut npm, "npm must reach its registry once")
-        })?;
-        fs::write(&done, lock)?;
-    }
+            quiet(&mut npm, "npm must reach its registry once").map(drop)
+        })
+    })?;
     Ok(folder.join("node_modules"))
 }
 

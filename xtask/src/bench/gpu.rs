@@ -2,6 +2,7 @@
 //!
 //! Wall time, with the wait for the device in it: what a caller sees. Each process warms up first, and compiles its kernels then.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -10,8 +11,12 @@ use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
 use super::report::{Spread, machine};
-use crate::paths::{root, target_dir};
+use crate::paths::{program, root, target_dir};
 use crate::run::{loud, quiet, step};
+use crate::stamp;
+
+/// The script that makes the model, and the peer.
+const PEER: &str = "tests/benches/gpu_torch.py";
 
 /// Options of `cargo xtask bench gpu`.
 #[derive(Debug, clap::Args)]
@@ -42,10 +47,14 @@ const TIMED: [(&str, &str); 5] = [
     ("tower_17_seconds", "tower, 17 tiles"),
     ("nearest_seconds", "5 of 100,000 x 512"),
 ];
-/// What is compared, by key, and how far it may be off as a share of its norm: products whose factors a GPU rounds to ten bits
-/// (TF32) through thirty layers.
+/// What is compared, by key.
 const COMPARED: [&str; 3] = ["logits", "tower_1", "tower_17"];
-const APART: f64 = 2e-2;
+/// How far it may be off as a share of its norm, through thirty layers, where both multiply in f32: 2.6e-6 on a GPU by Vulkan.
+const APART: f64 = 1e-4;
+/// The same where one of them has fewer bits: ours on CUDA rounds factors to ten (TF32), 1.6e-3, and a peer as it was asked to.
+const APART_ROUNDED: f64 = 2e-2;
+/// How a peer is called that has f32 throughout.
+const EXACT: &str = ":f32";
 
 /// Makes the model, holds every device to the first peer, and prints the times.
 ///
@@ -54,7 +63,7 @@ const APART: f64 = 2e-2;
 pub(super) fn run(options: &Options, seconds: f64) -> Result<Vec<Value>> {
     let mut figures = vec![machine()];
     let binary = match &options.binary {
-        Some(binary) => binary.clone(),
+        Some(binary) => program(binary)?,
         None => {
             ensure!(
                 !options.devices.iter().any(|device| device == "cuda"),
@@ -64,20 +73,15 @@ pub(super) fn run(options: &Options, seconds: f64) -> Result<Vec<Value>> {
             built()?
         }
     };
-    let folder = target_dir().join("bench-gpu");
-    if !folder.join("model.safetensors").exists() {
-        step("a model of SmolVLM-256M's shape", || {
-            let fixture = root().join("tests/fixtures/checkpoints/idefics3");
-            peer(&options.python, &[Path::new("make"), &fixture, &folder]).map(drop)
-        })?;
-    }
+    let python = program(&options.python)?;
+    let folder = model(&python)?;
     let mut all = Vec::new();
     for named in &options.peers {
         let (device, kind) = named.split_once(':').context("a peer is DEVICE:DTYPE")?;
         all.push(step(&format!("PyTorch on {named}"), || {
             let seconds = seconds.to_string();
             let args = ["time".as_ref(), &*folder, device.as_ref(), kind.as_ref()];
-            let said = peer(&options.python, &[&args[..], &[seconds.as_ref()]].concat())?;
+            let said = peer(&python, &[&args[..], &[seconds.as_ref()]].concat())?;
             told(&said)
         })?);
     }
@@ -87,14 +91,36 @@ pub(super) fn run(options: &Options, seconds: f64) -> Result<Vec<Value>> {
             ours.arg(&folder).arg(device).arg(seconds.to_string());
             told(&quiet(&mut ours, "does this machine have the device?")?)
         })?;
-        if let Some(first) = all.first() {
-            compare(&found, first, device)?;
+        if let (Some(first), Some(named)) = (all.first(), options.peers.first()) {
+            compare(&found, first, device, bar(device, named))?;
         }
         all.push(found);
     }
     table(&all);
     figures.extend(all);
     Ok(figures)
+}
+
+/// The folder of the model, made anew when the script that makes it changes.
+fn model(python: &Path) -> Result<PathBuf> {
+    let folder = target_dir().join("bench-gpu");
+    fs::create_dir_all(&folder)?;
+    let made_by = fs::read(root().join(PEER)).context(PEER)?;
+    stamp::once(&folder.join("made-by"), &made_by, || {
+        step("a model of SmolVLM-256M's shape", || {
+            let fixture = root().join("tests/fixtures/checkpoints/idefics3");
+            peer(python, &[Path::new("make"), &fixture, &folder]).map(drop)
+        })
+    })?;
+    Ok(folder)
+}
+
+/// How far `device` may be off from the peer of this name.
+fn bar(device: &str, peer: &str) -> f64 {
+    match device != "cuda" && peer.ends_with(EXACT) {
+        true => APART,
+        false => APART_ROUNDED,
+    }
 }
 
 fn built() -> Result<PathBuf> {
@@ -113,10 +139,7 @@ fn built() -> Result<PathBuf> {
 
 fn peer(python: &Path, args: &[&Path]) -> Result<String> {
     let mut command = Command::new(python);
-    command
-        .current_dir(root())
-        .args(["-B", "tests/benches/gpu_torch.py"])
-        .args(args);
+    command.current_dir(root()).args(["-B", PEER]).args(args);
     quiet(&mut command, "--python must have torch and transformers")
 }
 
@@ -140,11 +163,14 @@ fn apart(ours: &Value, theirs: &Value) -> f64 {
     norm(&mut ours.iter().zip(&theirs).map(|(a, b)| a - b)) / norm(&mut theirs.iter().copied())
 }
 
-fn compare(ours: &Value, theirs: &Value, device: &str) -> Result<()> {
+fn compare(ours: &Value, theirs: &Value, device: &str, bar: f64) -> Result<()> {
     for key in COMPARED {
         let apart = apart(&ours[key], &theirs[key]);
         println!("{device}: {key} {apart:.1e} from PyTorch's");
-        ensure!(apart <= APART, "{device}: {key} is {apart:.1e} off");
+        ensure!(
+            apart <= bar,
+            "{device}: {key} is {apart:.1e} off, not {bar:.0e} at most; nothing counts"
+        );
     }
     let tokens = |value: &Value| value["greedy"].as_array().cloned().unwrap_or_default();
     let (ours, theirs) = (tokens(ours), tokens(theirs));
@@ -176,6 +202,7 @@ fn table(all: &[Value]) {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use serde_json::json;
 
@@ -185,6 +212,22 @@ mod tests {
     fn distances_are_shares_of_the_norm_and_other_counts_are_none() {
         assert!((apart(&json!([3.0, 4.5]), &json!([3.0, 4.0])) - 0.1).abs() < 1e-12);
         assert!(apart(&json!([1.0]), &json!([1.0, 2.0])).is_nan());
-        assert!(compare(&json!({}), &json!({}), "x").is_err());
+        assert!(compare(&json!({}), &json!({}), "x", 1.0).is_err());
+    }
+
+    #[test]
+    fn what_multiplies_in_f32_is_held_to_more_than_what_rounds() {
+        let line = |logit: f64| {
+            let values = json!([3.0, logit]);
+            json!({ "logits": values, "tower_1": values, "tower_17": values, "greedy": [7] })
+        };
+        let off = |device: &str, peer: &str| {
+            compare(&line(4.005), &line(4.0), device, bar(device, peer)).is_err()
+        };
+        assert!(off("wgpu", "cuda:f32") && off("cpu", "cpu:f32"));
+        assert!(!off("cuda", "cuda:f32"));
+        assert!(!off("wgpu", "cuda:tf32") && !off("wgpu", "cuda:bf16"));
+        compare(&line(4.000_01), &line(4.0), "wgpu", bar("wgpu", "cuda:f32")).unwrap();
+        assert!(compare(&line(4.2), &line(4.0), "cuda", bar("cuda", "cuda:f32")).is_err());
     }
 }

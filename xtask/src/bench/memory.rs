@@ -30,9 +30,17 @@ pub(crate) struct Options {
     /// Captions of each model
     #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(11..))]
     captions: u32,
-    /// Captions on WebGPU, by Chromium's adapter in software: some seconds each; 0 leaves it out
-    #[arg(long, default_value_t = 30)]
+    /// Captions on WebGPU, by Chromium's adapter in software: some seconds each, 11 or more; 0 leaves it out
+    #[arg(long, default_value_t = 30, value_parser = gpu_captions)]
     gpu_captions: u32,
+}
+
+/// None, or more than memory has to settle: of fewer nothing could grow.
+fn gpu_captions(given: &str) -> Result<u32, String> {
+    match given.parse() {
+        Ok(count) if count == 0 || count as usize > SETTLED => Ok(count),
+        _ => Err(format!("0, or more than {SETTLED}")),
+    }
 }
 
 /// Measures and prints the table.
@@ -82,7 +90,6 @@ pub(super) fn run(options: &Options) -> Result<Vec<Value>> {
 
 /// Bytes of buffers on WebGPU.
 fn gpu(options: &Options) -> Result<Value> {
-    let settled = SETTLED.min(options.gpu_captions as usize);
     let package = options.built.package()?;
     let album = root().join("web-demo/public/album");
     let mounts = [("/package", package.as_path()), ("/album", &album)];
@@ -92,7 +99,7 @@ fn gpu(options: &Options) -> Result<Value> {
         [
             OsString::from(serving.address()),
             chromium()?.into(),
-            settled.to_string().into(),
+            SETTLED.to_string().into(),
             options.gpu_captions.to_string().into(),
         ],
     )?;
@@ -155,6 +162,19 @@ fn holds(found: &[Value]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn so_few_captions_that_nothing_could_grow_are_refused() {
+        for given in ["0", "11", "30"] {
+            assert_eq!(
+                gpu_captions(given).map(|count| count.to_string()),
+                Ok(given.into())
+            );
+        }
+        for given in ["1", "10", "-1", "many"] {
+            assert!(gpu_captions(given).is_err(), "{given}");
+        }
+    }
 
     #[test]
     fn what_grows_or_was_not_measured_does_not_hold() {

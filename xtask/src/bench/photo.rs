@@ -16,6 +16,7 @@ use super::report::{Spread, machine, number};
 use crate::paths::{root, target_dir};
 use crate::run::{quiet, step};
 use crate::serve::Serving;
+use crate::stamp;
 
 /// What the scripts that make weights are made of; other weights when one changes.
 const MADE_BY: [&str; 6] = [
@@ -100,20 +101,18 @@ fn weights(shape: &str) -> Result<(PathBuf, PathBuf)> {
         made_by.extend(fs::read(scripts().join(name))?);
     }
     let stamp = home.join("made-by");
-    if fs::read(&stamp).ok().as_ref() == Some(&made_by) {
-        return Ok((model, tower));
-    }
     fs::create_dir_all(&tower)?;
-    step("random weights of SmolVLM's shape", || {
-        let mut make = Command::new("node");
-        make.arg(scripts().join("smolvlm.mjs"));
-        make.arg(root().join("tests/fixtures/checkpoints/smolvlm"));
-        quiet(make.arg(&model).arg(shape), "see its message")?;
-        let mut make = Command::new("node");
-        make.arg(scripts().join("tower.mjs"));
-        quiet(make.arg(tower.join("tower.onnx")), "see its message")
+    stamp::once(&stamp, &made_by, || {
+        step("random weights of SmolVLM's shape", || {
+            let mut make = Command::new("node");
+            make.arg(scripts().join("smolvlm.mjs"));
+            make.arg(root().join("tests/fixtures/checkpoints/smolvlm"));
+            quiet(make.arg(&model).arg(shape), "see its message")?;
+            let mut make = Command::new("node");
+            make.arg(scripts().join("tower.mjs"));
+            quiet(make.arg(tower.join("tower.onnx")), "see its message").map(drop)
+        })
     })?;
-    fs::write(&stamp, &made_by)?;
     Ok((model, tower))
 }
 

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::report;
 use crate::fixtures;
-use crate::paths::{root, target_dir};
+use crate::paths::{program, root, target_dir};
 use crate::run::{loud, quiet, step};
 
 /// Options of `cargo xtask bench train`.
@@ -82,7 +82,7 @@ pub(super) fn run(options: &Options) -> Result<Vec<Value>> {
     );
     let python = fixtures::python(options.python.as_deref())?;
     let binary = match &options.binary {
-        Some(binary) => binary.clone(),
+        Some(binary) => program(binary)?,
         None => built()?,
     };
     let room = target_dir().join("bench-train");

@@ -19,6 +19,7 @@ use super::{cores, model_file};
 use crate::paths::{root, target_dir, wasm_out_dir};
 use crate::run::{quiet, step};
 use crate::serve::Serving;
+use crate::stamp;
 
 /// What the reference's choice of the next token must lead by, in logits, for another choice to be a fault; as in `text-bench`.
 const CLEAR: f64 = 0.02;
@@ -108,7 +109,7 @@ pub(super) fn run(options: &Options) -> Result<Vec<Value>> {
             settings.to_string().into(),
         ],
     )?;
-    gate(&lines)?;
+    gate(&lines, options.tokens)?;
     let mut rows = table(options, &lines);
     let engines = &options.engines;
     if let Some(ours) = engines.iter().find(|engine| name_of(engine) == OURS) {
@@ -133,16 +134,14 @@ fn decoders(engines: &[String]) -> Result<PathBuf> {
             continue;
         }
         let stamp = folder.join(format!("{engine}.made-by"));
-        if fs::read(&stamp).ok().as_ref() == Some(&made_by) {
-            continue;
-        }
-        step(&format!("random weights of {engine}"), || {
-            let mut node = Command::new("node");
-            node.arg(scripts().join("onnx.mjs")).arg(engine);
-            node.arg(folder.join(format!("{engine}.onnx")));
-            quiet(&mut node, "is it one of --engines?")
+        stamp::once(&stamp, &made_by, || {
+            step(&format!("random weights of {engine}"), || {
+                let mut node = Command::new("node");
+                node.arg(scripts().join("onnx.mjs")).arg(engine);
+                node.arg(folder.join(format!("{engine}.onnx")));
+                quiet(&mut node, "is it one of --engines?").map(drop)
+            })
         })?;
-        fs::write(&stamp, &made_by)?;
     }
     Ok(folder)
 }
@@ -157,8 +156,8 @@ pub(super) fn judge() -> Result<()> {
     quiet(&mut node, "its output above says what it took for right").map(drop)
 }
 
-/// Our answers are the reference's wherever that was sure; every engine read and wrote as much as it was told to.
-fn gate(lines: &[Value]) -> Result<()> {
+/// Our answers are the reference's wherever that was sure; every engine read as much as it was told to, and wrote `tokens`.
+fn gate(lines: &[Value], tokens: usize) -> Result<()> {
     for line in lines {
         let engine = line["engine"].as_str().unwrap_or_default();
         let answers = line["answers"].as_array().context("answers")?;
@@ -199,6 +198,11 @@ fn gate(lines: &[Value]) -> Result<()> {
             "our answers were not looked at"
         );
         for run in line["runs"].as_array().context("runs")? {
+            // An answer that ends early is written at another speed than a whole one, and a single token at none.
+            ensure!(
+                run["written"] == tokens,
+                "{engine} did not write {tokens} tokens; give fewer with --tokens: {run}"
+            );
             // What is told late, several tokens at once, would be taken for speed.
             let told = number(run, "heard") >= TOLD * number(run, "written");
             ensure!(
@@ -323,21 +327,38 @@ mod tests {
     fn another_answer_passes_only_where_the_reference_was_unsure() {
         let same =
             json!({ "equal": true, "prompt": true, "same": 8, "of": 8, "gap": null, "kl": 1e-7 });
-        gate(&[line(same.clone(), 128)]).unwrap();
+        gate(&[line(same.clone(), 128)], 64).unwrap();
         let other = |gap: Value| json!({ "equal": false, "prompt": true, "same": 7, "of": 8, "gap": gap, "kl": 1e-7 });
-        gate(&[line(other(json!(0.01)), 128)]).unwrap();
+        gate(&[line(other(json!(0.01)), 128)], 64).unwrap();
         for gap in [json!(0.3), Value::Null] {
-            assert!(gate(&[line(other(gap), 128)]).is_err());
+            assert!(gate(&[line(other(gap), 128)], 64).is_err());
         }
         let prompt =
             json!({ "equal": true, "prompt": false, "same": 8, "of": 8, "gap": null, "kl": 1e-7 });
-        assert!(gate(&[line(prompt, 128)]).is_err());
+        assert!(gate(&[line(prompt, 128)], 64).is_err());
         for kl in [json!(0.01), Value::Null] {
             let unsure =
                 json!({ "equal": true, "prompt": true, "same": 8, "of": 8, "gap": null, "kl": kl });
-            assert!(gate(&[line(unsure, 128)]).is_err());
+            assert!(gate(&[line(unsure, 128)], 64).is_err());
         }
         let none = json!({ "engine": "namelens", "round": 0, "answers": [], "runs": [] });
-        assert!(gate(&[none]).is_err());
+        assert!(gate(&[none], 64).is_err());
+    }
+
+    #[test]
+    fn what_read_or_wrote_another_number_of_tokens_does_not_count() {
+        let answer =
+            json!({ "equal": true, "prompt": true, "same": 8, "of": 8, "gap": null, "kl": 1e-7 });
+        assert!(gate(&[line(answer.clone(), 127)], 64).is_err());
+        let said = |tokens| {
+            gate(&[line(answer.clone(), 128)], tokens)
+                .unwrap_err()
+                .to_string()
+        };
+        assert!(said(65).contains("did not write 65 tokens"));
+        assert!(said(63).contains("did not write 63 tokens"));
+        let mut untold = line(answer.clone(), 128);
+        untold["runs"][0]["written"] = Value::Null;
+        assert!(gate(&[untold], 64).is_err());
     }
 }
