@@ -47,10 +47,12 @@ fn main(
 
 // The cosine; 0 where a vector is zero, NOT_COMPARABLE where it is NaN (which fails every guard).
 fn cosine(product: f32, query_square: f32, row_square: f32) -> f32 {
-    if query_square == 0.0 || row_square == 0.0 {
+    // Of both, so that a zero vector has no cosine with what is no number.
+    let sizes = sqrt(query_square) * sqrt(row_square);
+    if sizes == 0.0 {
         return 0.0;
     }
-    let score = product / (sqrt(query_square) * sqrt(row_square));
+    let score = product / sizes;
     if score >= -1.5 && score <= 1.5 {
         return score;
     }

@@ -9,7 +9,7 @@ struct Params {
     chunks: u32,  // chunks a row
 }
 
-@group(0) @binding(0) var<storage, read_write> scores: array<f32>;     // [rows, columns] f32, no NaN
+@group(0) @binding(0) var<storage, read_write> scores: array<f32>;     // [rows, columns] f32, finite and above LOWEST
 @group(0) @binding(1) var<storage, read_write> top_scores: array<f32>; // [rows, chunks, k] f32
 @group(0) @binding(2) var<storage, read_write> top_columns: array<i32>; // [rows, chunks, k] columns of `scores`
 @group(0) @binding(3) var<uniform> params: Params;

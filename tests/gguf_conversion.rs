@@ -1,10 +1,11 @@
 //! What `namelens convert` writes, keeps and refuses.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
-use namelens::export::{Conversion, Divergence, convert, divergence};
+use namelens::export::{Conversion, Divergence, convert, divergence, open_bundle};
+use namelens_engine::personalize::inventory::Inventory;
 use namelens_engine::weights::Dtype;
 use namelens_tests::gguf::{all, converted, model, weights};
 use namelens_tests::golden::{Checkpoint, checkpoints, vlms};
@@ -181,4 +182,74 @@ fn a_conversion_is_measured_by_its_next_tokens() {
     std::fs::write(&chats, "{\"turns\": []}\n").unwrap();
     let refused = divergence(&text_only().dir, out.path(), &chats, &mut |_, _| ());
     assert!(format!("{:#}", refused.unwrap_err()).contains("line 1"));
+}
+
+/// The files in a folder and in its folders, with what is in them.
+fn files(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = PathBuf::from(path.file_name().unwrap());
+        match path.is_dir() {
+            true => found.extend(
+                files(&path)
+                    .into_iter()
+                    .map(|(below, bytes)| (name.join(below), bytes)),
+            ),
+            false => found.push((name, std::fs::read(&path).unwrap())),
+        }
+    }
+    found
+}
+
+/// A retriever is kept whole, whatever it is made of, and so are adapters.
+#[test]
+fn what_recognises_things_and_adapters_come_along() {
+    let photos = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/photos/retriever");
+    let duals = checkpoints(&["siglip", "siglip2"]);
+    let dual = duals.iter().find(|dual| dual.name == "siglip2").unwrap();
+    let dual = dual.files(&json!({}));
+    let thresholds = json!({ "window": 0.9, "whole": 0.9 }).to_string();
+    let thresholds = ("retrieval.json".into(), thresholds.into());
+    let dual = dual.into_iter().map(|(name, bytes)| (name.into(), bytes));
+    let dual = dual.chain([thresholds]).collect();
+    let smolvlm = vlms();
+    let smolvlm = smolvlm
+        .iter()
+        .find(|model| model.name == "smolvlm")
+        .unwrap();
+    let adapters = smolvlm.dir.join("adapters");
+    for retriever in [files(&photos), dual] {
+        let model = changed("smolvlm", |_| ());
+        let mut beside = Vec::new();
+        for (files, name) in [(retriever, "retriever"), (files(&adapters), "adapters")] {
+            beside.extend(
+                files
+                    .into_iter()
+                    .map(|(path, bytes)| (Path::new(name).join(path), bytes)),
+            );
+        }
+        for (inside, bytes) in &beside {
+            let path = model.path().join(inside);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, bytes).unwrap();
+        }
+        let out = tempfile::tempdir().unwrap();
+        convert(model.path(), out.path(), conversion(), &mut |_, _| ()).unwrap();
+        let converted = open_bundle(out.path()).unwrap();
+        let inventory = Inventory::take(converted, &Device::flex()).unwrap();
+        assert_eq!(inventory.problems, Vec::<String>::new());
+        let manifest = std::fs::read_to_string(out.path().join("manifest.json")).unwrap();
+        for (inside, bytes) in beside {
+            assert!(
+                std::fs::read(out.path().join(&inside)).unwrap() == bytes,
+                "{inside:?}"
+            );
+            let name = inside.to_str().unwrap().replace('\\', "/");
+            assert!(
+                manifest.contains(&format!("\"{name}\"")),
+                "{name} is not listed"
+            );
+        }
+    }
 }

@@ -248,3 +248,16 @@ fn heads_may_lie_in_any_order() {
         }
     }
 }
+
+#[test]
+fn no_query_has_no_answer() {
+    for device in fast_devices() {
+        let of = |shape: [usize; 4], seed| Tensor::<4>::from_data(uniform(shape, seed), &device);
+        let [k, v] = [1, 2].map(|seed| of([1, 2, 5, 32], seed));
+        let q = Tensor::<4>::empty([1, 4, 0, 32], &device);
+        assert_eq!(
+            ops::cached_attention(q, k, v, &[0], 3).dims(),
+            [1, 4, 0, 32]
+        );
+    }
+}

@@ -83,7 +83,7 @@ fn products_of_one_input_are_those_of_each_matrix() {
                     Some(bias) => alone + bias.clone().unsqueeze(),
                     None => alone,
                 };
-                assert_eq!(found.dims(), [1, rows, w.rows]);
+                assert_eq!(found.dims(), [1, rows, w.rows()]);
                 let what = format!("{device:?}, {rows} rows");
                 assert_close(
                     &floats(found),
@@ -319,4 +319,32 @@ fn what_cannot_be_bound_or_differs_is_not_stacked() {
             "{device:?}: columns differ"
         );
     }
+}
+
+/// New queries, keys and values of `tokens` tokens, with turns for `turned` of them.
+fn turned_into_cache(tokens: usize, turned: usize) -> [Tensor<4>; 3] {
+    let device = Device::flex();
+    let of = |shape: [usize; 4], seed| Tensor::<4>::from_data(uniform(shape, seed), &device);
+    let new = [(4, 1), (2, 2), (2, 3)].map(|(heads, seed)| of([1, heads, tokens, 8], seed));
+    let turns = [4, 5].map(|seed| of([1, 1, turned, 8], seed));
+    let cache = [6, 7].map(|seed| of([1, 2, 5, 8], seed));
+    ops::rotate_into_cache(new, turns, cache, 1)
+}
+
+#[test]
+fn turns_of_all_tokens_are_taken() {
+    assert_eq!(turned_into_cache(2, 2)[0].dims(), [1, 4, 2, 8]);
+}
+
+#[test]
+#[should_panic(expected = "rotate_into_cache: turns")]
+fn turns_of_fewer_tokens_than_there_are_are_refused() {
+    turned_into_cache(2, 1);
+}
+
+#[test]
+#[should_panic(expected = "rotate: turns")]
+fn turns_of_another_width_are_refused() {
+    let of = |width, seed| Tensor::<4>::from_data(uniform([1, 1, 1, width], seed), &Device::flex());
+    ops::rotate(of(8, 1), of(4, 2), of(4, 3));
 }

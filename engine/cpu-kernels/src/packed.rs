@@ -204,8 +204,10 @@ impl Packed {
     /// # Panics
     /// When there is no such row, or `x` is not as long as a row.
     pub fn error_bound(&self, row: usize, x: &[f32]) -> f64 {
+        assert_eq!(x.len(), self.cols, "activations of a row");
         let mut weights = vec![0.0; self.cols];
         self.unpack_row(row, &mut weights);
+        let (tile, lane) = (self.all_rows().tile(row / ROWS), row % ROWS);
         let groups = weights
             .as_chunks::<COLUMNS>()
             .0
@@ -213,11 +215,13 @@ impl Packed {
             .zip(x.as_chunks::<COLUMNS>().0);
         let mut bound = 0.0;
         let mut sizes = 0.0;
-        for (weights, x) in groups {
+        for (at, (weights, x)) in groups.enumerate() {
             let largest = x.iter().fold(0.0f32, |most, x| most.max(x.abs()));
             let sum: f64 = weights.iter().map(|w| f64::from(w.abs())).sum();
             bound += sum * f64::from(largest) / f64::from(i16::MAX) / 2.0;
-            sizes += sum * f64::from(largest);
+            // Offsets are summed by themselves: both terms may be large where the weight they make is 0.
+            let least = tile.leasts.get(at).map_or(0.0, |least| least[lane].abs());
+            sizes += (sum + 2.0 * COLUMNS as f64 * f64::from(least)) * f64::from(largest);
         }
         // Per scale: a conversion, two scalings and two additions, and the offsets' share.
         let terms = 6.0 + (self.cols / COLUMNS * self.bits.scales()) as f64;

@@ -84,8 +84,8 @@ fn bytes<const S: usize>(tile: Tile<'_>, x: Row<'_>) -> [f32; ROWS] {
     })
 }
 
-/// The products of a tile of `S` scales a group; `codes` brings each of the steps of columns in half a square, of `BYTES`, into four registers of two
-/// rows each.
+/// The products of a tile of `S` scales a group; `codes` brings each of the `EACH` steps of columns that lie in `BYTES` of codes into four
+/// registers of two rows each.
 #[inline(always)]
 fn products<const BYTES: usize, const EACH: usize, const S: usize>(
     tile: Tile<'_>,

@@ -69,6 +69,28 @@ fn every_level_is_within_the_published_error_and_levels_agree() {
     }
 }
 
+/// Codes and offsets of weights that are all 0 still have terms that are rounded.
+#[test]
+fn zeros_made_of_codes_and_offsets_are_within_the_published_error() {
+    let mut numbers = Numbers(23);
+    for _ in 0..50 {
+        let scale = 0.01 * numbers.next();
+        let group = Group {
+            scales: [scale; 2],
+            least: -8.0 * scale,
+            codes: [8; COLUMNS],
+        };
+        let w = Packed::new(Bits::Four, 1, COLUMNS, [group]).expect("a group");
+        let x = activations(COLUMNS, &mut numbers);
+        let mut found = [f32::NAN];
+        for level in Level::all() {
+            product_at(level, &w, &Activations::new(&x, COLUMNS), &mut found);
+            let bound = w.error_bound(0, &x);
+            assert!(f64::from(found[0]).abs() <= bound, "{found:?} of {bound:e}");
+        }
+    }
+}
+
 /// With scales of 1 all sums are whole numbers that f32 holds, so that no level may differ by a bit.
 #[test]
 fn whole_numbers_are_the_same_at_every_level() {

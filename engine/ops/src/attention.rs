@@ -68,8 +68,9 @@ pub fn attention(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, seen: &Seen) -> Tenso
 /// # Shapes
 /// q `[B, H, T, D]`, k and v `[B, Hkv, capacity, D]` -> `[B, H, T, D]`. The queries are the positions `len - T..len`. Query
 /// head h reads key/value head `h / (H / Hkv)`; scores are scaled by `1 / sqrt(D)`. A query of row b sees the positions
-/// from `starts[b]` up to its own, and what the others hold (even NaN) has no influence. A query before its row's start sees
-/// nothing; what comes of it is a number without meaning.
+/// from `starts[b]` up to its own. What columns before `starts[b]` and from `len` on hold (even NaN) has no influence; the new
+/// positions behind a query have none either as long as they are finite. A query before its row's start sees nothing; what comes
+/// of it is a number without meaning.
 ///
 /// # Panics
 /// When shapes disagree, `len` is not in T..=capacity, or a row begins at or behind it.
@@ -102,6 +103,9 @@ pub fn cached_attention(
         "cached_attention: rows from {starts:?} to {len}"
     );
     let (q, k, v) = (q.inner(), k.inner(), v.inner());
+    if queries == 0 {
+        return q;
+    }
     #[cfg(feature = "cube")]
     if let Some(attended) = cached_on_kernels([&q, &k, &v], starts, len) {
         return attended;

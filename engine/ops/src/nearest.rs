@@ -35,7 +35,7 @@ pub fn cosine_scores(queries: Tensor<2>, index: Tensor<2>) -> Tensor<2> {
 /// The k largest entries of each row, largest first, and their columns; of equal entries the lower column comes first.
 ///
 /// # Shapes
-/// scores `[R, C]` without NaN -> entries `[R, k]` and columns `[R, k]`.
+/// scores `[R, C]`, finite and above `f32::MIN` -> entries `[R, k]` and columns `[R, k]`.
 ///
 /// # Panics
 /// When k is not in 1..=C.

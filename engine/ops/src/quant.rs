@@ -25,12 +25,9 @@ pub struct UnfitBlocks {
 #[derive(Debug, Clone)]
 pub struct QuantMatrix {
     pub(super) storage: Storage,
-    /// Format of the blocks it was made of.
-    pub kind: QuantKind,
-    /// N
-    pub rows: usize,
-    /// K, a multiple of [`BLOCK`]
-    pub cols: usize,
+    pub(crate) kind: QuantKind,
+    pub(crate) rows: usize,
+    pub(crate) cols: usize,
     device: Device,
 }
 
@@ -58,6 +55,21 @@ pub(super) enum Storage {
 }
 
 impl QuantMatrix {
+    /// Format of the blocks it was made of.
+    pub fn kind(&self) -> QuantKind {
+        self.kind
+    }
+
+    /// N
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// K, a multiple of [`BLOCK`].
+    pub fn cols(&self) -> usize {
+        self.cols
+    }
+
     /// Bytes that a matrix of `rows` rows takes in the memory of a device, saturating.
     pub fn bytes(kind: QuantKind, rows: usize, cols: usize, device: &Device) -> u64 {
         #[cfg(feature = "cpu")]

@@ -18,7 +18,11 @@ use crate::kernels;
 /// # Shapes
 /// - x, output: `[B, H, T, D]`, D even
 /// - cos, sin: `[B or 1, 1, T, D]`; the minus of the lower half is in the sines
+///
+/// # Panics
+/// When shapes disagree.
 pub fn rotate(x: Tensor<4>, cos: Tensor<4>, sin: Tensor<4>) -> Tensor<4> {
+    check_turns("rotate", x.dims(), [&cos, &sin]);
     #[cfg(feature = "cpu")]
     if on_flex(&x.device(), x.dtype()) {
         return flex_rotate::rotate(x, cos, sin);
@@ -29,6 +33,19 @@ pub fn rotate(x: Tensor<4>, cos: Tensor<4>, sin: Tensor<4>) -> Tensor<4> {
         return kernels::from_cube(kernels::rotate::run(&x, &cos, &sin));
     }
     reference::rotate(x, cos, sin)
+}
+
+/// Refuses turns of other tokens: loops and kernels would read past them, or one head's as another's.
+fn check_turns(what: &str, [batch, _, tokens, width]: [usize; 4], turns: [&Tensor<4>; 2]) {
+    let [cos, sin] = turns.map(Tensor::dims);
+    let tables = cos[0];
+    assert!(
+        cos == sin
+            && cos == [tables, 1, tokens, width]
+            && [1, batch].contains(&tables)
+            && width.is_multiple_of(2),
+        "{what}: turns {cos:?} and {sin:?} of {batch} rows, {tokens} tokens, width {width}"
+    );
 }
 
 /// [`rotate`] of new queries and keys, of which the keys and the values are written into a cache, behind what is there. Without
@@ -57,6 +74,12 @@ pub fn rotate_into_cache(
         [room; 2],
         "rotate_into_cache: cache"
     );
+    assert!(
+        q.dims() == [batch, q.dims()[1], tokens, width],
+        "rotate_into_cache: queries {:?}",
+        q.dims()
+    );
+    check_turns("rotate_into_cache", k.dims(), [&cos, &sin]);
     assert!(
         column + tokens <= capacity,
         "rotate_into_cache: columns {column}..{} of {capacity}",

@@ -1,7 +1,8 @@
 //! Completions drawn for training: many of a prompt at once, each token with how likely it was.
 //!
 //! A prompt is read once, its photos having been encoded once, and its samples go on from there side by side. What is drawn
-//! depends on the seed, the step, the number of the sample and that of the token, and on nothing else of the batch.
+//! depends on the seed, the step, the number of the sample and that of the token, and on nothing else of the batch; but what dropout
+//! leaves out, where it is on ([`Vlm::set_dropout`]), goes by a row's place in it.
 
 use super::batch::Batch;
 use super::constraint::Allowed;

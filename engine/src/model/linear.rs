@@ -104,7 +104,7 @@ impl Linear {
     pub fn dims(&self) -> [usize; 2] {
         match (&self.weight, &self.blocks) {
             (Some(weight), _) => weight.dims(),
-            (None, Some(blocks)) => [blocks.rows, blocks.cols],
+            (None, Some(blocks)) => [blocks.rows(), blocks.cols()],
             (None, None) => [0; 2],
         }
     }

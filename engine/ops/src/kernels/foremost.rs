@@ -13,6 +13,7 @@ pub static KERNEL: Kernel = Kernel::new(
     "foremost",
     &[include_str!("../../../../shaders/foremost.wgsl")],
     WORKGROUP,
+    // Room behind what was found stays as it is, and nobody reads it.
     &[Read, Write],
     3,
 );

@@ -46,7 +46,7 @@ pub fn plan(rows: usize, columns: usize) -> Plan {
     }
 }
 
-/// One launch: scores `[R, C]` without NaN, k up to [`MAX_K`] -> winners `[R, chunks * k]` and their columns.
+/// One launch: scores `[R, C]`, finite and above `f32::MIN`, k up to [`MAX_K`] -> winners `[R, chunks * k]` and their columns.
 ///
 /// Winners keep the order of their chunks, so equal scores stay in column order.
 pub(crate) fn run(scores: &CubeTensor, k: usize) -> (CubeTensor, CubeTensor) {
