@@ -1,7 +1,7 @@
 //! `namelens grpo` and `namelens a2c`: what is unknown is named, a dry run writes nothing, and a run on rows of a file ends.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use namelens::rewards::row::Photo;
@@ -18,9 +18,13 @@ fn namelens(args: &[&str]) -> (bool, String) {
 
 fn command(name: &str, args: &[&str]) -> (bool, String) {
     let folder = tempfile::tempdir().unwrap();
+    command_in(&folder.path().join("run"), name, args)
+}
+
+fn command_in(run: &Path, name: &str, args: &[&str]) -> (bool, String) {
     let out = Command::new(env!("CARGO_BIN_EXE_namelens"))
         .args([name, "--device", "cpu", "--run"])
-        .arg(folder.path().join("run"))
+        .arg(run)
         .arg("--model")
         .arg(model())
         .args(args)
@@ -53,6 +57,14 @@ fn what_is_unknown_is_named_with_the_near_miss() {
         (&["--set", "repetition_penalty=1.1"], "repetition_penalty"),
         (&["--set", "num_generations_eval=4"], "num_generations_eval"),
         (&["--present", "3-1"], "range"),
+        (
+            &["--preset", "trl", "--max-kl", "1"],
+            "not measured here: say how much it weighs in the loss (--set beta=",
+        ),
+        (
+            &["--preset", "trl", "--tasks", "recognize,plain"],
+            "set-f1 rewards names, and no prompt asks for any",
+        ),
     ] {
         let (fine, said) = namelens(args);
         assert!(!fine && said.contains(words), "{args:?}: {said}");
@@ -82,6 +94,106 @@ fn a_dry_run_says_what_a_step_takes_and_writes_nothing() {
     for words in ["lora_r = 64", "MiB in all", "s to draw", "parameters learn"] {
         assert!(said.contains(words), "{words}: {said}");
     }
+}
+
+/// What may be said of a run that is over in a moment.
+const SHORT: [&str; 8] = [
+    "--steps",
+    "1",
+    "--eval-prompts",
+    "4",
+    "--set",
+    "per_device_train_batch_size=4",
+    "--set",
+    "max_completion_length=8",
+];
+
+#[test]
+fn rewards_of_names_leave_other_tasks_alone() {
+    // The line of --help, smaller.
+    let brief = ["--preset", "sft", "--tasks", "brief,brief,brief,plain"];
+    let more = ["--set", "learning_rate=3e-4", "--set", "use_peft=false"];
+    let (fine, said) = namelens(&[&brief[..], &more, &SHORT].concat());
+    assert!(fine && said.contains("eval/looks"), "{said}");
+    let mixed = ["--preset", "trl", "--tasks", "caption,recognize,locate"];
+    let rewards = ["--reward", "set-f1", "--reward", "binding-f1"];
+    let group = ["--set", "num_generations=2"];
+    let (fine, said) = namelens(&[&mixed[..], &rewards, &group, &SHORT].concat());
+    for words in ["eval/answers", "eval/f1", "eval/rewards/binding-f1/mean"] {
+        assert!(fine && said.contains(words), "{words}: {said}");
+    }
+}
+
+#[test]
+fn a_run_does_not_go_on_with_other_rows() {
+    let folder = tempfile::tempdir().unwrap();
+    let (run, file) = (folder.path().join("run"), folder.path().join("rows.jsonl"));
+    let row = |n: usize| {
+        format!(
+            "{{\"problem\": \"Who is it?\", \"solution\": \"<T{n}>\", \"accu_reward_method\": \"yes_no_name\"}}\n"
+        )
+    };
+    let go = |rows: usize| {
+        std::fs::write(&file, (0..rows).map(row).collect::<String>()).unwrap();
+        let data = ["--preset", "repic", "--data", file.to_str().unwrap()];
+        let group = ["--set", "num_generations=2"];
+        command_in(&run, "grpo", &[&data[..], &group, &SHORT].concat())
+    };
+    let (fine, said) = go(20);
+    assert!(fine && said.contains("done: 1 steps"), "{said}");
+    let (fine, said) = go(30);
+    assert!(!fine && said.contains("data "), "{said}");
+    let (fine, said) = go(20);
+    assert!(fine, "{said}");
+}
+
+/// What policy and critic are after a step of `namelens a2c` at these learning rates.
+fn learned(rates: [&str; 2]) -> [Vec<u8>; 2] {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    let [policy, critic] = rates;
+    let rates = [
+        format!("learning_rate={policy}"),
+        format!("value_learning_rate={critic}"),
+    ];
+    let mut args = vec!["--steps", "1", "--eval-prompts", "0"];
+    for setting in [
+        &rates[0],
+        &rates[1],
+        "batch_size=2",
+        "max_completion_length=4",
+        "value_head_hidden=8",
+        "value_lora_r=1",
+    ] {
+        args.extend(["--set", setting]);
+    }
+    let (fine, said) = command_in(&run, "a2c", &args);
+    assert!(fine, "{said}");
+    let newest = namelens::train::checkpoint::latest(&run).unwrap().unwrap();
+    let bytes = std::fs::read(newest.join("model.safetensors")).unwrap();
+    let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    let mut sides = [Vec::new(), Vec::new()];
+    let mut names = file.names();
+    names.sort();
+    for name in names {
+        let side = usize::from(namelens::rl::actor_critic::is_critic(name));
+        sides[side].extend_from_slice(file.tensor(name).unwrap().data());
+    }
+    sides
+}
+
+#[test]
+fn a_critic_learns_where_the_policy_does_not() {
+    let [policy, critic] = learned(["0", "0"]);
+    let [same, moved] = learned(["0", "1e-3"]);
+    assert!(policy == same, "the policy moved");
+    assert!(critic != moved, "the critic did not learn");
+}
+
+#[test]
+fn a_bound_of_what_is_not_measured_is_refused() {
+    let (fine, said) = command("a2c", &["--max-kl", "1"]);
+    assert!(!fine && said.contains("leave --max-kl out"), "{said}");
 }
 
 #[test]

@@ -59,11 +59,13 @@ impl A2cArgs {
         preset.batch_size = BATCH;
         let config = self.learning.changed(&preset)?;
         config.validate()?;
+        self.learning
+            .check_max_kl(false, "a2c has no such term; leave --max-kl out")?;
         let (prompts, held_out) = self.source.open_plain(config.seed)?;
         let steps = self.learning.steps.unwrap_or(config.max_steps);
         let options = self
             .learning
-            .options(steps, format!("{:?}", self.source), &Alone)?;
+            .options(steps, self.source.told(config.seed)?, &Alone)?;
         let stop = stop_on_ctrl_c("step")?;
         let device = self.learning.device.open()?;
         let trainer = A2cTrainer::new(&prompts, &held_out, &config, &options, device)?;

@@ -8,7 +8,7 @@ use clap::Args;
 use namelens::ranks::{Ranks, leads};
 use namelens::rewards::Reward;
 use namelens::rewards::registry::{self, RewardOptions};
-use namelens::rl::config::GrpoConfig;
+use namelens::rl::config::{GrpoConfig, Teacher};
 use namelens::rl::estimate::{Estimate, estimate};
 use namelens::rl::grpo::{self, Trainer};
 use namelens::rl::policy::Policy;
@@ -22,6 +22,9 @@ use crate::cli::interrupt::{leave_if, stop_on_ctrl_c};
 
 /// The reward of a preset that has none.
 const REWARD: &str = "set-f1";
+
+/// Rewards that apply to captions with names only.
+const OF_NAMES: [&str; 2] = ["set-f1", "binding-f1"];
 
 /// Options of `namelens grpo`.
 #[derive(Debug, Args)]
@@ -89,6 +92,8 @@ impl GrpoArgs {
         let config = self.settings()?;
         // Said before anything is loaded.
         grpo::updates_per_generation(&config)?;
+        let remedy = "say how much it weighs in the loss (--set beta=0.04), or leave --max-kl out";
+        self.learning.check_max_kl(config.beta > 0.0, remedy)?;
         let mut rewards = self.rewards(&config)?;
         let (prompts, held_out) = self.source.open(&config)?;
         let steps = match self.learning.steps {
@@ -106,7 +111,7 @@ impl GrpoArgs {
         }
         let options = self
             .learning
-            .options(steps, format!("{:?}", self.source), ranks)?;
+            .options(steps, self.source.told(config.seed)?, ranks)?;
         let stop = stop_on_ctrl_c("generation")?;
         let trainer = Trainer {
             policy,
@@ -147,7 +152,22 @@ impl GrpoArgs {
             );
         }
         config.validate()?;
+        self.check_rewards(&config)?;
         Ok(config)
+    }
+
+    /// Refuses rewards none of which applies to what is asked.
+    fn check_rewards(&self, config: &GrpoConfig) -> Result<()> {
+        let needed = matches!(config.teacher, Teacher::Policy | Teacher::BestOfReference);
+        let mut rewards = config.reward_funcs.iter();
+        let names_only = rewards.all(|name| OF_NAMES.contains(&name.as_str()));
+        ensure!(
+            !needed || !names_only || self.source.may_ask_names(),
+            "{} rewards names, and no prompt asks for any: say another --reward, such as repic-strict for recognize and locate, \
+             or add caption to --tasks",
+            config.reward_funcs.join(" and ")
+        );
+        Ok(())
     }
 }
 

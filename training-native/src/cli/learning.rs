@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anstream::println;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use clap::Args;
 use namelens::device::DeviceChoice;
 use namelens::ranks::{Ranks, by_leader};
@@ -45,7 +45,7 @@ pub(super) struct LearningArgs {
     /// Steps between pages of completions; 0 writes none.
     #[arg(long, default_value_t = 10)]
     completions_every: u64,
-    /// Stop where the mean KL divergence to the reference stays above this.
+    /// Stop where the mean KL divergence to the reference stays above this; for losses that have it (beta above 0).
     #[arg(long, value_name = "NATS")]
     max_kl: Option<f64>,
     /// Stop where the mean entropy stays below this.
@@ -84,6 +84,18 @@ impl LearningArgs {
         let flags = self.set.iter().map(|flag| settings::from_flag(flag));
         changes.extend(flags.collect::<Result<Map<String, Value>>>()?);
         settings::with(preset, &changes)
+    }
+
+    /// Refuses a bound of the divergence to the reference where nothing measures it; `remedy` says what to do.
+    ///
+    /// # Errors
+    /// When there is such a bound and it is not `measured`.
+    pub(super) fn check_max_kl(&self, measured: bool, remedy: &str) -> Result<()> {
+        ensure!(
+            measured || self.max_kl.is_none(),
+            "--max-kl bounds the KL divergence to the reference, which is not measured here: {remedy}"
+        );
+        Ok(())
     }
 
     /// Micro-batches computed side by side.

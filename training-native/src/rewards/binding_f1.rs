@@ -12,16 +12,20 @@ use crate::metrics::rates::Counts;
 /// The reward `binding-f1`, whose penalty for absent concepts is weighed by `penalty`.
 ///
 /// It reads `bound` (the named things that are in the photo: `id`, which is the bare name, `category`, `colour` and `box_px`) and
-/// `concepts` (all that the prompt introduced).
+/// `concepts` (all that the prompt introduced). Rows that ask for something else (`accu_reward_method`), or whose `bound` is null,
+/// are none of its business.
 pub fn reward(penalty: f32) -> impl Reward {
-    PerRow::new("binding-f1", move |row: &Row| score(row, penalty).map(Some))
+    PerRow::new("binding-f1", move |row: &Row| score(row, penalty))
 }
 
-/// The reward of a row.
+/// The reward of a row; `None` where it asks for no names.
 ///
 /// # Errors
 /// When a column is missing or of another form.
-pub fn score(row: &Row, penalty: f32) -> Result<f32> {
+pub fn score(row: &Row, penalty: f32) -> Result<Option<f32>> {
+    if !columns::asks_names(row, "bound")? {
+        return Ok(None);
+    }
     let known = columns::known(&columns::concepts(row)?);
     let present = bound(row)?.context(
         "there is no column 'bound' with the category, colour and box of each named thing in the photo",
@@ -33,7 +37,8 @@ pub fn score(row: &Row, penalty: f32) -> Result<f32> {
     } else {
         counts.f1()
     };
-    Ok(f1 as f32 - penalty * set_f1::irrelevant(&row.completion, &known, &ids))
+    let fine = penalty * set_f1::irrelevant(&row.completion, &known, &ids);
+    Ok(Some(f1 as f32 - fine))
 }
 
 /// The column `bound`; `None` where there is none.
@@ -70,7 +75,7 @@ mod tests {
 
     #[test]
     fn a_name_pays_with_its_own_look_only() {
-        let of = |text: &str| score(&row(text), 1.0).unwrap();
+        let of = |text: &str| score(&row(text), 1.0).unwrap().unwrap();
         let right = "<Ann>, the red cat, is left of <Bobo>, the blue mug.";
         assert_eq!(of(right), 1.0);
         // One of two looks is another's: one name right, one wrong and missed.
@@ -88,11 +93,24 @@ mod tests {
         named
             .columns
             .insert("solution".into(), json!(["Ann", "Bo"]));
-        assert_eq!(set_f1::score(&named, 1.0).unwrap(), 1.0);
+        assert_eq!(set_f1::score(&named, 1.0).unwrap(), Some(1.0));
         assert_eq!(of(glasses), 0.0);
         // An absent one costs its share, and its name.
         let more = of(&format!("{right} <Cy>, the grey dog."));
         assert!((more - (0.8 - 0.5)).abs() < 1e-6, "{more}");
+    }
+
+    #[test]
+    fn a_caption_nobody_asked_names_of_is_none_of_its_business() {
+        for method in ["looks", "yes_no", "iou"] {
+            let mut row = row("A red cat is left of a blue mug.");
+            row.columns
+                .insert("accu_reward_method".into(), json!(method));
+            assert_eq!(score(&row, 1.0).unwrap(), None, "{method}");
+        }
+        let mut unsaid = row("A red cat.");
+        unsaid.columns.insert("bound".into(), json!(null));
+        assert_eq!(score(&unsaid, 1.0).unwrap(), None);
     }
 
     #[test]

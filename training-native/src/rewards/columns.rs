@@ -1,7 +1,7 @@
 //! Columns of a row that several rewards read: names that are there, concepts that were given.
 
 use anyhow::{Context, Result, bail};
-use namelens_engine::concepts::spelling::bare;
+use namelens_engine::concepts::spelling::{bare, key};
 use namelens_engine::personalize::mentions::KnownName;
 use serde::Deserialize;
 use serde_json::Value;
@@ -22,6 +22,38 @@ pub struct Concept {
     /// Phrases of `info` that are not to be seen in this photo.
     #[serde(default)]
     pub hidden: Vec<String>,
+}
+
+/// Values of `accu_reward_method` that ask for a caption with the names of what is in the photo.
+pub const NAMED: [&str; 2] = ["yes_no_name", "yes_no_name_multi"];
+
+/// What a row says it is to be rewarded by, RePIC's column `accu_reward_method`; `None` where it does not say.
+///
+/// # Errors
+/// When it is no word.
+pub fn method(row: &Row) -> Result<Option<&str>> {
+    match row.columns.get("accu_reward_method") {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(method)) => Ok(Some(method)),
+        Some(other) => bail!("column 'accu_reward_method' is {other}, not a word"),
+    }
+}
+
+/// Whether a row asks for names: it says so, or it does not say what it asks for and the column `truth` is not null.
+///
+/// # Errors
+/// As [`method`].
+pub fn asks_names(row: &Row, truth: &str) -> Result<bool> {
+    Ok(match method(row)? {
+        Some(method) => NAMED.contains(&method),
+        None => !is_null(row, truth),
+    })
+}
+
+/// Whether a row says that it has nothing in a column, as rows of data sets with several tasks do. One in which the column is
+/// missing may be a slip.
+pub fn is_null(row: &Row, column: &str) -> bool {
+    row.columns.get(column).is_some_and(Value::is_null)
 }
 
 /// The texts of a column: one, or a list.
@@ -87,4 +119,12 @@ pub fn known(concepts: &[Concept]) -> Vec<KnownName> {
         }
     };
     concepts.iter().map(of).collect()
+}
+
+/// The one of `known` that `name` is a spelling of.
+pub fn called<'a>(known: &'a [KnownName], name: &str) -> Option<&'a KnownName> {
+    let name = key(name);
+    known
+        .iter()
+        .find(|known| known.spellings.iter().any(|spelling| key(spelling) == name))
 }

@@ -61,7 +61,8 @@ impl Judge for WordJudge {
     }
 }
 
-/// The reward `covip`; it reads `questions`, and `judged` where the answers are there already.
+/// The reward `covip`; it reads `questions`, and `judged` where the answers are there already. Rows whose questions are null are none
+/// of its business.
 #[derive(Debug)]
 pub struct Covip<J> {
     /// Answers the questions of rows without `judged`.
@@ -76,6 +77,10 @@ impl<J: Judge> Reward for Covip<J> {
     fn score(&mut self, rows: &[Row], log: &mut Metrics) -> Result<Vec<Option<f32>>> {
         let mut rewards = Vec::with_capacity(rows.len());
         for (at, row) in rows.iter().enumerate() {
+            if columns::is_null(row, "questions") {
+                rewards.push(None);
+                continue;
+            }
             let place = |e: anyhow::Error| anyhow::anyhow!("reward 'covip', row {}: {e:#}", at + 1);
             rewards.push(Some(self.one(row, log).map_err(place)?));
         }
@@ -173,6 +178,14 @@ mod tests {
             (log.get("accuracy_present"), log.get("accuracy_absent")),
             (Some(0.0), Some(1.0))
         );
+    }
+
+    #[test]
+    fn a_row_that_asks_nothing_is_none_of_its_business() {
+        let row = json!({"completion": "x", "questions": null});
+        let rows = [Row::from_json(row).unwrap()];
+        let given = Covip { judge: WordJudge }.score(&rows, &mut Metrics::default());
+        assert_eq!(given.unwrap(), [None]);
     }
 
     #[test]

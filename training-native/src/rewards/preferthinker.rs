@@ -37,7 +37,8 @@ impl ProfileSimilarity for SameWords {
     }
 }
 
-/// The reward `preferthinker`; it reads `liked`, `disliked` (profiles) and `solution` (A or B).
+/// The reward `preferthinker`; it reads `liked`, `disliked` (profiles) and `solution` (A or B). Rows whose profiles are null are none
+/// of its business.
 #[derive(Debug)]
 pub struct PreferThinker<S> {
     /// Compares profiles.
@@ -52,6 +53,13 @@ impl<S: ProfileSimilarity> Reward for PreferThinker<S> {
     fn score(&mut self, rows: &[Row], log: &mut Metrics) -> Result<Vec<Option<f32>>> {
         let mut rewards = Vec::with_capacity(rows.len());
         for (at, row) in rows.iter().enumerate() {
+            if ["liked", "disliked"]
+                .iter()
+                .all(|column| columns::is_null(row, column))
+            {
+                rewards.push(None);
+                continue;
+            }
             let terms = self.terms(row);
             let terms = terms.with_context(|| format!("reward 'preferthinker', row {}", at + 1))?;
             for (name, term) in ["predict", "format", "accuracy"].iter().zip(terms) {
@@ -117,6 +125,17 @@ mod tests {
             .score(&[Row::from_json(row).unwrap()], &mut Metrics::default())
             .unwrap()[0]
             .unwrap()
+    }
+
+    #[test]
+    fn a_row_without_profiles_is_none_of_its_business() {
+        let row = json!({"completion": "x", "liked": null, "disliked": null, "solution": "Yes"});
+        let rows = [Row::from_json(row).unwrap()];
+        let mut reward = PreferThinker {
+            similarity: SameWords,
+        };
+        let given = reward.score(&rows, &mut Metrics::default()).unwrap();
+        assert_eq!(given, [None]);
     }
 
     #[test]

@@ -44,12 +44,8 @@ pub fn score(row: &Row) -> Result<Option<f32>> {
 }
 
 /// The rule that applies to a row.
-pub(super) fn method(row: &Row) -> Result<&str> {
-    match row.columns.get("accu_reward_method") {
-        None | Some(Value::Null) => Ok("iou"),
-        Some(Value::String(method)) => Ok(method),
-        Some(other) => bail!("column 'accu_reward_method' is {other}, not a word"),
-    }
+pub(crate) fn method(row: &Row) -> Result<&str> {
+    Ok(columns::method(row)?.unwrap_or("iou"))
 }
 
 /// The one text of the column `solution`.
@@ -61,7 +57,7 @@ pub(super) fn single(row: &Row) -> Result<String> {
 }
 
 /// The box of the column `solution`: four numbers, or a text that holds them.
-pub(super) fn solution_box(row: &Row) -> Result<[f64; 4]> {
+pub(crate) fn solution_box(row: &Row) -> Result<[f64; 4]> {
     let found = match row.columns.get("solution") {
         Some(Value::String(text)) => first_box(text),
         Some(Value::Array(list)) => {

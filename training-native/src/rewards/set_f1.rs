@@ -3,8 +3,8 @@
 //! `F1(named, present) - penalty * named absent ones / absent ones`: the first term is CoViP's reward for what is
 //! recognised, the second the share of the distractors that were used. With both sets empty the reward is 1.
 
-use anyhow::{Result, ensure};
-use namelens_engine::concepts::spelling::{bare, key};
+use anyhow::{Context, Result};
+use namelens_engine::concepts::spelling::bare;
 use namelens_engine::personalize::mentions::{KnownName, read};
 
 use super::columns;
@@ -13,25 +13,27 @@ use crate::metrics::{rates::ratio, strict};
 
 /// The reward `set-f1`, whose penalty is weighed by `penalty`.
 ///
-/// It reads `solution` (the names that are in the photo, perhaps none) and `concepts` (all that the prompt introduced).
+/// It reads `solution` (the names that are in the photo, perhaps none) and `concepts` (all that the prompt introduced). Rows that
+/// ask for something else (`accu_reward_method`), or whose solution is null, are none of its business.
 pub fn reward(penalty: f32) -> impl Reward {
-    PerRow::new("set-f1", move |row: &Row| score(row, penalty).map(Some))
+    PerRow::new("set-f1", move |row: &Row| score(row, penalty))
 }
 
-/// The reward of a row.
+/// The reward of a row; `None` where it asks for no names.
 ///
 /// # Errors
 /// When a column is missing, or the solution has a name that the prompt did not introduce.
-pub fn score(row: &Row, penalty: f32) -> Result<f32> {
+pub fn score(row: &Row, penalty: f32) -> Result<Option<f32>> {
+    if !columns::asks_names(row, "solution")? {
+        return Ok(None);
+    }
     let known = columns::known(&columns::concepts(row)?);
     let present = columns::texts(row, "solution")?;
     let mut expected: Vec<&str> = Vec::with_capacity(present.len());
     for name in &present {
-        let id = known
-            .iter()
-            .find(|k| k.spellings.iter().any(|s| key(s) == key(name)));
-        ensure!(id.is_some(), "'{name}' of 'solution' is none of 'concepts'");
-        expected.extend(id.map(|k| k.id.as_str()));
+        let found = columns::called(&known, name)
+            .with_context(|| format!("'{name}' of 'solution' is none of 'concepts'"))?;
+        expected.push(&found.id);
     }
     let counts = strict::count(&row.completion, &known, &expected);
     let f1 = if counts.correct + counts.wrong + counts.missed == 0 {
@@ -39,7 +41,8 @@ pub fn score(row: &Row, penalty: f32) -> Result<f32> {
     } else {
         counts.f1()
     };
-    Ok(f1 as f32 - penalty * irrelevant(&row.completion, &known, &expected))
+    let fine = penalty * irrelevant(&row.completion, &known, &expected);
+    Ok(Some(f1 as f32 - fine))
 }
 
 /// Share of the concepts that are not in the photo which the completion names all the same.
@@ -68,7 +71,9 @@ mod tests {
             "solution": present,
             "concepts": ["<A>", {"name": "B", "aliases": ["Bee"]}, "C", "D"],
         });
-        score(&Row::from_json(row).unwrap(), penalty).unwrap()
+        score(&Row::from_json(row).unwrap(), penalty)
+            .unwrap()
+            .unwrap()
     }
 
     #[test]
@@ -97,6 +102,26 @@ mod tests {
             0.0,
             "an invented name costs its F1"
         );
+    }
+
+    #[test]
+    fn rows_that_ask_for_something_else_are_none_of_its_business() {
+        let of = |row: serde_json::Value| score(&Row::from_json(row).unwrap(), 1.0);
+        for (method, solution) in [
+            ("looks", json!(null)),
+            ("yes_no", json!("Yes")),
+            ("iou", json!("[1, 2, 3, 4]")),
+        ] {
+            let row = json!({"completion": "<A>", "accu_reward_method": method, "solution": solution, "concepts": ["A"]});
+            assert_eq!(of(row).unwrap(), None, "{method}");
+        }
+        let unsaid = json!({"completion": "<A>", "solution": null, "concepts": ["A"]});
+        assert_eq!(of(unsaid).unwrap(), None);
+        // One that asks for names has to say which.
+        let garbled = json!({"completion": "<A>", "accu_reward_method": "yes_no_name", "solution": null, "concepts": ["A"]});
+        assert!(of(garbled).unwrap_err().to_string().contains("null"));
+        let lacking = of(json!({"completion": "<A>", "concepts": ["A"]}));
+        assert!(lacking.unwrap_err().to_string().contains("no column"));
     }
 
     #[test]

@@ -142,7 +142,8 @@ pub struct GrpoConfig {
     pub teacher: Teacher,
     /// Whether prompts are shuffled.
     pub shuffle_dataset: bool,
-    /// Sampling temperature; the log-probabilities of training are those of the tempered distribution, too.
+    /// Sampling temperature; the log-probabilities of training are those of the tempered distribution, too, where the policy draws
+    /// what it learns from.
     pub temperature: f64,
     /// Smallest set of tokens with this much probability; 1 is off.
     pub top_p: f64,
@@ -224,7 +225,8 @@ pub struct GrpoConfig {
     /// Whether a group's rows share a prompt. False makes a group of that many different prompts, as RePIC's
     /// released trainer does on several devices. Not in TRL.
     pub groups_share_prompt: bool,
-    /// Whether dropout is on while sampling, as in RePIC's released trainer. Not in TRL.
+    /// Whether dropout is on while sampling, as in RePIC's released trainer; there it leaves out other inputs at every token, here
+    /// the same ones at all tokens of a completion, by its place among the rows drawn side by side. Not in TRL.
     pub rollout_dropout: bool,
     /// Whether dropout is off in training.
     pub disable_dropout: bool,
@@ -332,6 +334,20 @@ impl GrpoConfig {
     pub fn generation_steps(&self) -> usize {
         self.steps_per_generation
             .unwrap_or(self.gradient_accumulation_steps)
+    }
+
+    /// Temperature of the log-probabilities that are learned from: that of sampling; and 1 where the policy did not draw, so that it is
+    /// the likelihood that rises.
+    pub fn learned_temperature(&self) -> f64 {
+        match self.teacher {
+            Teacher::Policy => self.temperature,
+            _ => 1.0,
+        }
+    }
+
+    /// Whether something is left out of an adapter's inputs in training.
+    pub fn has_dropout(&self) -> bool {
+        self.use_peft && !self.disable_dropout && self.lora_dropout > 0.0
     }
 
     /// Whether an entropy bonus can act: a weight that was steered to zero may come back.

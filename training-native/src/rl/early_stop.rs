@@ -9,13 +9,13 @@ use super::metrics::Metrics;
 /// Bounds; `None` never stops.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct StopRules {
-    /// Largest mean KL divergence to the reference, nats.
+    /// Largest mean KL divergence to the reference, nats; it is measured only where the loss has it.
     pub max_kl: Option<f64>,
     /// Least mean entropy, nats.
     pub min_entropy: Option<f64>,
     /// Least mean length of completions, tokens.
     pub min_length: Option<f64>,
-    /// Whether a run stops in which no group has any variance.
+    /// Whether a run stops in which no group has any variance, or no completion any reward.
     pub dead_groups: bool,
     /// Steps in a row for which a bound must be broken.
     pub patience: u64,
@@ -63,6 +63,14 @@ impl Watch {
                 "frac_reward_zero_std",
                 dead.and_then(|all| Some(metrics.get("frac_reward_zero_std")? >= all)),
                 "all completions of a prompt are rewarded alike, so nothing can be learned",
+            ),
+            (
+                "rewards/unscored_rows",
+                dead.and_then(|_| {
+                    let unscored = metrics.get("rewards/unscored_rows")?;
+                    Some(unscored > 0.0 && metrics.get("reward").is_none())
+                }),
+                "no reward applies to any completion, so nothing can be learned",
             ),
         ];
         let mut reason = None;
@@ -122,6 +130,17 @@ mod tests {
                 .unwrap()
                 .contains("sure")
         );
+        let mut unscored = Metrics::default();
+        unscored.add("rewards/unscored_rows", Figure::Sum(8.0));
+        unscored.add("reward", Figure::mean([]));
+        let mut watch = Watch::default();
+        assert_eq!(watch.observe(&unscored, &rules), None);
+        let said = watch.observe(&unscored, &rules).unwrap();
+        assert!(said.contains("no reward applies"), "{said}");
+        let mut some = Metrics::default();
+        some.add("rewards/unscored_rows", Figure::Sum(8.0));
+        some.add("reward", Figure::mean([0.5]));
+        assert_eq!(watch.observe(&some, &rules), None);
         let never = StopRules {
             max_kl: None,
             min_entropy: None,

@@ -4,13 +4,17 @@
 //! and whose second is the `solution` where there is no such column; and photos (`image`, `images`), whose paths begin at the
 //! file's folder. Photos stand where the question says `<image>`, or all in front where it does not.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
+use namelens_engine::concepts::spelling::{bare, key};
 use namelens_engine::text::{Message, Part};
 use serde_json::{Map, Value};
 
 use super::prompt::Prompt;
+use crate::digests::digest_of;
+use crate::rewards::columns;
 use crate::rewards::row::{PHOTOS, PROMPTS, Photo};
 
 /// Where a photo stands in a question.
@@ -20,6 +24,8 @@ const MARK: &str = "<image>";
 #[derive(Debug)]
 pub struct FilePrompts {
     rows: Vec<Prompt>,
+    /// Where their photos' paths begin.
+    folder: PathBuf,
 }
 
 impl FilePrompts {
@@ -42,16 +48,55 @@ impl FilePrompts {
             rows.push(row.with_context(|| format!("{} row {}", file.display(), at + 1))?);
         }
         ensure!(!rows.is_empty(), "{} has no rows", file.display());
-        Ok(Self { rows })
+        let folder = folder.to_owned();
+        Ok(Self { rows, folder })
     }
 
-    /// Every row but every tenth, and those: for training and for evaluation where no file is held out.
-    pub fn hold_out(self) -> (Self, Self) {
-        let (mut kept, mut held) = (Vec::new(), Vec::new());
-        for (at, row) in self.rows.into_iter().enumerate() {
-            if at % 10 == 9 { &mut held } else { &mut kept }.push(row);
+    /// Rows to learn from, and about a tenth of all to be held out, where no file says which; none of fewer than ten.
+    ///
+    /// Rows that introduce the same names are on one side: those of the column `concepts`, else of the solution of a caption with names;
+    /// of rows without names those with the same first photo. Which side that is depends on these names and on how many rows each have,
+    /// not on the order of rows.
+    ///
+    /// # Errors
+    /// When all rows are of the same names or the same photo.
+    pub fn hold_out(self) -> Result<(Self, Self)> {
+        let Self { rows, folder } = self;
+        let wanted = rows.len() / 10;
+        // By digest of what they have in common: an order that has nothing to do with names.
+        let mut groups: BTreeMap<String, usize> = BTreeMap::new();
+        let own: Vec<String> = rows.iter().map(|row| kin(row, &folder)).collect();
+        for digest in &own {
+            *groups.entry(digest.clone()).or_default() += 1;
         }
-        (Self { rows: kept }, Self { rows: held })
+        let mut held: BTreeSet<&String> = BTreeSet::new();
+        let mut count = 0;
+        for (digest, size) in &groups {
+            if count + size <= wanted {
+                held.insert(digest);
+                count += size;
+            }
+        }
+        if held.is_empty() && wanted > 0 {
+            ensure!(
+                groups.len() > 1,
+                "all rows are of the same names or the same photo, so none can be held out; name held-out ones with --eval-data"
+            );
+            // The first of the smallest.
+            held.extend(groups.iter().min_by_key(|(_, size)| **size).map(|(d, _)| d));
+        }
+        let (mut kept, mut out) = (Vec::new(), Vec::new());
+        for (row, digest) in rows.into_iter().zip(&own) {
+            match held.contains(digest) {
+                true => out.push(row),
+                false => kept.push(row),
+            }
+        }
+        let side = |rows| Self {
+            rows,
+            folder: folder.clone(),
+        };
+        Ok((side(kept), side(out)))
     }
 
     /// How many there are.
@@ -79,6 +124,33 @@ impl FilePrompts {
         row.cloned()
             .with_context(|| format!("there is no row {index}"))
     }
+}
+
+/// Digest of what a row has in common with those that must lie on its side of a split.
+fn kin(prompt: &Prompt, folder: &Path) -> String {
+    let row = prompt.row("", &[]);
+    let concepts = columns::concepts(&row).unwrap_or_default();
+    let mut names: Vec<String> = concepts.into_iter().map(|concept| concept.name).collect();
+    let captioned = columns::method(&row).is_ok_and(|method| {
+        // Other solutions are no names: yes, a box, a letter.
+        method.is_some_and(|method| columns::NAMED.contains(&method))
+    });
+    if names.is_empty() && captioned {
+        names = columns::texts(&row, "solution").unwrap_or_default();
+    }
+    let mut names: Vec<String> = names.iter().map(|name| key(bare(name))).collect();
+    names.sort();
+    if names.is_empty() {
+        names.push(match prompt.photos.first() {
+            // From the file's folder, as the row has it: wherever that lies.
+            Some(Photo::File(path)) => {
+                let path = path.strip_prefix(folder).unwrap_or(path);
+                path.to_string_lossy().into_owned()
+            }
+            _ => prompt.question(),
+        });
+    }
+    digest_of(&names)
 }
 
 fn prompt(value: Value, folder: &Path) -> Result<Prompt> {
@@ -249,6 +321,58 @@ mod tests {
             (third.messages.len(), third.question().as_str()),
             (2, "Who?")
         );
+    }
+
+    fn held_of(lines: &[String]) -> Result<[Vec<Value>; 2]> {
+        let (kept, held) = opened(&lines.join("\n"))?.hold_out()?;
+        Ok([kept, held].map(|side| {
+            side.rows
+                .iter()
+                .map(|row| row.columns["n"].clone())
+                .collect()
+        }))
+    }
+
+    #[test]
+    fn rows_of_the_same_names_are_held_out_together_whatever_their_order_and_task() {
+        // Three tasks in turns, and ten things in turns: every tenth row would be of one of them.
+        let row = |n: usize| {
+            let thing = n % 10;
+            let (method, solution) = match (n / 10) % 3 {
+                0 => ("yes_no", "Yes".to_owned()),
+                1 => ("iou", "[1, 2, 3, 4]".to_owned()),
+                _ => ("yes_no_name", format!("<T{thing}>")),
+            };
+            let concepts = [format!("<T{thing}>"), format!("<Other{thing}>")];
+            serde_json::json!({"problem": "?", "n": n, "accu_reward_method": method, "solution": solution, "concepts": concepts}).to_string()
+        };
+        let lines: Vec<String> = (0..60).map(row).collect();
+        let [kept, held] = held_of(&lines).unwrap();
+        assert_eq!((kept.len(), held.len()), (54, 6));
+        let thing = held[0].as_u64().unwrap() % 10;
+        assert!(held.iter().all(|n| n.as_u64().unwrap() % 10 == thing));
+        let turned: Vec<String> = lines.iter().rev().cloned().collect();
+        let [_, mut again] = held_of(&turned).unwrap();
+        again.reverse();
+        assert_eq!(held, again);
+    }
+
+    #[test]
+    fn rows_without_names_are_held_out_by_their_photo() {
+        let row = |n: usize| {
+            let photo = ["photos/a.png", "photos/b.png"][usize::from(n.is_multiple_of(3))];
+            format!(r#"{{"problem": "?", "n": {n}, "image": "{photo}", "solution": "A"}}"#)
+        };
+        let lines: Vec<String> = (0..30).map(row).collect();
+        let [kept, held] = held_of(&lines).unwrap();
+        // Neither photo has as few as a tenth of the rows: it is the one with fewer.
+        assert_eq!((kept.len(), held.len()), (20, 10));
+        assert!(held.iter().all(|n| n.as_u64().unwrap() % 3 == 0));
+        let one: Vec<String> = (0..30).step_by(3).map(row).collect();
+        let said = held_of(&one).unwrap_err().to_string();
+        assert!(said.contains("--eval-data"), "{said}");
+        let [kept, held] = held_of(&lines[..9]).unwrap();
+        assert_eq!((kept.len(), held.len()), (9, 0));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use namelens_engine::model::vlm::Vlm;
 
 use super::buffer::{Generation, Rolled};
 use super::completions;
-use super::config::{GrpoConfig, LrSchedulerType};
+use super::config::{GrpoConfig, LrSchedulerType, Teacher};
 use super::course::{self, Method, Outcome, RunOptions, State};
 use super::dataset::Prompts;
 use super::demonstrations;
@@ -55,9 +55,27 @@ pub fn updates_per_generation(config: &GrpoConfig) -> Result<u64> {
 /// As [`updates_per_generation`].
 pub fn steps(config: &GrpoConfig, prompts: &Prompts, ranks: usize) -> Result<u64> {
     let updates = updates_per_generation(config)?;
-    let wanted = shape(config).0 * ranks.max(1);
-    let generations = (prompts.len() as f64 * config.num_train_epochs / wanted as f64).ceil();
+    let wanted = asked(config) * ranks.max(1);
+    let asked = prompts.len() * visits(config);
+    let generations = (asked as f64 * config.num_train_epochs / wanted as f64).ceil();
     Ok(config.max_steps.unwrap_or(generations as u64 * updates))
+}
+
+/// Prompts that a rank asks for one generation.
+fn asked(config: &GrpoConfig) -> usize {
+    match config.teacher {
+        Teacher::Policy => shape(config).0,
+        // One completion of each is learned from.
+        _ => config.per_device_train_batch_size * config.generation_steps(),
+    }
+}
+
+/// How often an epoch asks each prompt: as often as it has completions, where those of a group are each another prompt's.
+fn visits(config: &GrpoConfig) -> u64 {
+    match (config.teacher, config.groups_share_prompt) {
+        (Teacher::Policy, false) => config.num_generations as u64,
+        _ => 1,
+    }
 }
 
 /// One run.
@@ -168,7 +186,7 @@ impl Method for Learner<'_, '_> {
     }
 
     fn epoch(&self) -> u64 {
-        self.own.prompts.len()
+        self.own.prompts.len() * visits(self.own.config)
     }
 
     fn model(&self) -> &Vlm {
@@ -257,5 +275,31 @@ impl Method for Learner<'_, '_> {
 
     fn show(&self, folder: &Path, step: u64, found: &Generation) -> Result<()> {
         completions::write(folder, step, found, &self.own.config.reward_funcs)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::super::dataset::Source;
+    use super::super::playroom_prompts::{PlayroomOptions, PlayroomPrompts};
+    use super::super::presets;
+    use super::*;
+
+    #[test]
+    fn an_epoch_has_as_many_completions_of_each_prompt_however_they_are_grouped() {
+        let options = PlayroomOptions {
+            prompts: 2000,
+            ..PlayroomOptions::default()
+        };
+        let prompts = Prompts::new(Source::Playroom(PlayroomPrompts::new(options)), None).unwrap();
+        let of = |preset: &str, ranks: usize| {
+            steps(&presets::grpo(preset).unwrap(), &prompts, ranks).unwrap()
+        };
+        // 2,000 prompts of 8 completions, two epochs, 16 completions a step.
+        assert_eq!((of("repic", 1), of("repic-released", 1)), (2000, 2000));
+        assert_eq!((of("repic", 2), of("repic-released", 2)), (1000, 1000));
+        // Three epochs of references, eight a step.
+        assert_eq!(of("sft", 1), 750);
     }
 }

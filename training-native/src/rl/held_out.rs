@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
 use burn::module::Module;
-use namelens_engine::concepts::spelling::{bare, key};
+use namelens_engine::concepts::spelling::bare;
 use namelens_engine::host::Host;
-use serde_json::Value;
+use namelens_engine::personalize::mentions::KnownName;
 
 use super::dataset::Prompts;
 use super::playroom_prompts::LOOKS;
@@ -15,7 +15,7 @@ use super::rollout;
 use crate::metrics::binding;
 use crate::metrics::rates::Counts;
 use crate::metrics::strict;
-use crate::rewards::{Reward, Row, binding_f1, columns, repic_strict, score_all};
+use crate::rewards::{Reward, Row, binding_f1, columns, repic_compat, repic_strict, score_all};
 
 /// Prompts whose photos are encoded at a time.
 const AT_A_TIME: usize = 16;
@@ -54,10 +54,11 @@ struct Tally {
 ///
 /// `eval/binding_f1` asks besides whether what is said with a name is its thing's ([`binding`]); `eval/f1` is strict: every name that is wrong or invented counts against it. `eval/answers` is the share of other questions
 /// that were answered rightly, `eval/looks` the share of the words for what things look like that captions without names have.
-/// `eval/score` is the mean of those there are.
+/// `eval/score` is the mean of those there are. What a row asks for is what its reward takes it to ask for; a row that asks for
+/// something else (a letter, a number) has none of these figures.
 ///
 /// # Errors
-/// When a prompt, a completion or a reward fails.
+/// When a prompt, a completion or a reward fails, or a row lacks or garbles what it says is asked.
 pub fn evaluate(
     policy: &Policy,
     prompts: &Prompts,
@@ -104,30 +105,23 @@ pub fn evaluate(
 
 impl Tally {
     fn add(&mut self, row: Row) -> Result<()> {
-        let method = row
-            .columns
-            .get("accu_reward_method")
-            .and_then(Value::as_str);
-        match method {
-            Some("yes_no" | "iou") => {
+        match asked(&row)? {
+            Asked::Answer => {
                 let right = repic_strict::score(&row, 0.0)?;
                 self.answers.extend(right.map(f64::from));
             }
-            // Nobody else's rows say how they are to be rewarded.
-            method
-                if method == Some(LOOKS) || method.is_none() && row.columns.contains_key(LOOKS) =>
-            {
+            Asked::Looks => {
                 let (found, total) = looks(&row)?;
                 self.looks[0] += found;
                 self.looks[1] += total;
             }
-            _ if row.columns.contains_key("solution") => {
+            Asked::Names => {
                 let counts = names(&row)?;
                 self.exact += usize::from(counts.wrong + counts.missed == 0);
                 self.captions.push(counts);
                 self.bound.extend(bound_names(&row)?);
             }
-            _ => (),
+            Asked::Other => (),
         }
         self.rows.push(row);
         Ok(())
@@ -168,6 +162,50 @@ impl Tally {
     }
 }
 
+/// What a row asks for.
+enum Asked {
+    /// Yes or no, or a box.
+    Answer,
+    /// A caption that says what things look like.
+    Looks,
+    /// A caption with names.
+    Names,
+    /// What nothing here can judge.
+    Other,
+}
+
+/// What a row asks for, as rewards take it.
+///
+/// # Errors
+/// When its method is no word.
+fn asked(row: &Row) -> Result<Asked> {
+    let said = columns::method(row)?;
+    let has_looks = row.columns.contains_key(LOOKS) && !columns::is_null(row, LOOKS);
+    Ok(match repic_compat::method(row)? {
+        LOOKS => Asked::Looks,
+        // Nobody else's rows have such a column.
+        _ if said.is_none() && has_looks => Asked::Looks,
+        "yes_no" => Asked::Answer,
+        // Rows that do not say what they ask for are boxes to RePIC's rewards and names to `set-f1`; others' may be anything.
+        "iou" if said.is_some() || repic_compat::solution_box(row).is_ok() => Asked::Answer,
+        "iou" if introduces_solution(row) => Asked::Names,
+        method if columns::NAMED.contains(&method) => Asked::Names,
+        _ => Asked::Other,
+    })
+}
+
+/// Whether the solution is names, each of which the prompt introduced.
+fn introduces_solution(row: &Row) -> bool {
+    let read = (columns::texts(row, "solution"), columns::concepts(row));
+    let (Ok(present), Ok(concepts)) = read else {
+        return false;
+    };
+    let known = columns::known(&concepts);
+    present
+        .iter()
+        .all(|name| columns::called(&known, name).is_some())
+}
+
 /// Words of the column `looks` that a caption has, and how many there are.
 fn looks(row: &Row) -> Result<(usize, usize)> {
     let text = row.completion.to_lowercase();
@@ -202,12 +240,10 @@ pub fn names(row: &Row) -> Result<Counts> {
     };
     let mut expected = Vec::with_capacity(present.len());
     for name in &present {
-        let found = known
-            .iter()
-            .find(|k| k.spellings.iter().any(|s| key(s) == key(name)));
+        let found = columns::called(&known, name);
         let id = found.map_or_else(|| bare(name).to_owned(), |k| k.id.clone());
         if found.is_none() {
-            known.push(namelens_engine::personalize::mentions::KnownName {
+            known.push(KnownName {
                 id: id.clone(),
                 spellings: vec![id.clone()],
             });
@@ -220,7 +256,7 @@ pub fn names(row: &Row) -> Result<Counts> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 
@@ -245,5 +281,39 @@ mod tests {
         let both = tally.figures();
         assert!((both["eval/score"] - both["eval/f1"] / 2.0).abs() < 1e-12);
         assert_eq!(Tally::default().figures().get(PRIMARY), None);
+    }
+
+    #[test]
+    fn a_row_is_judged_by_the_task_that_its_reward_takes_it_for() {
+        let of = |completion: &str, columns: Value| {
+            let mut tally = Tally::default();
+            tally.add(row(completion, columns)).unwrap();
+            tally.figures()
+        };
+        // Boxes as VLM-R1 has them, without a word on what they are.
+        for solution in [json!("[10, 10, 110, 60]"), json!([10, 10, 110, 60])] {
+            let figures = of("[10, 10, 110, 60]", json!({"solution": solution}));
+            assert_eq!((figures["eval/answers"], figures["eval/score"]), (1.0, 1.0));
+            assert!(!figures.contains_key("eval/f1"));
+        }
+        // Names as `set-f1` reads them.
+        let names = json!({"solution": ["<A>"], "concepts": ["<A>", "<B>"]});
+        assert_eq!(of("<A> sits.", names)["eval/f1"], 1.0);
+        // A letter, a number, numbers: nobody here knows what is right.
+        for columns in [
+            json!({"solution": "A", "liked": "x"}),
+            json!({"solution": "A", "concepts": ["<B>"]}),
+            json!({"solution": 3}),
+            json!({"solution": [0.5, 2], "concepts": ["<A>"]}),
+            json!({"solution": null, "concepts": ["<A>"]}),
+            json!({"solution": "<A>", "accu_reward_method": "exact"}),
+            json!({}),
+        ] {
+            let figures = of("<A> A 3", columns.clone());
+            assert_eq!(figures.get(PRIMARY), None, "{columns}");
+        }
+        // What says that names are asked for says which.
+        let garbled = json!({"solution": 3, "accu_reward_method": "yes_no_name"});
+        assert!(Tally::default().add(row("<A>", garbled)).is_err());
     }
 }

@@ -316,9 +316,10 @@ pub(super) fn reference(
         return Ok(());
     }
     let size = config.per_device_train_batch_size;
+    let temperature = config.learned_temperature();
     let prompts = &found.prompts;
     for rows in found.rows.chunks_mut(size) {
-        let known = scores(&policy.reference, prompts, rows, config.temperature)?;
+        let known = scores(&policy.reference, prompts, rows, temperature)?;
         let known = by_row(known.logps, rows)?;
         for (row, values) in rows.iter_mut().zip(known) {
             ensure!(

@@ -40,7 +40,8 @@ type Seen = (usize, Metrics, Option<Rows>);
 /// Mean gradients over the micro-batches `parts` of a generation and those of the other ranks, and figures of all of them.
 ///
 /// Where the model is still the one that sampled, its log-probabilities are kept as the old ones of later passes, so the
-/// ratio of a first pass is 1 exactly; micro-batches that are first seen after an update compare with the rollout's own.
+/// ratio of a first pass is 1 exactly. Micro-batches that are first seen after an update compare with what the model said before
+/// it, the same inputs left out; that is the rollout's own where nothing is left out and rollouts are of the distribution trained.
 ///
 /// # Errors
 /// When a loss cannot be computed, or another rank is gone.
@@ -55,19 +56,20 @@ pub fn gradients(
 ) -> Result<(GradientsParams, Metrics)> {
     let size = config.per_device_train_batch_size;
     let own = parts.start * size..parts.end * size;
+    // Number of this rank's first micro-batch among those of all.
+    let first = ranks.rank() * config.generation_steps();
     if !key.fresh {
         for row in &mut found.rows[own.clone()] {
             row.old.get_or_insert_with(|| row.tempered.clone());
         }
-    } else if config.importance_sampling_correction {
-        before_updates(vlm, found, &own, config)?;
+    } else if seen_otherwise(config) {
+        before_updates(vlm, found, &own, first, key, config)?;
     }
     let uncertain = uncertain(vlm, found, &parts, config, ranks)?;
     let step = &found.rows[own];
     let bonus = bonus_tokens(step, uncertain.as_deref());
     let counts = buffer::counts(step, &found.rows, bonus, config);
     let counts: Counts = share(ranks, &counts)?.into_iter().sum();
-    let first = ranks.rank() * config.generation_steps();
     let seen: Mutex<Vec<Seen>> = Mutex::new(Vec::new());
     let mut summed = Summed::new();
     let all: Vec<usize> = parts.clone().collect();
@@ -102,28 +104,48 @@ pub fn gradients(
     Ok((gradients, Metrics::merged(share(ranks, &metrics)?)))
 }
 
-/// Keeps what the model says of completions that are only seen after an update: where rollouts are of another distribution
-/// than training, their own log-probabilities are no stand-in.
+/// Whether training sees a completion otherwise than the rollout that drew it, so that the rollout's log-probabilities are no
+/// stand-in for its own.
+fn seen_otherwise(config: &GrpoConfig) -> bool {
+    config.importance_sampling_correction || config.has_dropout()
+}
+
+/// Keeps what the model says of completions that are only seen after an update; `first` is the number of the rank's first
+/// micro-batch.
 fn before_updates(
     vlm: &Vlm,
     found: &mut Generation,
     step: &Range<usize>,
+    first: usize,
+    key: StepKey,
     config: &GrpoConfig,
 ) -> Result<()> {
-    let plain = vlm.valid();
     let size = config.per_device_train_batch_size;
-    for start in (0..found.rows.len()).step_by(size) {
+    for (part, start) in (0..found.rows.len()).step_by(size).enumerate() {
         if step.contains(&start) {
             continue;
         }
+        let plain = with_dropout(vlm, first + part, key, config).valid();
         let rows = &found.rows[start..start + size];
-        let logps = scores(&plain, &found.prompts, rows, config.temperature)?.logps;
+        let temperature = config.learned_temperature();
+        let logps = scores(&plain, &found.prompts, rows, temperature)?.logps;
         let known = by_row(logps, rows)?;
         for (row, known) in found.rows[start..].iter_mut().zip(known) {
             row.old.get_or_insert(known);
         }
     }
     Ok(())
+}
+
+/// The model as it sees micro-batch number `part` of all ranks: what is left out is the same in every pass over a generation.
+fn with_dropout(vlm: &Vlm, part: usize, key: StepKey, config: &GrpoConfig) -> Vlm {
+    let mut model = vlm.clone();
+    if !config.disable_dropout {
+        model.set_dropout(Some(
+            key.dropout ^ (part as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15),
+        ));
+    }
+    model
 }
 
 /// The part of the step's loss that a micro-batch is; `part` is its number among those of all ranks.
@@ -138,13 +160,8 @@ fn part_loss(
     config: &GrpoConfig,
     counts: &Counts,
 ) -> Result<(Loss, Metrics, Option<Rows>)> {
-    let mut model = model.clone();
-    if !config.disable_dropout {
-        model.set_dropout(Some(
-            key.dropout ^ (part as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15),
-        ));
-    }
-    let scored = scores(&model, &found.prompts, rows, config.temperature)?;
+    let model = with_dropout(model, part, key, config);
+    let scored = scores(&model, &found.prompts, rows, config.learned_temperature())?;
     let first = key.fresh && rows.iter().all(|row| row.old.is_none());
     let old = match first && config.num_iterations > 1 {
         true => Some(by_row(scored.logps.clone(), rows)?),
@@ -181,7 +198,7 @@ fn uncertain(
     let (mut values, mut mask, mut lengths) = (Vec::new(), Vec::new(), Vec::new());
     for part in parts.clone() {
         let rows = &found.rows[part * size..(part + 1) * size];
-        let scored = scores(&plain, &found.prompts, rows, config.temperature)?;
+        let scored = scores(&plain, &found.prompts, rows, config.learned_temperature())?;
         for (row, own) in rows.iter().zip(by_row(scored.entropies, rows)?) {
             lengths.push(own.len());
             mask.extend(own.iter().map(|_| row.counts));
@@ -213,3 +230,7 @@ fn bonus_tokens(step: &[Rolled], uncertain: Option<&[Vec<bool>]>) -> usize {
         None => buffer::counted(step).iter().sum(),
     }
 }
+
+#[cfg(test)]
+#[path = "step_tests.rs"]
+mod tests;

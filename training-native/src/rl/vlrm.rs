@@ -99,6 +99,15 @@ impl<'a> A2cTrainer<'a> {
         course::run(&mut self, &Alone, seed, options, stop)
     }
 
+    /// The schedule's rate, and what share of it policy and critic have: it is the policy's, unless that does not learn.
+    fn rates(&self) -> (f64, [f64; 2]) {
+        let [policy, critic] = [self.config.learning_rate, self.config.value_learning_rate];
+        match policy > 0.0 {
+            true => (policy, [1.0, critic / policy]),
+            false => (critic, [0.0, 1.0]),
+        }
+    }
+
     /// Returns less the critic's values, whitened over all tokens of the step.
     fn advantages(
         &self,
@@ -136,7 +145,7 @@ impl Method for A2cTrainer<'_> {
         UpdateOptions {
             rule: Rule::Adamw,
             schedule: Schedule {
-                peak: config.learning_rate,
+                peak: self.rates().0,
                 warmup: config.warmup_steps,
                 total: self.options.steps,
                 floor: 0.0,
@@ -254,15 +263,14 @@ impl Method for A2cTrainer<'_> {
         {
             metrics.add(name, Figure::mean([norm]));
         }
-        let critic = match self.config.learning_rate > 0.0 {
-            true => self.config.value_learning_rate / self.config.learning_rate,
-            false => 1.0,
-        };
+        let (_, [policy, critic]) = self.rates();
         let share = |name: &str| match is_critic(name) {
             true => critic,
-            false => 1.0,
+            false => policy,
         };
-        let (model, updated) = updater.update(self.model.clone(), gradients, at, &share)?;
+        let (model, mut updated) = updater.update(self.model.clone(), gradients, at, &share)?;
+        // The log has the policy's.
+        updated.rate *= policy;
         self.model = model;
         self.policy.vlm = self.model.vlm.clone();
         Ok((metrics, updated))
