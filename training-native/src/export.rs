@@ -156,11 +156,15 @@ pub fn convert_bundle(from: &Path, out: &Path, dtype: Dtype) -> Result<()> {
     let source = bundle::open_weights(from)
         .context("only bundles with model.safetensors can be converted")?;
     weights::write_captioner(source, &config, out, dtype)?;
-    for name in NAMES.iter().chain(&["generation_config.json"]) {
-        if !WEIGHT_FILES.contains(name) && from.join(name).exists() {
-            fs::copy(from.join(name), out.join(name))
-                .with_context(|| format!("cannot copy {name} to {}", out.display()))?;
-        }
+    let beside = NAMES.into_iter().chain(["generation_config.json"]);
+    let beside = beside.filter(|name| !WEIGHT_FILES.contains(name) && from.join(name).exists());
+    let mut copies: Vec<String> = beside.map(str::to_owned).collect();
+    copies.extend(manifest::files_below(from, "retriever")?);
+    for name in copies {
+        let to = out.join(&name);
+        fs::create_dir_all(to.parent().unwrap_or(out))?;
+        fs::copy(from.join(&name), to)
+            .with_context(|| format!("cannot copy {name} to {}", out.display()))?;
     }
     Ok(())
 }
@@ -182,12 +186,14 @@ pub fn write_thresholds(out: &Path, window: f32, whole: f32) -> Result<()> {
 /// When a file cannot be read.
 pub fn write_manifest(out: &Path) -> Result<()> {
     let present = |name: &&str| !WEIGHT_FILES.contains(name) || out.join(name).exists();
-    let files: Vec<&str> = NAMES.into_iter().filter(present).collect();
+    let mut files: Vec<&str> = NAMES.into_iter().filter(present).collect();
+    let retriever = manifest::files_below(out, "retriever")?;
+    files.extend(retriever.iter().map(String::as_str));
     manifest::write(out, MODEL_NAME, &files)
 }
 
-/// The files a page downloads.
-const NAMES: [&str; 12] = [
+/// The files a page downloads, besides those of what recognises things.
+const NAMES: [&str; 9] = [
     "config.json",
     "preprocessor_config.json",
     "tokenizer.json",
@@ -197,9 +203,6 @@ const NAMES: [&str; 12] = [
     "model.safetensors",
     "model.gguf",
     "mmproj.gguf",
-    manifest::RETRIEVER[0],
-    manifest::RETRIEVER[1],
-    manifest::RETRIEVER[2],
 ];
 
 /// All files of a model, for [`namelens_engine::personalize::Engine::load`]: a folder, or one of the GGUF files of a text

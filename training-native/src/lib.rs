@@ -19,6 +19,7 @@ pub mod photos;
 pub mod plots;
 pub mod presets;
 pub mod ranks;
+pub mod results_file;
 pub mod rewards;
 pub mod rl;
 pub mod stages;

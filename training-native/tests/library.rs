@@ -130,7 +130,7 @@ fn what_cannot_be_added_leaves_the_library_as_it_was() {
         ),
         (
             &["library", "export", "no/such/folder/x.json"],
-            "cannot write",
+            "there is no folder no/such/folder",
         ),
     ] {
         let error = refused(root, args);

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
 use anstream::{eprintln, print, println};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 use namelens::device::DeviceChoice;
 use namelens::native_host::NativeHost;
@@ -27,9 +27,9 @@ pub(super) struct PhotoArgs {
 struct AnswerArgs {
     #[command(flatten)]
     model: ModelArgs,
-    /// A thing you named: `NAME=PHOTO`, or `NAME=PHOTO:what cannot be seen`. May be repeated, for more things or with
-    /// the same name for more photos of one.
-    #[arg(long = "concept", value_name = "NAME=PHOTO[:INFO]")]
+    /// A thing you named: `NAME=PHOTO`, where in the photo it is (`@left,top,right,bottom`, from 0 to 1), and what cannot be seen
+    /// (`:INFO`). May be repeated, for more things or with the same name for more photos of one.
+    #[arg(long = "concept", value_name = "NAME=PHOTO[@BOX][:INFO]")]
     concepts: Vec<String>,
     /// LoRA adapter to answer with, a folder of the model's `adapters/`.
     #[arg(long, value_name = "NAME")]
@@ -74,11 +74,37 @@ impl AskArgs {
     /// # Errors
     /// When the model, a photo or a name cannot be used.
     pub(super) fn run(&self) -> Result<()> {
+        if self.photo.is_none() {
+            self.without_photo()?;
+        }
         let request = Request {
             question: Some(self.question.clone()),
             ..Request::new(Kind::Ask)
         };
         self.how.answer(self.photo.as_deref(), request)
+    }
+}
+
+impl AskArgs {
+    /// Refuses what only a photo would make sense of.
+    fn without_photo(&self) -> Result<()> {
+        let question = &self.question;
+        ensure!(
+            !Path::new(question).is_file(),
+            "`{question}` is a file, and the question is missing: namelens ask {question} 'What is this?'"
+        );
+        let how = &self.how;
+        let told = [
+            ("--concept", !how.concepts.is_empty()),
+            ("--all", how.all),
+            ("--thorough", how.thorough),
+        ];
+        match told.iter().find(|(_, given)| *given) {
+            Some((option, _)) => bail!(
+                "{option} is about a photo, and none is given: namelens ask PHOTO '{question}' ..."
+            ),
+            None => Ok(()),
+        }
     }
 }
 
@@ -109,6 +135,7 @@ impl AnswerArgs {
         let files = self.model.open()?;
         let device = self.device.open()?;
         let mut engine = pollster::block_on(Engine::load(files, &device, &host, &mut |_, _| ()))?;
+        self.check_search(&engine, &request)?;
         engine.set_thorough(self.thorough);
         engine.use_adapter(self.adapter.as_deref())?;
         for concept in concepts {
@@ -140,6 +167,16 @@ impl AnswerArgs {
                 mention.confidence * 100.0
             );
         }
+        Ok(())
+    }
+
+    /// That things can take part: a model without a retriever finds none in a photo, and a caption has no question to name them.
+    fn check_search(&self, engine: &Engine, request: &Request) -> Result<()> {
+        let finds = self.all || engine.retriever().is_some() || request.question.is_some();
+        ensure!(
+            finds || self.concepts.is_empty(),
+            "this model cannot search photos for things; add --retriever models/photos, or --all to tell it of every thing"
+        );
         Ok(())
     }
 }

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use anstream::println;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use namelens::export::{
@@ -82,9 +82,9 @@ pub(super) struct ConvertArgs {
     /// Folder of the GGUF files.
     #[arg(long)]
     out: PathBuf,
-    /// Element type of the decoder's matrices.
-    #[arg(long, value_enum, default_value = "q8_0")]
-    text: Precision,
+    /// Element type of the decoder's matrices [default: q8_0].
+    #[arg(long, value_enum)]
+    text: Option<Precision>,
     /// Element type of the matrices of tower and connector.
     #[arg(long, value_enum, default_value = "q8_0")]
     vision: Precision,
@@ -115,12 +115,14 @@ impl ConvertArgs {
         if is_pytorch(&self.model) {
             return self.photo_encoder();
         }
+        self.refuse(&[("--words", self.words.is_some())], "a model folder")?;
         if let Some(texts) = &self.measure {
             // What a person mistyped is said before gigabytes are written.
             File::open(texts).with_context(|| format!("cannot read {}", texts.display()))?;
         }
-        let text = self.text.dtype();
-        let embeddings = match (self.embeddings, self.text) {
+        let chosen = self.text.unwrap_or(Precision::Q8_0);
+        let text = chosen.dtype();
+        let embeddings = match (self.embeddings, chosen) {
             (Some(chosen), _) => chosen.dtype(),
             (None, Precision::F16 | Precision::Bf16 | Precision::F32) => text,
             // Rounding a token's vector is felt by all layers, and a shared head is the same matrix.
@@ -175,7 +177,25 @@ impl ConvertArgs {
 }
 
 impl ConvertArgs {
+    /// Refuses options that would not be heeded.
+    fn refuse(&self, options: &[(&str, bool)], kind: &str) -> Result<()> {
+        match options.iter().find(|(_, given)| *given) {
+            Some((option, _)) => bail!(
+                "{option} says nothing about {kind}, which {} is; leave it out",
+                self.model.display()
+            ),
+            None => Ok(()),
+        }
+    }
+
     fn photo_encoder(&self) -> Result<()> {
+        let unheeded = [
+            ("--text", self.text.is_some()),
+            ("--embeddings", self.embeddings.is_some()),
+            ("--split-size", self.split_size.is_some()),
+            ("--measure", self.measure.is_some()),
+        ];
+        self.refuse(&unheeded, "a photo encoder")?;
         let conversion = EncoderConversion {
             dtype: self.vision.dtype(),
             words: self.words.as_deref(),

@@ -1,4 +1,4 @@
-//! `namelens curve`: the logs of a training run as plots.
+//! `namelens curve`: the logs of a run of training or of reinforcement learning as plots.
 
 use std::path::{Path, PathBuf};
 
@@ -11,12 +11,14 @@ use serde_json::{Map, Value};
 /// Options of `namelens curve`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Draws the losses and accuracies of every stage that has begun, one file a kind.
+Draws the losses and accuracies of every stage of `namelens train` that has begun, or rewards, held-out figures, drift, lengths and
+losses of `grpo` and `a2c`; one file a kind.
 
-Example:
-  namelens curve --run runs/tiny --out figures/")]
+Examples:
+  namelens curve --run runs/tiny --out figures/
+  namelens curve --run runs/repic --out figures/")]
 pub(super) struct CurveArgs {
-    /// Run directory of `namelens train`.
+    /// Run directory of `namelens train`, `grpo` or `a2c`.
     #[arg(long)]
     run: PathBuf,
     /// Folder of the plots.
@@ -33,7 +35,8 @@ struct Plot {
     holds: fn(&str) -> bool,
 }
 
-const PLOTS: [Plot; 5] = [
+/// Of `namelens train`.
+const STAGES: [Plot; 5] = [
     Plot {
         name: "loss",
         title: "loss",
@@ -66,6 +69,47 @@ const PLOTS: [Plot; 5] = [
     },
 ];
 
+/// Of `namelens grpo` and `a2c`, whose figures have TRL's names.
+const REINFORCED: [Plot; 5] = [
+    Plot {
+        name: "reward",
+        title: "mean reward",
+        unit: "reward",
+        holds: |key| key == "reward" || (key.starts_with("rewards/") && key.ends_with("/mean")),
+    },
+    Plot {
+        name: "eval",
+        title: "held-out prompts",
+        unit: "share",
+        holds: |key| key.starts_with("eval/"),
+    },
+    Plot {
+        name: "drift",
+        title: "entropy, and divergence from the reference",
+        unit: "nats",
+        holds: |key| ["kl", "entropy"].contains(&key),
+    },
+    Plot {
+        name: "length",
+        title: "tokens of a completion",
+        unit: "tokens",
+        holds: |key| key.starts_with("completions/") && key.ends_with("_length"),
+    },
+    Plot {
+        name: "loss",
+        title: "loss",
+        unit: "",
+        holds: |key| key == "loss" || key.ends_with("_loss"),
+    },
+];
+
+/// Where logs are below a run's folder, what is in front of the names of their plots, and which those are.
+const LOGS: [(&str, &str, [Plot; 5]); 3] = [
+    ("contrastive/log.jsonl", "contrastive", STAGES),
+    ("supervised/log.jsonl", "supervised", STAGES),
+    ("log.jsonl", "reinforced", REINFORCED),
+];
+
 impl CurveArgs {
     /// Draws the plots.
     ///
@@ -75,19 +119,19 @@ impl CurveArgs {
         std::fs::create_dir_all(&self.out)
             .with_context(|| format!("cannot create {}", self.out.display()))?;
         let mut drawn = 0;
-        for stage in ["contrastive", "supervised"] {
-            let log = self.run.join(stage).join("log.jsonl");
+        for (log, stage, plots) in LOGS {
+            let log = self.run.join(log);
             if !log.exists() {
                 continue;
             }
             let records = read(&log)?;
-            for plot in PLOTS {
+            for plot in plots {
                 let lines = lines(&records, plot.holds);
                 if lines.is_empty() {
                     continue;
                 }
                 let path = self.out.join(format!("{stage}-{}.png", plot.name));
-                let title = format!("{stage} stage: {}", plot.title);
+                let title = format!("{stage}: {}", plot.title);
                 plots::lines(&path, &title, plot.unit, &lines)?;
                 println!("{}", path.display());
                 drawn += 1;
@@ -95,7 +139,7 @@ impl CurveArgs {
         }
         if drawn == 0 {
             bail!(
-                "{} has no logs; `namelens train` writes them",
+                "{} has no logs; `namelens train`, `grpo` and `a2c` write them",
                 self.run.display()
             );
         }

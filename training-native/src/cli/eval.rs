@@ -10,6 +10,7 @@ use namelens::device::DeviceChoice;
 use namelens::evaluate::report::Report;
 use namelens::evaluate::row::Row;
 use namelens::evaluate::{EvalOptions, card, evaluate};
+use namelens::results_file::ResultsFile;
 use namelens_engine::host::Still;
 use namelens_engine::personalize::Engine;
 use playroom::Split;
@@ -102,6 +103,9 @@ impl EvalArgs {
             return photos.run();
         }
         let model = self.model.as_ref().context("--model is needed")?;
+        let json = self.json.as_deref();
+        let json = json.map(|path| ResultsFile::new("--json", path, &[]));
+        let json = json.transpose()?;
         let options = EvalOptions {
             split: match self.split {
                 EvalSplit::Val => Split::Val,
@@ -126,10 +130,8 @@ impl EvalArgs {
                 row.row, row.questions, row.ms_per_question
             );
         }
-        if let Some(path) = &self.json {
-            let text = serde_json::to_string_pretty(&report)? + "\n";
-            std::fs::write(path, text)
-                .with_context(|| format!("cannot write {}", path.display()))?;
+        if let Some(file) = json {
+            file.write(serde_json::to_string_pretty(&report)? + "\n")?;
         }
         if let Some(folder) = &self.plots {
             card::draw(&report, folder)?;

@@ -12,6 +12,7 @@ use namelens::photos::figures::bins;
 use namelens::photos::measured::{Measured, Pair, Row, calibrated, error_on_others};
 use namelens::photos::set::PhotoSet;
 use namelens::photos::variants::Variant;
+use namelens::results_file::ResultsFile;
 use namelens_engine::host::Still;
 use namelens_engine::personalize::Engine;
 use namelens_engine::personalize::calibration::Calibration;
@@ -87,6 +88,13 @@ impl PhotosArgs {
         if self.draws == 0 {
             bail!("--draws must be at least 1");
         }
+        let [json, calibrate] =
+            [("--json", &self.json), ("--calibrate", &self.calibrate)].map(|(option, path)| {
+                let path = path.as_deref();
+                path.map(|path| ResultsFile::new(option, path, &[]))
+                    .transpose()
+            });
+        let (json, calibrate) = (json?, calibrate?);
         let set = PhotoSet::read(&self.set)?;
         let device = self.device.open()?;
         let files = self.model.open()?;
@@ -113,8 +121,17 @@ impl PhotosArgs {
         }
         println!("{} things, {} photos", set.things.len(), set.photos.len());
         println!(
-            "{:28} {:>6} {:>6} {:>7} {:>7} {:>7} {:>7} {:>7} {:>7} {:>6}",
-            "", "photos", "top-1", "AUC", "at 1 %", "single", "P .95", "IoU .5", "mean", "ECE"
+            "{:28} {:>6} {:>17} {:>7} {:>7} {:>7} {:>7} {:>7} {:>7} {:>6}",
+            "",
+            "photos",
+            "top-1 (95 %)",
+            "AUC",
+            "at 1 %",
+            "single",
+            "P .95",
+            "IoU .5",
+            "mean",
+            "ECE"
         );
         let mut plain = bench.singles(1, Variant::Plain, self.draws, self.seed)?;
         let came_without = !bench.is_calibrated();
@@ -126,7 +143,10 @@ impl PhotosArgs {
         // Margins mean less where there are few rivals: lone things are fitted by themselves, and three test what lies between.
         let mut pairs = plain.pairs.clone();
         let mut small = Vec::new();
-        for size in SMALL_LIBRARIES {
+        for size in SMALL_LIBRARIES
+            .into_iter()
+            .filter(|size| *size < set.things.len())
+        {
             let draws = self.draws.min(MOST_SMALL_DRAWS);
             let measured = bench.small_libraries(size, draws, self.seed)?;
             pairs.extend(&measured.pairs);
@@ -166,13 +186,11 @@ impl PhotosArgs {
                 "\nthe model has no retrieval.json; confidences above are fitted to this very set, as this one is:\n{fitted}"
             );
         }
-        if let Some(path) = &self.calibrate {
-            let text = usable(&fitted)?;
-            std::fs::write(path, text)
-                .with_context(|| format!("cannot write {}", path.display()))?;
+        if let (Some(file), Some(path)) = (calibrate, &self.calibrate) {
+            file.write(usable(&fitted)?)?;
             println!("wrote {}", path.display());
         }
-        if let Some(path) = &self.json {
+        if let Some(file) = json {
             let report = json!({
                 "things": set.things.len(),
                 "photos": set.photos.len(),
@@ -183,9 +201,7 @@ impl PhotosArgs {
                 "two_of_one_thing": instances,
                 "reliability": bins(&bench.judged(&plain)),
             });
-            let text = serde_json::to_string_pretty(&report)? + "\n";
-            std::fs::write(path, text)
-                .with_context(|| format!("cannot write {}", path.display()))?;
+            file.write(serde_json::to_string_pretty(&report)? + "\n")?;
         }
         Ok(())
     }
@@ -193,18 +209,18 @@ impl PhotosArgs {
     /// More references, changed references, several things in a photo, small things.
     fn others(&self, bench: &mut Bench<'_>, rows: &mut Vec<Row>) -> Result<()> {
         let three = bench.singles(3, Variant::Plain, self.draws, self.seed)?;
-        rows.push(told(bench.row("3 references", &three)));
+        keep(rows, bench.row("3 references", &three));
         for variant in Variant::ALL.into_iter().skip(1) {
             // Changed references are looked at anew in every draw.
             let measured = bench.singles(1, variant, self.draws.min(5), self.seed)?;
-            rows.push(told(bench.row(variant.name(), &measured)));
+            keep(rows, bench.row(variant.name(), &measured));
         }
         for count in [2, 4] {
             let measured = bench.collages(count, self.composites, self.seed)?;
-            rows.push(told(bench.row(&format!("collage of {count}"), &measured)));
+            keep(rows, bench.row(&format!("collage of {count}"), &measured));
         }
         let measured = bench.pastes(self.composites, self.seed)?;
-        rows.push(told(bench.row("pasted at a quarter", &measured)));
+        keep(rows, bench.row("pasted at a quarter", &measured));
         Ok(())
     }
 
@@ -248,20 +264,30 @@ fn usable(fitted: &str) -> Result<&str> {
     Ok(fitted)
 }
 
-/// Prints a row as soon as it is known.
+/// Prints and keeps a row of which there was anything to measure.
+fn keep(rows: &mut Vec<Row>, row: Row) {
+    if row.photos > 0 {
+        rows.push(told(row));
+    }
+}
+
+/// Prints a row as soon as it is known; what was not measured has a dash.
 fn told(row: Row) -> Row {
+    let or_dash = |figure: Option<f64>| figure.map_or_else(|| "-".into(), |f| format!("{f:.3}"));
+    let top1 = match row.top1_interval {
+        Some([low, high]) => format!("{} ({low:.3}-{high:.3})", or_dash(row.top1)),
+        None => or_dash(row.top1),
+    };
     println!(
-        "{:28} {:>6} {:>6} {:>7.4} {:>7.3} {:>7.3} {:>7.3} {:>7.3} {:>7.3} {:>6.3}",
+        "{:28} {:>6} {top1:>17} {:>7.4} {:>7.3} {:>7.3} {:>7.3} {:>7} {:>7} {:>6.3}",
         row.row,
         row.photos,
-        row.top1
-            .map_or_else(|| "-".into(), |top1| format!("{top1:.3}")),
         row.auc,
         row.found_at_1_percent,
         row.found_at_single_threshold,
         row.recall_at_precision_95,
-        row.iou_half,
-        row.iou_mean,
+        or_dash(row.iou_half),
+        or_dash(row.iou_mean),
         row.calibration_error
     );
     row

@@ -322,6 +322,8 @@ impl ExperimentArgs {
             None => print!("{tables}"),
         }
         if let Some(folder) = plots {
+            std::fs::create_dir_all(folder)
+                .with_context(|| format!("cannot create {}", folder.display()))?;
             report::plot(plan, &records, &folder.join("experiment.png"))?;
         }
         Ok(())

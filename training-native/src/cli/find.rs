@@ -13,12 +13,12 @@ use namelens::device::DeviceChoice;
 use namelens::export;
 use namelens::find::cache::Cache;
 use namelens::find::labels::Labels;
-use namelens::find::report::{Report, csv, troubles};
+use namelens::find::report::{self, Report, troubles};
 use namelens::find::search::Search;
 use namelens::find::walk::{Passed, Walk};
 use namelens::native_host::NativeHost;
+use namelens::results_file::ResultsFile;
 use namelens::things::LibraryFile;
-use namelens::whole_file;
 use namelens_engine::concepts::retrieval::PERHAPS;
 use namelens_engine::personalize::Engine;
 
@@ -27,8 +27,23 @@ use crate::cli::numbers::share;
 
 use told::Told;
 
-/// What makes the text of a file that was asked for.
-type Written<'a> = &'a dyn Fn() -> Result<String>;
+/// Where results go.
+enum Results {
+    Nowhere,
+    Stdout,
+    File(ResultsFile),
+}
+
+impl Results {
+    fn put(&self, text: impl FnOnce() -> Result<String>) -> Result<()> {
+        match self {
+            Self::Nowhere => {}
+            Self::Stdout => print!("{}", text()?),
+            Self::File(file) => file.write(&text()?)?,
+        }
+        Ok(())
+    }
+}
 
 /// Options of `namelens find`.
 #[derive(Debug, Args)]
@@ -58,7 +73,7 @@ pub(super) struct FindArgs {
     #[arg(long, conflicts_with = "cache")]
     no_cache: bool,
     /// Least confidence, 0 to 1, of what counts as found.
-    #[arg(long, value_name = "SHARE", default_value_t = 0.8, value_parser = share)]
+    #[arg(long, value_name = "SHARE", default_value_t = 0.8, value_parser = share::<f32>)]
     least: f32,
     /// Tell too of what is only perhaps there.
     #[arg(long, conflicts_with = "least")]
@@ -86,7 +101,10 @@ impl FindArgs {
     /// # Errors
     /// When library, model or output cannot be used, or not one photo can be read.
     pub(super) fn run(&self) -> Result<()> {
-        if self.to_stdout(&self.json) && self.to_stdout(&self.csv) {
+        let json = self.results("--json", self.json.as_deref())?;
+        let csv = self.results("--csv", self.csv.as_deref())?;
+        let is_read = [&json, &csv].map(|results| matches!(results, Results::Stdout));
+        if is_read == [true; 2] {
             bail!("--json - and --csv - would be mixed; give one of them a file");
         }
         let mut file = LibraryFile::open(&self.library)?;
@@ -111,9 +129,13 @@ impl FindArgs {
             stop: &stop,
         };
         let start = Instant::now();
-        let is_read = self.to_stdout(&self.json) || self.to_stdout(&self.csv);
         let labels = Labels::of(engine.library.list().map(|thing| &*thing.name));
-        let mut told = Told::new(&photos, self.draw.as_deref(), labels, is_read)?;
+        let mut told = Told::new(
+            &photos,
+            self.draw.as_deref(),
+            labels,
+            is_read.contains(&true),
+        )?;
         let done = search.run(&photos, cache, &mut |seen, photo| told.hear(seen, photo))?;
         let seconds = start.elapsed().as_secs_f64();
         let seen = told.finish();
@@ -123,12 +145,31 @@ impl FindArgs {
         }
         let library = (&*self.library, &engine.library);
         let report = Report::of(library, search.least, &photos, seen, &mut passed);
-        self.write(&report)?;
-        self.summary(&report, &passed, seconds)
+        let json = json.put(|| Ok(serde_json::to_string_pretty(&report)? + "\n"));
+        // One that fails takes nothing from the other, nor from what is told.
+        let csv = csv.put(|| Ok(report::csv(&report.photos)));
+        let told = self.summary(&report, &passed, seconds);
+        json.and(csv).and(told)
     }
 
-    fn to_stdout(&self, path: &Option<PathBuf>) -> bool {
-        path.as_deref() == Some(Path::new("-"))
+    fn results(&self, option: &str, path: Option<&Path>) -> Result<Results> {
+        let stdout = [Path::new("-"), Path::new("/dev/stdout")];
+        match path {
+            None => Ok(Results::Nowhere),
+            Some(path) if stdout.contains(&path) => Ok(Results::Stdout),
+            Some(path) => {
+                let inputs = [&*self.library, &self.cache_path()];
+                ResultsFile::new(option, path, &inputs).map(Results::File)
+            }
+        }
+    }
+
+    fn cache_path(&self) -> PathBuf {
+        self.cache.clone().unwrap_or_else(|| {
+            let mut path = self.library.clone().into_os_string();
+            path.push(".cache");
+            path.into()
+        })
     }
 
     fn open_cache(&self, engine: &Engine) -> Result<Option<Cache>> {
@@ -138,12 +179,7 @@ impl FindArgs {
         if self.no_cache {
             return Ok(None);
         }
-        let path = self.cache.clone().unwrap_or_else(|| {
-            let mut path = self.library.clone().into_os_string();
-            path.push(".cache");
-            path.into()
-        });
-        let cache = Cache::open(&path, retriever.digest())?;
+        let cache = Cache::open(&self.cache_path(), retriever.digest())?;
         for note in &cache.notes {
             eprintln!("note: {note}");
         }
@@ -156,22 +192,6 @@ impl FindArgs {
             false => "the same command resumes there",
         };
         eprintln!("stopped after {done} of {all} photos; {next}");
-    }
-
-    fn write(&self, report: &Report) -> Result<()> {
-        let json = || Ok::<_, anyhow::Error>(serde_json::to_string_pretty(report)? + "\n");
-        let outputs: [(&Option<PathBuf>, Written<'_>); 2] = [
-            (&self.json, &json),
-            (&self.csv, &|| Ok(csv(&report.photos))),
-        ];
-        for (path, text) in outputs {
-            match path {
-                Some(_) if self.to_stdout(path) => print!("{}", text()?),
-                Some(path) => whole_file::write(path, text()?.as_bytes())?,
-                None => {}
-            }
-        }
-        Ok(())
     }
 
     fn summary(&self, report: &Report, passed: &[Passed], seconds: f64) -> Result<()> {

@@ -10,9 +10,9 @@ use clap::{Args, Subcommand};
 use indicatif::ProgressBar;
 use namelens::device::DeviceChoice;
 use namelens::native_host::NativeHost;
+use namelens::results_file::ResultsFile;
 use namelens::things::import::Source;
 use namelens::things::{LibraryFile, bundle_of, reference_check};
-use namelens::whole_file;
 use namelens_engine::Result as EngineResult;
 use namelens_engine::concepts::{Concept, ConceptPatch, Library, NewConcept};
 use namelens_engine::host::Host;
@@ -161,9 +161,9 @@ impl LibraryArgs {
     }
 
     fn export(&self, to: &Path) -> Result<()> {
+        let to_file = ResultsFile::new("export", to, &[&self.file])?;
         let library = LibraryFile::open(&self.file)?.library()?;
-        let bytes = bundle_of(&library)?;
-        whole_file::write(to, &bytes)?;
+        to_file.write(&bundle_of(&library)?)?;
         println!("wrote {} things to {}", library.len(), to.display());
         Ok(())
     }

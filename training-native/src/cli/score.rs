@@ -11,9 +11,14 @@ use namelens::rewards::{Row, score_all};
 use namelens::rl::metrics::{Figure, Metrics};
 use serde_json::json;
 
+use crate::cli::numbers::{share, zero_or_more};
+
 /// Options of `namelens score`.
 #[derive(Debug, Args)]
-#[command(after_help = "\
+#[command(
+    // The one clap makes has the file behind the rewards, which would take it for one more.
+    override_usage = "namelens score [OPTIONS] <FILE> --reward <NAME>...",
+    after_help = "\
 A row is a line of JSON. It needs \"completion\" (a text, or chat messages), may have \"prompt\" (or \"problem\"),
 \"completion_ids\" and \"images\", and the columns its rewards read, e.g. RePIC's:
   {\"completion\": \"<Mochi> sleeps on a mat.\", \"accu_reward_method\": \"yes_no_name\", \"solution\": \"<Mochi>\"}
@@ -33,7 +38,8 @@ Rewards, and the columns they read:
 Examples:
   namelens score captions.jsonl --reward repic --reward repic-strict
   namelens score captions.jsonl --reward set-f1 --penalty 0.5 --json
-  namelens score captions.jsonl --reward 'exec:python3 my_reward.py' --timeout 10")]
+  namelens score captions.jsonl --reward 'exec:python3 my_reward.py' --timeout 10"
+)]
 pub(super) struct ScoreArgs {
     /// Completions, a JSON object a line.
     file: PathBuf,
@@ -44,10 +50,10 @@ pub(super) struct ScoreArgs {
     #[arg(long)]
     json: bool,
     /// Share of its shortest reference's length that `repic-strict` asks of a caption; 0 asks nothing.
-    #[arg(long, value_name = "SHARE", default_value_t = RewardOptions::default().min_share)]
+    #[arg(long, value_name = "SHARE", default_value_t = RewardOptions::default().min_share, value_parser = share::<f64>)]
     min_share: f64,
     /// Weight of absent concepts that are named, in `set-f1` and `binding-f1`.
-    #[arg(long, default_value_t = RewardOptions::default().penalty)]
+    #[arg(long, default_value_t = RewardOptions::default().penalty, value_parser = zero_or_more)]
     penalty: f32,
     /// Seconds that a process may take.
     #[arg(long, value_name = "SECONDS", default_value_t = RewardOptions::default().timeout.as_secs_f64())]

@@ -102,7 +102,7 @@ pub(super) struct TrainArgs {
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(0..=8))]
     most_absent: u8,
     /// Share of the steps whose prompts do not say where the retriever sees a thing (supervised).
-    #[arg(long, default_value_t = 0.0, value_parser = share)]
+    #[arg(long, default_value_t = 0.0, value_parser = share::<f32>)]
     unhinted: f32,
     /// Most named things in a photo of those steps (supervised).
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=4))]

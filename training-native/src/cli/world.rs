@@ -4,10 +4,15 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anstream::println;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use clap::{Args, Subcommand};
 use playroom::{Rgb, SampleOptions, Split, Task, held_out_digest, sample_tasks, sheet};
 use serde_json::json;
+
+use crate::cli::numbers::{at_least_one, side};
+
+/// Pixels of a sheet at most, 200 MB of them.
+const MOST_PIXELS: usize = 1 << 26;
 
 /// Options of `namelens world`.
 #[derive(Debug, Args)]
@@ -30,13 +35,13 @@ enum What {
         #[arg(long)]
         out: PathBuf,
         /// Rows of photos.
-        #[arg(long, default_value_t = 4)]
+        #[arg(long, default_value_t = 4, value_parser = at_least_one)]
         rows: usize,
         /// Photos a row.
-        #[arg(long, default_value_t = 6)]
+        #[arg(long, default_value_t = 6, value_parser = at_least_one)]
         columns: usize,
         /// Side of a photo, pixels.
-        #[arg(long, default_value_t = 192)]
+        #[arg(long, default_value_t = 192, value_parser = side)]
         side: u32,
         /// Seed.
         #[arg(long, default_value_t = 1)]
@@ -48,7 +53,7 @@ enum What {
         #[arg(long)]
         out: PathBuf,
         /// Side of a photo, pixels.
-        #[arg(long, default_value_t = 512)]
+        #[arg(long, default_value_t = 512, value_parser = side)]
         side: u32,
         /// Seed.
         #[arg(long, default_value_t = 5)]
@@ -63,7 +68,7 @@ enum What {
         #[arg(long, default_value_t = 20)]
         count: u64,
         /// Side of a photo, pixels.
-        #[arg(long, default_value_t = 256)]
+        #[arg(long, default_value_t = 256, value_parser = side)]
         side: u32,
         /// Seed.
         #[arg(long, default_value_t = 1)]
@@ -87,6 +92,13 @@ impl WorldArgs {
                 side,
                 seed,
             } => {
+                let pixels = rows
+                    .checked_mul(*columns)
+                    .and_then(|photos| photos.checked_mul(*side as usize * *side as usize));
+                ensure!(
+                    pixels.is_some_and(|pixels| pixels <= MOST_PIXELS),
+                    "a sheet of {rows} by {columns} photos is too large; lower --rows, --columns or --side"
+                );
                 let sheet = sheet(*seed, &SampleOptions::default(), *rows, *columns, *side);
                 let png = sheet
                     .png()
@@ -131,7 +143,11 @@ fn album(out: &Path, side: u32, seed: u64) -> Result<()> {
             side,
             difficulty: 0.2,
         };
-        let sample = sample_tasks(seed * 1000 + number as u64, &options, &[Task::Caption]);
+        let sample = sample_tasks(
+            seed.wrapping_mul(1000).wrapping_add(number as u64),
+            &options,
+            &[Task::Caption],
+        );
         for (i, concept) in sample.concepts.iter().enumerate().filter(|_| number < 4) {
             let file = format!("thing-{number}-{i}.png");
             write_png(&out.join(&file), &concept.image)?;

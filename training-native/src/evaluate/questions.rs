@@ -61,8 +61,8 @@ impl Bench<'_> {
                 self.refusal(&sample, "unknown")?
             }
             Row::Answerable => {
-                let task = [Task::VisualQa, Task::InfoQa, Task::Locate][(photo % 3) as usize];
-                let sample = self.sample(15, photo, varied(3), 1, task);
+                let (task, present) = answerable(photo);
+                let sample = self.sample(15, photo, present, 1, task);
                 let outcome = self.own_question(&sample)?;
                 Answers::Answer {
                     text: outcome.raw.trim().to_owned(),
@@ -347,4 +347,26 @@ pub(crate) fn png(picture: &Rgb) -> Result<Vec<u8>> {
     )
     .context("cannot encode a picture")?;
     Ok(out.into_inner())
+}
+
+/// What is asked about a photo of this number, and how many named things it shows: each kind of question among one, two and three.
+fn answerable(photo: u64) -> (Task, usize) {
+    let task = [Task::VisualQa, Task::InfoQa, Task::Locate][(photo % 3) as usize];
+    (task, 1 + (photo / 3 % 3) as usize)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_of_question_is_asked_among_one_two_and_three_things() {
+        let mut asked: Vec<(Task, usize)> = Vec::new();
+        for photo in 0..9 {
+            if !asked.contains(&answerable(photo)) {
+                asked.push(answerable(photo));
+            }
+        }
+        assert_eq!(asked.len(), 9, "{asked:?}");
+    }
 }

@@ -14,9 +14,12 @@ use namelens_engine::model::{families, plan};
 use namelens_engine::text::{TextSettings, Vocabulary, write_settings, write_tokenizer};
 use namelens_engine::weights::{Metadata, Value, split_files};
 
-use super::manifest::{self, RETRIEVER};
+use super::manifest;
 use super::pair::{Types, Written, write_pair};
 use crate::bundle;
+
+/// Folders of a model that are kept as they are: what recognises things, and adapters, which are for the same weights in any precision.
+const WHOLE: [&str; 2] = ["retriever", "adapters"];
 
 /// What a conversion is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,16 +62,19 @@ pub fn convert(
     make_room(out, conversion.force)?;
     let Conversion { types, split, .. } = conversion;
     let mut written = write_pair(&mut source, &config, described, out, types, split, progress)?;
-    let mut copies: Vec<&str> = RETRIEVER.to_vec();
-    copies.push("model.json");
+    let mut copies: Vec<String> = vec!["model.json".into()];
     if beside {
-        copies.push("tokenizer.json");
+        copies.push("tokenizer.json".into());
     }
-    for file in copies.into_iter().filter(|file| from.join(file).exists()) {
-        let to = out.join(file);
+    copies.retain(|file| from.join(file).exists());
+    for folder in WHOLE {
+        copies.extend(manifest::files_below(from, folder)?);
+    }
+    for file in copies {
+        let to = out.join(&file);
         fs::create_dir_all(to.parent().unwrap_or(out))?;
-        fs::copy(from.join(file), &to).with_context(|| format!("cannot copy {file}"))?;
-        written.files.push(file.to_owned());
+        fs::copy(from.join(&file), &to).with_context(|| format!("cannot copy {file}"))?;
+        written.files.push(file);
     }
     let files: Vec<&str> = written.files.iter().map(String::as_str).collect();
     manifest::write(out, &name, &files)?;

@@ -7,13 +7,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use serde_json::json;
 use sha2::{Digest, Sha256};
-
-/// The files of the dual encoder.
-pub(super) const RETRIEVER: [&str; 3] = [
-    "retriever/config.json",
-    "retriever/retrieval.json",
-    "retriever/model.safetensors",
-];
+use walkdir::WalkDir;
 
 /// Lists `files` of folder `out` in its `manifest.json`, with size and SHA-256 of each.
 ///
@@ -32,6 +26,28 @@ pub(super) fn write(out: &Path, name: &str, files: &[&str]) -> Result<()> {
     let text = serde_json::to_string_pretty(&manifest)? + "\n";
     let path = out.join("manifest.json");
     fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// The files below `folder` of a model, with `/` between their names, configurations first; none where there is no such folder.
+///
+/// # Errors
+/// When something in it cannot be read.
+pub(super) fn files_below(model: &Path, folder: &str) -> Result<Vec<String>> {
+    let root = model.join(folder);
+    if !root.is_dir() {
+        return Ok(Vec::new());
+    }
+    let mut files = Vec::new();
+    for entry in WalkDir::new(&root).follow_links(true).sort_by_file_name() {
+        let entry = entry.with_context(|| format!("cannot read {}", root.display()))?;
+        if entry.file_type().is_file() {
+            let inside = entry.path().strip_prefix(model)?;
+            let names: Vec<_> = inside.iter().map(|name| name.to_string_lossy()).collect();
+            files.push(names.join("/"));
+        }
+    }
+    files.sort_by_key(|file| !file.ends_with(".json"));
+    Ok(files)
 }
 
 /// Size and SHA-256 of a file, read piece by piece.

@@ -224,24 +224,22 @@ impl<'a> Bench<'a> {
             .iter()
             .filter_map(|pair| pair.overlap)
             .collect();
-        let share = |count: usize, of: usize| count as f64 / of.max(1) as f64;
+        // Nothing is known of boxes where nobody drew any.
+        let of_boxes = |sum: f64| (!overlaps.is_empty()).then(|| sum / overlaps.len() as f64);
+        let half = overlaps.iter().filter(|overlap| **overlap >= 0.5).count();
         let threshold = self.threshold(measured);
+        let top1 = measured.top1();
         Row {
             row: row.to_owned(),
             photos: measured.photos,
-            top1: (!measured.first.is_empty()).then(|| {
-                let right = measured.first.iter().filter(|first| **first).count();
-                share(right, measured.first.len())
-            }),
+            top1: top1.as_ref().map(|top1| top1.value),
+            top1_interval: top1.map(|top1| [top1.low, top1.high]),
             auc: figures::auc(&judged),
             found_at_1_percent: figures::found_above(&judged, threshold),
             found_at_single_threshold: figures::found_above(&judged, self.single_threshold),
             recall_at_precision_95: figures::recall_at(&judged, 0.95),
-            iou_half: share(
-                overlaps.iter().filter(|o| **o >= 0.5).count(),
-                overlaps.len(),
-            ),
-            iou_mean: f64::from(overlaps.iter().sum::<f32>()) / overlaps.len().max(1) as f64,
+            iou_half: of_boxes(half as f64),
+            iou_mean: of_boxes(overlaps.iter().copied().map(f64::from).sum()),
             calibration_error: figures::calibration_error(&judged),
         }
     }

@@ -54,9 +54,8 @@ impl Bench<'_> {
                 let seen = self.sightings(query, &library)?;
                 let photo = &self.set.photos[query];
                 let own = photo.thing.to_string();
-                measured
-                    .first
-                    .push(seen.first().is_some_and(|best| best.concept == own));
+                let is_first = seen.first().is_some_and(|best| best.concept == own);
+                measured.first.push((photo.thing, is_first));
                 let truth = vec![(photo.thing, photo.boxed.then_some(photo.box_))];
                 measured.add((library.len(), &seen), &truth, None);
             }

@@ -1,5 +1,7 @@
 //! What was measured: scores of things in photos, the figures made of them, and the calibration fitted to them.
 
+use std::collections::BTreeMap;
+
 use namelens_engine::concepts::regions::iou;
 use namelens_engine::personalize::calibration::{Calibration, Lone};
 use namelens_engine::personalize::retriever::Sighting;
@@ -10,6 +12,11 @@ use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
 
 use super::figures::{self, Judged};
+use crate::metrics::bootstrap;
+use crate::metrics::rates::Estimate;
+
+/// Seed of intervals.
+const SEED: u64 = 1;
 
 /// What was measured of one thing in one photo.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -31,8 +38,8 @@ pub struct Pair {
 /// All that was measured under one condition.
 #[derive(Debug, Clone, Default)]
 pub struct Measured {
-    /// Of photos with one thing: whether that one came first.
-    pub first: Vec<bool>,
+    /// Of photos with one thing: the number of that thing, and whether it came first.
+    pub first: Vec<(usize, bool)>,
     /// Photos searched.
     pub photos: usize,
     /// Every thing in every photo.
@@ -48,6 +55,8 @@ pub struct Row {
     pub photos: usize,
     /// Share whose thing came first, where photos have one thing.
     pub top1: Option<f64>,
+    /// Its 95 % interval, by drawing things: photos of one thing, and searches with other references, are right or wrong together.
+    pub top1_interval: Option<[f64; 2]>,
     /// Area under the ROC curve of confidences.
     pub auc: f64,
     /// Found where 1 in 100 of what is not there is found, too.
@@ -56,10 +65,10 @@ pub struct Row {
     pub found_at_single_threshold: f64,
     /// Found from the confidence on that gives precision .95.
     pub recall_at_precision_95: f64,
-    /// Boxes that overlap by half, and their mean overlap.
-    pub iou_half: f64,
+    /// Boxes that overlap by half, and their mean overlap, where somebody drew boxes.
+    pub iou_half: Option<f64>,
     /// See above.
-    pub iou_mean: f64,
+    pub iou_mean: Option<f64>,
     /// Expected calibration error.
     pub calibration_error: f64,
 }
@@ -72,6 +81,18 @@ impl Measured {
             pairs.map(|pair| pair.score).collect()
         };
         SimilarityScale::measured(&of(false), &of(true))
+    }
+
+    /// The share whose thing came first with its 95 % interval over things, where photos have one thing.
+    pub(super) fn top1(&self) -> Option<Estimate> {
+        let mut by_thing: BTreeMap<usize, (usize, usize)> = BTreeMap::new();
+        for &(thing, is_first) in &self.first {
+            let (right, asked) = by_thing.entry(thing).or_default();
+            *right += usize::from(is_first);
+            *asked += 1;
+        }
+        let items: Vec<(usize, usize)> = by_thing.into_values().collect();
+        (!items.is_empty()).then(|| bootstrap::rate(&items, SEED))
     }
 
     /// Adds one photo: what was seen in it of a library of so many things, what is there and where, and a thing that counts as neither
