@@ -132,6 +132,10 @@ fn rows_and_maps(device: &Device, out: &mut Results) {
     let added = Tensor::<2>::from_data(uniform([4003, 96], 23), device);
     let found = ops::pointwise(x, &expand, Some(added), true);
     out.push(("pixels".into(), bits(found)));
+    let logits: Vec<f32> = uniform([1, 49_153], 24).try_to_vec().unwrap();
+    let probability = ops::logits::probability(&logits, 49_152);
+    assert!(probability > 0.0);
+    out.push(("probability".into(), vec![probability.to_bits()]));
 }
 
 /// The embedded model's caption of the album's scene, and how sure it was of what it found.

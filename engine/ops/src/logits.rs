@@ -1,6 +1,7 @@
 //! What is asked of all logits of a step: the likeliest tokens, and how likely one is.
 
 use crate::exp::exp2;
+use crate::threads;
 
 /// The largest finite logit of all tokens but these, which are in order; the lowest id among equals.
 pub fn likeliest_but(logits: &[f32], banned: &[u32]) -> Option<u32> {
@@ -109,23 +110,81 @@ fn finite(v: f32) -> f32 {
     if v.is_finite() { v } else { f32::NEG_INFINITY }
 }
 
-/// Softmax of one token; logits that are not finite take no part. Summed in f32 in 16 parts: within 1e-5 of it.
+/// Logits whose share of a softmax is summed by itself: as many as the nearest cache holds, whatever the number of threads, so that a
+/// sum is the same with any.
+const PART: usize = 8192;
+
+/// Softmax of one token; logits that are not finite take no part. Summed in f32 in parts: within 1e-5 of it.
 pub fn probability(logits: &[f32], token: u32) -> f32 {
+    let mut parts = vec![(f32::NEG_INFINITY, 0.0); logits.len().div_ceil(PART)];
+    let work = logits.chunks(PART).zip(&mut parts);
+    match threads::are_awake() && logits.len() > PART {
+        true => threads::each(work.collect(), |(logits, part)| *part = summed(logits)),
+        false => work.for_each(|(logits, part)| *part = summed(logits)),
+    }
+    parts.retain(|(top, _)| *top > f32::NEG_INFINITY);
+    let top = parts.iter().map(|(top, _)| *top);
+    let top = top.fold(f32::NEG_INFINITY, f32::max);
+    let sum: f32 = parts.iter().map(|(own, sum)| sum * share(*own, top)).sum();
+    let own = logits.get(token as usize).map_or(0.0, |&v| share(v, top));
+    let p = own / sum;
+    if p.is_finite() { p } else { 0.0 }
+}
+
+/// The largest finite logit, and the sum of `exp(logit - largest)` over the finite ones.
+fn summed(logits: &[f32]) -> (f32, f32) {
     let top = largest(logits);
-    // Of minus infinity it is 0; to choose between the power and 0 here would not be vectorised.
-    let weight = |v: f32| exp2((finite(v) - top) * std::f32::consts::LOG2_E);
     let mut sums = [0.0f32; LANES];
     let (strips, rest) = logits.as_chunks::<LANES>();
     for strip in strips {
         for (sum, &v) in sums.iter_mut().zip(strip) {
-            *sum += weight(v);
+            *sum += share(v, top);
         }
     }
-    let sum = sums
-        .into_iter()
-        .chain(rest.iter().map(|&v| weight(v)))
-        .sum::<f32>();
-    let own = logits.get(token as usize).map_or(0.0, |&v| weight(v));
-    let p = own / sum;
-    if p.is_finite() { p } else { 0.0 }
+    let rest = rest.iter().map(|&v| share(v, top));
+    (top, sums.into_iter().chain(rest).sum())
+}
+
+/// `exp(v - top)`; 0 of what is not finite.
+#[inline(always)]
+fn share(v: f32, top: f32) -> f32 {
+    // Of minus infinity it is 0; to choose between the power and 0 here would not be vectorised.
+    exp2((finite(v) - top) * std::f32::consts::LOG2_E)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_probability_is_that_of_the_definition_over_parts_whole_and_ragged() {
+        for count in [1, 15, 16, PART, PART + 1, 3 * PART + 77] {
+            let mut logits: Vec<f32> = (0..count).map(|at| (at as f32 * 0.7).sin() * 9.0).collect();
+            // Parts of which one has by far the largest, and one nothing that is finite.
+            logits[count / 4] = 30.0;
+            if count > 2 * PART {
+                logits[PART..2 * PART].fill(f32::NEG_INFINITY);
+                logits[3] = f32::NAN;
+            }
+            let finite = logits.iter().filter(|v| v.is_finite());
+            let sum: f64 = finite.map(|&v| (f64::from(v) - 30.0).exp()).sum();
+            for token in [0, count / 4, count - 1] {
+                let want = (f64::from(logits[token]) - 30.0).exp() / sum;
+                let found = f64::from(probability(&logits, token as u32));
+                assert!(
+                    (found - want).abs() <= 1e-5 * want,
+                    "{count}, {token}: {found} of {want}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_number_has_no_probability() {
+        assert_eq!(probability(&[], 0), 0.0);
+        assert_eq!(probability(&[1.0], 7), 0.0);
+        assert_eq!(probability(&[f32::NEG_INFINITY; 3], 0), 0.0);
+        assert_eq!(probability(&[f32::NAN, 1.0], 0), 0.0);
+        assert_eq!(probability(&[f32::NAN, 1.0], 1), 1.0);
+    }
 }
