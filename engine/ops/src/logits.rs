@@ -1,6 +1,7 @@
 //! What is asked of all logits of a step: the likeliest tokens, and how likely one is.
 
 use crate::exp::exp2;
+#[cfg(feature = "cpu")]
 use crate::threads;
 
 /// The largest finite logit of all tokens but these, which are in order; the lowest id among equals.
@@ -117,11 +118,7 @@ const PART: usize = 8192;
 /// Softmax of one token; logits that are not finite take no part. Summed in f32 in parts: within 1e-5 of it.
 pub fn probability(logits: &[f32], token: u32) -> f32 {
     let mut parts = vec![(f32::NEG_INFINITY, 0.0); logits.len().div_ceil(PART)];
-    let work = logits.chunks(PART).zip(&mut parts);
-    match threads::are_awake() && logits.len() > PART {
-        true => threads::each(work.collect(), |(logits, part)| *part = summed(logits)),
-        false => work.for_each(|(logits, part)| *part = summed(logits)),
-    }
+    sum_parts(logits, &mut parts);
     parts.retain(|(top, _)| *top > f32::NEG_INFINITY);
     let top = parts.iter().map(|(top, _)| *top);
     let top = top.fold(f32::NEG_INFINITY, f32::max);
@@ -129,6 +126,16 @@ pub fn probability(logits: &[f32], token: u32) -> f32 {
     let own = logits.get(token as usize).map_or(0.0, |&v| share(v, top));
     let p = own / sum;
     if p.is_finite() { p } else { 0.0 }
+}
+
+/// Makes [`summed`] of each part of the logits, shared out among threads that are awake.
+fn sum_parts(logits: &[f32], parts: &mut [(f32, f32)]) {
+    let work = logits.chunks(PART).zip(parts);
+    #[cfg(feature = "cpu")]
+    if threads::are_awake() && logits.len() > PART {
+        return threads::each(work.collect(), |(logits, part)| *part = summed(logits));
+    }
+    work.for_each(|(logits, part)| *part = summed(logits));
 }
 
 /// The largest finite logit, and the sum of `exp(logit - largest)` over the finite ones.
