@@ -227,8 +227,16 @@ fn bits(kind: QuantKind) -> Bits {
 
 #[cfg(feature = "cpu")]
 fn packed(bytes: &[u8], kind: QuantKind, rows: usize, cols: usize) -> Option<Packed> {
-    let bits = bits(kind);
-    let mut groups = Vec::with_capacity(rows * cols / BLOCK);
+    // Row by row: the groups of all would take more memory than the matrix.
+    let a_row = bytes.len().checked_div(rows)?.max(1);
+    let groups = bytes.chunks(a_row).flat_map(|row| groups(row, kind));
+    Packed::new(bits(kind), rows, cols, groups)
+}
+
+/// The groups of some whole blocks.
+#[cfg(feature = "cpu")]
+fn groups(bytes: &[u8], kind: QuantKind) -> Vec<Group> {
+    let mut groups = Vec::new();
     kind.codes(bytes, &mut |codes| {
         let mut group = Group {
             scales: codes.scales,
@@ -242,7 +250,7 @@ fn packed(bytes: &[u8], kind: QuantKind, rows: usize, cols: usize) -> Option<Pac
         }
         groups.push(group);
     });
-    Packed::new(bits, rows, cols, groups)
+    groups
 }
 
 #[cfg(all(test, feature = "cpu"))]
