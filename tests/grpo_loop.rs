@@ -110,6 +110,7 @@ fn the_first_pass_compares_the_policy_with_itself() {
     let config = GrpoConfig {
         num_iterations: 2,
         beta: 0.1,
+        lora_dropout: 0.0,
         // Any change at all is clipped.
         epsilon: 1e-7,
         ..hot()
@@ -120,9 +121,10 @@ fn the_first_pass_compares_the_policy_with_itself() {
     let clipped = column(&log, "clip_ratio/region_mean");
     assert_eq!((clipped[0], clipped[2]), (0.0, 0.0), "{clipped:?}");
     assert!(clipped[1] > 0.0, "{clipped:?}");
-    // A new adapter changes nothing, so the policy still is the reference; f32 in another order of summation.
+    // A new adapter changes nothing, so the policy still is the reference; f32 in another order of summation. The next generation is of a
+    // policy that has learned.
     let kl = column(&log, "kl");
-    assert!(kl[0].abs() < 1e-8 && kl[3] > 1e-7, "{kl:?}");
+    assert!(kl[0].abs() < 1e-8 && kl[2] > 1e-7, "{kl:?}");
 }
 
 #[test]
