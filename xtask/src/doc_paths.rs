@@ -94,6 +94,7 @@ fn paths(text: &str) -> impl Iterator<Item = &str> {
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
+    use crate::paths::put;
 
     #[test]
     fn documents_of_this_project_name_what_is_there() {
@@ -104,11 +105,7 @@ mod tests {
     #[test]
     fn a_file_that_is_gone_is_found_and_nothing_else() {
         let dir = tempfile::tempdir().unwrap();
-        let write = |path: &str, text: &str| {
-            let path = dir.path().join(path);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, text).unwrap();
-        };
+        let write = |path: &str, text: &str| put(dir.path(), path, text);
         write(".gitignore", "dist/\n");
         write("engine/src/lib.rs", "");
         write(

@@ -150,15 +150,12 @@ fn with_map(readme: &str, map: &str) -> Result<String> {
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
+    use crate::paths::put;
 
     #[test]
     fn the_map_is_made_of_first_lines_and_ignores_what_git_ignores() {
         let dir = tempfile::tempdir().unwrap();
-        let write = |path: &str, text: &str| {
-            let path = dir.path().join(path);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, text).unwrap();
-        };
+        let write = |path: &str, text: &str| put(dir.path(), path, text);
         write(".gitignore", "dist/\n");
         write("engine/src/b.rs", "//! Does b | c.\nfn b() {}\n");
         write("engine/src/a.rs", "//! Does a.\n");

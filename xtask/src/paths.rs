@@ -103,6 +103,15 @@ pub(crate) fn program(named: &Path) -> Result<PathBuf> {
     std::path::absolute(named).with_context(|| format!("where is {}?", named.display()))
 }
 
+/// Writes a file of a test's tree, and the folders it is in.
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+pub(crate) fn put(root: &Path, path: &str, text: &str) {
+    let path = root.join(path);
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    std::fs::write(path, text).unwrap();
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {

@@ -157,19 +157,11 @@ export interface Sampling {
 export type Retrieval = "auto" | "all" | "off" | { readonly ids: readonly string[] };
 
 /** What the engine is asked to do with a photo. */
-export interface Request {
+export interface Request extends Omit<RunOptions, "signal" | "onEvent" | "onToken"> {
   readonly kind: "caption" | "ask" | "recognize" | "locate";
   readonly question?: string | undefined;
   /** Id or name, for `recognize` and `locate`. */
   readonly concept?: string | undefined;
-  readonly retrieval?: Retrieval | undefined;
-  /** Whether the captioner hears where each concept was found; `false` lets it recognise things unaided. */
-  readonly hints?: boolean | undefined;
-  readonly splitting?: boolean | undefined;
-  readonly sampling?: Sampling | undefined;
-  readonly maxTokens?: number | undefined;
-  readonly stop?: readonly string[] | undefined;
-  readonly topLogprobs?: number | undefined;
   /** What was asked and answered about the photo before; an answer is the `raw` text of its result. */
   readonly earlier?: readonly Exchange[] | undefined;
 }
